@@ -1,0 +1,113 @@
+"""What an operation can ask for: the vocabulary between the protocol and the network.
+
+An operation is a generator. It yields an effect, a driver carries it out and sends back what
+came of it, and what the generator returns is the operation's result::
+
+    def create_session(config, user):
+        response = yield from send(Request("POST", ...))
+        return ChatSession(...)
+
+The functions here yield one effect each and give its answer the right type, so that operations
+read like ordinary code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from .models.events import WorkflowEvent
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request, complete but for the connection.
+
+    Attributes:
+        method: The HTTP method.
+        url: The whole URL, path segments quoted.
+        headers: All headers but ``Authorization``.
+        content: The body; hidden from the repr, for it carries the athlete's data.
+        credential: The bearer token; only the driver reads it, at the last moment.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    credential: SecretStr | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back: any status, the body read to its end.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        content: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request once. Answered with a :class:`Response`, or an ``APIConnectionError``."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Read a clock that never goes back, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell whoever watches the run that something happened."""
+
+    event: WorkflowEvent
+
+
+Effect: TypeAlias = Send | Sleep | Now | Emit
+Operation: TypeAlias = Generator[Effect, object, T]
+
+
+def send(request: Request) -> Operation[Response]:
+    """Send a request once."""
+    answer = yield Send(request)
+    assert isinstance(answer, Response)
+    return answer
+
+
+def sleep(seconds: float) -> Operation[None]:
+    """Wait so many seconds."""
+    yield Sleep(seconds)
+
+
+def now() -> Operation[float]:
+    """Read the clock, in seconds."""
+    answer = yield Now()
+    assert isinstance(answer, float)
+    return answer
+
+
+def emit(event: WorkflowEvent) -> Operation[None]:
+    """Report an event of the run."""
+    yield Emit(event)

@@ -1,0 +1,77 @@
+"""What all models here have in common: known keys are typed, unknown keys are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Strict,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from ..errors import FieldError
+
+Number: TypeAlias = StrictInt | StrictFloat
+"""A JSON number that stays what it was: 8 is not turned into 8.0, nor "8" into 8."""
+
+Moment: TypeAlias = (
+    StrictStr | Annotated[datetime, Strict()] | Annotated[date, Strict()] | StrictInt | StrictFloat
+)
+"""A point in time. Text and unix seconds stay as they were written; ``datetime`` and ``date``
+objects go out as ISO 8601."""
+
+
+class OpenModel(BaseModel):
+    """A frozen model that keeps every key it does not know.
+
+    Validation errors never quote the value at fault: it may be health data.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        hide_input_in_errors=True,
+        # NaN has no JSON form. Keeping it visible here lets ``to_json_text`` refuse it,
+        # where pydantic's default would quietly send null instead.
+        ser_json_inf_nan="constants",
+    )
+
+
+# What pydantic puts into a path for the branch of a union that it tried. None of them is a key
+# that the models know, so leaving them out leaves the path as the reader would write it.
+_UNION_BRANCHES = frozenset(
+    {"int", "float", "str", "datetime", "date", "list[any]", "dict[str,any]", "Subscription"}
+)
+
+
+def field_errors(error: ValidationError, root: str | None = None) -> tuple[FieldError, ...]:
+    """Every field at fault, one entry a field, whatever branches of a union were tried.
+
+    Args:
+        error: What pydantic raised.
+        root: A key that every path begins with and that is left out.
+    """
+    faults: dict[tuple[int | str, ...], FieldError] = {}
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        loc = tuple(part for part in fault["loc"] if part not in _UNION_BRANCHES)
+        if root is not None and loc[:1] == (root,):
+            loc = loc[1:]
+        known = faults.get(loc)
+        if known is None:
+            path = ".".join(map(str, loc))
+            faults[loc] = FieldError(path=path, loc=loc, msg=fault["msg"], type=fault["type"])
+        else:
+            known["msg"] += " or " + fault["msg"].removeprefix("Input should be ")
+    return tuple(faults.values())
+
+
+def describe(errors: Sequence[FieldError]) -> str:
+    """The fields at fault, for people to read: a line each."""
+    return "\n".join(f"  {e['path'] or '(the whole)'}: {e['msg']}" for e in errors)
