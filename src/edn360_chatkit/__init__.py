@@ -1,0 +1,117 @@
+"""Run the EDN360 training workflow through ChatKit, from any Python program.
+
+>>> from edn360_chatkit import ChatKitClient
+>>> with ChatKitClient() as client:  # doctest: +SKIP
+...     program = client.run_workflow(edn360_input).program
+
+The three steps are ``create_session``, ``send_message`` and ``poll_response``;
+``run_workflow`` does them in one call and ``stream_workflow`` reports on the way.
+``AsyncChatKitClient`` has the same methods for asyncio and trio.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ._version import __version__
+from .clients import AsyncChatKitClient, AsyncWorkflowRun, ChatKitClient, WorkflowRun
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ChatKitError,
+    ConfigurationError,
+    ConflictError,
+    EndpointNotFoundError,
+    FieldError,
+    InternalServerError,
+    InvalidInputError,
+    InvalidResponseError,
+    MissingProgramError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProgramValidationError,
+    RateLimitError,
+    SessionNotFoundError,
+    TruncatedResponseError,
+    UnprocessableEntityError,
+    WorkflowError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from .models.chatkit import ChatSession, Message, WorkflowResponse
+from .models.events import (
+    MessageSentEvent,
+    ResponseEvent,
+    SessionCreatedEvent,
+    StepEvent,
+    WaitingEvent,
+    WorkflowEvent,
+)
+from .models.inputs import (
+    EDN360Input,
+    PreviousTrainingPlan,
+    Questionnaire,
+    RequestContext,
+    Subscription,
+    UserProfile,
+)
+from .models.program import Block, EnrichedTrainingProgram, Exercise, TrainingSession
+
+# Silent by default, as the logging documentation asks of a library.
+logging.getLogger("edn360_chatkit").addHandler(logging.NullHandler())
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncChatKitClient",
+    "AsyncWorkflowRun",
+    "AuthenticationError",
+    "BadRequestError",
+    "Block",
+    "ChatKitClient",
+    "ChatKitError",
+    "ChatSession",
+    "ConfigurationError",
+    "ConflictError",
+    "EDN360Input",
+    "EndpointNotFoundError",
+    "EnrichedTrainingProgram",
+    "Exercise",
+    "FieldError",
+    "InternalServerError",
+    "InvalidInputError",
+    "InvalidResponseError",
+    "Message",
+    "MessageSentEvent",
+    "MissingProgramError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PreviousTrainingPlan",
+    "ProgramValidationError",
+    "Questionnaire",
+    "RateLimitError",
+    "RequestContext",
+    "ResponseEvent",
+    "SessionCreatedEvent",
+    "SessionNotFoundError",
+    "StepEvent",
+    "Subscription",
+    "TrainingSession",
+    "TruncatedResponseError",
+    "UnprocessableEntityError",
+    "UserProfile",
+    "WaitingEvent",
+    "WorkflowError",
+    "WorkflowEvent",
+    "WorkflowFailedError",
+    "WorkflowResponse",
+    "WorkflowRun",
+    "WorkflowTimeoutError",
+    "__version__",
+]

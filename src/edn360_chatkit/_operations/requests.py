@@ -1,0 +1,217 @@
+"""One request to the ChatKit API: how it is put together, and what its status means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from .._config import Config
+from .._effects import Operation, Request, Response, send
+from .._json import parse
+from .._version import __version__
+from ..errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    EndpointNotFoundError,
+    InternalServerError,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    SessionNotFoundError,
+    UnprocessableEntityError,
+)
+
+BETA = "chatkit_beta=v1"
+"""The value of ``OpenAI-Beta`` that ChatKit asks for (source: OpenAI's published client)."""
+
+_ERRORS: Mapping[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+
+_ADVICE: Mapping[type[APIStatusError], str] = {
+    BadRequestError: "The API does not take the request as it is; see .param and .body.",
+    AuthenticationError: (
+        "Check the API key: api_key=..., $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY."
+    ),
+    PermissionDeniedError: "The API key may not do this; use one of the workflow's project.",
+    NotFoundError: "Check workflow_id (or $EDN360_TRAINING_WORKFLOW_ID) and the key's project.",
+    SessionNotFoundError: (
+        "The session has expired, was cancelled, or belongs to another project: make a new one "
+        "with create_session(...)."
+    ),
+    EndpointNotFoundError: (
+        "This server has no session messages endpoint (OpenAI's published API has none): check "
+        "base_url (or $EDN360_CHATKIT_BASE_URL)."
+    ),
+    ConflictError: "Another request was in the way; try again.",
+    UnprocessableEntityError: "The API does not take the content; see .param and .body.",
+    RateLimitError: "Too many requests or no quota left; wait .retry_after seconds, or raise it.",
+    InternalServerError: "The server failed; try again later.",
+}
+
+
+# Shorter ones are placeholders of somebody's tests, and common words would be blotted out.
+_SHORTEST_KEY = 8
+
+
+def segment(kind: str, value: object) -> str:
+    """An id as one segment of a path, quoted so that it can't lead anywhere else.
+
+    Raises:
+        InvalidInputError: It is no id.
+    """
+    if not isinstance(value, str) or value.strip() in ("", ".", ".."):
+        raise InvalidInputError(
+            f"{kind} must be an id such as the server gave it: a string, not empty, '.' or '..'."
+        )
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{kind} is no id: it has half a character in it.") from None
+
+
+def call(
+    config: Config,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str | int] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Operation[Response]:
+    """Send one request with the API key.
+
+    Args:
+        config: The client's configuration.
+        method: The HTTP method.
+        path: What comes after the base URL, its segments quoted.
+        query: The query's parameters.
+        body: The JSON body.
+
+    Returns:
+        The response, if its status is 2xx.
+
+    Raises:
+        APIStatusError: The class for the status, with what the API says and what to do.
+        APIConnectionError: No answer came.
+    """
+    headers = {
+        **config.headers,
+        "Accept": "application/json",
+        "OpenAI-Beta": BETA,
+        "User-Agent": f"edn360-chatkit/{__version__}",
+    }
+    content = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    url = config.base_url + path + (f"?{urlencode(query)}" if query else "")
+    response = yield from send(Request(method, url, headers, content, config.api_key))
+    if not 200 <= response.status < 300:
+        raise status_error(config, response, f"{method} {path}")
+    return response
+
+
+def json_object(config: Config, response: Response) -> dict[str, Any]:
+    """The JSON object that a response's body is.
+
+    Raises:
+        APIStatusError: It is none; some proxy or another kind of server has answered.
+    """
+    try:
+        data = parse(response.content)
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        return cast("dict[str, Any]", data)
+    raise unusable(config, response, "no JSON object")
+
+
+def unusable(config: Config, response: Response, what: str) -> APIStatusError:
+    """The error for a 2xx answer that does not hold what it should."""
+    return APIStatusError(
+        f"The server answered {response.status} with {what}. Check that base_url (or "
+        "$EDN360_CHATKIT_BASE_URL) is a ChatKit API and no proxy is in the way.",
+        status_code=response.status,
+        request_id=response.headers.get("x-request-id"),
+        body=_body(config, response.content),
+    )
+
+
+def status_error(config: Config, response: Response, request: str) -> APIStatusError:
+    """The error that a status stands for, with what the API says and what to do about it."""
+    body = _body(config, response.content)
+    said = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
+    fields = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    message = fields.get("message")
+    cls = _error_class(response.status, message)
+    quoted = f": {message[:300].rstrip('.')}" if isinstance(message, str) else ""
+    if 300 <= response.status < 400:
+        advice = "Redirects are not followed, to keep the key here; set base_url to the new place."
+    else:
+        advice = _ADVICE.get(cls, "")
+    code, param, kind = (fields.get(name) for name in ("code", "param", "type"))
+    return cls(
+        f"{request} was answered {response.status}{quoted}. {advice}".strip(),
+        status_code=response.status,
+        code=code if isinstance(code, str) else None,
+        param=param if isinstance(param, str) else None,
+        type=kind if isinstance(kind, str) else None,
+        request_id=response.headers.get("x-request-id"),
+        body=body,
+        retry_after=_retry_after(response.headers),
+    )
+
+
+def _error_class(status: int, message: object) -> type[APIStatusError]:
+    if status == 404:
+        if not isinstance(message, str) or message.startswith("Invalid URL"):
+            # Without the API's error body, it was some server's page for an unknown path.
+            return EndpointNotFoundError
+        if message.lower().startswith("chatkit session"):
+            return SessionNotFoundError
+    return _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
+
+
+def _body(config: Config, content: bytes) -> Any:
+    """An error's body, parsed if it is JSON. A server that echoes the key does not get it out."""
+    text = content.decode("utf-8", "replace")
+    key = config.api_key.get_secret_value()
+    if len(key) >= _SHORTEST_KEY:
+        text = text.replace(key, "***")
+    try:
+        return parse(text)
+    except ValueError:
+        return text
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """How long the server asks to wait: in milliseconds, in seconds, or until a date.
+
+    A date is compared with the answer's own ``Date``, so that the clocks need not agree
+    (RFC 9110, section 10.2.3; ``retry-after-ms`` is what OpenAI's servers send).
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+        since = parsedate_to_datetime(headers["date"])
+        return max(0.0, (until - since).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
