@@ -150,13 +150,15 @@ def _objects_in(text: str) -> tuple[list[dict[str, Any]], bool]:
         start = match.start()
         end = _end_of_object(text, start)
         item = _parse(text[start:end]) if end is not None else None
+        if end is None:
+            cut = _is_beginning_of_json(text[start:])
+            if not cut:
+                rest.append((start, len(text)))
+            break
         if isinstance(item, dict):
             objects.append(cast("dict[str, Any]", item))
         else:
-            rest.append((start, len(text) if end is None else end))
-        if end is None:
-            cut = _is_beginning_of_json(text[start:])
-            break
+            rest.append((start, end))
         position = end
     if not any(ROOT_KEY in item for item in objects):
         objects += _programs_in(text, rest)

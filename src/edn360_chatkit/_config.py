@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import httpx
 from pydantic import SecretStr
@@ -95,7 +95,7 @@ def load_config(
         base_url=_checked_url(
             _first("base_url", base_url, environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
         ),
-        headers=_checked_headers(headers or {}),
+        headers=_checked_headers({} if headers is None else headers),
         timeout=_checked_timeout(timeout),
         max_retries=checked_count("max_retries", max_retries, least=0),
         poll_interval=checked_seconds("poll_interval", poll_interval),
@@ -162,9 +162,17 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+def _checked_headers(headers: object) -> Mapping[str, str]:
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError("headers must be a mapping of names to values.")
+    checked: dict[str, str] = {}
+    for name, value in cast("Mapping[object, object]", headers).items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(value, str)
+            or not _HEADER_NAME.fullmatch(name)
+            or not _HEADER_VALUE.fullmatch(value)
+        ):
             raise ConfigurationError(
                 f"headers: {name!r} or its value is no HTTP header: use ASCII, no line breaks."
             )
@@ -172,7 +180,8 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )
-    return dict(headers)
+        checked[name] = value
+    return checked
 
 
 def _checked_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:

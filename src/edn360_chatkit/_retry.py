@@ -15,7 +15,8 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from tenacity.wait import wait_base
 
@@ -29,7 +30,9 @@ T = TypeVar("T")
 FIRST_WAIT = 0.5
 """The pause before the first retry, in seconds; each further one is twice as long."""
 LONGEST_WAIT = 8.0
-"""The longest pause that this package chooses by itself, in seconds."""
+"""Where the doubling ends, in seconds."""
+JITTER = 0.5
+"""How much longer a pause is at most, by chance, so that clients do not come back together."""
 LONGEST_RETRY_AFTER = 120.0
 """The longest ``retry-after`` that is waited for, in seconds (as OpenAI's own client, 3.54)."""
 
@@ -90,7 +93,7 @@ def retrying(attempt: Callable[[], Operation[T]], *, max_retries: int) -> Operat
     policy = Retrying(
         stop=stop_after_attempt(max_retries + 1),
         wait=_WaitAsTold(
-            wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
+            wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, JITTER)
         ),
         retry=retry_if_exception(_worth_retrying),
     )

@@ -25,7 +25,7 @@ from ._effects import Operation
 from ._operations.inputs import WorkflowInput, prepare
 from ._operations.requests import segment
 from ._operations.sessions import create_session, session_body
-from ._operations.workflow import AnswerRule, Waiting, poll_response, run_workflow, send_in
+from ._operations.workflow import AnswerRule, Waiting, poll_response, run_workflow, send_input
 from .errors import ConfigurationError, InvalidInputError
 from .models.chatkit import ChatSession, Message, WorkflowResponse
 
@@ -59,7 +59,7 @@ class _Client:
     def _send_message(
         self, session: ChatSession | str, message: WorkflowInput
     ) -> Operation[Message]:
-        return send_in(self._config, _as_session(session), prepare(message))
+        return send_input(self._config, _as_session(session), prepare(message))
 
     def _poll_response(
         self, session: ChatSession | str, after: Message | str | None, waiting: Waiting

@@ -26,10 +26,17 @@ class Prepared:
     Attributes:
         text: The text of the message.
         user_id: The athlete's id; ``None`` where the caller gave a text.
+        questionnaires: How many there are; 0 where the caller gave a text.
     """
 
     text: str = field(repr=False)
-    user_id: str | None
+    user_id: str | None = None
+    questionnaires: int = 0
+
+    def log(self) -> None:
+        """Tell how much will be sent; never what."""
+        size = len(self.text.encode())
+        logger.info("input prepared: %d bytes, %d questionnaires", size, self.questionnaires)
 
 
 def prepare(value: WorkflowInput) -> Prepared:
@@ -39,21 +46,16 @@ def prepare(value: WorkflowInput) -> Prepared:
         InvalidInputError: It is no ``EDN360Input``; every field at fault is named.
     """
     if isinstance(value, str):
-        prepared = Prepared(_checked_text(value), None)
-        questionnaires = 0
-    else:
-        edn360_input = validate_input(value)
-        try:
-            text = edn360_input.to_json_text()
-        except ValueError as error:
-            raise InvalidInputError(
-                f"The input can't be written as JSON: {error}. Nothing was sent."
-            ) from None
-        prepared = Prepared(text, edn360_input.user_profile.user_id)
-        questionnaires = len(edn360_input.questionnaires)
-    size = len(prepared.text.encode())
-    logger.info("input prepared: %d bytes, %d questionnaires", size, questionnaires)
-    return prepared
+        return Prepared(_checked_text(value))
+    edn360_input = validate_input(value)
+    try:
+        text = edn360_input.to_json_text()
+    except ValueError as error:
+        raise InvalidInputError(
+            f"The input can't be written as JSON: {error}. Nothing was sent."
+        ) from None
+    user_id = edn360_input.user_profile.user_id
+    return Prepared(text, user_id, len(edn360_input.questionnaires))
 
 
 def validate_input(value: object) -> EDN360Input:

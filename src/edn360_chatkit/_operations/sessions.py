@@ -66,7 +66,6 @@ def session_body(
 
 def create_session(config: Config, body: Mapping[str, Any]) -> Operation[ChatSession]:
     """Make a session. A repeated request makes a second session at worst, which costs nothing."""
-    logger.info("workflow %s", body["workflow"]["id"])
     response = yield from retrying(
         lambda: call(config, "POST", "/sessions", body=body), max_retries=config.max_retries
     )

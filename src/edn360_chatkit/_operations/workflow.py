@@ -70,14 +70,22 @@ def run_workflow(
 ) -> Operation[WorkflowResponse]:
     """The three steps: a session, the message, the answer."""
     started = yield from now()
+    logger.info("workflow %s", body["workflow"]["id"])
+    prepared.log()
     session = yield from create_session(config, body)
     yield from emit(SessionCreatedEvent(session=session))
-    message = yield from send_in(config, session, prepared)
+    message = yield from _send_in(config, session, prepared)
     yield from emit(MessageSentEvent(message=message))
     return (yield from poll_response(config, session, message, waiting, started=started))
 
 
-def send_in(config: Config, session: ChatSession, prepared: Prepared) -> Operation[Message]:
+def send_input(config: Config, session: ChatSession, prepared: Prepared) -> Operation[Message]:
+    """The second step by itself."""
+    prepared.log()
+    return (yield from _send_in(config, session, prepared))
+
+
+def _send_in(config: Config, session: ChatSession, prepared: Prepared) -> Operation[Message]:
     """Send an input in a session; an error says which session it was."""
     try:
         return (yield from send_message(config, session.id, prepared.text))

@@ -1,0 +1,115 @@
+"""The simulator, and the clients that talk to it over real HTTP."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+from edn360_chatkit.testing import ChatKitSimulator
+
+
+class Blocking:
+    """An async client, called as if it were sync, so that one test proves both.
+
+    Its calls run in one event loop in a thread of its own, as those of one program would.
+    """
+
+    def __init__(self, portal: BlockingPortal, client: AsyncChatKitClient) -> None:
+        self.portal = portal
+        self.client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+        if inspect.iscoroutinefunction(method):
+            return lambda *args, **kwargs: self.portal.call(partial(method, *args, **kwargs))
+        return method
+
+    def stream_workflow(self, *args: Any, **kwargs: Any) -> Any:
+        return BlockingRun(self.portal, self.client.stream_workflow(*args, **kwargs))
+
+
+class BlockingRun:
+    """An async run, iterated over as if it were sync."""
+
+    def __init__(self, portal: BlockingPortal, run: Any) -> None:
+        self.portal = portal
+        self.run = run
+
+    def __enter__(self) -> BlockingRun:
+        self.portal.call(self.run.__aenter__)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.portal.call(self.run.__aexit__, *exc_info)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield self.portal.call(self.run.__anext__)
+            except StopAsyncIteration:
+                return
+
+    def get_response(self) -> Any:
+        return self.portal.call(self.run.get_response)
+
+
+MakeClient = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def portals() -> Iterator[dict[str, BlockingPortal]]:
+    with ExitStack() as stack:
+        yield {
+            backend: stack.enter_context(start_blocking_portal(backend))
+            for backend in ("asyncio", "trio")
+        }
+
+
+@pytest.fixture(scope="session")
+def one_simulator() -> Iterator[ChatKitSimulator]:
+    with ChatKitSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
+    """The simulator, as if it had just been started."""
+    one_simulator.reset()
+    return one_simulator
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def make_client(
+    request: pytest.FixtureRequest, sim: ChatKitSimulator, portals: dict[str, BlockingPortal]
+) -> Iterator[MakeClient]:
+    """Makes clients of the simulator: sync, under asyncio, and under trio."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Any:
+            told = {
+                "api_key": sim.api_key,
+                "base_url": sim.base_url,
+                "workflow_id": "wf_demo",
+                "poll_interval": 0.01,
+                **settings,
+            }
+            if request.param == "sync":
+                return stack.enter_context(ChatKitClient(**told))
+            portal = portals[request.param]
+            client = AsyncChatKitClient(**told)
+            stack.callback(portal.call, client.aclose)
+            return Blocking(portal, client)
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> Any:
+    return make_client()

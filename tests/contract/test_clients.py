@@ -1,0 +1,512 @@
+"""Both clients against the simulator, over real HTTP: sync, under asyncio, and under trio."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from edn360_chatkit import (
+    APIConnectionError,
+    APITimeoutError,
+    AsyncChatKitClient,
+    AuthenticationError,
+    ChatKitClient,
+    ChatKitError,
+    ChatSession,
+    ConfigurationError,
+    EDN360Input,
+    EndpointNotFoundError,
+    InvalidInputError,
+    InvalidResponseError,
+    Message,
+    MissingProgramError,
+    NotFoundError,
+    ProgramValidationError,
+    RateLimitError,
+    SessionNotFoundError,
+    TruncatedResponseError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
+
+from ..unit.samples import ATHLETE
+from .conftest import MakeClient
+
+
+def test_the_three_steps(client: Any, sim: ChatKitSimulator) -> None:
+    session = client.create_session("athlete-1")
+    message = client.send_message(session, EDN360Input.model_validate(ATHLETE))
+    response = client.poll_response(session, after=message)
+    assert (session.user, session.status) == ("athlete-1", "active")
+    assert session.client_secret.startswith("ek_")
+    assert response.session_id == message.session_id == session.id
+    assert len(response.program.sessions) == 4
+    assert response.attempts == 1
+    create, send, poll = sim.requests
+    assert create.json == {"workflow": {"id": "wf_demo"}, "user": "athlete-1"}
+    assert json.loads(send.json["content"][0]["text"]) == ATHLETE
+    assert poll.query == {"limit": "50", "order": "desc"}
+    assert poll.path == f"/v1/chatkit/sessions/{session.id}/messages"
+
+
+def test_the_three_steps_in_one(client: Any, sim: ChatKitSimulator) -> None:
+    response = client.run_workflow(ATHLETE)
+    assert response.program.days_per_week == 4
+    assert [request.method for request in sim.requests] == ["POST", "POST", "GET"]
+    assert sim.requests[0].json["user"] == "athlete-1"
+
+
+def test_the_user_is_the_callers_to_name(client: Any, sim: ChatKitSimulator) -> None:
+    client.run_workflow(ATHLETE, user="team-7")
+    client.run_workflow(json.dumps(ATHLETE), user="team-8")
+    assert [r.json["user"] for r in sim.requests if r.path.endswith("/sessions")] == [
+        "team-7",
+        "team-8",
+    ]
+    with pytest.raises(InvalidInputError, match="user"):
+        client.run_workflow("a text")
+
+
+@pytest.mark.parametrize("kind", ["program", "fenced", "prose", "beside"])
+@pytest.mark.parametrize("rule", ["program", "first"])
+def test_a_program_is_delivered_however_it_is_wrapped(
+    client: Any, sim: ChatKitSimulator, kind: AnswerKind, rule: str
+) -> None:
+    sim.answer = kind
+    assert client.run_workflow(ATHLETE, answer=rule).program.title.startswith("Simulated")
+
+
+@pytest.mark.parametrize("rule", ["program", "first"])
+@pytest.mark.parametrize(
+    ("kind", "cls", "at_once"),
+    [
+        ("invalid", ProgramValidationError, True),
+        ("error", WorkflowFailedError, True),
+        ("truncated", TruncatedResponseError, False),
+        ("step", MissingProgramError, False),
+        ("text", InvalidResponseError, False),
+        ("nothing", WorkflowTimeoutError, False),
+    ],
+)
+def test_every_other_answer_is_its_error(
+    client: Any,
+    sim: ChatKitSimulator,
+    kind: AnswerKind,
+    cls: type[Any],
+    at_once: bool,
+    rule: str,
+) -> None:
+    sim.answer = kind
+    with pytest.raises(cls) as caught:
+        client.run_workflow(ATHLETE, max_attempts=3, answer=rule)
+    assert type(caught.value) is cls
+    assert caught.value.session.id == caught.value.message.session_id
+    assert (caught.value.text is None) == (kind == "nothing")
+    polls = sum(request.method == "GET" for request in sim.requests)
+    fails_fast = at_once or (rule == "first" and kind != "nothing")
+    assert polls == (1 if fails_fast else 3)
+    assert pickle.loads(pickle.dumps(caught.value)).message == caught.value.message
+
+
+def test_the_events_come_as_the_run_goes_on(client: Any, sim: ChatKitSimulator) -> None:
+    sim.steps, sim.empty_polls = True, 3
+    with client.stream_workflow(ATHLETE) as run:
+        events = list(run)
+        response = run.get_response()
+    kinds = [event.type for event in events]
+    assert kinds[:2] == ["session.created", "message.sent"]
+    assert kinds.count("step") == 3
+    assert kinds[-1] == "response"
+    assert events[-1].response == response
+    assert [e.keys for e in events if e.type == "step"] == [
+        ("profile",),
+        ("questionnaire_normalized",),
+        ("training_plan",),
+    ]
+    assert [e.attempt for e in events if e.type == "waiting"] == [1, 2, 3]
+
+
+def test_a_stream_sends_nothing_before_it_is_read(client: Any, sim: ChatKitSimulator) -> None:
+    with client.stream_workflow(ATHLETE) as run:
+        assert sim.requests == []
+        assert next(iter(run)).type == "session.created"
+    assert len(sim.requests) == 1
+    with pytest.raises(ChatKitError, match="poll_response"):
+        run.get_response()
+
+
+def test_the_response_is_there_without_watching(client: Any) -> None:
+    with client.stream_workflow(ATHLETE) as run:
+        first = run.get_response()
+        assert run.get_response() is first
+
+
+def test_an_error_of_a_stream_comes_again_when_it_is_asked_for(
+    client: Any, sim: ChatKitSimulator
+) -> None:
+    sim.answer = "error"
+    with client.stream_workflow(ATHLETE) as run:
+        with pytest.raises(WorkflowFailedError):
+            list(run)
+        with pytest.raises(WorkflowFailedError):
+            run.get_response()
+
+
+def test_every_event_is_told(client: Any, sim: ChatKitSimulator) -> None:
+    told: list[str] = []
+    client.run_workflow(ATHLETE, on_event=lambda event: told.append(event.type))
+    assert told == ["session.created", "message.sent", "response"]
+
+
+def test_an_exception_of_the_listener_ends_the_call_and_not_the_client(client: Any) -> None:
+    def listen(event: Any) -> None:
+        raise KeyError(event.type)
+
+    with pytest.raises(KeyError, match=r"session\.created"):
+        client.run_workflow(ATHLETE, on_event=listen)
+    assert client.run_workflow(ATHLETE).attempts == 1
+
+
+def test_two_runs_in_one_session_get_their_own_answers(client: Any, sim: ChatKitSimulator) -> None:
+    session = client.create_session("u")
+    first = client.send_message(session, ATHLETE)
+    mine = client.poll_response(session, after=first)
+    other = {**ATHLETE, "questionnaires": [{"payload": {"days_per_week": 2}}]}
+    sim.empty_polls = 2
+    second = client.send_message(session, other)
+    response = client.poll_response(session, after=second)
+    assert response.attempts == 3
+    assert len(response.program.sessions) == 2
+    assert client.poll_response(session, after=first.id).text == mine.text
+    assert client.poll_response(session.id).text == response.text
+
+
+def test_a_run_is_taken_up_by_another_client(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.answer = "nothing"
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        make_client().run_workflow(ATHLETE, max_attempts=1)
+    assert caught.value.session is not None
+    assert caught.value.message is not None
+    stored = (caught.value.session.model_dump_json(), caught.value.message.model_dump_json())
+    sim.answer = "program"
+    session = ChatSession.model_validate_json(stored[0])
+    message = Message.model_validate_json(stored[1])
+    again = make_client(workflow_id=None)
+    again.send_message(session, ATHLETE)
+    with pytest.raises(WorkflowTimeoutError):
+        again.poll_response(session, after=message, max_attempts=1)
+    assert again.poll_response(session).attempts == 1
+
+
+def test_a_run_is_taken_up_by_another_process(client: Any, sim: ChatKitSimulator) -> None:
+    session = client.create_session("u")
+    message = client.send_message(session, ATHLETE)
+    program = textwrap.dedent(
+        f"""
+        from edn360_chatkit import ChatKitClient
+        client = ChatKitClient(api_key={sim.api_key!r}, base_url={sim.base_url!r})
+        with client:
+            print(client.poll_response({session.id!r}, after={message.id!r}).program.title)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.startswith("Simulated"), done.stderr
+    assert sum(request.method == "POST" for request in sim.requests) == 2
+
+
+# --- what fails on the way ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
+@pytest.mark.parametrize("status", [None, 500], ids=["broken connection", "500"])
+def test_a_lost_answer_never_starts_a_second_run(
+    client: Any, sim: ChatKitSimulator, taken: bool, status: int | None
+) -> None:
+    sim.fail_next("send_message", status=status, taken=taken)
+    response = client.run_workflow(ATHLETE)
+    runs = [r for r in sim.requests if r.method == "POST" and r.path.endswith("/messages")]
+    assert len(runs) == (1 if taken else 2)
+    listed = httpx.get(
+        f"{sim.base_url}/sessions/{response.session_id}/messages",
+        headers={"Authorization": f"Bearer {sim.api_key}", "OpenAI-Beta": "chatkit_beta=v1"},
+    ).json()["data"]
+    assert [item["role"] for item in listed] == ["assistant", "user"]
+
+
+def test_a_poll_that_fails_does_not_end_the_run(client: Any, sim: ChatKitSimulator) -> None:
+    sim.fail_next("list_messages", status=503)
+    sim.fail_next("list_messages", status=429, headers={"retry-after": "0.1"})
+    sim.fail_next("list_messages", status=None)
+    sim.fail_next("list_messages", status=200, body="<html>a proxy</html>")
+    response = client.run_workflow(ATHLETE)
+    assert response.attempts == 5
+    assert response.elapsed > 0.1
+
+
+def test_a_request_is_tried_again(client: Any, sim: ChatKitSimulator) -> None:
+    sim.fail_next("create_session", status=503, headers={"retry-after-ms": "1"})
+    assert client.create_session("u").id
+
+
+@pytest.mark.parametrize(
+    ("call", "cls"),
+    [
+        (lambda c: c.create_session("u", workflow_id="nope"), NotFoundError),
+        (lambda c: c.send_message("cksess_nope", ATHLETE), SessionNotFoundError),
+        (lambda c: c.poll_response("cksess_nope"), SessionNotFoundError),
+        (lambda c: c.poll_response("a/b"), EndpointNotFoundError),
+        (lambda c: c.poll_response(".."), InvalidInputError),
+        (lambda c: c.poll_response(None), InvalidInputError),
+        (lambda c: c.poll_response("x", after=""), InvalidInputError),
+        (lambda c: c.poll_response("x", after=5), InvalidInputError),
+        (lambda c: c.poll_response("x", max_attempts=0), ConfigurationError),
+        (lambda c: c.poll_response("x", poll_interval=-1), ConfigurationError),
+        (lambda c: c.poll_response("x", answer="last"), ConfigurationError),
+        (lambda c: c.send_message("", ATHLETE), InvalidInputError),
+        (lambda c: c.send_message("x", {}), InvalidInputError),
+        (lambda c: c.run_workflow({"user_profile": {}}), InvalidInputError),
+        (lambda c: c.run_workflow(ATHLETE, user=""), InvalidInputError),
+        (lambda c: c.stream_workflow({}), InvalidInputError),
+    ],
+)
+def test_a_wrong_call_has_its_error(client: Any, call: Any, cls: type[Exception]) -> None:
+    with pytest.raises(cls) as caught:
+        call(client)
+    assert type(caught.value) is cls
+
+
+@pytest.mark.parametrize("bad", [{}, {"user_profile": {"user_id": "a"}, "questionnaires": []}])
+def test_nothing_is_sent_for_a_bad_input(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
+    with pytest.raises(InvalidInputError):
+        client.run_workflow(bad)
+    assert sim.requests == []
+
+
+def test_a_wrong_key_is_named_and_not_shown(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    with pytest.raises(AuthenticationError, match="EDN360_OPENAI_API_KEY") as caught:
+        make_client(api_key="sk-wrong-hidden").run_workflow(ATHLETE)
+    assert (caught.value.code, caught.value.status_code) == ("invalid_api_key", 401)
+    assert caught.value.request_id is not None
+    assert "hidden" not in str(caught.value)
+    assert len(sim.requests) == 1
+
+
+def test_a_rate_limit_says_how_long(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    sim.fail_next("create_session", status=429, headers={"retry-after": "3"})
+    with pytest.raises(RateLimitError) as caught:
+        make_client(max_retries=0).create_session("u")
+    assert caught.value.retry_after == 3.0
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_server_that_does_not_answer_is_a_timeout(
+    make_client: MakeClient, silent_port: int
+) -> None:
+    client = make_client(base_url=f"http://127.0.0.1:{silent_port}", timeout=0.1, max_retries=0)
+    with pytest.raises(APITimeoutError, match="timeout") as caught:
+        client.create_session("u")
+    assert isinstance(caught.value.__cause__, httpx.TimeoutException)
+    assert caught.value.may_have_arrived
+
+
+def test_a_server_that_is_not_there_is_a_connection_error(make_client: MakeClient) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    client = make_client(base_url=f"http://127.0.0.1:{port}", max_retries=0)
+    with pytest.raises(APIConnectionError, match="base_url") as caught:
+        client.create_session("u")
+    assert not caught.value.may_have_arrived
+
+
+def test_a_closed_client_says_so(make_client: MakeClient) -> None:
+    client = make_client()
+    getattr(client, "close" if isinstance(client, ChatKitClient) else "aclose")()
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.create_session("u")
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(client: Any, sim: ChatKitSimulator, status: int) -> None:
+    with ChatKitSimulator() as other:
+        target = {"location": f"{other.base_url}/sessions"}
+        sim.fail_next("create_session", status=status, headers=target)
+        with pytest.raises(ChatKitError, match="base_url"):
+            client.create_session("u")
+        assert other.requests == []
+
+
+def test_no_log_of_any_library_has_a_secret(
+    client: Any, sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    session = client.create_session("u")
+    client.poll_response(session, after=client.send_message(session, ATHLETE))
+    with pytest.raises(ChatKitError):
+        client.poll_response("nope")
+    assert "response received" in caplog.text
+    for secret in (sim.api_key, session.client_secret, "Ejemplo"):
+        assert secret not in caplog.text
+
+
+def test_without_logging_set_up_nothing_is_printed(sim: ChatKitSimulator) -> None:
+    sim.fail_next("list_messages", status=503)
+    program = textwrap.dedent(
+        f"""
+        from edn360_chatkit import ChatKitClient
+        client = ChatKitClient(
+            api_key={sim.api_key!r}, base_url={sim.base_url!r}, workflow_id="wf_demo",
+            poll_interval=0.01,
+        )
+        with client:
+            client.run_workflow({ATHLETE!r})
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# --- the caller's own HTTP client, threads and tasks ----------------------------------------------
+
+
+def test_the_callers_own_http_client_is_used_and_left_open(sim: ChatKitSimulator) -> None:
+    seen: list[str] = []
+    hooks = {"request": [lambda request: seen.append(request.url.path)]}
+    with httpx.Client(event_hooks=hooks, auth=("user", "password"), follow_redirects=True) as http:
+        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+        with ChatKitClient(**settings, workflow_id="wf_demo", http_client=http) as client:
+            assert client.run_workflow(ATHLETE).attempts == 1
+        assert len(seen) == 3
+        assert http.get(sim.base_url).status_code == 404
+
+
+def test_one_client_serves_many_threads(sim: ChatKitSimulator) -> None:
+    sim.empty_polls = 2
+    settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+    with ChatKitClient(**settings, workflow_id="wf_demo", poll_interval=0.01) as client:
+
+        def run(number: int) -> str:
+            data = {**ATHLETE, "user_profile": {"user_id": f"athlete-{number}"}}
+            session = client.run_workflow(data).session_id
+            return f"{number}:{session}"
+
+        with ThreadPoolExecutor(16) as pool:
+            done = list(pool.map(run, range(40)))
+    users = [r.json["user"] for r in sim.requests if r.path.endswith("/sessions")]
+    assert sorted(users) == sorted(f"athlete-{number}" for number in range(40))
+    assert len(set(done)) == 40
+    assert sum(r.method == "POST" for r in sim.requests) == 80
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_one_client_serves_many_tasks(sim: ChatKitSimulator, backend: str) -> None:
+    sim.empty_polls = 2
+    days: dict[int, int] = {}
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+        async with AsyncChatKitClient(
+            **settings, workflow_id="wf_demo", poll_interval=0.01
+        ) as client:
+
+            async def run(number: int) -> None:
+                payload = {"days_per_week": 1 + number % 5}
+                data = {**ATHLETE, "questionnaires": [{"payload": payload}]}
+                response = await client.run_workflow(data)
+                days[number] = len(response.program.sessions)
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(40):
+                    tasks.start_soon(run, number)
+
+    anyio.run(main, backend=backend)
+    assert days == {number: 1 + number % 5 for number in range(40)}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_listener_may_be_a_coroutine_function(sim: ChatKitSimulator, backend: str) -> None:
+    told: list[str] = []
+
+    async def listen(event: Any) -> None:
+        await anyio.sleep(0)
+        told.append(event.type)
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+        async with AsyncChatKitClient(**settings, workflow_id="wf_demo") as client:
+            await client.run_workflow(ATHLETE, on_event=listen)
+
+    anyio.run(main, backend=backend)
+    assert told == ["session.created", "message.sent", "response"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_run_can_be_cancelled_and_the_client_goes_on(sim: ChatKitSimulator, backend: str) -> None:
+    sim.answer = "nothing"
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+        async with AsyncChatKitClient(
+            **settings, workflow_id="wf_demo", poll_interval=0.01
+        ) as client:
+            with anyio.move_on_after(0.2) as scope:
+                await client.run_workflow(ATHLETE, max_attempts=10**6)
+            assert scope.cancelled_caught
+            sim.answer = "program"
+            assert (await client.run_workflow(ATHLETE)).attempts == 1
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_stream_may_be_read_in_another_thread_than_it_was_made_in(sim: ChatKitSimulator) -> None:
+    settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
+    kinds: list[str] = []
+    with (
+        ChatKitClient(**settings, workflow_id="wf_demo") as client,
+        client.stream_workflow(ATHLETE) as run,
+    ):
+        kinds.append(next(run).type)
+        thread = threading.Thread(target=lambda: kinds.extend(event.type for event in run))
+        thread.start()
+        thread.join()
+    assert kinds == ["session.created", "message.sent", "response"]
+
+
+def test_waiting_takes_the_time_of_the_polls_and_no_more(
+    client: Any, sim: ChatKitSimulator
+) -> None:
+    sim.delay = 0.25
+    started = time.monotonic()
+    response = client.run_workflow(ATHLETE, poll_interval=0.05)
+    took = time.monotonic() - started
+    assert 0.25 <= took < 2.0
+    assert response.elapsed <= took
+    assert 4 <= response.attempts <= 7

@@ -1,0 +1,102 @@
+"""Operations without I/O: a script of answers is fed to the generator, and time is simulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from edn360_chatkit._config import Config, load_config
+from edn360_chatkit._effects import Emit, Operation, Request, Response, Send, Sleep
+from edn360_chatkit.errors import ChatKitError
+from edn360_chatkit.models.events import WorkflowEvent
+
+T = TypeVar("T")
+
+Scripted: TypeAlias = Response | ChatKitError
+
+
+def config(**settings: Any) -> Config:
+    return load_config(
+        **{"api_key": "sk-simulated-key", "workflow_id": "wf_demo", "environ": {}, **settings}
+    )
+
+
+def answer(data: Any, status: int = 200, /, **headers: str) -> Response:
+    """An answer with a JSON body."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, named, json.dumps(data).encode())
+
+
+def api_error(
+    status: int, message: str = "No.", code: str | None = None, **headers: str
+) -> Response:
+    error = {"message": message, "type": "some_error", "param": None, "code": code}
+    return answer({"error": error}, status, **headers)
+
+
+def user(message_id: str | None = "msg_1", text: str = "hello", **more: Any) -> dict[str, Any]:
+    content = [{"type": "input_text", "text": text}]
+    return {"id": message_id, "role": "user", "content": content, **more}
+
+
+def assistant(text: str, message_id: str | None = "msg_2", **more: Any) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text}]
+    return {"id": message_id, "role": "assistant", "content": content, **more}
+
+
+def listing(*newest_first: dict[str, Any], **headers: str) -> Response:
+    return answer({"object": "list", "data": list(newest_first)}, **headers)
+
+
+@dataclass
+class Play:
+    """What an operation did when a script was played to it."""
+
+    answers: Sequence[Scripted]
+    seconds_per_request: float = 0.0
+    requests: list[Request] = field(default_factory=list[Request])
+    sleeps: list[float] = field(default_factory=list[float])
+    events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent])
+    clock: float = 1000.0
+
+    def run(self, operation: Operation[T]) -> T:
+        left = list(self.answers)
+        reply: object = None
+        error: ChatKitError | None = None
+        while True:
+            try:
+                effect = operation.throw(error) if error else operation.send(reply)
+            except StopIteration as stop:
+                assert not left, f"{len(left)} answers were not asked for"
+                result: T = stop.value
+                return result
+            reply = error = None
+            if isinstance(effect, Send):
+                assert left, f"an unexpected request: {effect.request}"
+                self.requests.append(effect.request)
+                self.clock += self.seconds_per_request
+                scripted = left.pop(0)
+                if isinstance(scripted, Response):
+                    reply = scripted
+                else:
+                    error = scripted
+            elif isinstance(effect, Sleep):
+                self.sleeps.append(effect.seconds)
+                self.clock += effect.seconds
+            elif isinstance(effect, Emit):
+                self.events.append(effect.event)
+            else:
+                reply = self.clock
+
+    @property
+    def paths(self) -> list[str]:
+        """Method and path of every request, without the base URL and the query."""
+        base = "https://api.openai.com/v1/chatkit"
+        return [f"{r.method} {r.url.removeprefix(base).partition('?')[0]}" for r in self.requests]
+
+    def body(self, index: int) -> Any:
+        content = self.requests[index].content
+        assert content is not None
+        return json.loads(content)

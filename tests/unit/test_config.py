@@ -1,0 +1,133 @@
+"""Arguments and environment: what is missing or wrong is said before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient, ConfigurationError
+from edn360_chatkit._config import DEFAULT_BASE_URL, load_config
+
+KEY = "sk-simulated-key"
+
+
+def load(environ: dict[str, str] | None = None, **settings: Any) -> Any:
+    return load_config(**{"api_key": KEY, "environ": environ or {}, **settings})
+
+
+def test_arguments_come_before_the_environment() -> None:
+    environ = {
+        "EDN360_OPENAI_API_KEY": "sk-environment",
+        "EDN360_TRAINING_WORKFLOW_ID": "wf_environment",
+        "EDN360_CHATKIT_BASE_URL": "https://environment.example",
+    }
+    told = load(environ, workflow_id="wf_told", base_url="https://told.example/v1/")
+    assert told.api_key.get_secret_value() == KEY
+    assert (told.workflow_id, told.base_url) == ("wf_told", "https://told.example/v1")
+    found = load(environ, api_key=None)
+    assert found.api_key.get_secret_value() == "sk-environment"
+    assert (found.workflow_id, found.base_url) == ("wf_environment", "https://environment.example")
+
+
+def test_the_packages_own_key_comes_before_openais() -> None:
+    environ = {"EDN360_OPENAI_API_KEY": "sk-own", "OPENAI_API_KEY": "sk-openai"}
+    assert load(environ, api_key=None).api_key.get_secret_value() == "sk-own"
+    environ["EDN360_OPENAI_API_KEY"] = " "
+    assert load(environ, api_key=None).api_key.get_secret_value() == "sk-openai"
+
+
+def test_the_defaults_are_those_of_the_protocol() -> None:
+    config = load()
+    assert config.base_url == DEFAULT_BASE_URL == "https://api.openai.com/v1/chatkit"
+    assert (config.poll_interval, config.max_attempts, config.poll_limit) == (2.0, 60, 50)
+    assert (config.timeout, config.max_retries) == (httpx.Timeout(30.0), 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"api_key": None}, "EDN360_OPENAI_API_KEY"),
+        ({"api_key": "sk with blanks"}, "api_key"),
+        ({"api_key": "sk-é"}, "api_key"),
+        ({"api_key": 5}, "api_key"),
+        ({"workflow_id": 5}, "workflow_id"),
+        ({"protocol": "threads"}, "protocol"),
+        ({"protocol": "mail"}, "protocol"),
+        ({"server_url": "https://chat.example"}, "server_url"),
+        ({"base_url": "http://api.example"}, "https"),
+        ({"base_url": "http://127.0.0.1.example"}, "https"),
+        ({"base_url": "http://localhost.example"}, "https"),
+        ({"base_url": "ftp://api.example"}, "https"),
+        ({"base_url": "api.example"}, "https"),
+        ({"base_url": "https://"}, "host"),
+        ({"base_url": "https://\x00"}, "base_url"),
+        ({"base_url": "https://user:pass@api.example"}, "base_url"),
+        ({"base_url": "https://api.example?a=1"}, "base_url"),
+        ({"base_url": "https://api.example#a"}, "base_url"),
+        ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers"),
+        ({"headers": {"X A": "a"}}, "headers"),
+        ({"headers": {"X-A": "é"}}, "headers"),
+        ({"headers": {"X-A": 5}}, "headers"),
+        ({"headers": ["X-A"]}, "headers"),
+        ({"headers": {"authorization": "Bearer x"}}, "api_key"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": None}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"max_retries": True}, "max_retries"),
+        ({"poll_interval": -1}, "poll_interval"),
+        ({"poll_interval": "2"}, "poll_interval"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"max_attempts": 1.5}, "max_attempts"),
+        ({"poll_limit": 101}, "poll_limit"),
+    ],
+)
+def test_what_is_wrong_is_named(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        load(**settings)
+
+
+def test_a_self_hosted_server_in_the_environment_is_not_passed_over_in_silence() -> None:
+    with pytest.raises(ConfigurationError, match="EDN360_CHATKIT_SERVER_URL"):
+        load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8000", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:80/a"]
+)
+def test_loopback_may_use_http(url: str) -> None:
+    assert load(base_url=url).base_url.startswith("http://")
+
+
+def test_a_key_read_from_a_file_may_end_with_a_line_break() -> None:
+    assert load(api_key=f"{KEY}\n").api_key.get_secret_value() == KEY
+
+
+def test_a_bad_key_is_not_quoted() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(api_key="sk-my secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    headers = {"X-Token": "hidden-token"}
+    client = ChatKitClient(api_key=KEY, headers=headers)
+    for text in (repr(client), repr(client._config), str(vars(client))):
+        assert KEY not in text
+        assert "hidden-token" not in text
+    client.close()
+
+
+def test_a_client_is_not_pickled() -> None:
+    import pickle
+
+    with ChatKitClient(api_key=KEY) as client, pytest.raises(TypeError, match="in each process"):
+        pickle.dumps(client)
+
+
+def test_the_http_client_must_be_of_the_right_kind() -> None:
+    for client, other in ((ChatKitClient, httpx.AsyncClient), (AsyncChatKitClient, httpx.Client)):
+        with pytest.raises(ConfigurationError, match="http_client"):
+            client(api_key=KEY, http_client=other())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,239 @@
+"""The data: what goes out is what came in, what came from the workflow comes back unchanged."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from pydantic import ValidationError
+
+from edn360_chatkit import (
+    ChatSession,
+    EDN360Input,
+    EnrichedTrainingProgram,
+    InvalidInputError,
+    Message,
+    Questionnaire,
+)
+from edn360_chatkit._operations.inputs import prepare, validate_input
+
+from .samples import ATHLETE, PROGRAM, inputs, programs
+
+
+@given(inputs)
+def test_what_goes_out_is_what_came_in(data: dict[str, Any]) -> None:
+    sent = EDN360Input.model_validate(data).to_json_text()
+    assert json.loads(sent) == data
+    # Equality takes 8 for 8.0 and 1 for True; the text tells them apart.
+    assert sorted(sent) == sorted(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+
+
+@given(inputs)
+def test_an_input_read_from_json_goes_out_the_same(data: dict[str, Any]) -> None:
+    text = json.dumps(data)
+    assert json.loads(EDN360Input.model_validate_json(text).to_json_text()) == json.loads(text)
+
+
+@given(programs)
+def test_a_program_comes_back_out_unchanged(data: dict[str, Any]) -> None:
+    program = EnrichedTrainingProgram.model_validate_json(json.dumps(data))
+    assert program.model_dump(mode="json", exclude_unset=True) == data
+    assert json.loads(program.model_dump_json(exclude_unset=True)) == data
+
+
+def test_the_text_is_compact_and_not_escaped() -> None:
+    text = prepare(ATHLETE).text
+    assert '"días_por_semana":4' in text
+    assert ": " not in text
+
+
+@pytest.mark.parametrize("moment", ["2026-01-05T10:00:00Z", "5/1/2026", 1767607200, 1767607200.5])
+def test_a_moment_is_kept_as_it_was_written(moment: Any) -> None:
+    data = {**ATHLETE, "questionnaires": [{"submitted_at": moment}]}
+    assert json.loads(prepare(data).text) == data
+
+
+def test_dates_go_out_as_iso_8601() -> None:
+    at = datetime(2026, 1, 5, 10, tzinfo=timezone.utc)
+    data = {
+        "user_profile": {"user_id": "athlete-1", "created_at": at},
+        "questionnaires": [
+            {"submitted_at": date(2026, 1, 5), "payload": {"born": date(1996, 1, 1)}}
+        ],
+    }
+    sent = json.loads(prepare(data).text)
+    assert sent["user_profile"]["created_at"] == "2026-01-05T10:00:00Z"
+    assert sent["questionnaires"][0] == {
+        "submitted_at": "2026-01-05",
+        "payload": {"born": "1996-01-01"},
+    }
+
+
+def test_every_field_at_fault_is_listed_with_its_path() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        prepare({"user_profile": {"age": True}, "questionnaires": []})
+    paths = {fault["path"] for fault in caught.value.errors}
+    assert paths == {"user_profile.user_id", "user_profile.age", "questionnaires"}
+    for path in paths:
+        assert path in str(caught.value)
+
+
+@pytest.mark.parametrize("user_id", [None, "", "  ", 7])
+def test_the_user_id_is_a_string_that_is_not_empty(user_id: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"user_profile\.user_id"):
+        prepare({**ATHLETE, "user_profile": {"user_id": user_id}})
+
+
+def test_an_invalid_input_never_quotes_the_value() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        prepare({**ATHLETE, "user_profile": {"user_id": "a", "name": ["Ana Secreta"]}})
+    assert "Secreta" not in str(caught.value) + repr(caught.value) + str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("value", [None, 5, [ATHLETE], object()])
+def test_only_an_input_a_mapping_or_a_text_is_taken(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="EDN360Input"):
+        prepare(value)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "half \ud83d"])
+def test_a_text_that_can_not_be_sent_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        prepare(text)
+
+
+def loop() -> list[Any]:
+    ring: list[Any] = []
+    ring.append(ring)
+    return ring
+
+
+def deep() -> dict[str, Any]:
+    nest: dict[str, Any] = {}
+    for _ in range(300):
+        nest = {"in": nest}
+    return nest
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: float("nan"),
+        lambda: float("-inf"),
+        object,
+        lambda: "half \ud83d",
+        lambda: 10**5000,
+        loop,
+        deep,
+    ],
+    ids=["NaN", "infinity", "object", "half a character", "huge", "loop", "deep"],
+)
+def test_what_json_can_not_hold_is_refused_with_its_path(make: Callable[[], Any]) -> None:
+    data = {**ATHLETE, "questionnaires": [{"payload": {"answers": [1, make()]}}]}
+    with pytest.raises(InvalidInputError, match=r"questionnaires\.0\.payload\.answers\.1"):
+        prepare(data)
+
+
+def test_a_mapping_that_is_no_dict_is_taken() -> None:
+    from types import MappingProxyType
+
+    assert prepare(MappingProxyType(ATHLETE)).user_id == "athlete-1"
+
+
+def test_an_input_is_taken_as_it_is() -> None:
+    given_input = EDN360Input.model_validate(ATHLETE)
+    assert validate_input(given_input) is given_input
+
+
+@pytest.mark.parametrize("name", ["source", "type", "questionnaire_type"])
+@pytest.mark.parametrize("answers", ["payload", "answers", "responses"])
+def test_a_questionnaire_is_read_whatever_its_keys(name: str, answers: str) -> None:
+    found = Questionnaire.model_validate({name: "initial", answers: {"q": 1}})
+    assert (found.kind, found.content) == ("initial", {"q": 1})
+
+
+def test_a_repr_shows_no_health_data() -> None:
+    data = {
+        **ATHLETE,
+        "context": {"request_type": "evolution", "previous_training_plan": {"plan_data": "secret"}},
+    }
+    given_input = EDN360Input.model_validate(data)
+    parts = [
+        given_input,
+        given_input.user_profile,
+        given_input.questionnaires,
+        given_input.context,
+        given_input.context and given_input.context.previous_training_plan,
+    ]
+    for part in parts:
+        assert not any(
+            value in repr(part) for value in ("Ejemplo", "60.0", "días_por_semana", "secret")
+        )
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["title", "sessions", "sessions.0.blocks", "sessions.0.blocks.0.exercises"],
+)
+def test_a_program_lacks_nothing_that_must_be_there(missing: str) -> None:
+    data: Any = copy.deepcopy(PROGRAM)
+    *way, last = missing.split(".")
+    place: Any = data
+    for part in way:
+        place = place[int(part) if part.isdigit() else part]
+    del place[last]
+    with pytest.raises(ValidationError) as caught:
+        EnrichedTrainingProgram.model_validate(data)
+    assert [".".join(map(str, fault["loc"])) for fault in caught.value.errors()] == [missing]
+
+
+def test_a_program_with_gaps_shows_them() -> None:
+    program = EnrichedTrainingProgram.model_validate(
+        {"title": "t", "sessions": [{"blocks": [{"exercises": [{"name": "Squat"}]}]}]}
+    )
+    exercise = program.sessions[0].blocks[0].exercises[0]
+    assert (program.weeks, program.sessions[0].focus, exercise.rpe) == (None, None, None)
+
+
+@pytest.mark.parametrize("value", [3, "3-4", 8.5, "AMRAP"])
+def test_series_reps_and_rpe_stay_what_they_were(value: Any) -> None:
+    data = {"name": "Squat", "series": value, "reps": value, "rpe": value}
+    program = {"title": "t", "sessions": [{"blocks": [{"exercises": [data]}]}]}
+    exercise = EnrichedTrainingProgram.model_validate(program).sessions[0].blocks[0].exercises[0]
+    for field in (exercise.series, exercise.reps, exercise.rpe):
+        assert (type(field), field) == (type(value), value)
+
+
+SESSION = {"id": "cksess_1", "client_secret": "ek_hidden", "user": "u", "object": "chatkit.session"}
+
+
+def test_the_client_secret_is_had_by_name_only() -> None:
+    session = ChatSession.model_validate(SESSION)
+    assert session.client_secret == "ek_hidden"
+    shown = [
+        repr(session),
+        str(session),
+        repr([session]),
+        str(session.model_dump()),
+        session.model_dump_json(),
+        str(pickle.dumps(session)),
+        str(dict(session.model_copy().model_dump())),
+    ]
+    assert not [text for text in shown if "ek_hidden" in text]
+    assert pickle.loads(pickle.dumps(session)).id == "cksess_1"
+    assert copy.deepcopy(session).client_secret == "ek_hidden"
+
+
+def test_sessions_and_messages_can_be_stored_and_loaded() -> None:
+    session = ChatSession.model_validate(SESSION)
+    loaded = ChatSession.model_validate_json(session.model_dump_json())
+    assert loaded.model_dump() == session.model_dump()
+    message = Message(id="msg_1", session_id="cksess_1")
+    assert Message.model_validate_json(message.model_dump_json()) == message
+    assert pickle.loads(pickle.dumps(message)) == message

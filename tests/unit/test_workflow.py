@@ -1,0 +1,367 @@
+"""The run and its waiting: every row of the table of answers, and every way to wait."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import (
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    ChatSession,
+    InternalServerError,
+    InvalidResponseError,
+    Message,
+    MissingProgramError,
+    ProgramValidationError,
+    ResponseEvent,
+    SessionNotFoundError,
+    StepEvent,
+    TruncatedResponseError,
+    WaitingEvent,
+    WorkflowError,
+    WorkflowFailedError,
+    WorkflowResponse,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit._answers import ROOT_KEY, read_answer
+from edn360_chatkit._effects import Response
+from edn360_chatkit._operations.inputs import prepare
+from edn360_chatkit._operations.sessions import session_body
+from edn360_chatkit._operations.workflow import (
+    AnswerRule,
+    Waiting,
+    poll_response,
+    run_workflow,
+)
+
+from .samples import ANSWER, ATHLETE, PROGRAM
+from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
+
+SESSION = ChatSession(id="cksess_1", user="u")
+SENT = Message(id="msg_1", session_id="cksess_1")
+INVALID = json.dumps({ROOT_KEY: {"title": "t"}})
+FAILED = json.dumps({"error": {"message": "no tokens"}})
+STEP = json.dumps({"profile": {}})
+
+
+def poll(
+    *answers: Scripted,
+    attempts: int | None = None,
+    rule: AnswerRule = "program",
+    interval: float = 2.0,
+    message: Message = SENT,
+) -> tuple[WorkflowResponse, Play]:
+    play = Play(answers)
+    return run_poll(play, attempts or len(answers), rule, interval, message), play
+
+
+def run_poll(
+    play: Play,
+    attempts: int,
+    rule: AnswerRule = "program",
+    interval: float = 2.0,
+    message: Message = SENT,
+) -> WorkflowResponse:
+    waiting = Waiting(poll_interval=interval, max_attempts=attempts, answer=rule)
+    return play.run(poll_response(config(), SESSION, message, waiting))
+
+
+def posted(*newest_first: str) -> Response:
+    count = len(newest_first)
+    answers = [assistant(text, f"msg_a{count - i}") for i, text in enumerate(newest_first)]
+    return listing(*answers, user("msg_1"))
+
+
+NOTHING = listing(user("msg_1"))
+
+
+def test_it_asks_at_once_and_then_at_the_interval() -> None:
+    response, play = poll(NOTHING, NOTHING, posted(ANSWER), interval=3.0)
+    assert play.sleeps == [3.0, 3.0]
+    assert (response.attempts, response.elapsed) == (3, 6.0)
+    assert play.requests[0].url.endswith("/sessions/cksess_1/messages?limit=50&order=desc")
+
+
+def test_the_response_carries_the_program_and_where_it_came_from() -> None:
+    response, _ = poll(posted(ANSWER))
+    assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
+    assert (response.text, response.message_id) == (ANSWER, "msg_a1")
+    assert (response.session_id, response.thread_id) == ("cksess_1", None)
+
+
+@pytest.mark.parametrize("data", [[], None])
+def test_no_messages_mean_not_yet(data: Any) -> None:
+    response, _ = poll(answer({"data": data}), answer({}), posted(ANSWER))
+    assert response.attempts == 3
+
+
+def test_steps_are_passed_over_until_the_program_is_there() -> None:
+    response, play = poll(
+        posted(STEP), posted("Thinking…", STEP), posted(ANSWER, "Thinking…", STEP)
+    )
+    assert response.attempts == 3
+    steps = [(e.keys, e.text) for e in play.events if isinstance(e, StepEvent)]
+    assert steps == [(("profile",), STEP), ((), "Thinking…")]
+
+
+def test_a_program_is_found_below_a_closing_remark() -> None:
+    response, _ = poll(posted("That was all!", ANSWER, STEP))
+    assert response.text == ANSWER
+
+
+def test_the_events_tell_the_whole_wait() -> None:
+    _, play = poll(NOTHING, APIConnectionError("gone"), posted(ANSWER, STEP))
+    kinds = [event.type for event in play.events]
+    assert kinds == ["waiting", "waiting", "step", "response"]
+    first, second = play.events[:2]
+    assert isinstance(first, WaitingEvent)
+    assert isinstance(second, WaitingEvent)
+    assert (first.attempt, first.max_attempts, first.elapsed, first.error) == (1, 3, 0.0, None)
+    assert (second.attempt, second.elapsed, second.error) == (2, 2.0, "gone")
+    assert isinstance(play.events[-1], ResponseEvent)
+
+
+@pytest.mark.parametrize(
+    ("text", "cls", "says"),
+    [
+        (ANSWER[:-9], TruncatedResponseError, "tokens"),
+        (STEP, MissingProgramError, "profile"),
+        ("Sorry, no.", InvalidResponseError, "no JSON"),
+    ],
+)
+def test_what_is_no_answer_counts_only_at_the_end(
+    text: str, cls: type[WorkflowError], says: str
+) -> None:
+    play = Play([posted(text)] * 3)
+    with pytest.raises(cls, match=says) as caught:
+        run_poll(play, 3)
+    assert type(caught.value) is cls
+    assert (caught.value.text, caught.value.session, caught.value.message) == (text, SESSION, SENT)
+    assert len(play.requests) == 3
+    assert play.sleeps == [2.0, 2.0]
+    assert poll(posted(text), posted(ANSWER, text))[0].attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "cls", "says"),
+    [
+        (INVALID, ProgramValidationError, "sessions: Field required"),
+        (FAILED, WorkflowFailedError, "no tokens"),
+    ],
+)
+def test_what_can_not_become_an_answer_ends_the_run_at_once(
+    text: str, cls: type[WorkflowError], says: str
+) -> None:
+    with pytest.raises(cls, match=says) as caught:
+        poll(NOTHING, posted(text, STEP), attempts=60)
+    assert (caught.value.text, caught.value.session, caught.value.message) == (text, SESSION, SENT)
+
+
+def test_a_program_beside_an_error_of_another_agent_counts() -> None:
+    assert poll(posted(ANSWER, FAILED))[0].text == ANSWER
+
+
+def test_a_program_that_does_not_validate_names_each_field() -> None:
+    with pytest.raises(ProgramValidationError) as caught:
+        poll(posted(INVALID))
+    assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
+
+
+def test_a_missing_program_names_the_keys_that_came() -> None:
+    plan = json.dumps({"training_plan": 1, "profile": 2})
+    with pytest.raises(MissingProgramError) as caught:
+        poll(posted(plan, "prose", STEP))
+    assert caught.value.keys == ("profile", "training_plan")
+
+
+@pytest.mark.parametrize(
+    ("text", "cls"),
+    [
+        (STEP, MissingProgramError),
+        ("Sorry, no.", InvalidResponseError),
+        (ANSWER[:-9], TruncatedResponseError),
+        (INVALID, ProgramValidationError),
+        (FAILED, WorkflowFailedError),
+    ],
+)
+def test_the_first_text_is_final_where_the_caller_says_so(
+    text: str, cls: type[WorkflowError]
+) -> None:
+    with pytest.raises(cls) as caught:
+        poll(NOTHING, posted(text), attempts=60, rule="first")
+    assert caught.value.text == text
+    with pytest.raises(cls):
+        poll(posted(ANSWER, text), attempts=60, rule="first")
+
+
+def test_the_first_text_may_be_the_program() -> None:
+    assert poll(NOTHING, posted("and more", ANSWER), rule="first")[0].text == ANSWER
+    assert poll(posted(ANSWER, " "), rule="first")[0].text == ANSWER
+
+
+def test_a_timeout_carries_what_takes_the_run_up_again() -> None:
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        poll(NOTHING, NOTHING)
+    error = caught.value
+    assert (error.session, error.message, error.text) == (SESSION, SENT, None)
+    assert "poll_response('cksess_1', after='msg_1')" in str(error)
+    assert "max_attempts" in str(error)
+
+
+def test_a_timeout_without_a_message_id_still_says_how_to_go_on() -> None:
+    with pytest.raises(WorkflowTimeoutError, match=r"poll_response\('cksess_1'\)"):
+        poll(listing(), message=Message(session_id="cksess_1"))
+
+
+def test_a_message_that_the_session_does_not_list_is_pointed_out() -> None:
+    other = listing(assistant(ANSWER), user("msg_other"))
+    with pytest.raises(WorkflowTimeoutError, match="does not list the message 'msg_1'"):
+        poll(other, other)
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        APIConnectionError("gone"),
+        api_error(500),
+        api_error(501),
+        api_error(503),
+        api_error(429),
+        api_error(429, code="insufficient_quota"),
+        Response(200, {}, b"<html>"),
+        answer({"data": "no list"}),
+    ],
+    ids=["connection", "500", "501", "503", "429", "quota", "no JSON", "no list"],
+)
+def test_a_poll_that_fails_counts_and_the_waiting_goes_on(
+    failed: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    response, play = poll(failed, posted(ANSWER))
+    assert response.attempts == 2
+    assert play.sleeps == [2.0]
+    assert [r.levelname for r in caplog.records if "still waiting" in r.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_poll_that_is_refused_ends_the_waiting_and_carries_the_run(status: int) -> None:
+    with pytest.raises(APIError) as caught:
+        poll(NOTHING, api_error(status), attempts=60)
+    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+
+
+def test_a_session_that_is_gone_is_named() -> None:
+    with pytest.raises(SessionNotFoundError):
+        poll(api_error(404, "Chatkit Session with id 'cksess_1' not found."), attempts=60)
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("9", 9.0), ("1", 2.0), ("100000", 120.0)])
+def test_retry_after_is_honoured_within_reason(asked: str, waited: float) -> None:
+    _, play = poll(api_error(429, retry_after=asked), posted(ANSWER))
+    assert play.sleeps == [waited]
+
+
+def test_a_timeout_after_failed_polls_has_the_last_failure_as_its_cause() -> None:
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        poll(NOTHING, api_error(503))
+    assert isinstance(caught.value.__cause__, InternalServerError)
+
+
+def test_what_came_before_a_failed_poll_is_kept() -> None:
+    with pytest.raises(MissingProgramError) as caught:
+        poll(posted(STEP), api_error(503))
+    assert caught.value.text == STEP
+    with pytest.raises(MissingProgramError):
+        poll(posted(STEP), listing())
+
+
+def test_a_message_that_grows_is_read_again() -> None:
+    grown = [listing(assistant(ANSWER[:n], "msg_a"), user("msg_1")) for n in (9, 90, len(ANSWER))]
+    assert poll(*grown)[0].attempts == 3
+
+
+def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def count(text: str) -> Any:
+        read.append(text)
+        return original(text)
+
+    original = read_answer
+    monkeypatch.setattr("edn360_chatkit._operations.workflow.read_answer", count)
+    poll(posted(STEP), posted(STEP), posted(STEP), posted(ANSWER, STEP))
+    assert read == [STEP, ANSWER]
+
+
+# --- the three steps in one ------------------------------------------------------------------
+
+
+def run(play: Play, **settings: Any) -> WorkflowResponse:
+    told = config(**settings)
+    prepared = prepare(ATHLETE)
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    return play.run(run_workflow(told, session_body(told, "athlete-1"), prepared, waiting))
+
+
+def test_a_run_is_three_requests() -> None:
+    play = Play([answer({"id": "cksess_1"}), answer({"id": "msg_1"}), posted(ANSWER)])
+    assert run(play).session_id == "cksess_1"
+    messages = "/sessions/cksess_1/messages"
+    assert play.paths == ["POST /sessions", f"POST {messages}", f"GET {messages}"]
+    assert json.loads(play.body(1)["content"][0]["text"]) == ATHLETE
+    assert [e.type for e in play.events] == ["session.created", "message.sent", "response"]
+
+
+def test_the_elapsed_time_of_a_run_counts_from_its_start() -> None:
+    play = Play(
+        [answer({"id": "cksess_1"}), answer({"id": "msg_1"}), posted(ANSWER)],
+        seconds_per_request=1.5,
+    )
+    assert run(play).elapsed == 4.5
+
+
+def test_a_message_that_is_refused_carries_the_session() -> None:
+    play = Play([answer({"id": "cksess_1"}), api_error(401)])
+    with pytest.raises(AuthenticationError) as caught:
+        run(play)
+    assert caught.value.session is not None
+    assert caught.value.session.id == "cksess_1"
+
+
+def test_the_log_tells_the_story_of_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "edn360_chatkit")
+    play = Play(
+        [answer({"id": "cksess_1"}), answer({"id": "msg_1"}), *[NOTHING] * 20, posted(ANSWER)]
+    )
+    run(play)
+    size = len(prepare(ATHLETE).text.encode())
+    assert [record.message for record in caplog.records if record.name == "edn360_chatkit"] == [
+        "workflow wf_demo",
+        f"input prepared: {size} bytes, 1 questionnaires",
+        "session created: cksess_1",
+        "message sent: msg_1",
+        "waiting: attempt 10 of 60",
+        "waiting: attempt 20 of 60",
+        f"response received: {len(ANSWER.encode())} bytes at attempt 21",
+        "training sessions: 1",
+    ]
+
+
+def test_the_log_never_has_the_athletes_data(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    play = Play(
+        [
+            answer({"id": "cksess_1", "client_secret": "ek_hidden"}),
+            answer({"id": "msg_1"}),
+            api_error(503),
+            posted(STEP),
+            posted(ANSWER, STEP),
+        ]
+    )
+    run(play)
+    for secret in ("Ejemplo", "athlete-1", "ek_hidden", "sk-simulated", "Squat", "profile"):
+        assert secret not in caplog.text
