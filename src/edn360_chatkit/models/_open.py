@@ -1,7 +1,5 @@
 """What all models here have in common: known keys are typed, unknown keys are kept."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, TypeAlias

@@ -1,7 +1,5 @@
 """What ChatKit gives: sessions, messages, and the response of a run."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

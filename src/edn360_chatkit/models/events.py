@@ -4,8 +4,6 @@ More kinds of events will come: let the last branch of a ``match`` over them ign
 does not know.
 """
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -4,14 +4,12 @@ Backends differ in what they put inside. Known keys are typed, unknown ones are 
 goes out is what came in, the same keys and values.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
-from pydantic_core import PydanticCustomError, PydanticSerializationError
+from pydantic_core import PydanticCustomError, PydanticSerializationError, to_jsonable_python
 
 from ._open import Moment, Number, OpenModel
 
@@ -180,12 +178,8 @@ def _leaf_fault(value: object) -> list[str]:
             return ["text with half a character (a lone surrogate)"]
         return []
     try:
-        json.dumps(_Anything(value=value).model_dump(mode="json")["value"], allow_nan=False)
+        json.dumps(to_jsonable_python(value, inf_nan_mode="constants"), allow_nan=False)
     except (PydanticSerializationError, ValueError, TypeError, RecursionError):
         kind = type(value).__name__
         return [f"a {kind} that JSON can't hold (NaN, infinity or an unknown type)"]
     return []
-
-
-class _Anything(OpenModel):
-    value: Any

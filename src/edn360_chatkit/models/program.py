@@ -5,8 +5,6 @@ delivered and its gaps are ``None``; ``model_dump(mode="json", exclude_unset=Tru
 the JSON that came.
 """
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 from pydantic import StrictInt, StrictStr

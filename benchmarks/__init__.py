@@ -1,0 +1,1 @@
+"""The figures of docs/performance.md, each measured by the module that is named there."""

@@ -1,0 +1,23 @@
+"""All figures of docs/performance.md: `make bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import imports, packages, polls, validation
+
+
+def main() -> int:
+    kept = True
+    for module in (imports, polls, validation, packages):
+        print(f"\n{module.__name__}")
+        kept &= module.main()
+    print("\nAll figures are kept." if kept else "\nA figure is missed.")
+    return not kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())

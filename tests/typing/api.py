@@ -1,0 +1,169 @@
+"""What typical users write. It is type-checked by mypy and pyright, and never run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+from typing_extensions import assert_type
+
+from edn360_chatkit import (
+    APIStatusError,
+    AsyncChatKitClient,
+    ChatKitClient,
+    ChatKitError,
+    ChatSession,
+    EDN360Input,
+    EnrichedTrainingProgram,
+    InvalidInputError,
+    Message,
+    MessageSentEvent,
+    MissingProgramError,
+    ProgramValidationError,
+    Questionnaire,
+    RateLimitError,
+    ResponseEvent,
+    SessionCreatedEvent,
+    StepEvent,
+    UserProfile,
+    WaitingEvent,
+    WorkflowError,
+    WorkflowEvent,
+    WorkflowResponse,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.testing import ChatKitSimulator
+
+
+def one_call(data: dict[str, Any]) -> None:
+    with ChatKitClient() as client:
+        response = client.run_workflow(data)
+        assert_type(response, WorkflowResponse)
+        assert_type(response.program, EnrichedTrainingProgram)
+        assert_type(response.program.weeks, int | None)
+        assert_type(response.attempts, int)
+        for session in response.program.sessions:
+            for block in session.blocks:
+                for exercise in block.exercises:
+                    assert_type(exercise.name, str)
+                    assert_type(exercise.series, int | float | str | None)
+
+
+def every_setting() -> ChatKitClient:
+    return ChatKitClient(
+        api_key="sk-...",
+        workflow_id="wf_...",
+        base_url="https://api.openai.com/v1/chatkit",
+        server_url=None,
+        protocol="messages",
+        headers={"X-Service": "coach"},
+        timeout=httpx.Timeout(10.0, read=60.0),
+        max_retries=2,
+        poll_interval=1.0,
+        max_attempts=200,
+        http_client=httpx.Client(proxy="http://localhost:3128"),
+    )
+
+
+def three_calls(client: ChatKitClient, path: Path) -> Message:
+    session = client.create_session(
+        "athlete-1",
+        version="3",
+        state_variables={"language": "es", "beta": True, "days": 4},
+        tracing=False,
+        expires_after=1800,
+        max_requests_per_minute=60,
+        chatkit_configuration={"history": {"enabled": False}},
+    )
+    assert_type(session, ChatSession)
+    assert_type(session.client_secret, str | None)
+    message = client.send_message(session, EDN360Input.model_validate_json(path.read_text()))
+    client.send_message(session.id, json.loads(path.read_text()))
+    client.send_message(session, "a text")
+    client.poll_response(session, after=message)
+    client.poll_response(session.id, after=message.id, max_attempts=5, poll_interval=0.5)
+    client.poll_response("cksess_1", answer="first", on_event=print)
+    return message
+
+
+def built_by_hand() -> EDN360Input:
+    return EDN360Input(
+        user_profile=UserProfile(user_id="athlete-1", age=30),
+        questionnaires=[Questionnaire(source="initial", payload={"days_per_week": 4})],
+    )
+
+
+def watch(event: WorkflowEvent) -> str:
+    match event:
+        case SessionCreatedEvent(session=session):
+            return session.id
+        case MessageSentEvent():
+            return str(event.message.id)
+        case WaitingEvent(attempt=attempt, elapsed=elapsed):
+            return f"{attempt} {elapsed:.0f} s"
+        case StepEvent(keys=keys):
+            return ", ".join(keys)
+        case ResponseEvent(response=response):
+            return response.program.title
+        case _:
+            return event.type
+
+
+def stream(client: ChatKitClient, edn360_input: EDN360Input) -> WorkflowResponse:
+    with client.stream_workflow(edn360_input) as run:
+        for event in run:
+            assert_type(event, WorkflowEvent)
+            watch(event)
+        return run.get_response()
+
+
+async def the_same_awaited(data: dict[str, Any]) -> WorkflowResponse:
+    async def listen(event: WorkflowEvent) -> None:
+        watch(event)
+
+    async with AsyncChatKitClient(http_client=httpx.AsyncClient()) as client:
+        session = await client.create_session("athlete-1")
+        assert_type(session, ChatSession)
+        message = await client.send_message(session, data)
+        assert_type(message, Message)
+        await client.poll_response(session, after=message, on_event=listen)
+        await client.run_workflow(data, user="athlete-2", on_event=watch)
+        async with client.stream_workflow(data) as run:
+            async for event in run:
+                assert_type(event, WorkflowEvent)
+            response = await run.get_response()
+            assert_type(response, WorkflowResponse)
+            return response
+
+
+def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
+    try:
+        return client.run_workflow(data)
+    except InvalidInputError as error:
+        return [(fault["path"], fault["msg"]) for fault in error.errors]
+    except WorkflowTimeoutError as error:
+        if error.session is not None:
+            return client.poll_response(error.session, after=error.message)
+    except ProgramValidationError as error:
+        return [fault["loc"] for fault in error.errors]
+    except MissingProgramError as error:
+        assert_type(error.keys, tuple[str, ...])
+    except WorkflowError as error:
+        assert_type(error.text, str | None)
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+    except APIStatusError as error:
+        assert_type(error.status_code, int)
+        assert_type(error.request_id, str | None)
+    except ChatKitError as error:
+        return str(error)
+    return None
+
+
+def in_a_test() -> None:
+    with ChatKitSimulator(answer="truncated", steps=True, delay=0.5) as sim:
+        ChatKitClient(api_key=sim.api_key, base_url=sim.base_url, workflow_id="wf_demo").close()
+        sim.fail_next("send_message", status=503, taken=True)
+        assert_type(sim.requests[0].method, str)
