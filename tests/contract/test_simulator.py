@@ -303,3 +303,13 @@ def test_the_examples_make_programs(sim: ChatKitSimulator) -> None:
         for path in examples:
             example = EDN360Input.model_validate_json(path.read_text("utf-8"))
             assert client.run_workflow(example).program.sessions
+
+
+def test_the_example_script_runs() -> None:
+    from pathlib import Path
+
+    script = Path(__file__).parents[2] / "examples" / "watch_a_run.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "step: training_plan" in done.stdout
+    assert "  D1 " in done.stdout
