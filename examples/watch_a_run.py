@@ -14,6 +14,7 @@ ATHLETE = Path(__file__).parent / "athlete_evolution.json"
 
 
 def main() -> None:
+    """Start the simulator, run the workflow, and print what happens."""
     edn360_input = EDN360Input.model_validate_json(ATHLETE.read_text("utf-8"))
     with (
         ChatKitSimulator(steps=True, delay=2.0) as sim,

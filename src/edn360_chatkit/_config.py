@@ -71,7 +71,9 @@ def load_config(
         raise ConfigurationError(
             "protocol='threads' is not supported yet; use protocol='auto' or 'messages'."
         )
-    if server_url or environ.get("EDN360_CHATKIT_SERVER_URL", "").strip():
+    # An address that is given by name is meant, whatever the environment says.
+    from_environment = "" if base_url else environ.get("EDN360_CHATKIT_SERVER_URL", "").strip()
+    if server_url or from_environment:
         raise ConfigurationError(
             "server_url (or $EDN360_CHATKIT_SERVER_URL) is not supported yet: this version "
             "speaks the session messages protocol only. Leave it out, and set base_url (or "
@@ -145,7 +147,7 @@ def _checked_url(url: str) -> str:
         raise ConfigurationError(
             f"base_url must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
         )
-    if parsed.scheme == "http" and not _is_loopback(parsed.host):
+    if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
             "base_url must begin with https://: over http the API key and the athlete's data "
             "could be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http."
@@ -153,7 +155,8 @@ def _checked_url(url: str) -> str:
     return str(parsed).rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
     if host == "localhost":
         return True
     try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from ._config import Config, Protocol, checked_count, checked_seconds, load_config
+from ._config import Config, Protocol, checked_count, checked_seconds, is_loopback, load_config
 from ._driver import (
     AsyncDriver,
     AsyncOperationRun,
@@ -28,6 +28,8 @@ from ._operations.sessions import create_session, session_body
 from ._operations.workflow import AnswerRule, Waiting, poll_response, run_workflow, send_input
 from .errors import ConfigurationError, InvalidInputError
 from .models.chatkit import ChatSession, Message, WorkflowResponse
+
+HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
 
 WorkflowRun: TypeAlias = OperationRun[WorkflowResponse]
 """What ``ChatKitClient.stream_workflow`` gives: a context manager over the run's events."""
@@ -113,6 +115,26 @@ def _as_message(session: ChatSession, message: Message | str | None) -> Message:
     return Message(id=message, session_id=session.id)
 
 
+def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
+    """The caller's HTTP client, or one of our own.
+
+    Our own one honours the environment's proxies and certificates as httpx does, but for
+    loopback, where a proxy could only be in the way.
+    """
+    if given is not None:
+        if not isinstance(given, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}.")
+        return given
+    try:
+        return kind(trust_env=not is_loopback(httpx.URL(config.base_url).host))
+    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
+            "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) and certificates (SSL_CERT_FILE, "
+            "SSL_CERT_DIR)."
+        ) from error
+
+
 class ChatKitClient(_Client):
     """Runs the EDN360 training workflow through ChatKit.
 
@@ -174,11 +196,8 @@ class ChatKitClient(_Client):
             max_attempts=max_attempts,
             poll_limit=poll_limit,
         )
-        if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("http_client must be an httpx.Client.")
-        self._driver = SyncDriver(
-            http_client or httpx.Client(), self._config.timeout, owned=http_client is None
-        )
+        http = _http_client(httpx.Client, http_client, self._config)
+        self._driver = SyncDriver(http, self._config.timeout, owned=http_client is None)
 
     def create_session(
         self,
@@ -397,11 +416,8 @@ class AsyncChatKitClient(_Client):
             max_attempts=max_attempts,
             poll_limit=poll_limit,
         )
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("http_client must be an httpx.AsyncClient.")
-        self._driver = AsyncDriver(
-            http_client or httpx.AsyncClient(), self._config.timeout, owned=http_client is None
-        )
+        http = _http_client(httpx.AsyncClient, http_client, self._config)
+        self._driver = AsyncDriver(http, self._config.timeout, owned=http_client is None)
 
     async def create_session(
         self,

@@ -94,6 +94,24 @@ def test_a_self_hosted_server_in_the_environment_is_not_passed_over_in_silence()
         load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example"})
 
 
+def test_an_address_that_is_given_by_name_is_meant() -> None:
+    environ = {"EDN360_CHATKIT_SERVER_URL": "https://chat.example"}
+    assert load(environ, base_url="https://api.example").base_url == "https://api.example"
+
+
+@pytest.mark.parametrize("client", [ChatKitClient, AsyncChatKitClient])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("HTTPS_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/nowhere.pem")]
+)
+def test_an_environment_that_httpx_can_not_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, client: Any, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=variable):
+        client(api_key=KEY)
+    client(api_key=KEY, base_url="http://127.0.0.1:1")
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost:8000", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:80/a"]
 )

@@ -1,0 +1,52 @@
+# make demo   runs the workflow on an example athlete, against the built-in simulator
+# make test   lint, types and tests
+# make bench  the figures of docs/performance.md
+# make clean  removes what the others made
+# Each sets up what it needs in .venv; PYTHON=... chooses another Python, 3.10 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := examples/athlete_initial.json
+
+.PHONY: demo test lint types tests bench clean
+
+demo: $(VENV)/demo
+	@echo "The simulated workflow makes a program for $(DEMO):"
+	@$(BIN)/edn360-chatkit -v run $(DEMO) --simulate -o $(VENV)/program.json
+	@$(BIN)/edn360-chatkit show $(VENV)/program.json
+
+test: lint types tests
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+tests: $(VENV)/dev
+	$(BIN)/pytest --cov --cov-report=term
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# pip 25.1 is the first that reads dependency groups.
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/demo: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/demo pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]" --group dev
+	@touch $@

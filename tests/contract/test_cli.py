@@ -1,0 +1,1224 @@
+"""The command, against the simulator over real HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+
+from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, cli
+from edn360_chatkit._driver import SyncDriver
+from edn360_chatkit._effects import Sleep
+from edn360_chatkit.cli import main
+from edn360_chatkit.rendering.terminal import terminal_text
+from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
+from edn360_chatkit.testing._answers import answer_text
+
+from ..unit.samples import ATHLETE, programs
+
+ROOT_KEY = "client_training_program_enriched"
+PROGRAM: dict[str, Any] = {
+    "title": "Fuerza — niño",
+    "weeks": 4,
+    "sessions": [
+        {"id": "D1", "blocks": [{"id": "A", "exercises": [{"name": "Squat", "tempo": [3, 0, 1]}]}]}
+    ],
+    "unknown": {"z": 1, "a": None},
+}
+# A dash stands where the workflow forgot something.
+SHOWN = """\
+Strong in spring
+Twelve weeks of work.
+
+Goal: Strength
+Type: full body
+Volume: 12 weeks, 1 day a week, 60 minutes a session
+
+D1  Upper body ─────────────────────────────────────────────────────────────────
+Focus: Chest, Back
+
+A  Pectoralis (also Triceps, Deltoid)
+  #  Exercise               Series x reps  RPE    Notes
+  1  Cable fly              3 x 8-12       7.5    Slowly.
+
+-
+  -  Row                    3-4 x -        -
+  -  -                      - x 9          -
+
+C
+  (no exercises)
+
+Core and mobility
+  -  Plank                  -              -
+  minutes: 5
+
+Notes: Warm up first.
+
+General notes ──────────────────────────────────────────────────────────────────
+sleep: 8 hours
+drink:
+  - water
+  -
+    tea: 2
+none: []
+"""
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
+
+
+@pytest.fixture(autouse=True)
+def environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A shell of somebody whose environment leads to the simulator, in an empty directory."""
+    for name in list(os.environ):
+        if name.startswith(("EDN360_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[1]))
+    if "sim" in request.fixturenames:
+        sim: ChatKitSimulator = request.getfixturevalue("sim")
+        monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
+        monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
+        monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
+    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
+
+
+@pytest.fixture
+def give_stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    def give(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+    return give
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a terminal of standard error."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def write(name: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    Path(name).write_text(text, "utf-8")
+    return name
+
+
+def command(*args: str, **options: Any) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "edn360_chatkit", *args],
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        **options,
+    )
+
+
+def answers(sim: ChatKitSimulator, text: str) -> str:
+    """Make the simulated workflow answer with a text."""
+    sim.answer = lambda message: text
+    return text
+
+
+@contextmanager
+def reader_that_left(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    """Make standard output a pipe that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as pipe, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", pipe)
+        yield
+
+
+def temporary_files() -> list[Path]:
+    return list(Path("tmp").iterdir())
+
+
+# --- run ------------------------------------------------------------------------------------
+
+
+def test_run_writes_the_program_as_it_came_and_nothing_else(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM, "beside": 1}))
+    assert main(["run", "athlete.json"]) == 0
+    out, err = capsys.readouterr()
+    assert out == json.dumps(PROGRAM, ensure_ascii=False, indent=2) + "\n"
+    assert err == ""
+
+
+def test_run_writes_a_file_and_leaves_no_other(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
+    before = set(Path().iterdir())
+    assert main(["run", "athlete.json", "-o", "out.json"]) == 0
+    assert json.loads(Path("out.json").read_text("utf-8")) == PROGRAM
+    assert "niño" in Path("out.json").read_text("utf-8")
+    assert set(Path().iterdir()) - before == {Path("out.json")}
+    assert capsys.readouterr() == ("", "")
+
+
+def test_run_reads_standard_input(
+    sim: ChatKitSimulator, give_stdin: Callable[[bytes], None]
+) -> None:
+    give_stdin(b"\xef\xbb\xbf" + json.dumps(ATHLETE).encode())
+    assert main(["run", "-", "-o", "out.json"]) == 0
+    sent = json.loads(sim.requests[1].json["content"][0]["text"])
+    assert sent == ATHLETE
+
+
+def test_run_hands_its_options_on(
+    sim: ChatKitSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", "http://127.0.0.1:1/v1/chatkit")
+    sim.answer = "nothing"
+    options = ["--base-url", sim.base_url, "--user", "someone", "--workflow-id", "wf_other"]
+    status = main(["run", "athlete.json", *options, "--max-attempts", "3", "--poll-interval", "0"])
+    assert status == 1
+    assert sim.requests[0].json == {"workflow": {"id": "wf_other"}, "user": "someone"}
+    assert [r.method for r in sim.requests].count("GET") == 3
+    assert "No answer after 3 attempts" in capsys.readouterr().err
+
+
+def test_run_that_times_out_says_how_to_take_it_up_once(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.answer = "nothing"
+    assert main(["run", "athlete.json", "--max-attempts", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: No answer")
+    assert err.count("poll_response('cksess_") == 1
+    assert temporary_files() == []
+
+
+@pytest.mark.parametrize("kind", ["invalid", "error", "truncated", "step", "text"])
+def test_run_saves_an_answer_that_is_no_program_beside_the_output(
+    kind: AnswerKind, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.answer = kind
+    for _ in range(2):
+        assert main(["run", "athlete.json", "-o", "out.json", "--max-attempts", "1"]) == 1
+    first, second = Path("out.json.answer.txt"), Path("out.json.2.answer.txt")
+    assert first.read_text("utf-8") == second.read_text("utf-8") != ""
+    assert not Path("out.json").exists()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"What came is in {Path.cwd() / first}\n" in err
+    # Only what may still change is worth waiting for.
+    assert ("poll_response('cksess_" in err) == (kind in ("step", "text"))
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "pipe"]])
+def test_run_saves_an_answer_in_the_temporary_directory_where_there_is_no_output_file(
+    output: list[str], sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "pipe" in output:
+        os.mkfifo("pipe")
+    came = answers(sim, "Not today: \u00e9 \x1b[31m")
+    assert main(["run", "athlete.json", "--answer", "first", *output]) == 1
+    (kept,) = temporary_files()
+    assert kept.read_text("utf-8") == came
+    assert str(kept.absolute()) in capsys.readouterr().err
+    assert os.name != "posix" or kept.stat().st_mode & 0o077 == 0
+
+
+def test_run_prints_an_answer_that_can_be_saved_nowhere(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, "Not today \x1b[31m")
+    monkeypatch.setattr(tempfile, "tempdir", "no/such/directory")
+    assert main(["run", "athlete.json", "--answer", "first"]) == 1
+    err = capsys.readouterr().err
+    assert "Not today" in err
+    assert "\x1b" not in err
+
+
+def test_run_takes_the_first_message_if_told_to(sim: ChatKitSimulator) -> None:
+    sim.steps = ['{"profile": {}}']
+    assert main(["run", "athlete.json", "-o", "a.json", "--poll-interval", "0"]) == 0
+    assert main(["run", "athlete.json", "-o", "b.json", "--answer", "first"]) == 1
+    assert Path("b.json.answer.txt").read_text("utf-8") == '{"profile": {}}'
+
+
+def _as_a_directory() -> None:
+    Path("out.json").mkdir()
+
+
+def _as_a_link_to_the_input() -> None:
+    Path("out.json").symlink_to("athlete.json")
+
+
+@pytest.mark.parametrize(
+    ("output", "prepare", "reason"),
+    [
+        ("no/such/out.json", None, "there is no directory"),
+        ("out.json", _as_a_directory, "it is a directory"),
+        ("athlete.json", None, "it is the input"),
+        ("out.json", _as_a_link_to_the_input, "it is the input"),
+        ("x" * 300, None, "File name too long"),
+        ("athlete.json/out.json", None, "there is no directory"),
+    ],
+)
+def test_run_refuses_an_output_that_can_not_be_written_before_anything_is_sent(
+    output: str,
+    prepare: Callable[[], None] | None,
+    reason: str,
+    sim: ChatKitSimulator,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if prepare is not None:
+        prepare()
+    assert main(["run", "athlete.json", "-o", output]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"edn360-chatkit: {output} can't be written: {reason}")
+    assert sim.requests == []
+    assert json.loads(Path("athlete.json").read_text("utf-8")) == ATHLETE
+
+
+def test_run_refuses_a_directory_that_takes_no_files_and_a_file_that_is_read_only(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # By hand: root, who runs the tests in containers, may write everywhere.
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Path("out.json").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        assert main(["run", "athlete.json", "-o", "out.json"]) == 2
+    assert "can't be written: Permission denied" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        assert main(["run", "athlete.json", "-o", "out.json"]) == 2
+    assert "it is read-only" in capsys.readouterr().err
+    assert sim.requests == []
+
+
+def test_run_refuses_a_closed_standard_output_before_anything_is_sent(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["run", "athlete.json"]) == 2
+    assert "name a file with -o" in capsys.readouterr().err
+    assert sim.requests == []
+
+
+def test_run_keeps_links_and_permissions_of_a_file_that_was_there(sim: ChatKitSimulator) -> None:
+    Path("real.json").write_text("old", "utf-8")
+    Path("real.json").chmod(0o640)
+    Path("link.json").symlink_to("real.json")
+    assert main(["run", "athlete.json", "-o", "link.json"]) == 0
+    assert Path("link.json").is_symlink()
+    assert "title" in json.loads(Path("real.json").read_text("utf-8"))
+    assert Path("real.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_run_writes_into_a_pipe_and_does_not_replace_it(sim: ChatKitSimulator) -> None:
+    os.mkfifo("pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text("utf-8")))
+    reader.start()
+    assert main(["run", "athlete.json", "-o", "pipe"]) == 0
+    reader.join(5)
+    assert "title" in json.loads(read[0])
+    assert Path("pipe").is_fifo()
+
+
+def _fail_to_replace(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_run_prints_a_program_that_can_not_be_written_after_all(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
+    Path("out.json").write_text("old", "utf-8")
+    monkeypatch.setattr(Path, "replace", _fail_to_replace)
+    assert main(["run", "athlete.json", "-o", "out.json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out) == PROGRAM
+    assert "out.json can't be written: No space left on device" in err
+    assert Path("out.json").read_text("utf-8") == "old"
+    assert not list(Path().glob(".edn360*"))
+
+
+def test_run_saves_a_program_that_can_be_neither_written_nor_printed(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
+    monkeypatch.setattr(Path, "replace", _fail_to_replace)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["run", "athlete.json", "-o", "out.json"]) == 1
+    kept = Path("out.json.program.json")
+    assert json.loads(kept.read_text("utf-8")) == PROGRAM
+    assert str(kept.absolute()) in capsys.readouterr().err
+
+
+def test_run_saves_a_program_whose_reader_has_left(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
+    with reader_that_left(monkeypatch):
+        assert main(["run", "athlete.json"]) == 1
+    (kept,) = temporary_files()
+    assert kept.suffix == ".json"
+    assert json.loads(kept.read_text("utf-8")) == PROGRAM
+    err = capsys.readouterr().err
+    assert err.startswith("edn360-chatkit: The program can't be delivered: Broken pipe.\n")
+    assert str(kept.absolute()) in err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is not JSON: Expecting value at line 1, column 1"),
+        (b'{\n "a" 1}', "is not JSON: Expecting ':' delimiter at line 2, column 6"),
+        (b"[" * 100_000, "is not JSON that can be read"),
+        (b"[]", "must hold one JSON object"),
+        ("{}".encode("utf-16"), "is not UTF-8 text"),
+        (b"{}", "user_profile: Field required"),
+        (b'{"user_profile": {"user_id": "SECRET", "x": NaN}, "questionnaires": [{}]}', "profile.x"),
+        (b'{"user_profile": {"user_id": "\\ud800"}, "questionnaires": [{}]}', "profile.user_id"),
+    ],
+)
+def test_run_refuses_bad_input_before_anything_is_sent(
+    content: bytes | None, said: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path("bad.json").write_bytes(content)
+    assert main(["run", "bad.json"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: bad.json ")
+    assert said in err
+    assert "SECRET" not in err
+    assert sim.requests == []
+
+
+def test_run_names_every_field_at_fault(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("bad.json", {"user_profile": {"name": 7}, "questionnaires": []})
+    assert main(["run", "bad.json"]) == 2
+    err = capsys.readouterr().err
+    assert "user_profile.user_id: Field required" in err
+    assert "user_profile.name: Input should be a valid string" in err
+    assert "questionnaires: List should have at least 1 item" in err
+
+
+def test_run_refuses_a_closed_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["run", "-"]) == 2
+    assert "Standard input is closed" in capsys.readouterr().err
+
+
+def test_run_without_a_key_names_the_variables_and_the_simulator(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("EDN360_OPENAI_API_KEY")
+    assert main(["run", "athlete.json"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("edn360-chatkit: No API key")
+    assert "EDN360_OPENAI_API_KEY" in err
+    assert "--simulate" in err
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("EDN360_TRAINING_WORKFLOW_ID", "", "No workflow id"),
+        ("EDN360_CHATKIT_BASE_URL", "http://example.com", "base_url must begin with https://"),
+        ("HTTPS_PROXY", "gopher://proxy.example.com", "certificates"),
+        ("SSL_CERT_FILE", "no/such/file", "certificates"),
+    ],
+)
+def test_run_refuses_a_bad_environment(
+    variable: str,
+    value: str,
+    said: str,
+    sim: ChatKitSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["run", "athlete.json"]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert sim.requests == []
+
+
+def test_run_refuses_an_empty_user(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "athlete.json", "--user", ""]) == 2
+    assert "user must be a string that is not empty" in capsys.readouterr().err
+    assert sim.requests == []
+
+
+def test_run_with_a_wrong_key_fails_and_keeps_the_key_to_itself(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDN360_OPENAI_API_KEY", "sk-wrong-and-secret")
+    assert main(["run", "athlete.json", "-v"]) == 1
+    out, err = capsys.readouterr()
+    assert "Incorrect API key" in err
+    assert "secret" not in out + err
+    assert "poll_response" not in err
+
+
+def test_run_that_the_server_stops_says_how_to_take_it_up(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("list_messages", status=403)
+    assert main(["run", "athlete.json", "--base-url", sim.base_url]) == 1
+    err = capsys.readouterr().err
+    call = f"ChatKitClient(base_url='{sim.base_url}').poll_response('cksess_"
+    assert call in err
+    assert "after='msg_" in err
+
+
+def test_the_call_that_takes_a_run_up_gets_its_program(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
+    sim.fail_next("list_messages", status=403)
+    main(["run", "athlete.json"])
+    call = capsys.readouterr().err.splitlines()[-1].strip()
+    with ChatKitClient() as client:
+        response = eval(call, {"ChatKitClient": lambda: client})
+    assert response.program.title == PROGRAM["title"]
+
+
+def test_run_takes_a_message_up_that_has_no_id(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("send_message", status=200, taken=True, body="{}")
+    sim.fail_next("list_messages", status=403)
+    assert main(["run", "athlete.json"]) == 1
+    err = capsys.readouterr().err
+    assert "ChatKitClient().poll_response('cksess_" in err
+    assert "after=" not in err
+
+
+@pytest.mark.parametrize("arguments", [["-v", "run"], ["run", "-v"], ["run", "--verbose"]])
+def test_verbose_tells_the_story_on_standard_error(
+    arguments: list[str], sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = logging.getLogger("edn360_chatkit").handlers[:]
+    assert main([*arguments, "athlete.json"]) == 0
+    out, err = capsys.readouterr()
+    json.loads(out)
+    assert "workflow wf_demo" in err
+    assert "training sessions: " in err
+    assert logging.getLogger("edn360_chatkit").handlers == before
+    assert logging.getLogger("edn360_chatkit").level == logging.NOTSET
+
+
+# --- run: Ctrl-C ----------------------------------------------------------------------------
+
+
+def test_ctrl_c_in_a_run_says_how_to_take_it_up(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: SyncDriver, effect: object) -> object:
+        if isinstance(effect, Sleep):
+            raise KeyboardInterrupt
+        return perform(self, effect)  # type: ignore[arg-type]
+
+    perform = SyncDriver.perform
+    monkeypatch.setattr(SyncDriver, "perform", interrupted)
+    sim.answer = "nothing"
+    assert main(["run", "athlete.json", "-o", "out.json"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: Interrupted.\nThe run goes on at the server")
+    assert "ChatKitClient().poll_response('cksess_" in err
+    assert ", after='msg_" in err
+
+
+@pytest.mark.parametrize(("sent_before", "said"), [(0, ""), (1, "If the athlete's data arrived")])
+def test_ctrl_c_before_the_message_is_sent_claims_no_run(
+    sent_before: int,
+    said: str,
+    sim: ChatKitSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(self: httpx.Client, *args: Any, **options: Any) -> httpx.Response:
+        if len(sim.requests) == sent_before:
+            raise KeyboardInterrupt
+        return send(self, *args, **options)
+
+    send = httpx.Client.send
+    monkeypatch.setattr(httpx.Client, "send", interrupted)
+    assert main(["run", "athlete.json"]) == 130
+    err = capsys.readouterr().err
+    assert "paid for" not in err
+    assert said in err
+    assert ("poll_response" in err) == bool(said)
+
+
+def test_ctrl_c_ends_a_real_run_with_status_130_and_its_ids(sim: ChatKitSimulator) -> None:
+    sim.answer = "nothing"
+    process = command("run", "athlete.json")
+    deadline = time.monotonic() + 10
+    while not any(request.method == "GET" for request in sim.requests):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.1)  # the first poll is answered, and the run sleeps
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert out == ""
+    assert "poll_response('cksess_" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_the_input_is_read_is_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: Path) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "read_bytes", interrupted)
+    assert main(["validate", "athlete.json"]) == 130
+    assert capsys.readouterr() == ("", "edn360-chatkit: Interrupted.\n")
+
+
+# --- run: the progress ----------------------------------------------------------------------
+
+
+def test_on_a_terminal_steps_show_as_they_come(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(monkeypatch)
+    sim.steps = ['{"profile": {}}', json.dumps({HOSTILE: 1}), "Just a moment"]
+    sim.empty_polls = 1
+    sim.fail_next("list_messages", status=429, headers={"retry-after": "0"}, times=6)
+    assert main(["run", "athlete.json", "-o", "out.json", "--poll-interval", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "  step: profile\n" in err
+    assert "\x1b]0;" not in err
+    assert "\x1b[31m" not in err
+    assert "[b]" in err
+    assert "  step: text\n" in err
+    assert "program received after 0 s" in err
+    assert "Written to out.json" in err
+    # The spinner leaves no line behind.
+    assert "Waiting" not in err.rpartition("\x1b[2K")[2]
+
+
+def test_on_a_terminal_the_log_and_the_program_stay_readable(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(monkeypatch)
+    assert main(["run", "athlete.json", "-v"]) == 0
+    out, err = capsys.readouterr()
+    assert "title" in json.loads(out)
+    assert "session created: cksess_" in err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the spinner
+def test_a_terminal_that_goes_away_does_not_end_the_run(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(monkeypatch)
+
+    def gone(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    sim.steps = ['{"profile": {}}']
+    monkeypatch.setattr(sys.stderr, "write", gone)
+    assert main(["run", "athlete.json", "-o", "out.json", "--poll-interval", "0"]) == 0
+    assert Path("out.json").exists()
+
+
+def test_without_rich_a_run_goes_without_a_spinner(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch(monkeypatch)
+    monkeypatch.delitem(sys.modules, "edn360_chatkit._command.progress", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert main(["run", "athlete.json", "-o", "out.json"]) == 0
+    assert capsys.readouterr() == ("", "Written to out.json.\n")
+
+
+def test_a_closed_standard_error_costs_nothing(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["-v", "run", "athlete.json", "-o", "out.json"]) == 0
+    assert main(["run", "no-such-file.json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+# --- run --simulate -------------------------------------------------------------------------
+
+
+def test_simulate_needs_neither_key_nor_environment_nor_proxy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", "https://chatkit.example.com/v1")
+    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "not a workflow")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setattr(cli, "SIMULATED_DELAY", 0.0)
+    assert main(["run", "athlete.json", "--simulate"]) == 0
+    program = json.loads(capsys.readouterr().out)
+    assert "Simulated" in program["title"]
+    assert ROOT_KEY not in program
+
+
+def test_simulate_takes_its_time_and_shows_steps(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(monkeypatch)
+    began = time.monotonic()
+    assert main(["run", "athlete.json", "--simulate", "-o", "out.json"]) == 0
+    assert time.monotonic() - began > 1.9
+    err = capsys.readouterr().err
+    assert "step: profile" in err
+    assert "step: training_plan" in err
+
+
+def test_simulate_posts_no_steps_where_the_first_message_is_the_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "SIMULATED_DELAY", 0.0)
+    assert (
+        main(["run", "athlete.json", "--simulate", "--answer", "first", "--poll-interval", "0"])
+        == 0
+    )
+    assert "title" in json.loads(capsys.readouterr().out)
+
+
+def test_simulate_offers_no_run_to_take_up_when_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: SyncDriver, effect: object) -> object:
+        if isinstance(effect, Sleep):
+            raise KeyboardInterrupt
+        return perform(self, effect)  # type: ignore[arg-type]
+
+    perform = SyncDriver.perform
+    monkeypatch.setattr(SyncDriver, "perform", interrupted)
+    assert main(["run", "athlete.json", "--simulate"]) == 130
+    assert capsys.readouterr().err == "edn360-chatkit: Interrupted.\n"
+
+
+# --- validate -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (ATHLETE, f"EDN360Input, {len(ATHLETE['questionnaires'])} questionnaire"),
+        ({"user_profile": {"user_id": "u"}, "questionnaires": [{}, {}], "title": 1}, "put, 2 q"),
+        (PROGRAM, "training program, 1 session, 1 exercise"),
+        ({ROOT_KEY: PROGRAM}, "training program, 1 session, 1 exercise"),
+        ({"title": "t", "sessions": []}, "training program, 0 sessions, 0 exercises"),
+    ],
+)
+def test_validate_says_in_one_line_what_a_file_is(
+    value: object, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", write("some.json", value)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("some.json: ")
+    assert said in out
+    assert out.count("\n") == 1
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "faults"),
+    [
+        (
+            {"user_profile": {"name": 123456}, "questionnaires": []},
+            ["user_profile.user_id: ", "user_profile.name: ", "questionnaires: "],
+        ),
+        ({"questionnaires": [{"payload": 123456}]}, ["user_profile: ", "questionnaires.0.payload"]),
+        (
+            {"title": 123456, "sessions": [{"blocks": [{"exercises": [{}]}]}, {}]},
+            ["  title: ", "sessions.0.blocks.0.exercises.0.name: ", "sessions.1.blocks: "],
+        ),
+        ({ROOT_KEY: {"sessions": 123456}}, ["  title: ", "  sessions: "]),
+        ({ROOT_KEY: 123456}, ["(the whole): "]),
+        ({"profile": 123456}, ["neither an EDN360Input"]),
+    ],
+)
+def test_validate_names_every_fault_with_its_path_and_no_value(
+    value: object, faults: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", write("bad.json", value)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: bad.json ")
+    for fault in faults:
+        assert fault in err
+    assert "123456" not in err
+
+
+def test_validate_reads_standard_input(
+    give_stdin: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(json.dumps(PROGRAM).encode())
+    assert main(["validate", "-"]) == 0
+    assert capsys.readouterr().out.startswith("standard input: training program")
+    give_stdin(b"nothing")
+    assert main(["validate", "-"]) == 2
+    assert "Standard input is not JSON" in capsys.readouterr().err
+
+
+def test_names_and_keys_can_do_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = {"user_profile": {"user_id": "u"}, "questionnaires": [{"\x1b[31m\r": float("nan")}]}
+    name = write("a\x1b[31m.json", json.dumps(hostile))
+    assert main(["validate", name]) == 2
+    assert main(["validate", write(name, PROGRAM)]) == 0
+    out, err = capsys.readouterr()
+    assert "\ufffd[31m" in out
+    assert "questionnaires.0.\ufffd[31m" in err
+    assert not set(out + err) & set("\x1b\r")
+
+
+# --- show -----------------------------------------------------------------------------------
+
+
+def shown(capsys: pytest.CaptureFixture[str], value: object) -> str:
+    assert main(["show", write("program.json", value)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def test_show_has_everything_that_an_athlete_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    exercise = {"order": 1, "name": "Cable fly", "series": 3, "reps": "8-12", "rpe": 7.5}
+    out = shown(
+        capsys,
+        {
+            "title": "Strong in spring",
+            "summary": "Twelve weeks of work.",
+            "goal": "Strength",
+            "training_type": "full body",
+            "weeks": 12,
+            "days_per_week": 1,
+            "session_duration_min": 60,
+            "sessions": [
+                {
+                    "id": "D1",
+                    "name": "Upper body",
+                    "focus": ["Chest", "Back"],
+                    "blocks": [
+                        {
+                            "id": "A",
+                            "primary_muscles": ["Pectoralis"],
+                            "secondary_muscles": ["Triceps", "Deltoid"],
+                            "exercises": [{**exercise, "notes": "Slowly."}],
+                        },
+                        {"exercises": [{"name": "Row", "series": "3-4"}, {"name": "", "reps": 9}]},
+                        {"id": "C", "exercises": []},
+                    ],
+                    "core_mobility_block": {"minutes": 5, "exercises": [{"name": "Plank"}]},
+                    "session_notes": "Warm up first.",
+                }
+            ],
+            "general_notes": {"sleep": "8 hours", "drink": ["water", {"tea": 2}], "none": []},
+        },
+    )
+    assert out == SHOWN
+
+
+def test_show_leaves_out_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(no", "sessions)"]
+    out = shown(capsys, {"title": "T", "sessions": [{"blocks": []}]})
+    assert "Session ───" in out
+    assert "(no blocks)" in out
+
+
+@pytest.mark.parametrize(
+    ("core", "lines"),
+    [
+        ("Plank, 3 x 30s", ["Core and mobility: Plank, 3 x 30s"]),
+        ("First\r\nSecond", ["Core and mobility:", "First", "Second"]),
+        (["Plank", "Bird dog"], ["Core and mobility:", "- Plank", "- Bird dog"]),
+        ({"exercises": "Plank"}, ["Core and mobility: exercises: Plank"]),
+        ({"exercises": [{"no": "name"}]}, ["  -", "    no: name"]),
+        (
+            {"exercises": [{"name": "Plank"}]},
+            ["  -  Plank                  -              -      "],
+        ),
+        ({"a": [[[[[[["deep"]]]]]]]}, ['            - ["deep"]']),
+    ],
+)
+def test_show_takes_notes_of_any_shape(
+    core: object, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = {"blocks": [], "core_mobility_block": core}
+    out = shown(capsys, {"title": "T", "sessions": [session]})
+    for line in lines:
+        assert line.rstrip() in out.splitlines()
+
+
+@pytest.mark.parametrize("answer", ["program", "fenced", "prose", "beside"])
+def test_show_reads_the_answer_as_it_came(
+    answer: AnswerKind, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = answer_text(answer, json.dumps(ATHLETE))
+    assert "Simulated program" in shown(capsys, text)
+
+
+def test_show_reads_standard_input(
+    give_stdin: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(json.dumps(PROGRAM).encode())
+    assert main(["show", "-"]) == 0
+    assert "Squat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"sessions": [{}]}, "sessions.0.blocks: Field required"),
+        ({ROOT_KEY: {"title": "t"}}, "  sessions: Field required"),
+        ("once upon a time", "is not JSON"),
+        (ATHLETE, "is no valid training program"),
+    ],
+)
+def test_show_names_what_is_wrong(
+    value: object, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", write("bad.json", value)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+
+
+def everywhere(text: str) -> dict[str, Any]:
+    """A program with a text in every place that holds one."""
+    exercise = {"order": 1, "name": text, "series": text, "reps": text, "rpe": text, "notes": text}
+    session = {
+        "id": text,
+        "name": text,
+        "focus": [text],
+        "blocks": [
+            {
+                "id": text,
+                "primary_muscles": [text],
+                "secondary_muscles": [text],
+                "exercises": [exercise],
+            }
+        ],
+        "session_notes": {text: [text]},
+        "core_mobility_block": {"exercises": [exercise], text: text},
+    }
+    names = ("title", "summary", "goal", "training_type", "general_notes")
+    return {**dict.fromkeys(names, text), "sessions": [session]}
+
+
+def test_show_lets_no_text_command_the_terminal_or_rich(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    out = shown(capsys, json.dumps(everywhere(HOSTILE)))
+    # In all 25 places, and nothing is lost.
+    assert (out.count("[b]"), out.count("\ufffd")) == (25, 25 * 6)
+    assert not set(out) & set("\x1b\x07\x9b\u202e\x00")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    colourful = shown(capsys, json.dumps(everywhere(HOSTILE)))
+    assert "\x1b[1m" in colourful
+    assert "\x1b[31m" not in colourful
+    assert "\x1b]0;" not in colourful
+    assert not set(colourful) & set("\x07\x9b\u202e\x00")
+
+
+@settings(max_examples=50, deadline=None)
+@given(programs)
+def test_show_takes_every_program_and_prints_no_control_character(program: dict[str, Any]) -> None:
+    text = terminal_text(EnrichedTrainingProgram.model_validate(program))
+    assert not [c for c in text if unicodedata.category(c) == "Cc" and c != "\n"]
+
+
+def test_show_is_plain_and_80_columns_wide_when_it_is_piped_on() -> None:
+    write("program.json", everywhere("A rather long text of a dozen words that has to be wrapped "))
+    process = command("show", "program.json", stdin=subprocess.DEVNULL)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert "\x1b" not in out
+    lines = out.splitlines()
+    assert 60 < max(map(len, lines)) <= 80
+    assert lines == [line.rstrip() for line in lines]
+
+
+def test_show_folds_long_words_and_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "abcdefghij" * 10
+    program = {"title": "T", "sessions": [{"blocks": [{"exercises": [{"name": word}]}]}]}
+    out = shown(capsys, program)
+    assert word in "".join(out.split()).replace("-", "")
+
+
+def test_show_takes_a_wide_terminal_and_stays_readable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    out = shown(capsys, everywhere("A rather long text " * 10))
+    assert max(map(len, out.splitlines())) == 110
+
+
+def test_show_takes_a_terminal_that_knows_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = command("show", write("program.json", PROGRAM))
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert "Fuerza ? ni?o" in out
+
+
+def test_show_without_rich_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "edn360_chatkit.rendering.terminal", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert main(["show", write("program.json", PROGRAM)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert 'pip install "edn360-chatkit[cli]"' in err
+
+
+def test_a_fault_of_the_installation_is_not_taken_for_a_missing_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "edn360_chatkit.rendering.terminal", None)
+    with pytest.raises(ModuleNotFoundError, match=r"rendering\.terminal"):
+        main(["show", write("program.json", PROGRAM)])
+
+
+# --- simulate -------------------------------------------------------------------------------
+
+
+def test_simulate_prints_the_way_to_a_server_that_works_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = command("simulate", "--port", "0", "--delay", "0")
+    assert process.stdout is not None
+    for _ in range(3):
+        export, _, assignment = process.stdout.readline().strip().partition(" ")
+        name, _, value = assignment.partition("=")
+        assert export == "export"
+        monkeypatch.setenv(name, value)
+    assert main(["run", "athlete.json"]) == 0
+    assert "Simulated" in json.loads(capsys.readouterr().out)["title"]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_simulate_hands_its_options_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch(monkeypatch)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    waited: list[ChatKitSimulator] = []
+
+    def wait(self: ChatKitSimulator) -> None:
+        waited.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ChatKitSimulator, "wait", wait)
+    assert main(["simulate", "--port", str(port), "--delay", "0.5", "--steps"]) == 0
+    out, err = capsys.readouterr()
+    assert f"EDN360_CHATKIT_BASE_URL=http://127.0.0.1:{port}/v1/chatkit\n" in out
+    assert "Ctrl-C stops it" in err
+    assert (waited[0].delay, waited[0].steps) == (0.5, True)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_simulate_refuses_a_port_that_is_taken(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = httpx.URL(sim.base_url).port
+    assert main(["simulate", "--port", str(port)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"can't listen on port {port}: Address already in use" in err
+    assert "--port 0" in err
+
+
+@pytest.mark.parametrize("arguments", [["simulate"], ["run", "athlete.json", "--simulate"]])
+def test_without_its_extra_the_simulator_says_how_to_get_it(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "edn360_chatkit.testing")
+    monkeypatch.delitem(sys.modules, "edn360_chatkit.testing.simulator")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert 'pip install "edn360-chatkit[simulator]"' in err
+
+
+# --- usage, and what holds for every subcommand ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: COMMAND"),
+        (["walk"], "invalid choice: 'walk'"),
+        (["run"], "required: INPUT.json"),
+        (["run", "a", "b"], "unrecognized arguments: b"),
+        (["run", "a", "--sim"], "unrecognized arguments: --sim"),
+        (["run", "a", "--api-key", "k"], "unrecognized arguments: --api-key k"),
+        (["run", "a", "--simulate", "--base-url", "b"], "not allowed with argument"),
+        (["run", "a", "--poll-interval", "nan"], "must be a number of seconds, 0 or more"),
+        (["run", "a", "--poll-interval", "-1"], "must be a number of seconds, 0 or more"),
+        (["run", "a", "--max-attempts", "0"], "must be a whole number of 1 or more"),
+        (["run", "a", "--max-attempts", "many"], "must be a whole number of 1 or more"),
+        (["run", "a", "--answer", "last"], "invalid choice: 'last'"),
+        (["simulate", "--port", "65536"], "must be a port, 0 to 65535"),
+        (["simulate", "--port", "http"], "must be a port, 0 to 65535"),
+        (["simulate", "--delay", "inf"], "must be a number of seconds, 0 or more"),
+        (["simulate", "--delay", "soon"], "must be a number of seconds, 0 or more"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: ")
+    assert said in err
+    assert "--help" in err
+    assert err.count("\n") == 1
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"edn360-chatkit {__version__}\n", "")
+    assert main(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "$EDN360_OPENAI_API_KEY" in text
+    assert "--api-key" not in text
+
+
+def test_python_m_is_the_same_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["anything", "validate", "athlete.json"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("edn360_chatkit", run_name="__main__")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("athlete.json: EDN360Input")
+    monkeypatch.setattr(sys, "argv", ["anything", "validate", "no-such-file"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("edn360_chatkit", run_name="__main__")
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show", "program.json"], ["validate", "program.json"], ["simulate", "--port=0"]]
+)
+def test_a_reader_that_leaves_early_gets_no_traceback(arguments: list[str]) -> None:
+    write("program.json", PROGRAM)
+    process = command(*arguments)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 1),
+        (["validate", "program.json"], 1),
+        (["show", "program.json"], 1),
+        (["simulate", "--port", "0"], 1),
+        (["validate", "no-such-file"], 2),
+    ],
+)
+def test_a_reader_that_has_left_is_status_1_without_a_word(
+    arguments: list[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("program.json", PROGRAM)
+    with reader_that_left(monkeypatch):
+        assert main(arguments) == status
+    assert bool(capsys.readouterr().err) == (status == 2)
+
+
+def test_a_closed_standard_output_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["validate", "athlete.json"]) == 1
+    assert "standard output is closed" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_standard_output_is_an_error() -> None:
+    with open("/dev/full", "w") as full:
+        process = command("validate", write("program.json", PROGRAM), stdout=full)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert err == "edn360-chatkit: Standard output can't be written: No space left on device.\n"
+
+
+def test_a_result_goes_to_whatever_stands_for_standard_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["validate", write("program.json", PROGRAM)]) == 0
+    assert out.getvalue() == "program.json: training program, 1 session, 1 exercise\n"
+
+
+def test_the_command_imports_rich_and_the_simulator_only_where_it_needs_them() -> None:
+    program = (
+        "import sys, edn360_chatkit.cli as cli; cli.main(['validate', 'athlete.json']);"
+        "ours = ['edn360_chatkit.' + n for n in ('testing', 'rendering.terminal', "
+        "'_command.progress')];"
+        "print(sorted({'starlette', 'uvicorn', *ours} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
