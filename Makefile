@@ -24,7 +24,7 @@ lint: $(VENV)/dev
 
 types: $(VENV)/dev
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(VENV)/dev
 	$(BIN)/pytest --cov --cov-report=term
