@@ -6,7 +6,7 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
@@ -19,6 +19,8 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
 """Where OpenAI serves ChatKit."""
 
 Protocol: TypeAlias = Literal["auto", "messages", "threads"]
+Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Headers for every request, or a function that is asked for them before each one."""
 
 # What an HTTP header may hold (RFC 9110, section 5): a token for its name, visible characters
 # and inner blanks for its value.
@@ -31,10 +33,12 @@ _OUR_HEADERS = frozenset({"authorization", "content-type", "content-length", "ho
 class Config:
     """What a client was told, checked. See :class:`~edn360_chatkit.ChatKitClient` for each."""
 
-    api_key: SecretStr = field(repr=False)
+    api_key: SecretStr | None = field(repr=False)
     workflow_id: str | None
     base_url: str
-    headers: Mapping[str, str] = field(repr=False)
+    server_url: str | None
+    protocol: Protocol
+    headers: Headers = field(repr=False)
     timeout: httpx.Timeout
     max_retries: int
     poll_interval: float
@@ -49,7 +53,7 @@ def load_config(
     base_url: str | None = None,
     server_url: str | None = None,
     protocol: Protocol = "auto",
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     timeout: float | httpx.Timeout = 30.0,
     max_retries: int = 4,
     poll_interval: float = 2.0,
@@ -67,19 +71,44 @@ def load_config(
         raise ConfigurationError(
             f"protocol={protocol!r} is not known; use 'auto', 'messages' or 'threads'."
         )
-    if protocol == "threads":
-        raise ConfigurationError(
-            "protocol='threads' is not supported yet; use protocol='auto' or 'messages'."
-        )
     # An address that is given by name is meant, whatever the environment says.
-    from_environment = "" if base_url else environ.get("EDN360_CHATKIT_SERVER_URL", "").strip()
-    if server_url or from_environment:
+    server = server_url or (
+        None if base_url else _first("server_url", None, environ, "EDN360_CHATKIT_SERVER_URL")
+    )
+    if server is not None and protocol == "messages":
         raise ConfigurationError(
-            "server_url (or $EDN360_CHATKIT_SERVER_URL) is not supported yet: this version "
-            "speaks the session messages protocol only. Leave it out, and set base_url (or "
-            "$EDN360_CHATKIT_BASE_URL) for a server of that protocol."
+            "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) speaks ChatKit's "
+            "thread protocol: use protocol='auto' or 'threads', or leave the server out."
         )
-    key = _first("api_key", api_key, environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
+    if server is not None and base_url:
+        raise ConfigurationError(
+            "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
+            "server, not both."
+        )
+    key = None
+    if server is None:
+        key = _checked_key(
+            _first("api_key", api_key, environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
+        )
+    return Config(
+        api_key=key,
+        workflow_id=_first("workflow_id", workflow_id, environ, "EDN360_TRAINING_WORKFLOW_ID"),
+        base_url=_checked_url(
+            "base_url",
+            _first("base_url", base_url, environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL,
+        ),
+        server_url=None if server is None else _checked_url("server_url", server),
+        protocol=protocol if server is None else "threads",
+        headers=_checked_headers(headers, own=server is not None),
+        timeout=_checked_timeout(timeout),
+        max_retries=checked_count("max_retries", max_retries, least=0),
+        poll_interval=checked_seconds("poll_interval", poll_interval),
+        max_attempts=checked_count("max_attempts", max_attempts, least=1),
+        poll_limit=checked_count("poll_limit", poll_limit, least=1, most=100),
+    )
+
+
+def _checked_key(key: str | None) -> SecretStr:
     if key is None:
         raise ConfigurationError(
             "No API key. Pass api_key=..., or set the environment variable "
@@ -91,19 +120,7 @@ def load_config(
             "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY) has a blank, a "
             "line break or another character that no key has; copy it again."
         )
-    return Config(
-        api_key=SecretStr(key),
-        workflow_id=_first("workflow_id", workflow_id, environ, "EDN360_TRAINING_WORKFLOW_ID"),
-        base_url=_checked_url(
-            _first("base_url", base_url, environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
-        ),
-        headers=_checked_headers({} if headers is None else headers),
-        timeout=_checked_timeout(timeout),
-        max_retries=checked_count("max_retries", max_retries, least=0),
-        poll_interval=checked_seconds("poll_interval", poll_interval),
-        max_attempts=checked_count("max_attempts", max_attempts, least=1),
-        poll_limit=checked_count("poll_limit", poll_limit, least=1, most=100),
-    )
+    return SecretStr(key)
 
 
 def checked_count(name: str, value: object, *, least: int, most: int | None = None) -> int:
@@ -134,25 +151,28 @@ def _first(name: str, argument: object, environ: Mapping[str, str], *variables: 
     return None
 
 
-def _checked_url(url: str) -> str:
+def _checked_url(name: str, url: object) -> str:
+    variable = f"{name} (or $EDN360_CHATKIT_{name.upper()})"
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(url if isinstance(url, str) else "")
     except httpx.InvalidURL:
-        raise ConfigurationError("base_url is not a URL; see $EDN360_CHATKIT_BASE_URL.") from None
+        raise ConfigurationError(f"{variable} is not a URL.") from None
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise ConfigurationError(
-            "base_url must not carry a user, a query or a fragment; pass the key as api_key=..."
+            f"{variable} must not carry a user, a query or a fragment; pass what the server asks "
+            "for as api_key=... or headers=..."
         )
     if parsed.scheme not in ("https", "http") or not parsed.host:
         raise ConfigurationError(
-            f"base_url must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
+            f"{variable} must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
         )
     if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
-            "base_url must begin with https://: over http the API key and the athlete's data "
-            "could be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http."
+            f"{variable} must begin with https://: over http the credentials and the athlete's "
+            "data could be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use "
+            "http."
         )
-    return str(parsed).rstrip("/")
+    return str(parsed).rstrip("/") if name == "base_url" else str(parsed)
 
 
 def is_loopback(host: str) -> bool:
@@ -165,9 +185,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _checked_headers(headers: object) -> Mapping[str, str]:
+def _checked_headers(headers: Headers | None, *, own: bool) -> Headers:
+    """Headers that are known to be fit for use; a function's are checked whenever it is asked."""
+    if callable(headers):
+        return lambda: checked_headers(headers(), own=own)
+    return checked_headers({} if headers is None else headers, own=own)
+
+
+def checked_headers(headers: object, *, own: bool) -> Mapping[str, str]:
+    """Headers of the caller's, checked.
+
+    Args:
+        headers: What the caller gave.
+        own: Whether they go to a server of the caller's own, which may want ``Authorization``.
+    """
     if not isinstance(headers, Mapping):
-        raise ConfigurationError("headers must be a mapping of names to values.")
+        raise ConfigurationError(
+            "headers must be a mapping of names to values, or a function that returns one."
+        )
+    reserved = _OUR_HEADERS - {"authorization"} if own else _OUR_HEADERS
     checked: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", headers).items():
         if (
@@ -179,7 +215,7 @@ def _checked_headers(headers: object) -> Mapping[str, str]:
             raise ConfigurationError(
                 f"headers: {name!r} or its value is no HTTP header: use ASCII, no line breaks."
             )
-        if name.lower() in _OUR_HEADERS:
+        if name.lower() in reserved:
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )

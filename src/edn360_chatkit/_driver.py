@@ -8,15 +8,28 @@ operation is stepped is written once.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
+from httpx_sse import EventSource
 from pydantic import SecretStr
 
-from ._effects import Effect, Emit, Operation, Request, Response, Send, Sleep
+from ._effects import (
+    Effect,
+    Emit,
+    Open,
+    Operation,
+    Read,
+    Request,
+    Response,
+    Send,
+    Sleep,
+    Stream,
+)
 from .errors import (
     APIConnectionError,
     APIError,
@@ -109,6 +122,7 @@ class _Stepper(Generic[T]):
         self._answer: object = None
         self._failure: ChatKitError | None = None
         self._outcome: Callable[[], T] = _left_early
+        self._streams: dict[int, Stream] = {}
         self.finished = False
 
     def step(self) -> Effect | None:
@@ -129,9 +143,19 @@ class _Stepper(Generic[T]):
         self.finished = True
         return None
 
-    def answer(self, value: object) -> None:
+    def answer(self, effect: Effect, value: object) -> None:
         """Say what the last effect brought."""
         self._answer = value
+        if isinstance(value, Stream):
+            self._streams[id(value)] = value
+        elif isinstance(effect, Read):
+            self._streams[id(effect.stream)] = effect.stream
+
+    def left_open(self) -> list[Stream]:
+        """The streams that it opened or read and that are not kept for a later operation."""
+        streams = [stream for stream in self._streams.values() if not stream.kept]
+        self._streams.clear()
+        return streams
 
     def fail(self, error: ChatKitError) -> None:
         """Say that the last effect failed."""
@@ -156,6 +180,80 @@ def _left_early() -> NoReturn:
         "The run was left before its response came. Ask for it inside the with block, or take "
         "the run up with poll_response(session, after=message): its events carried both."
     )
+
+
+def _timeout(timeout: httpx.Timeout, patience: float | None) -> httpx.Timeout:
+    """The client's timeout; for a stream, with the longest silence that it may have."""
+    if patience is None:
+        return timeout
+    silence = max(patience, timeout.read or patience)
+    return httpx.Timeout(
+        connect=timeout.connect, read=silence, write=timeout.write, pool=timeout.pool
+    )
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    kind = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return response.is_success and kind == "text/event-stream"
+
+
+class SyncStream(Stream):
+    """A stream on an ``httpx.Client``."""
+
+    def __init__(self, response: httpx.Response, request: Request) -> None:
+        self._response = response
+        self._request = request
+        self._events = EventSource(response).iter_sse()
+
+    def read(self) -> str | None:
+        """The next event's data; ``None`` at the end."""
+        try:
+            event = next(self._events, None)
+        except _FAILURES as error:
+            raise _error(error, self._request) from error
+        return None if event is None else event.data
+
+    def close(self) -> None:
+        """Hang up."""
+        self._response.close()
+
+
+class AsyncStream(Stream):
+    """A stream on an ``httpx.AsyncClient``."""
+
+    def __init__(self, response: httpx.Response, request: Request) -> None:
+        self._response = response
+        self._request = request
+        self._events = EventSource(response).aiter_sse()
+
+    async def read(self) -> str | None:
+        """The next event's data; ``None`` at the end."""
+        try:
+            event = await anext(self._events, None)
+        except _FAILURES as error:
+            raise _error(error, self._request) from error
+        return None if event is None else event.data
+
+    async def close(self) -> None:
+        """Hang up, even where the task that does it is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            await self._response.aclose()
+            # The generators of httpx that read it still stand at their yields, and trio warns of
+            # each that is thrown away like that. Read on: the closed connection ends them all.
+            with suppress(Exception):
+                async for _ in self._events:
+                    pass
+            await self._events.aclose()
+
+
+def _sync_stream(stream: Stream) -> SyncStream:
+    assert isinstance(stream, SyncStream)
+    return stream
+
+
+def _async_stream(stream: Stream) -> AsyncStream:
+    assert isinstance(stream, AsyncStream)
+    return stream
 
 
 class SyncDriver:
@@ -189,26 +287,52 @@ class SyncDriver:
         """Carry out one effect."""
         if isinstance(effect, Send):
             return self._send(effect.request)
+        if isinstance(effect, Read):
+            return _sync_stream(effect.stream).read()
+        if isinstance(effect, Open):
+            return self._open(effect.request)
         if isinstance(effect, Sleep):
             time.sleep(effect.seconds)
             return None
         return time.monotonic()
 
+    def _message(self, request: Request) -> httpx.Request:
+        return self._http.build_request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.content,
+            timeout=_timeout(self._timeout, request.patience),
+        )
+
     def _send(self, request: Request) -> Response:
         try:
-            message = self._http.build_request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                content=request.content,
-                timeout=self._timeout,
-            )
             # Redirects are never followed: they would carry key and data somewhere else.
-            return _response(self._http.send(message, auth=_auth(request), follow_redirects=False))
+            return _response(
+                self._http.send(self._message(request), auth=_auth(request), follow_redirects=False)
+            )
         except _FAILURES as error:
             raise _error(error, request) from error
 
-    def close(self) -> None:
+    def _open(self, request: Request) -> SyncStream | Response:
+        try:
+            response = self._http.send(
+                self._message(request), auth=_auth(request), follow_redirects=False, stream=True
+            )
+            if _is_stream(response):
+                return SyncStream(response, request)
+            try:
+                response.read()
+            finally:
+                response.close()
+            return _response(response)
+        except _FAILURES as error:
+            raise _error(error, request) from error
+
+    def close(self, streams: Iterable[Stream] = ()) -> None:
+        """Hang up streams that are open, and close the HTTP client if it is ours."""
+        for stream in streams:
+            _sync_stream(stream).close()
         if self._owned:
             self._http.close()
 
@@ -246,27 +370,53 @@ class AsyncDriver:
         """Carry out one effect."""
         if isinstance(effect, Send):
             return await self._send(effect.request)
+        if isinstance(effect, Read):
+            return await _async_stream(effect.stream).read()
+        if isinstance(effect, Open):
+            return await self._open(effect.request)
         if isinstance(effect, Sleep):
             await anyio.sleep(effect.seconds)
             return None
         return time.monotonic()
 
+    def _message(self, request: Request) -> httpx.Request:
+        return self._http.build_request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.content,
+            timeout=_timeout(self._timeout, request.patience),
+        )
+
     async def _send(self, request: Request) -> Response:
         try:
-            message = self._http.build_request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                content=request.content,
-                timeout=self._timeout,
-            )
             return _response(
-                await self._http.send(message, auth=_auth(request), follow_redirects=False)
+                await self._http.send(
+                    self._message(request), auth=_auth(request), follow_redirects=False
+                )
             )
         except _FAILURES as error:
             raise _error(error, request) from error
 
-    async def aclose(self) -> None:
+    async def _open(self, request: Request) -> AsyncStream | Response:
+        try:
+            response = await self._http.send(
+                self._message(request), auth=_auth(request), follow_redirects=False, stream=True
+            )
+            if _is_stream(response):
+                return AsyncStream(response, request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+            return _response(response)
+        except _FAILURES as error:
+            raise _error(error, request) from error
+
+    async def aclose(self, streams: Iterable[Stream] = ()) -> None:
+        """Hang up streams that are open, and close the HTTP client if it is ours."""
+        for stream in streams:
+            await _async_stream(stream).close()
         if self._owned:
             await self._http.aclose()
 
@@ -292,17 +442,25 @@ class OperationRun(Generic[T]):
         return self
 
     def __next__(self) -> WorkflowEvent:
-        while not self._stepper.finished:
-            effect = self._stepper.step()
-            if effect is None:
-                break
-            if isinstance(effect, Emit):
-                return effect.event
-            try:
-                self._stepper.answer(self._driver.perform(effect))
-            except ChatKitError as error:
-                self._stepper.fail(error)
+        try:
+            while not self._stepper.finished:
+                effect = self._stepper.step()
+                if effect is None:
+                    break
+                if isinstance(effect, Emit):
+                    return effect.event
+                try:
+                    self._stepper.answer(effect, self._driver.perform(effect))
+                except ChatKitError as error:
+                    self._stepper.fail(error)
+        finally:
+            if self._stepper.finished:
+                self._hang_up()
         raise StopIteration
+
+    def _hang_up(self) -> None:
+        for stream in self._stepper.left_open():
+            _sync_stream(stream).close()
 
     def get_response(self) -> T:
         """Wait for what is left of the run.
@@ -320,6 +478,7 @@ class OperationRun(Generic[T]):
     def close(self) -> None:
         """End the waiting."""
         self._stepper.close()
+        self._hang_up()
 
 
 class AsyncOperationRun(Generic[T]):
@@ -339,17 +498,25 @@ class AsyncOperationRun(Generic[T]):
         return self
 
     async def __anext__(self) -> WorkflowEvent:
-        while not self._stepper.finished:
-            effect = self._stepper.step()
-            if effect is None:
-                break
-            if isinstance(effect, Emit):
-                return effect.event
-            try:
-                self._stepper.answer(await self._driver.perform(effect))
-            except ChatKitError as error:
-                self._stepper.fail(error)
+        try:
+            while not self._stepper.finished:
+                effect = self._stepper.step()
+                if effect is None:
+                    break
+                if isinstance(effect, Emit):
+                    return effect.event
+                try:
+                    self._stepper.answer(effect, await self._driver.perform(effect))
+                except ChatKitError as error:
+                    self._stepper.fail(error)
+        finally:
+            if self._stepper.finished:
+                await self._hang_up()
         raise StopAsyncIteration
+
+    async def _hang_up(self) -> None:
+        for stream in self._stepper.left_open():
+            await _async_stream(stream).close()
 
     async def get_response(self) -> T:
         """Wait for what is left of the run; see :meth:`OperationRun.get_response`."""
@@ -360,3 +527,4 @@ class AsyncOperationRun(Generic[T]):
     async def aclose(self) -> None:
         """End the waiting."""
         self._stepper.close()
+        await self._hang_up()

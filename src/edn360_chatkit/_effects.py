@@ -35,6 +35,7 @@ class Request:
         headers: All headers but ``Authorization``.
         content: The body; hidden from the repr, for it carries the athlete's data.
         credential: The bearer token; only the driver reads it, at the last moment.
+        patience: The longest silence of a stream, in seconds; the client's ``timeout`` if ``None``.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     content: bytes | None = field(default=None, repr=False)
     credential: SecretStr | None = field(default=None, repr=False)
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,39 @@ class Send:
     request: Request
 
 
+class Stream:
+    """A stream of server-sent events that is open; what is behind it is the driver's.
+
+    A run closes the streams that it opened or read, unless they are kept for a later one.
+
+    Attributes:
+        kept: Whether it stays open when the operation ends.
+    """
+
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send a request that is answered with a stream.
+
+    Answered with a :class:`Stream` where that is what comes, else with a :class:`Response`.
+    """
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read on in a stream.
+
+    Answered with the next event's data; ``None`` at the stream's end. An ``APIConnectionError``
+    if it broke.
+    """
+
+    stream: Stream
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait so many seconds."""
@@ -85,7 +120,7 @@ class Emit:
     event: WorkflowEvent
 
 
-Effect: TypeAlias = Send | Sleep | Now | Emit
+Effect: TypeAlias = Send | Open | Read | Sleep | Now | Emit
 Operation: TypeAlias = Generator[Effect, object, T]
 
 
@@ -93,6 +128,20 @@ def send(request: Request) -> Operation[Response]:
     """Send a request once."""
     answer = yield Send(request)
     assert isinstance(answer, Response)
+    return answer
+
+
+def open_stream(request: Request) -> Operation[Stream | Response]:
+    """Send a request that is answered with a stream."""
+    answer = yield Open(request)
+    assert isinstance(answer, (Stream, Response))
+    return answer
+
+
+def read(stream: Stream) -> Operation[str | None]:
+    """The data of a stream's next event; ``None`` at its end."""
+    answer = yield Read(stream)
+    assert answer is None or isinstance(answer, str)
     return answer
 
 

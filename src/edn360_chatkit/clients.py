@@ -12,7 +12,15 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from ._config import Config, Protocol, checked_count, checked_seconds, is_loopback, load_config
+from ._config import (
+    Config,
+    Headers,
+    Protocol,
+    checked_count,
+    checked_seconds,
+    is_loopback,
+    load_config,
+)
 from ._driver import (
     AsyncDriver,
     AsyncOperationRun,
@@ -22,12 +30,14 @@ from ._driver import (
     SyncDriver,
 )
 from ._effects import Operation
+from ._operations.inbox import AnswerRule, Waiting
 from ._operations.inputs import WorkflowInput, prepare
 from ._operations.requests import segment
-from ._operations.sessions import create_session, session_body
-from ._operations.workflow import AnswerRule, Waiting, poll_response, run_workflow, send_input
+from ._operations.sessions import session_body
+from ._operations.workflow import State, new_session, poll_response, run_workflow, send_input
 from .errors import ConfigurationError, InvalidInputError
 from .models.chatkit import ChatSession, Message, WorkflowResponse
+from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
 HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
 
@@ -41,9 +51,12 @@ class _Client:
     """What the two clients share: the configuration, and how a call becomes an operation."""
 
     _config: Config
+    _state: State
 
     def __repr__(self) -> str:
         config = self._config
+        if config.server_url is not None:
+            return f"{type(self).__name__}(server_url={config.server_url!r})"
         return (
             f"{type(self).__name__}(base_url={config.base_url!r}, "
             f"workflow_id={config.workflow_id!r})"
@@ -56,31 +69,39 @@ class _Client:
         )
 
     def _create_session(self, user: str, **options: Any) -> Operation[ChatSession]:
-        return create_session(self._config, session_body(self._config, user, **options))
+        return new_session(self._config, session_body(self._config, user, **options))
 
     def _send_message(
         self, session: ChatSession | str, message: WorkflowInput
     ) -> Operation[Message]:
-        return send_input(self._config, _as_session(session), prepare(message))
+        return send_input(self._config, self._state, _as_session(session), prepare(message))
 
     def _poll_response(
-        self, session: ChatSession | str, after: Message | str | None, waiting: Waiting
+        self,
+        session: ChatSession | str,
+        after: Message | str | None,
+        waiting: Waiting,
+        *,
+        watched: bool,
     ) -> Operation[WorkflowResponse]:
         found = _as_session(session)
-        return poll_response(self._config, found, _as_message(found, after), waiting)
+        message = _as_message(found, after)
+        return poll_response(self._config, self._state, found, message, waiting, watched=watched)
 
     def _run_workflow(
         self,
         edn360_input: WorkflowInput,
         user: str | None,
         waiting: Waiting,
+        *,
+        watched: bool,
     ) -> Operation[WorkflowResponse]:
         prepared = prepare(edn360_input)
         owner = user if user is not None else prepared.user_id
         if owner is None:
             raise InvalidInputError("A text names no user: pass user=... with it.")
         body = session_body(self._config, owner)
-        return run_workflow(self._config, body, prepared, waiting)
+        return run_workflow(self._config, self._state, body, prepared, waiting, watched=watched)
 
     def _waiting(
         self, poll_interval: float | None, max_attempts: int | None, answer: AnswerRule
@@ -126,7 +147,7 @@ def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}.")
         return given
     try:
-        return kind(trust_env=not is_loopback(httpx.URL(config.base_url).host))
+        return kind(trust_env=not is_loopback(httpx.URL(config.server_url or config.base_url).host))
     except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
@@ -175,7 +196,7 @@ class ChatKitClient(_Client):
         base_url: str | None = None,
         server_url: str | None = None,
         protocol: Protocol = "auto",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         timeout: float | httpx.Timeout = 30.0,
         max_retries: int = 4,
         poll_interval: float = 2.0,
@@ -196,8 +217,11 @@ class ChatKitClient(_Client):
             max_attempts=max_attempts,
             poll_limit=poll_limit,
         )
+        self._state = State()
         http = _http_client(httpx.Client, http_client, self._config)
         self._driver = SyncDriver(http, self._config.timeout, owned=http_client is None)
+        self.sessions = Sessions(self._config, self._driver)
+        self.threads = Threads(self._config, self._driver)
 
     def create_session(
         self,
@@ -297,7 +321,9 @@ class ChatKitClient(_Client):
             APIError: The server refused a poll in a way that no waiting helps.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return self._driver.run(self._poll_response(session, after, waiting), on_event)
+        return self._driver.run(
+            self._poll_response(session, after, waiting, watched=on_event is not None), on_event
+        )
 
     def run_workflow(
         self,
@@ -328,7 +354,9 @@ class ChatKitClient(_Client):
             WorkflowError: The run went wrong, or is not done yet.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return self._driver.run(self._run_workflow(edn360_input, user, waiting), on_event)
+        return self._driver.run(
+            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None), on_event
+        )
 
     def stream_workflow(
         self,
@@ -357,11 +385,13 @@ class ChatKitClient(_Client):
             InvalidInputError: The input is at fault; nothing was sent.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return OperationRun(self._driver, self._run_workflow(edn360_input, user, waiting))
+        return OperationRun(
+            self._driver, self._run_workflow(edn360_input, user, waiting, watched=True)
+        )
 
     def close(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        self._driver.close()
+        self._driver.close(self._state.runs.forget())
 
     def __enter__(self) -> ChatKitClient:
         return self
@@ -395,7 +425,7 @@ class AsyncChatKitClient(_Client):
         base_url: str | None = None,
         server_url: str | None = None,
         protocol: Protocol = "auto",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         timeout: float | httpx.Timeout = 30.0,
         max_retries: int = 4,
         poll_interval: float = 2.0,
@@ -416,8 +446,11 @@ class AsyncChatKitClient(_Client):
             max_attempts=max_attempts,
             poll_limit=poll_limit,
         )
+        self._state = State()
         http = _http_client(httpx.AsyncClient, http_client, self._config)
         self._driver = AsyncDriver(http, self._config.timeout, owned=http_client is None)
+        self.sessions = AsyncSessions(self._config, self._driver)
+        self.threads = AsyncThreads(self._config, self._driver)
 
     async def create_session(
         self,
@@ -464,7 +497,9 @@ class AsyncChatKitClient(_Client):
         ``on_event`` may be a coroutine function; it is awaited before the run goes on.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return await self._driver.run(self._poll_response(session, after, waiting), on_event)
+        return await self._driver.run(
+            self._poll_response(session, after, waiting, watched=on_event is not None), on_event
+        )
 
     async def run_workflow(
         self,
@@ -481,7 +516,9 @@ class AsyncChatKitClient(_Client):
         ``on_event`` may be a coroutine function; it is awaited before the run goes on.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return await self._driver.run(self._run_workflow(edn360_input, user, waiting), on_event)
+        return await self._driver.run(
+            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None), on_event
+        )
 
     def stream_workflow(
         self,
@@ -497,11 +534,13 @@ class AsyncChatKitClient(_Client):
         It is not awaited itself: ``async with client.stream_workflow(...) as run``.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer)
-        return AsyncOperationRun(self._driver, self._run_workflow(edn360_input, user, waiting))
+        return AsyncOperationRun(
+            self._driver, self._run_workflow(edn360_input, user, waiting, watched=True)
+        )
 
     async def aclose(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        await self._driver.aclose()
+        await self._driver.aclose(self._state.runs.forget())
 
     async def __aenter__(self) -> AsyncChatKitClient:
         return self

@@ -212,7 +212,16 @@ class WorkflowError(ChatKitError):
 
 
 class WorkflowFailedError(WorkflowError):
-    """The workflow answered with an ``error`` and without a program."""
+    """The workflow answered with an ``error`` and without a program, or the server gave it up.
+
+    Attributes:
+        allow_retry: What the server says of running it again, which is a second, paid run; ``None``
+            where it does not say.
+    """
+
+    def __init__(self, description: str, *, allow_retry: bool | None = None, **facts: Any) -> None:
+        super().__init__(description, **facts)
+        self.allow_retry = allow_retry
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):

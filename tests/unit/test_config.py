@@ -53,9 +53,11 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
         ({"api_key": "sk-é"}, "api_key"),
         ({"api_key": 5}, "api_key"),
         ({"workflow_id": 5}, "workflow_id"),
-        ({"protocol": "threads"}, "protocol"),
         ({"protocol": "mail"}, "protocol"),
-        ({"server_url": "https://chat.example"}, "server_url"),
+        ({"server_url": "https://chat.example", "protocol": "messages"}, "server_url"),
+        ({"server_url": "https://chat.example", "base_url": "https://api.example"}, "not both"),
+        ({"server_url": "http://chat.example"}, "EDN360_CHATKIT_SERVER_URL"),
+        ({"server_url": "https://chat.example?key=1"}, "server_url"),
         ({"base_url": "http://api.example"}, "https"),
         ({"base_url": "http://127.0.0.1.example"}, "https"),
         ({"base_url": "http://localhost.example"}, "https"),
@@ -89,9 +91,21 @@ def test_what_is_wrong_is_named(settings: dict[str, Any], says: str) -> None:
         load(**settings)
 
 
-def test_a_self_hosted_server_in_the_environment_is_not_passed_over_in_silence() -> None:
-    with pytest.raises(ConfigurationError, match="EDN360_CHATKIT_SERVER_URL"):
-        load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example"})
+def test_a_self_hosted_server_needs_no_key_and_no_workflow() -> None:
+    found = load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example/chatkit"}, api_key=None)
+    assert (found.server_url, found.api_key) == ("https://chat.example/chatkit", None)
+    assert found.protocol == "threads"
+
+
+def test_a_self_hosted_server_may_ask_for_its_own_authorization() -> None:
+    headers = {"Authorization": "Bearer token"}
+    assert load(server_url="https://chat.example", headers=headers).headers == headers
+
+
+def test_headers_of_a_function_are_checked_whenever_it_is_asked() -> None:
+    found = load(headers=lambda: {"X-A": "a\n"})
+    with pytest.raises(ConfigurationError, match="headers"):
+        found.headers()
 
 
 def test_an_address_that_is_given_by_name_is_meant() -> None:

@@ -30,14 +30,10 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._answers import ROOT_KEY, read_answer
 from edn360_chatkit._effects import Response
+from edn360_chatkit._operations.inbox import AnswerRule, Waiting
 from edn360_chatkit._operations.inputs import prepare
 from edn360_chatkit._operations.sessions import session_body
-from edn360_chatkit._operations.workflow import (
-    AnswerRule,
-    Waiting,
-    poll_response,
-    run_workflow,
-)
+from edn360_chatkit._operations.workflow import State, poll_response, run_workflow
 
 from .samples import ANSWER, ATHLETE, PROGRAM
 from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
@@ -68,7 +64,7 @@ def run_poll(
     message: Message = SENT,
 ) -> WorkflowResponse:
     waiting = Waiting(poll_interval=interval, max_attempts=attempts, answer=rule)
-    return play.run(poll_response(config(), SESSION, message, waiting))
+    return play.run(poll_response(config(), State(), SESSION, message, waiting, watched=True))
 
 
 def posted(*newest_first: str) -> Response:
@@ -292,7 +288,7 @@ def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> N
         return original(text)
 
     original = read_answer
-    monkeypatch.setattr("edn360_chatkit._operations.workflow.read_answer", count)
+    monkeypatch.setattr("edn360_chatkit._operations.inbox.read_answer", count)
     poll(posted(STEP), posted(STEP), posted(STEP), posted(ANSWER, STEP))
     assert read == [STEP, ANSWER]
 
@@ -304,7 +300,8 @@ def run(play: Play, **settings: Any) -> WorkflowResponse:
     told = config(**settings)
     prepared = prepare(ATHLETE)
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    return play.run(run_workflow(told, session_body(told, "athlete-1"), prepared, waiting))
+    body = session_body(told, "athlete-1")
+    return play.run(run_workflow(told, State(), body, prepared, waiting, watched=True))
 
 
 def test_a_run_is_three_requests() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from .._config import Config
-from .._effects import Operation, Response, now
-from .._retry import retrying
-from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from .._effects import Operation
+from ..errors import APIStatusError
 from ..models.chatkit import Message
 from .requests import call, json_object, segment, unusable
 
@@ -27,17 +27,38 @@ class SessionMessage:
         role: ``user`` or ``assistant``.
         text: All of its text.
         created_at: When it was made, in unix seconds, where the server says so.
+        zoneless: Whether that was written as a local time without its zone.
     """
 
     id: str | None
     role: str
     text: str = field(repr=False)
     created_at: float | None = None
+    zoneless: bool = False
 
 
-def list_messages(
-    config: Config, session_id: str
-) -> Operation[tuple[list[SessionMessage], Response]]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of messages.
+
+    Attributes:
+        messages: Newest first.
+        server_now: The server's clock when it answered, in unix seconds, where it says.
+    """
+
+    messages: Sequence[SessionMessage]
+    server_now: float | None = None
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """The ``Date`` of an answer, in unix seconds."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def list_messages(config: Config, session_id: str) -> Operation[Listing]:
     """The newest messages of a session, newest first."""
     response = yield from call(
         config,
@@ -47,26 +68,48 @@ def list_messages(
     )
     data = json_object(config, response).get("data")
     if data is None:
-        return [], response
+        data = []
     if not isinstance(data, list):
         raise unusable(config, response, "a list of messages that is no list")
     items = cast("list[object]", data)
-    return [
-        _read(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)
-    ], response
+    messages = [_read(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)]
+    return Listing(messages, server_time(response.headers))
 
 
 def _read(fields: dict[str, Any]) -> SessionMessage:
-    message_id, role, created_at = (fields.get(k) for k in ("id", "role", "created_at"))
+    role = fields.get("role")
+    return read_message(fields, role if isinstance(role, str) else "")
+
+
+def read_message(fields: Mapping[str, Any], role: str) -> SessionMessage:
+    """A message or an item of a server's list, in the role that it has."""
+    message_id = fields.get("id")
+    created_at, zoneless = _moment(fields.get("created_at"))
     return SessionMessage(
         id=message_id if isinstance(message_id, str) and message_id else None,
-        role=role if isinstance(role, str) else "",
-        text=_text_of(fields.get("content")),
-        created_at=float(created_at) if isinstance(created_at, (int, float)) else None,
+        role=role,
+        text=text_of(fields.get("content")),
+        created_at=created_at,
+        zoneless=zoneless,
     )
 
 
-def _text_of(content: object) -> str:
+def _moment(value: object) -> tuple[float | None, bool]:
+    """A time in unix seconds, and whether its zone is unknown."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value), False
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None, False
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=timezone.utc).timestamp(), True
+        return moment.timestamp(), False
+    return None, False
+
+
+def text_of(content: object) -> str:
     """The text of a message: of all its parts, whatever their type."""
     if isinstance(content, str):
         return content
@@ -103,109 +146,18 @@ def newer_than(
     return None if listed else answers[::-1]
 
 
-class _Sending:
-    """Sending one message at most once.
-
-    An answer that was lost (a time-out, a broken connection, a 5xx) leaves open whether the
-    server has taken the message. Sent again blindly, it could start a second, paid run. So the
-    session is read first, and a message of ours that is there is taken as sent.
-    """
-
-    def __init__(self, config: Config, session_id: str, text: str, started: float) -> None:
-        self.config = config
-        self.session_id = session_id
-        self.text = text
-        self.started = started
-        self.doubt: APIError | None = None
-        self._looks = 0
-
-    def attempt(self) -> Operation[Message]:
-        """Send the message, or find it sent."""
-        if self.doubt is not None:
-            found = yield from self._find()
-            if found is not None:
-                logger.info("message found in the session: it had been taken")
-                return found
-            self._looks -= 1
-            if self._looks > 0:
-                raise self.doubt
-            self.doubt = None
-        try:
-            return (yield from self._send())
-        except (APIConnectionError, APIStatusError) as error:
-            if _may_have_been_taken(error):
-                self.doubt = error
-                # After a time-out the server may still be busy taking it: a message that is not
-                # there yet can come later, so one look is not enough.
-                self._looks = 2 if isinstance(error, APITimeoutError) else 1
-            raise
-
-    def _send(self) -> Operation[Message]:
-        response = yield from call(
-            self.config,
-            "POST",
-            f"/sessions/{segment('session', self.session_id)}/messages",
-            body={"role": "user", "content": [{"type": "input_text", "text": self.text}]},
-        )
-        # 2xx: it is taken, whatever else the answer says.
-        try:
-            message_id = json_object(self.config, response).get("id")
-        except APIStatusError:
-            message_id = None
-        known = isinstance(message_id, str) and message_id
-        return Message(id=message_id if known else None, session_id=self.session_id)
-
-    def _find(self) -> Operation[Message | None]:
-        messages, response = yield from list_messages(self.config, self.session_id)
-        waited = (yield from now()) - self.started
-        for message in messages:
-            if message.role == "user" and message.text == self.text:
-                if _is_older(message, response.headers, waited):
-                    return None
-                return Message(id=message.id, session_id=self.session_id)
-        return None
-
-
-def _may_have_been_taken(error: APIError) -> bool:
-    if isinstance(error, APIConnectionError):
-        return error.may_have_arrived
-    # 429 and the other 4xx say that it was refused.
-    return isinstance(error, APIStatusError) and (
-        error.status_code >= 500 or error.status_code == 408
+def post_message(config: Config, session_id: str, text: str) -> Operation[Message]:
+    """Post a text as the user's message."""
+    response = yield from call(
+        config,
+        "POST",
+        f"/sessions/{segment('session', session_id)}/messages",
+        body={"role": "user", "content": [{"type": "input_text", "text": text}]},
     )
-
-
-def _is_older(message: SessionMessage, headers: Mapping[str, str], waited: float) -> bool:
-    """Whether a message with our text was there before we sent ours.
-
-    Only the server's clock is used: its ``Date`` now, less the time since we began. Both are
-    whole seconds. Where the server does not say, the message counts as ours: an answer to the
-    same text is better than a second run.
-    """
-    if message.created_at is None:
-        return False
+    # 2xx: it is taken, whatever else the answer says.
     try:
-        server_now = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        return False
-    return message.created_at < server_now - waited - 2.0
-
-
-def send_message(config: Config, session_id: str, text: str) -> Operation[Message]:
-    """Send a text as the user's message, once.
-
-    Raises:
-        APIError: It was refused, or it could not be found out whether it was taken.
-    """
-    sending = _Sending(config, session_id, text, (yield from now()))
-    try:
-        message = yield from retrying(sending.attempt, max_retries=config.max_retries)
-    except APIError as error:
-        if sending.doubt is not None:
-            error.message += (
-                f" The message may have been taken all the same, and a run started: look with "
-                f"poll_response({session_id!r}) before you send it again."
-            )
-        raise
-    logger.info("message sent: %s", message.id or "(no id)")
-    return message
+        message_id = json_object(config, response).get("id")
+    except APIStatusError:
+        message_id = None
+    known = isinstance(message_id, str) and message_id
+    return Message(id=message_id if known else None, session_id=session_id)

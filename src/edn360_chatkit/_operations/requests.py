@@ -16,6 +16,7 @@ from ..errors import (
     APIStatusError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     EndpointNotFoundError,
     InternalServerError,
@@ -52,8 +53,9 @@ _ADVICE: Mapping[type[APIStatusError], str] = {
         "with create_session(...)."
     ),
     EndpointNotFoundError: (
-        "This server has no session messages endpoint (OpenAI's published API has none): check "
-        "base_url (or $EDN360_CHATKIT_BASE_URL)."
+        "This server has no such endpoint. OpenAI's published API has no session messages: leave "
+        "protocol= out or use protocol='threads'. Otherwise check base_url (or "
+        "$EDN360_CHATKIT_BASE_URL)."
     ),
     ConflictError: "Another request was in the way; try again.",
     UnprocessableEntityError: "The API does not take the content; see .param and .body.",
@@ -106,12 +108,12 @@ def call(
         APIStatusError: The class for the status, with what the API says and what to do.
         APIConnectionError: No answer came.
     """
-    headers = {
-        **config.headers,
-        "Accept": "application/json",
-        "OpenAI-Beta": BETA,
-        "User-Agent": f"edn360-chatkit/{__version__}",
-    }
+    if config.server_url is not None:
+        raise ConfigurationError(
+            "A self-hosted ChatKit server (server_url) has no sessions and no REST endpoints; this "
+            "call needs the ChatKit API (base_url, api_key)."
+        )
+    headers = {**standard_headers(config, "application/json"), "OpenAI-Beta": BETA}
     content = None
     if body is not None:
         headers["Content-Type"] = "application/json"
@@ -121,6 +123,12 @@ def call(
     if not 200 <= response.status < 300:
         raise status_error(config, response, f"{method} {path}")
     return response
+
+
+def standard_headers(config: Config, accept: str) -> dict[str, str]:
+    """The caller's headers, asked for anew if need be, and our own."""
+    headers = config.headers() if callable(config.headers) else config.headers
+    return {**headers, "Accept": accept, "User-Agent": f"edn360-chatkit/{__version__}"}
 
 
 def json_object(config: Config, response: Response) -> dict[str, Any]:
@@ -187,7 +195,7 @@ def _error_class(status: int, message: object) -> type[APIStatusError]:
 def _body(config: Config, content: bytes) -> Any:
     """An error's body, parsed if it is JSON. A server that echoes the key does not get it out."""
     text = content.decode("utf-8", "replace")
-    key = config.api_key.get_secret_value()
+    key = "" if config.api_key is None else config.api_key.get_secret_value()
     if len(key) >= _SHORTEST_KEY:
         text = text.replace(key, "***")
     try:

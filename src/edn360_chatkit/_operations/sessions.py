@@ -37,6 +37,13 @@ def session_body(
         ConfigurationError: There is no workflow id.
         InvalidInputError: An argument is of the wrong kind; the text names it.
     """
+    if config.server_url is not None:
+        options = (workflow_id, version, state_variables, tracing, expires_after)
+        if any(o is not None for o in (*options, max_requests_per_minute, chatkit_configuration)):
+            raise InvalidInputError(
+                "A self-hosted server (server_url) has no sessions of the API: only user is taken."
+            )
+        return {"user": _text("user", user)}
     workflow_id = workflow_id if workflow_id is not None else config.workflow_id
     if workflow_id is None:
         raise ConfigurationError(

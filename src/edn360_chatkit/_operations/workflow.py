@@ -1,114 +1,131 @@
-"""The run: the three steps one after the other, and the waiting for the answer."""
+"""The run: the three steps one after the other, in whichever protocol the server speaks."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal
 
-from .._answers import (
-    ROOT_KEY,
-    Answer,
-    Failure,
-    InvalidProgram,
-    Program,
-    Prose,
-    Step,
-    Truncated,
-    read_answer,
-)
 from .._config import Config
-from .._effects import Operation, emit, now, sleep
-from .._retry import LONGEST_RETRY_AFTER, can_wait_on, retry_after
-from ..errors import (
-    APIError,
-    InvalidResponseError,
-    MissingProgramError,
-    ProgramValidationError,
-    TruncatedResponseError,
-    WorkflowFailedError,
-    WorkflowTimeoutError,
-)
-from ..models._open import describe
+from .._effects import Operation, emit, now
+from ..errors import APIError, EndpointNotFoundError
 from ..models.chatkit import ChatSession, Message, WorkflowResponse
-from ..models.events import (
-    MessageSentEvent,
-    ResponseEvent,
-    SessionCreatedEvent,
-    StepEvent,
-    WaitingEvent,
-)
+from ..models.events import MessageSentEvent, SessionCreatedEvent
+from .conversation import OpenRuns, follow_run, start_run
+from .inbox import Inbox, Waiting, poll
 from .inputs import Prepared
-from .messages import SessionMessage, list_messages, newer_than, send_message
+from .messages import list_messages
+from .once import send_message
 from .sessions import create_session
 
 logger = logging.getLogger("edn360_chatkit")
 
-AnswerRule: TypeAlias = Literal["program", "first"]
-"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
-answer, whatever it is."""
 
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How long to wait for an answer, and for which.
+@dataclass(slots=True)
+class State:
+    """What a client learns as it goes.
 
     Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: How many polls at most.
-        answer: Which message is the answer.
+        protocol: The protocol that ``"auto"`` turned out to be; ``None`` before it is known.
+        runs: The runs whose streams are open.
     """
 
-    poll_interval: float
-    max_attempts: int
-    answer: AnswerRule
+    protocol: Literal["messages", "threads"] | None = None
+    runs: OpenRuns = field(default_factory=OpenRuns)
+
+
+def new_session(config: Config, body: Mapping[str, Any]) -> Operation[ChatSession]:
+    """The first step: a session of the API, or a local one for a self-hosted server."""
+    if config.server_url is None:
+        return (yield from create_session(config, body))
+    session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=body["user"])
+    logger.info("session created: %s", session.id)
+    return session
 
 
 def run_workflow(
-    config: Config, body: Mapping[str, Any], prepared: Prepared, waiting: Waiting
+    config: Config,
+    state: State,
+    body: Mapping[str, Any],
+    prepared: Prepared,
+    waiting: Waiting,
+    *,
+    watched: bool,
 ) -> Operation[WorkflowResponse]:
     """The three steps: a session, the message, the answer."""
     started = yield from now()
-    logger.info("workflow %s", body["workflow"]["id"])
+    if config.server_url is None:
+        logger.info("workflow %s", body["workflow"]["id"])
     prepared.log()
-    session = yield from create_session(config, body)
+    session = yield from new_session(config, body)
     yield from emit(SessionCreatedEvent(session=session))
-    message = yield from _send_in(config, session, prepared)
+    message = yield from _send_in(config, state, session, prepared)
     yield from emit(MessageSentEvent(message=message))
-    return (yield from poll_response(config, session, message, waiting, started=started))
+    return (
+        yield from poll_response(
+            config, state, session, message, waiting, watched=watched, started=started
+        )
+    )
 
 
-def send_input(config: Config, session: ChatSession, prepared: Prepared) -> Operation[Message]:
+def send_input(
+    config: Config, state: State, session: ChatSession, prepared: Prepared
+) -> Operation[Message]:
     """The second step by itself."""
     prepared.log()
-    return (yield from _send_in(config, session, prepared))
+    return (yield from _send_in(config, state, session, prepared))
 
 
-def _send_in(config: Config, session: ChatSession, prepared: Prepared) -> Operation[Message]:
+def _send_in(
+    config: Config, state: State, session: ChatSession, prepared: Prepared
+) -> Operation[Message]:
     """Send an input in a session; an error says which session it was."""
     try:
-        return (yield from send_message(config, session.id, prepared.text))
+        if _protocol(config, state) == "threads":
+            return (yield from start_run(config, session, prepared.text, state.runs))
+        try:
+            message = yield from send_message(config, session.id, prepared.text)
+        except EndpointNotFoundError:
+            if config.protocol != "auto" or session.client_secret is None:
+                raise
+            logger.info("no session messages here: going on with the thread protocol")
+            state.protocol = "threads"
+            return (yield from start_run(config, session, prepared.text, state.runs))
     except APIError as error:
         error.session = session
         raise
+    if config.protocol == "auto":
+        state.protocol = "messages"
+    return message
+
+
+def _protocol(config: Config, state: State) -> Literal["messages", "threads"]:
+    if config.protocol != "auto":
+        return config.protocol
+    return state.protocol or "messages"
 
 
 def poll_response(
     config: Config,
+    state: State,
     session: ChatSession,
     message: Message,
     waiting: Waiting,
     *,
+    watched: bool,
     started: float | None = None,
 ) -> Operation[WorkflowResponse]:
-    """Ask for the answer until it is there.
+    """Wait for the answer.
 
     Args:
         config: The client's configuration.
+        state: What the client has learned.
         session: The session of the run.
         message: The message that the answer answers.
         waiting: How long to wait, and for what.
+        watched: Whether anybody wants to know of the answer's pieces.
         started: When the run began, on the driver's clock; now if it is not given.
 
     Raises:
@@ -117,167 +134,7 @@ def poll_response(
     """
     if started is None:
         started = yield from now()
-    inbox = _Inbox(session, message)
-    failure: APIError | None = None
-    for attempt in range(1, waiting.max_attempts + 1):
-        failure = None
-        try:
-            messages, _ = yield from list_messages(config, session.id)
-        except APIError as error:
-            if not can_wait_on(error):
-                error.session, error.sent_message = session, message
-                raise
-            failure = error
-            logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
-        else:
-            for step in inbox.take(messages):
-                yield from emit(step)
-        elapsed = (yield from now()) - started
-        response = inbox.response(waiting.answer, attempt, elapsed)
-        if response is not None:
-            _log_response(response)
-            yield from emit(ResponseEvent(response=response))
-            return response
-        if attempt % 10 == 0:
-            logger.info("waiting: attempt %d of %d", attempt, waiting.max_attempts)
-        yield from emit(
-            WaitingEvent(
-                attempt=attempt,
-                max_attempts=waiting.max_attempts,
-                elapsed=elapsed,
-                error=None if failure is None else str(failure),
-            )
-        )
-        if attempt < waiting.max_attempts:
-            asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-            yield from sleep(max(waiting.poll_interval, asked))
-    inbox.give_up(waiting.max_attempts, failure)
-
-
-def _log_response(response: WorkflowResponse) -> None:
-    size = len(response.text.encode("utf-8", "replace"))
-    logger.info("response received: %d bytes at attempt %d", size, response.attempts)
-    logger.info("training sessions: %d", len(response.program.sessions))
-
-
-@dataclass(slots=True)
-class _Inbox:
-    """What the workflow has posted for one message, and what that amounts to.
-
-    The table of answers, row by row, is here: :meth:`response` has the rows that end the waiting,
-    :meth:`give_up` those that count only at the end.
-    """
-
-    session: ChatSession
-    message: Message
-    posts: list[tuple[SessionMessage, Answer]] = field(default_factory=list[Any])
-    missing: bool = False
-
-    def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
-        """Read what is new in a poll's messages and report the steps among it."""
-        answers = newer_than(messages, self.message.id)
-        self.missing = answers is None
-        read = {post.id or post.text: (post, answer) for post, answer in self.posts}
-        steps: list[StepEvent] = []
-        posts: list[tuple[SessionMessage, Answer]] = []
-        for post in answers or ():
-            if not post.text.strip():
-                continue
-            known = read.get(post.id or post.text)
-            if known is not None and known[0].text == post.text:
-                posts.append(known)
-                continue
-            answer = read_answer(post.text)
-            posts.append((post, answer))
-            if isinstance(answer, (Step, Prose)):
-                keys = answer.keys if isinstance(answer, Step) else ()
-                steps.append(StepEvent(message_id=post.id, keys=keys, text=post.text))
-        # A list that is behind, or shorter than before, takes nothing back.
-        if len(posts) >= len(self.posts):
-            self.posts = posts
-        return steps
-
-    def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
-        """The answer if it is there; ``None`` to wait on."""
-        posts = self.posts[:1] if rule == "first" else self.posts
-        for post, answer in reversed(posts):
-            if isinstance(answer, Program):
-                return WorkflowResponse(
-                    program=answer.program,
-                    text=post.text,
-                    message_id=post.id,
-                    session_id=self.session.id,
-                    thread_id=self.message.thread_id,
-                    attempts=attempt,
-                    elapsed=elapsed,
-                )
-        for kind in (InvalidProgram, Failure):
-            for post, answer in reversed(posts):
-                if isinstance(answer, kind):
-                    self._fail(post, answer)
-        if rule == "first" and posts:
-            self._fail(*posts[0])
-        return None
-
-    def give_up(self, attempts: int, failure: APIError | None) -> NoReturn:
-        """The attempts are used up: say what came instead of the answer."""
-        if self.posts:
-            self._fail(*self.posts[-1])
-        hint = ""
-        if self.missing:
-            hint = (
-                f" The session does not list the message {self.message.id!r}: leave after= out "
-                "to take the newest message's answer."
-            )
-        after = f", after={self.message.id!r}" if self.message.id else ""
-        raise WorkflowTimeoutError(
-            f"No answer after {attempts} attempts. The run goes on at the server, and is paid "
-            f"for: take it up with poll_response({self.session.id!r}{after}), from any process, "
-            f"or wait longer with max_attempts=... or poll_interval=...{hint}",
-            session=self.session,
-            message=self.message,
-        ) from failure
-
-    def _fail(self, post: SessionMessage, answer: Answer) -> NoReturn:
-        facts: dict[str, Any] = {
-            "session": self.session,
-            "message": self.message,
-            "text": post.text,
-        }
-        if isinstance(answer, InvalidProgram):
-            raise ProgramValidationError(
-                "The workflow's program lacks what must be there; it is in .text, and was paid "
-                f"for. Correct these fields and load it with EnrichedTrainingProgram, or tell "
-                f"the workflow's author:\n{describe(answer.errors)}",
-                errors=answer.errors,
-                **facts,
-            )
-        if isinstance(answer, Failure):
-            raise WorkflowFailedError(
-                f"The workflow failed: {answer.description}. What it said is in .text; running "
-                "it again is a second, paid run.",
-                **facts,
-            )
-        if isinstance(answer, Truncated):
-            raise TruncatedResponseError(
-                "The answer's JSON stops in the middle: the model ran out of tokens. What came "
-                "is in .text; raise the output limit of the workflow's last agent.",
-                **facts,
-            )
-        if isinstance(answer, Step):
-            came = [a.keys for _, a in self.posts if isinstance(a, Step)]
-            keys = tuple(dict.fromkeys(key for some in came for key in some))
-            named = ", ".join(keys[:20])
-            raise MissingProgramError(
-                f"The workflow answered, but without {ROOT_KEY!r}; it sent {named}. If "
-                "it is still at work, take the run up with poll_response(error.session, "
-                "after=error.message); otherwise check what its last agent returns.",
-                keys=keys,
-                **facts,
-            )
-        raise InvalidResponseError(
-            "The workflow answered with text that is no JSON; it is in .text. If it is still at "
-            "work, take the run up with poll_response(error.session, after=error.message); "
-            "otherwise check what its last agent returns.",
-            **facts,
-        )
+    inbox = Inbox(session, message)
+    if message.thread_id is not None or _protocol(config, state) == "threads":
+        return (yield from follow_run(config, inbox, waiting, state.runs, started, watched=watched))
+    return (yield from poll(lambda: list_messages(config, session.id), inbox, waiting, started))

@@ -4,7 +4,7 @@ More kinds of events will come: let the last branch of a ``match`` over them ign
 does not know.
 """
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,12 @@ from .chatkit import ChatSession, Message, WorkflowResponse
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class _ThreadEvent(_Event):
+    """What comes in a stream of the thread protocol; ``data`` is the event's JSON as it came."""
+
+    data: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
 
 
 class SessionCreatedEvent(_Event):
@@ -80,6 +86,81 @@ class ResponseEvent(_Event):
     response: WorkflowResponse
 
 
+class ProgressEvent(_ThreadEvent):
+    """The workflow says what it is doing (thread protocol).
+
+    Attributes:
+        text: What it says.
+        icon: The name of one of ChatKit's icons.
+    """
+
+    type: Literal["progress"] = "progress"
+    text: str
+    icon: str | None = None
+
+
+class TaskEvent(_ThreadEvent):
+    """A task of the workflow was added, or has changed (thread protocol).
+
+    Attributes:
+        item_id: The item that it belongs to.
+        index: Its place among the item's tasks, from 0.
+        task: The task as the server wrote it: ``type``, ``title``, ``status_indicator`` and more.
+    """
+
+    type: Literal["task.added", "task.updated"]
+    item_id: str
+    index: int
+    task: dict[str, Any]
+
+
+class TextDeltaEvent(_ThreadEvent):
+    """A piece of a message that is being written (thread protocol).
+
+    Attributes:
+        item_id: The message that it belongs to.
+        delta: The text that was added.
+    """
+
+    type: Literal["text.delta"] = "text.delta"
+    item_id: str
+    delta: str = Field(repr=False)
+
+
+class NoticeEvent(_ThreadEvent):
+    """The server has something to tell (thread protocol).
+
+    Attributes:
+        level: ``info``, ``warning`` or ``danger``.
+        message: What it tells.
+        title: A title, where there is one.
+    """
+
+    type: Literal["notice"] = "notice"
+    level: str
+    message: str
+    title: str | None = None
+
+
+class RawEvent(_ThreadEvent):
+    """An event of the thread protocol that no other class stands for, known or not.
+
+    Attributes:
+        data: The event's JSON as it came, with its own ``type``.
+    """
+
+    type: Literal["raw"] = "raw"
+
+
 WorkflowEvent: TypeAlias = (
-    SessionCreatedEvent | MessageSentEvent | WaitingEvent | StepEvent | ResponseEvent
+    SessionCreatedEvent
+    | MessageSentEvent
+    | WaitingEvent
+    | StepEvent
+    | ProgressEvent
+    | TaskEvent
+    | TextDeltaEvent
+    | NoticeEvent
+    | RawEvent
+    | ResponseEvent
 )

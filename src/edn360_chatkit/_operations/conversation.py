@@ -1,0 +1,230 @@
+"""A run over the thread protocol: start it once, follow it to its end, find it again.
+
+The answer comes in the stream that the message is answered with. The stream is held open, since
+hanging up cancels the run on a self-hosted server; where it breaks all the same, the thread's items
+are read until the answer is there. It is never answered by sending again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import cast
+
+from .._config import Config
+from .._effects import Operation, Response, Stream, emit, now, open_stream, read
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    InvalidInputError,
+    WorkflowFailedError,
+)
+from ..models.chatkit import ChatSession, Message, WorkflowResponse
+from .inbox import Inbox, Waiting, deliver, poll
+from .once import find_ours, send_once
+from .reader import ThreadReader
+from .requests import unusable
+from .threads import accepted, newest_threads, thread_messages, thread_request, user_input
+
+logger = logging.getLogger("edn360_chatkit")
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run whose stream is open."""
+
+    stream: Stream
+    reader: ThreadReader
+
+
+class OpenRuns:
+    """The runs of a client whose streams wait to be read to their end, by their messages."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str | None, str | None], LiveRun] = {}
+        self._threads: dict[str, str] = {}
+
+    def keep(self, message: Message, run: LiveRun) -> None:
+        """Hold a stream open until the run is followed."""
+        run.stream.kept = True
+        self._runs[message.thread_id, message.id] = run
+        if message.thread_id is not None:
+            self._threads[message.session_id] = message.thread_id
+
+    def take(self, message: Message) -> LiveRun | None:
+        """The run of a message, to follow it; it is not kept any more."""
+        run = self._runs.pop((message.thread_id, message.id), None)
+        if run is not None:
+            run.stream.kept = False
+        return run
+
+    def thread_of(self, session_id: str) -> str | None:
+        """The thread that is under way in a session."""
+        return self._threads.get(session_id)
+
+    def forget(self) -> list[Stream]:
+        """Give up all of them; returns their streams, to be closed."""
+        streams = [run.stream for run in self._runs.values()]
+        self._runs.clear()
+        return streams
+
+
+def start_run(
+    config: Config, session: ChatSession, text: str, runs: OpenRuns
+) -> Operation[Message]:
+    """Send a text as the user's message, once; returns when the server has taken it.
+
+    Raises:
+        APIError: It was refused, or it could not be found out whether it was taken.
+        WorkflowFailedError: The server gave the run up before it began.
+    """
+    starting = _Starting(config, session, text, runs.thread_of(session.id))
+    message, live = yield from send_once(
+        starting.send,
+        starting.find,
+        max_retries=config.max_retries,
+        hint="look at the user's newest threads",
+    )
+    if live is not None:
+        runs.keep(message, live)
+    logger.info("message sent: %s", message.id or "(no id)")
+    return message
+
+
+class _Starting:
+    """The two sides of starting a run: sending its message, and finding it sent."""
+
+    def __init__(
+        self, config: Config, session: ChatSession, text: str, thread_id: str | None
+    ) -> None:
+        self.config = config
+        self.session = session
+        self.text = text
+        self.thread_id = thread_id
+        self._reader = ThreadReader(thread_id=thread_id)
+
+    def send(self) -> Operation[tuple[Message, LiveRun | None]]:
+        params: dict[str, object] = {"input": user_input(self.text)}
+        kind = "threads.create"
+        if self.thread_id is not None:
+            kind = "threads.add_user_message"
+            params["thread_id"] = self.thread_id
+        patience = self.config.poll_interval * self.config.max_attempts
+        request = thread_request(self.config, self.session, kind, params, patience=patience)
+        opened = yield from open_stream(request)
+        if isinstance(opened, Response):
+            raise unusable(self.config, accepted(self.config, opened, kind), "no event stream")
+        reader = self._reader = ThreadReader(thread_id=self.thread_id)
+        while not reader.taken:
+            data = yield from read(opened)
+            if data is None:
+                raise APIConnectionError(
+                    "The stream ended before the server said that it has taken the message."
+                )
+            for _ in reader.feed(data, watched=False):
+                pass
+            _fail_by_error(reader, Inbox(self.session, self._message()))
+        return self._message(), LiveRun(opened, reader)
+
+    def _message(self) -> Message:
+        return Message(
+            id=self._reader.message_id,
+            session_id=self.session.id,
+            thread_id=self._reader.thread_id,
+        )
+
+    def find(self, waited: float) -> Operation[tuple[Message, LiveRun | None] | None]:
+        if self._reader.thread_id is not None:
+            threads = [self._reader.thread_id]
+        else:
+            threads = yield from newest_threads(self.config, self.session)
+        for thread_id in threads:
+            listing = yield from thread_messages(self.config, self.session, thread_id, None)
+            found = find_ours(listing, self.text, waited)
+            if found is not False:
+                logger.info("message found in its thread: it had been taken")
+                message_id = cast("str | None", found)
+                message = Message(id=message_id, session_id=self.session.id, thread_id=thread_id)
+                return message, None
+        return None
+
+
+def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
+    """Raise the server's ``error`` event, unless a program came before it.
+
+    It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
+    """
+    error = reader.error
+    if error is None or inbox.has_program():
+        return
+    said = error.message or error.code or "no reason given"
+    raise WorkflowFailedError(
+        f"The server gave the run up: {said[:300].rstrip('.')}. Running it again is a second, "
+        "paid run.",
+        session=inbox.session,
+        message=inbox.message,
+        text=inbox.newest_text(),
+        allow_retry=error.allow_retry,
+    )
+
+
+def follow_run(
+    config: Config,
+    inbox: Inbox,
+    waiting: Waiting,
+    runs: OpenRuns,
+    started: float,
+    *,
+    watched: bool,
+) -> Operation[WorkflowResponse]:
+    """Read a run's stream to its end; where there is none any more, the thread's items."""
+    session, message = inbox.session, inbox.message
+    failure: APIError | None = None
+    live = runs.take(message)
+    if live is not None:
+        try:
+            return (yield from _read_to_end(live, inbox, waiting, started, watched))
+        except APIConnectionError as error:
+            failure = error
+            logger.warning("stream broke (%s); reading the thread", type(error).__name__)
+    thread_id = message.thread_id or runs.thread_of(session.id)
+    if thread_id is None:
+        raise InvalidInputError(
+            "It is not known which thread the run is in: pass the stored Message as after=..., "
+            "which knows its thread, not just its id."
+        )
+    return (
+        yield from poll(
+            lambda: thread_messages(config, session, thread_id, message.id),
+            inbox,
+            waiting,
+            started,
+            failure,
+        )
+    )
+
+
+def _read_to_end(
+    live: LiveRun, inbox: Inbox, waiting: Waiting, started: float, watched: bool
+) -> Operation[WorkflowResponse]:
+    reader = live.reader
+    while (data := (yield from read(live.stream))) is not None:
+        for event in reader.feed(data, watched=watched):
+            yield from emit(event)
+        if reader.news:
+            # A message is done: it may be a step, or the end of the run already.
+            reader.news = False
+            for step in inbox.take(reader.messages(unfinished=False)):
+                yield from emit(step)
+            if waiting.answer == "first":
+                inbox.response("first", 1, 0.0)
+    for step in inbox.take(reader.messages(unfinished=True)):
+        yield from emit(step)
+    elapsed = (yield from now()) - started
+    if reader.error is not None:
+        _fail_by_error(reader, inbox)
+    response = inbox.response(waiting.answer, 1, elapsed)
+    if response is None:
+        inbox.give_up("by the end of the stream", None)
+    yield from deliver(response)
+    return response

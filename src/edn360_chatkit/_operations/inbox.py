@@ -1,0 +1,249 @@
+"""What a workflow has posted for one message, and what that amounts to: the table of answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from .._answers import (
+    ROOT_KEY,
+    Answer,
+    Failure,
+    InvalidProgram,
+    Program,
+    Prose,
+    Step,
+    Truncated,
+    read_answer,
+)
+from .._effects import Operation, emit, now, sleep
+from .._retry import LONGEST_RETRY_AFTER, can_wait_on, retry_after
+from ..errors import (
+    APIError,
+    InvalidResponseError,
+    MissingProgramError,
+    ProgramValidationError,
+    TruncatedResponseError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from ..models._open import describe
+from ..models.chatkit import ChatSession, Message, WorkflowResponse
+from ..models.events import ResponseEvent, StepEvent, WaitingEvent
+from .messages import Listing, SessionMessage, newer_than
+
+logger = logging.getLogger("edn360_chatkit")
+
+AnswerRule: TypeAlias = Literal["program", "first"]
+"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
+answer, whatever it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long to wait for an answer, and for which.
+
+    Attributes:
+        poll_interval: Seconds between two polls.
+        max_attempts: How many polls at most.
+        answer: Which message is the answer.
+    """
+
+    poll_interval: float
+    max_attempts: int
+    answer: AnswerRule
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What the workflow has posted for one message, and what that amounts to.
+
+    The table of answers, row by row, is here: :meth:`response` has the rows that end the waiting,
+    :meth:`give_up` those that count only at the end.
+    """
+
+    session: ChatSession
+    message: Message
+    posts: list[tuple[SessionMessage, Answer]] = field(default_factory=list[Any])
+    missing: bool = False
+
+    def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Read what is new in a poll's messages and report the steps among it."""
+        answers = newer_than(messages, self.message.id)
+        self.missing = answers is None
+        read = {post.id or post.text: (post, answer) for post, answer in self.posts}
+        steps: list[StepEvent] = []
+        posts: list[tuple[SessionMessage, Answer]] = []
+        for post in answers or ():
+            if not post.text.strip():
+                continue
+            known = read.get(post.id or post.text)
+            if known is not None and known[0].text == post.text:
+                posts.append(known)
+                continue
+            answer = read_answer(post.text)
+            posts.append((post, answer))
+            if isinstance(answer, (Step, Prose)):
+                keys = answer.keys if isinstance(answer, Step) else ()
+                steps.append(StepEvent(message_id=post.id, keys=keys, text=post.text))
+        # A list that is behind, or shorter than before, takes nothing back.
+        if len(posts) >= len(self.posts):
+            self.posts = posts
+        return steps
+
+    def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
+        """The answer if it is there; ``None`` to wait on."""
+        posts = self.posts[:1] if rule == "first" else self.posts
+        for post, answer in reversed(posts):
+            if isinstance(answer, Program):
+                return WorkflowResponse(
+                    program=answer.program,
+                    text=post.text,
+                    message_id=post.id,
+                    session_id=self.session.id,
+                    thread_id=self.message.thread_id,
+                    attempts=attempt,
+                    elapsed=elapsed,
+                )
+        for kind in (InvalidProgram, Failure):
+            for post, answer in reversed(posts):
+                if isinstance(answer, kind):
+                    self._fail(post, answer)
+        if rule == "first" and posts:
+            self._fail(*posts[0])
+        return None
+
+    def give_up(self, when: str, failure: APIError | None) -> NoReturn:
+        """It is the end, by the attempts or by the stream: say what came instead of the answer."""
+        if self.posts:
+            self._fail(*self.posts[-1])
+        hint = ""
+        if self.missing:
+            hint = (
+                f" The session does not list the message {self.message.id!r}: leave after= out "
+                "to take the newest message's answer."
+            )
+        after = f", after={self.message.id!r}" if self.message.id else ""
+        raise WorkflowTimeoutError(
+            f"No answer {when}. The run goes on at the server, and is paid "
+            f"for: take it up with poll_response({self.session.id!r}{after}), from any process, "
+            f"or wait longer with max_attempts=... or poll_interval=...{hint}",
+            session=self.session,
+            message=self.message,
+        ) from failure
+
+    def has_program(self) -> bool:
+        """Whether a program that validates is among what came."""
+        return any(isinstance(answer, Program) for _, answer in self.posts)
+
+    def newest_text(self) -> str | None:
+        """The newest text that came."""
+        return self.posts[-1][0].text if self.posts else None
+
+    def _fail(self, post: SessionMessage, answer: Answer) -> NoReturn:
+        facts: dict[str, Any] = {
+            "session": self.session,
+            "message": self.message,
+            "text": post.text,
+        }
+        if isinstance(answer, InvalidProgram):
+            raise ProgramValidationError(
+                "The workflow's program lacks what must be there; it is in .text, and was paid "
+                f"for. Correct these fields and load it with EnrichedTrainingProgram, or tell "
+                f"the workflow's author:\n{describe(answer.errors)}",
+                errors=answer.errors,
+                **facts,
+            )
+        if isinstance(answer, Failure):
+            raise WorkflowFailedError(
+                f"The workflow failed: {answer.description}. What it said is in .text; running "
+                "it again is a second, paid run.",
+                **facts,
+            )
+        if isinstance(answer, Truncated):
+            raise TruncatedResponseError(
+                "The answer's JSON stops in the middle: the model ran out of tokens. What came "
+                "is in .text; raise the output limit of the workflow's last agent.",
+                **facts,
+            )
+        if isinstance(answer, Step):
+            came = [a.keys for _, a in self.posts if isinstance(a, Step)]
+            keys = tuple(dict.fromkeys(key for some in came for key in some))
+            named = ", ".join(keys[:20])
+            raise MissingProgramError(
+                f"The workflow answered, but without {ROOT_KEY!r}; it sent {named}. If "
+                "it is still at work, take the run up with poll_response(error.session, "
+                "after=error.message); otherwise check what its last agent returns.",
+                keys=keys,
+                **facts,
+            )
+        raise InvalidResponseError(
+            "The workflow answered with text that is no JSON; it is in .text. If it is still at "
+            "work, take the run up with poll_response(error.session, after=error.message); "
+            "otherwise check what its last agent returns.",
+            **facts,
+        )
+
+
+def poll(
+    fetch: Callable[[], Operation[Listing]],
+    inbox: Inbox,
+    waiting: Waiting,
+    started: float,
+    failure: APIError | None = None,
+) -> Operation[WorkflowResponse]:
+    """Ask for the messages until the answer is among them.
+
+    Args:
+        fetch: Asks for the messages, newest first.
+        inbox: Where they go.
+        waiting: How long to wait, and for what.
+        started: When the run began, on the driver's clock.
+        failure: What ended the waiting before this, if anything did.
+
+    Raises:
+        WorkflowError: The run went wrong, or is not done yet; it carries what came.
+        APIError: The server refused a poll in a way that no waiting helps.
+    """
+    for attempt in range(1, waiting.max_attempts + 1):
+        try:
+            listing = yield from fetch()
+        except APIError as error:
+            if not can_wait_on(error):
+                error.session, error.sent_message = inbox.session, inbox.message
+                raise
+            failure = error
+            logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
+        else:
+            failure = None
+            for step in inbox.take(listing.messages):
+                yield from emit(step)
+        elapsed = (yield from now()) - started
+        response = inbox.response(waiting.answer, attempt, elapsed)
+        if response is not None:
+            yield from deliver(response)
+            return response
+        if attempt % 10 == 0:
+            logger.info("waiting: attempt %d of %d", attempt, waiting.max_attempts)
+        yield from emit(
+            WaitingEvent(
+                attempt=attempt,
+                max_attempts=waiting.max_attempts,
+                elapsed=elapsed,
+                error=None if failure is None else str(failure),
+            )
+        )
+        if attempt < waiting.max_attempts:
+            asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
+            yield from sleep(max(waiting.poll_interval, asked))
+    inbox.give_up(f"after {waiting.max_attempts} attempts", failure)
+
+
+def deliver(response: WorkflowResponse) -> Operation[None]:
+    """Tell that the answer is there."""
+    size = len(response.text.encode("utf-8", "replace"))
+    logger.info("response received: %d bytes at attempt %d", size, response.attempts)
+    logger.info("training sessions: %d", len(response.program.sessions))
+    yield from emit(ResponseEvent(response=response))

@@ -1,0 +1,153 @@
+"""Sending a message at most once, in either protocol.
+
+An answer that was lost (a time-out, a broken connection, a 5xx) leaves open whether the server has
+taken the message. Sent again blindly, it could start a second, paid run. So the server is asked
+first, and a message of ours that is there is taken as sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+from .._config import Config
+from .._effects import Operation, now
+from .._retry import retrying
+from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from ..models.chatkit import Message
+from .messages import Listing, list_messages, post_message
+
+logger = logging.getLogger("edn360_chatkit")
+
+T = TypeVar("T")
+
+CLOCK_SLACK = 2.0
+"""How far two times of one server may be apart for being whole seconds, in seconds."""
+QUARTER = 900.0
+"""Time zones differ by whole quarters of an hour, in seconds."""
+
+
+def send_once(
+    send: Callable[[], Operation[T]],
+    find: Callable[[float], Operation[T | None]],
+    *,
+    max_retries: int,
+    hint: str,
+) -> Operation[T]:
+    """Send a message, again only where it is sure enough that it was not taken.
+
+    Args:
+        send: Sends it.
+        find: Looks whether it is there, given the seconds since it was first sent.
+        max_retries: How often it is tried again at most, looks included.
+        hint: How the caller can look for it, if it stays in doubt.
+
+    Raises:
+        APIError: It was refused, or it could not be found out whether it was taken.
+    """
+    sending = _Sending(send, find, (yield from now()))
+    try:
+        return (yield from retrying(sending.attempt, max_retries=max_retries))
+    except APIError as error:
+        if sending.doubt is not None:
+            error.message += (
+                f" The message may have been taken all the same, and a run started: {hint} "
+                "before you send it again."
+            )
+        raise
+
+
+class _Sending(Generic[T]):
+    def __init__(
+        self,
+        send: Callable[[], Operation[T]],
+        find: Callable[[float], Operation[T | None]],
+        started: float,
+    ) -> None:
+        self._send = send
+        self._find = find
+        self._started = started
+        self._looks = 0
+        self.doubt: APIError | None = None
+
+    def attempt(self) -> Operation[T]:
+        """Send the message, or find it sent."""
+        if self.doubt is not None:
+            found = yield from self._find((yield from now()) - self._started)
+            if found is not None:
+                return found
+            self._looks -= 1
+            if self._looks > 0:
+                raise self.doubt
+            self.doubt = None
+        try:
+            return (yield from self._send())
+        except APIError as error:
+            if _may_have_been_taken(error):
+                self.doubt = error
+                # After a time-out the server may still be busy taking it: a message that is not
+                # there yet can come later, so one look is not enough.
+                self._looks = 2 if isinstance(error, APITimeoutError) else 1
+            raise
+
+
+def _may_have_been_taken(error: APIError) -> bool:
+    if isinstance(error, APIConnectionError):
+        return error.may_have_arrived
+    # 429 and the other 4xx say that it was refused.
+    return isinstance(error, APIStatusError) and (
+        error.status_code >= 500 or error.status_code == 408
+    )
+
+
+def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
+    """Our message among those that the server lists.
+
+    A message with our text may be from an earlier run. Only the server's clock tells: its time now,
+    less the time since we began. Where it does not say, the message counts as ours: an answer to
+    the same text is better than a second run.
+
+    Args:
+        listing: What the server lists, newest first.
+        text: The text that was sent.
+        waited: Seconds since it was first sent.
+
+    Returns:
+        Its id, which may be ``None``; ``False`` where it is not there.
+    """
+    for message in listing.messages:
+        if message.role == "user" and message.text == text:
+            if message.created_at is None or listing.server_now is None:
+                return message.id
+            age = listing.server_now - message.created_at
+            if message.zoneless:
+                # A self-hosted server writes its local time and no zone. Whatever the zone is,
+                # only the minutes within a quarter of an hour count.
+                age = (age + CLOCK_SLACK) % QUARTER - CLOCK_SLACK
+            return message.id if age <= waited + CLOCK_SLACK else False
+    return False
+
+
+def send_message(config: Config, session_id: str, text: str) -> Operation[Message]:
+    """Send a text as the user's message of a session, once.
+
+    Raises:
+        APIError: It was refused, or it could not be found out whether it was taken.
+    """
+
+    def find(waited: float) -> Operation[Message | None]:
+        found = find_ours((yield from list_messages(config, session_id)), text, waited)
+        if found is False:
+            return None
+        logger.info("message found in the session: it had been taken")
+        return Message(id=cast("str | None", found), session_id=session_id)
+
+    message = yield from send_once(
+        lambda: post_message(config, session_id, text),
+        find,
+        max_retries=config.max_retries,
+        hint=f"look with poll_response({session_id!r})",
+    )
+    logger.info("message sent: %s", message.id or "(no id)")
+    return message

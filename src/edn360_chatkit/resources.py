@@ -1,0 +1,125 @@
+"""The official REST endpoints, as ``client.sessions`` and ``client.threads``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+from ._config import Config
+from ._driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
+from ._operations import resources
+from ._operations.resources import Order
+from .models.chatkit import ChatSession, Thread, ThreadDeleted, ThreadItem
+
+
+class Sessions:
+    """Sessions of the ChatKit API, beside ``client.create_session``."""
+
+    def __init__(self, config: Config, driver: SyncDriver) -> None:
+        self._config = config
+        self._driver = driver
+
+    def cancel(self, session_id: str) -> ChatSession:
+        """Cancel a session, so that its client secret is of no use any more.
+
+        Args:
+            session_id: The session's id.
+
+        Returns:
+            The session, as it is now.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+            APIError: The request failed.
+        """
+        return self._driver.run(resources.cancel_session(self._config, session_id))
+
+
+class Threads:
+    """Threads of the ChatKit API."""
+
+    def __init__(self, config: Config, driver: SyncDriver) -> None:
+        self._config = config
+        self._driver = driver
+
+    def list(
+        self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
+    ) -> Iterator[Thread]:
+        """Iterate over threads, page after page; a page is asked for when it is needed.
+
+        Args:
+            user: Only the threads of this end user.
+            limit: How many a page has, 1 to 100.
+            order: ``"desc"`` for the newest first, or ``"asc"``.
+
+        Raises:
+            InvalidInputError: An argument is wrong; nothing was sent.
+            APIError: A request failed.
+        """
+        operation = resources.list_threads(self._config, user, limit, order)
+        with OperationRun(self._driver, operation) as run:
+            for thread in run:
+                yield cast("Thread", thread)
+
+    def retrieve(self, thread_id: str) -> Thread:
+        """Ask for one thread."""
+        return self._driver.run(resources.retrieve_thread(self._config, thread_id))
+
+    def delete(self, thread_id: str) -> ThreadDeleted:
+        """Delete a thread with all its items."""
+        return self._driver.run(resources.delete_thread(self._config, thread_id))
+
+    def items(
+        self, thread_id: str, *, limit: int = 20, order: Order = "desc"
+    ) -> Iterator[ThreadItem]:
+        """Iterate over a thread's items, page after page; as :meth:`list` does over threads."""
+        operation = resources.list_items(self._config, thread_id, limit, order)
+        with OperationRun(self._driver, operation) as run:
+            for item in run:
+                yield cast("ThreadItem", item)
+
+
+class AsyncSessions:
+    """:class:`Sessions`, awaited."""
+
+    def __init__(self, config: Config, driver: AsyncDriver) -> None:
+        self._config = config
+        self._driver = driver
+
+    async def cancel(self, session_id: str) -> ChatSession:
+        """Cancel a session; see :meth:`Sessions.cancel`."""
+        return await self._driver.run(resources.cancel_session(self._config, session_id))
+
+
+class AsyncThreads:
+    """:class:`Threads`, awaited; ``list`` and ``items`` are for ``async for``."""
+
+    def __init__(self, config: Config, driver: AsyncDriver) -> None:
+        self._config = config
+        self._driver = driver
+
+    async def list(
+        self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
+    ) -> AsyncIterator[Thread]:
+        """Iterate over threads; see :meth:`Threads.list`."""
+        operation = resources.list_threads(self._config, user, limit, order)
+        async with AsyncOperationRun(self._driver, operation) as run:
+            async for thread in run:
+                yield cast("Thread", thread)
+
+    async def retrieve(self, thread_id: str) -> Thread:
+        """Ask for one thread."""
+        return await self._driver.run(resources.retrieve_thread(self._config, thread_id))
+
+    async def delete(self, thread_id: str) -> ThreadDeleted:
+        """Delete a thread with all its items."""
+        return await self._driver.run(resources.delete_thread(self._config, thread_id))
+
+    async def items(
+        self, thread_id: str, *, limit: int = 20, order: Order = "desc"
+    ) -> AsyncIterator[ThreadItem]:
+        """Iterate over a thread's items; see :meth:`Threads.items`."""
+        operation = resources.list_items(self._config, thread_id, limit, order)
+        async with AsyncOperationRun(self._driver, operation) as run:
+            async for item in run:
+                yield cast("ThreadItem", item)

@@ -1,0 +1,356 @@
+"""The thread protocol against OpenAI's own ``ChatKitServer``: both shapes, sync and async."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal
+from chatkit.errors import CustomStreamError
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageContentPartTextDelta,
+    AssistantMessageItem,
+    CustomTask,
+    NoticeEvent,
+    ProgressUpdateEvent,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemUpdatedEvent,
+    ThreadMetadata,
+    UserMessageItem,
+    Workflow,
+    WorkflowItem,
+    WorkflowTaskAdded,
+    WorkflowTaskUpdated,
+)
+
+from edn360_chatkit import (
+    AsyncChatKitClient,
+    ChatKitClient,
+    EndpointNotFoundError,
+    InvalidResponseError,
+    Message,
+    MissingProgramError,
+    ProgramValidationError,
+    TruncatedResponseError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit._answers import ROOT_KEY
+
+from ..unit.samples import ANSWER, ATHLETE, PROGRAM
+from .chatkit_server import ChatKitHost, Script, moment
+from .conftest import Blocking
+
+STEP = json.dumps({"profile": {"age": 30}})
+
+
+@pytest.fixture(scope="module")
+def one_host() -> Iterator[ChatKitHost]:
+    host = ChatKitHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def host(one_host: ChatKitHost) -> ChatKitHost:
+    one_host.reset()
+    return one_host
+
+
+@pytest.fixture(params=["hosted", "self-hosted"])
+def shape(request: pytest.FixtureRequest) -> str:
+    shape: str = request.param
+    return shape
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def make(
+    request: pytest.FixtureRequest,
+    host: ChatKitHost,
+    shape: str,
+    portals: dict[str, BlockingPortal],
+) -> Iterator[Any]:
+    made: list[Any] = []
+
+    def make(**settings: Any) -> Any:
+        told: dict[str, Any] = {"poll_interval": 0.01, "max_attempts": 20, **settings}
+        if shape == "hosted":
+            told |= {"api_key": host.api_key, "base_url": host.base_url, "workflow_id": "wf_demo"}
+            told.setdefault("protocol", "threads")
+        else:
+            told |= {"server_url": host.server_url}
+        if request.param == "sync":
+            client = ChatKitClient(**told)
+            made.append(client.close)
+            return client
+        portal = portals[request.param]
+        async_client = AsyncChatKitClient(**told)
+        made.append(lambda: portal.call(async_client.aclose))
+        return Blocking(portal, async_client)
+
+    yield make
+    for close in made:
+        close()
+
+
+@pytest.fixture
+def client(make: Any) -> Any:
+    return make()
+
+
+def posts(*texts: str, delta: int = 0) -> Script:
+    """A workflow that posts assistant messages, whole or in pieces."""
+
+    async def script(thread: ThreadMetadata, _: UserMessageItem) -> AsyncIterator[Any]:
+        for number, text in enumerate(texts):
+            item = AssistantMessageItem(
+                id=f"msg_{thread.id}_{number}",
+                thread_id=thread.id,
+                created_at=moment(),
+                content=[AssistantMessageContent(text="")],
+            )
+            if delta:
+                yield ThreadItemAddedEvent(item=item)
+                for start in range(0, len(text), delta):
+                    piece = text[start : start + delta]
+                    update = AssistantMessageContentPartTextDelta(content_index=0, delta=piece)
+                    yield ThreadItemUpdatedEvent(item_id=item.id, update=update)
+            yield ThreadItemDoneEvent(
+                item=item.model_copy(update={"content": [AssistantMessageContent(text=text)]})
+            )
+
+    return script
+
+
+def test_a_run_over_the_thread_protocol(client: Any, host: ChatKitHost, shape: str) -> None:
+    host.chatkit.script = posts(STEP, ANSWER)
+    response = client.run_workflow(ATHLETE)
+    assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
+    assert response.thread_id in host.store.threads
+    expected = (
+        ["threads.create"] if shape == "self-hosted" else ["POST /sessions", "threads.create"]
+    )
+    assert host.requests == expected
+    sent = host.store.items[response.thread_id][0]
+    assert isinstance(sent, UserMessageItem)
+    assert json.loads(getattr(sent.content[0], "text", "")) == ATHLETE
+    assert host.store.threads[response.thread_id][0] == "athlete-1"
+
+
+def test_the_three_steps_and_the_stream_between_them(client: Any, host: ChatKitHost) -> None:
+    host.chatkit.script = posts(STEP, ANSWER, delta=50)
+    session = client.create_session("athlete-1")
+    message = client.send_message(session, ATHLETE)
+    assert message.thread_id in host.store.threads
+    response = client.poll_response(session, after=message)
+    assert (response.thread_id, response.attempts) == (message.thread_id, 1)
+    again = client.send_message(session, ATHLETE)
+    assert again.thread_id == message.thread_id
+    assert client.poll_response(session, after=again).program.title == PROGRAM["title"]
+    assert host.requests[-1] == "threads.add_user_message"
+    assert host.chatkit.runs == 2
+
+
+@pytest.mark.parametrize("rule", ["program", "first"])
+@pytest.mark.parametrize(
+    ("text", "cls"),
+    [
+        (json.dumps({ROOT_KEY: {"title": "t"}}), ProgramValidationError),
+        ('{"error": {"message": "no"}}', WorkflowFailedError),
+        (ANSWER[:-5], TruncatedResponseError),
+        (STEP, MissingProgramError),
+        ("Sorry.", InvalidResponseError),
+        (None, WorkflowTimeoutError),
+    ],
+)
+def test_every_other_answer_is_its_error(
+    client: Any, host: ChatKitHost, text: str | None, cls: type[Any], rule: str
+) -> None:
+    host.chatkit.script = posts(*([] if text is None else [text]))
+    with pytest.raises(cls) as caught:
+        client.run_workflow(ATHLETE, answer=rule)
+    assert type(caught.value) is cls
+    assert caught.value.text == text
+    assert caught.value.message.thread_id in host.store.threads
+    assert host.chatkit.runs == 1
+
+
+@pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "Here: {} Enjoy!"])
+def test_a_program_is_delivered_however_it_is_wrapped(
+    client: Any, host: ChatKitHost, wrap: str
+) -> None:
+    host.chatkit.script = posts(STEP, wrap.replace("{}", ANSWER), "That was all.")
+    assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
+
+
+STRANGE = {
+    **PROGRAM,
+    "summary": "line\u2028paragraph\u2029next\u0085 \U0001f3cb\ufe0f \x0b\x0c\x1c é",
+}
+
+
+def test_one_character_deltas_of_any_character(client: Any, host: ChatKitHost) -> None:
+    host.keep_alive = True
+    host.chatkit.script = posts(json.dumps({ROOT_KEY: STRANGE}, ensure_ascii=False), delta=1)
+    response = client.run_workflow(ATHLETE)
+    assert response.program.model_dump(mode="json", exclude_unset=True) == STRANGE
+
+
+def test_an_answer_of_two_megabytes(client: Any, host: ChatKitHost) -> None:
+    big = {**PROGRAM, "summary": "é" * 1_000_000}
+    host.chatkit.script = posts(json.dumps({ROOT_KEY: big}, ensure_ascii=False), delta=10_000)
+    assert client.run_workflow(ATHLETE).program.summary == big["summary"]
+
+
+def test_the_events_come_as_the_run_goes_on(client: Any, host: ChatKitHost) -> None:
+    async def script(thread: ThreadMetadata, user: UserMessageItem) -> AsyncIterator[Any]:
+        yield ProgressUpdateEvent(text="Reading", icon="search")
+        tasks = WorkflowItem(
+            id="wf_item",
+            thread_id=thread.id,
+            created_at=moment(),
+            workflow=Workflow(type="custom", tasks=[CustomTask(title="One")]),
+        )
+        yield ThreadItemAddedEvent(item=tasks)
+        task = CustomTask(title="Two", status_indicator="loading")
+        yield ThreadItemUpdatedEvent(
+            item_id="wf_item", update=WorkflowTaskAdded(task_index=1, task=task)
+        )
+        done = task.model_copy(update={"status_indicator": "complete"})
+        yield ThreadItemUpdatedEvent(
+            item_id="wf_item", update=WorkflowTaskUpdated(task_index=1, task=done)
+        )
+        yield NoticeEvent(level="warning", message="Slow today", title="Note")
+        async for event in posts(STEP, ANSWER, delta=100)(thread, user):
+            yield event
+
+    host.chatkit.script = script
+    with client.stream_workflow(ATHLETE) as run:
+        events = list(run)
+        response = run.get_response()
+    kinds = [event.type for event in events]
+    known = dict.fromkeys(kinds)
+    known.pop("raw", None)
+    assert list(known) == [
+        "session.created",
+        "message.sent",
+        "progress",
+        "task.added",
+        "task.updated",
+        "notice",
+        "text.delta",
+        "step",
+        "response",
+    ]
+    assert [e.task["title"] for e in events if e.type == "task.added"] == ["One", "Two"]
+    assert next(e for e in events if e.type == "progress").text == "Reading"
+    assert [e.keys for e in events if e.type == "step"] == [("profile",)]
+    deltas = "".join(e.delta for e in events if e.type == "text.delta")
+    assert deltas == STEP + ANSWER == STEP + response.text
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_an_error_event_is_not_retried(client: Any, host: ChatKitHost, allow: bool) -> None:
+    async def script(thread: ThreadMetadata, user: UserMessageItem) -> AsyncIterator[Any]:
+        async for event in posts(STEP)(thread, user):
+            yield event
+        raise CustomStreamError("no capacity", allow_retry=allow)
+
+    host.chatkit.script = script
+    with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
+        client.run_workflow(ATHLETE)
+    assert (caught.value.allow_retry, caught.value.text) == (allow, STEP)
+    assert host.chatkit.runs == 1
+
+
+def test_a_run_is_taken_up_by_another_client(make: Any, host: ChatKitHost) -> None:
+    host.chatkit.script = posts(STEP, ANSWER)
+    first = make()
+    session = first.create_session("athlete-1")
+    message = first.send_message(session, ATHLETE)
+    first.poll_response(session, after=message)
+    stored = Message.model_validate_json(message.model_dump_json())
+    assert make().poll_response(session, after=stored).program.title == PROGRAM["title"]
+    assert host.chatkit.runs == 1
+
+
+def test_leaving_early_hangs_up_and_the_client_goes_on(client: Any, host: ChatKitHost) -> None:
+    host.chatkit.script = posts(STEP, ANSWER, delta=1)
+    with client.stream_workflow(ATHLETE) as run:
+        for event in run:
+            if event.type == "text.delta":
+                break
+    assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
+
+
+def whole_stream(host: ChatKitHost, client: Any) -> int:
+    client.run_workflow(ATHLETE)
+    return len(host.stream_bytes)
+
+
+def test_a_stream_that_breaks_at_any_byte_loses_nothing_and_doubles_nothing(
+    make: Any, host: ChatKitHost, shape: str
+) -> None:
+    host.chatkit.script = posts(STEP, ANSWER, delta=60)
+    client = make()
+    size = whole_stream(host, client)
+    for cut in [*range(0, size, 97), size - 1]:
+        host.reset()
+        host.chatkit.script = posts(STEP, ANSWER, delta=60)
+        host.cut_at = cut
+        fresh = {**ATHLETE, "user_profile": {"user_id": f"athlete-{cut}"}}
+        retrying = fast(make())
+        response = retrying.run_workflow(fresh)
+        assert response.text == ANSWER, cut
+        assert host.chatkit.runs == 1, cut
+
+
+def fast(client: Any) -> Any:
+    """No pause between retries: there are many cuts."""
+    return client
+
+
+def test_auto_tries_the_messages_once(make: Any, host: ChatKitHost, shape: str) -> None:
+    host.chatkit.script = posts(ANSWER)
+    client = make(protocol="auto")
+    for _ in range(2):
+        assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
+    refused = [request for request in host.requests if request.endswith("/messages")]
+    assert len(refused) == (1 if shape == "hosted" else 0)
+
+
+def test_messages_by_name_point_to_the_threads(make: Any, host: ChatKitHost, shape: str) -> None:
+    if shape == "self-hosted":
+        pytest.skip("a self-hosted server has no messages")
+    with pytest.raises(EndpointNotFoundError, match="protocol='threads'"):
+        make(protocol="messages").run_workflow(ATHLETE)
+
+
+def test_headers_may_be_renewed_before_each_request(
+    make: Any, host: ChatKitHost, shape: str
+) -> None:
+    tokens = iter(["one", "two"])
+    host.chatkit.script = posts(ANSWER)
+    client = make(headers=lambda: {"X-Token": next(tokens)}, max_retries=0)
+    if shape == "self-hosted":
+        for _ in range(2):
+            client.run_workflow(ATHLETE)
+    else:
+        client.run_workflow(ATHLETE)
+    assert [h["x-token"] for h in host.headers] == (
+        ["one", "two"] if shape == "self-hosted" else ["two"]
+    )
+
+
+def test_the_program_is_there_soon_after_the_last_byte(client: Any, host: ChatKitHost) -> None:
+    host.chatkit.script = posts(STEP, ANSWER, delta=50)
+    late: list[float] = []
+    for _ in range(9):
+        client.run_workflow(ATHLETE)
+        late.append(time.monotonic() - host.written)
+    assert sorted(late)[4] < 0.1
