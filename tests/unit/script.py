@@ -8,13 +8,40 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from edn360_chatkit._config import Config, load_config
-from edn360_chatkit._effects import Emit, Operation, Request, Response, Send, Sleep
+from edn360_chatkit._effects import (
+    Emit,
+    Open,
+    Operation,
+    Read,
+    Request,
+    Response,
+    Send,
+    Sleep,
+    Stream,
+)
 from edn360_chatkit.errors import ChatKitError
 from edn360_chatkit.models.events import WorkflowEvent
 
 T = TypeVar("T")
 
-Scripted: TypeAlias = Response | ChatKitError
+
+@dataclass
+class Scene(Stream):
+    """A stream of a script: its events, and what it ends with."""
+
+    events: list[dict[str, Any]]
+    breaks_with: ChatKitError | None = None
+
+    def next(self) -> str | None:
+        """The next event's data, the stream's end, or its error."""
+        if self.events:
+            return json.dumps(self.events.pop(0))
+        if self.breaks_with is not None:
+            raise self.breaks_with
+        return None
+
+
+Scripted: TypeAlias = Response | ChatKitError | Scene
 
 
 def config(**settings: Any) -> Config:
@@ -73,15 +100,21 @@ class Play:
                 result: T = stop.value
                 return result
             reply = error = None
-            if isinstance(effect, Send):
+            if isinstance(effect, Read):
+                assert isinstance(effect.stream, Scene)
+                try:
+                    reply = effect.stream.next()
+                except ChatKitError as broken:
+                    error = broken
+            elif isinstance(effect, (Send, Open)):
                 assert left, f"an unexpected request: {effect.request}"
                 self.requests.append(effect.request)
                 self.clock += self.seconds_per_request
                 scripted = left.pop(0)
-                if isinstance(scripted, Response):
-                    reply = scripted
-                else:
+                if isinstance(scripted, ChatKitError):
                     error = scripted
+                else:
+                    reply = scripted
             elif isinstance(effect, Sleep):
                 self.sleeps.append(effect.seconds)
                 self.clock += effect.seconds

@@ -1,0 +1,287 @@
+"""A run over the thread protocol, without I/O: started once, followed, found again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    AuthenticationError,
+    ChatSession,
+    ConfigurationError,
+    InvalidInputError,
+    Message,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit._effects import Response
+from edn360_chatkit._operations.conversation import OpenRuns, follow_run, start_run
+from edn360_chatkit._operations.inbox import Inbox, Waiting
+from edn360_chatkit._operations.messages import Listing, SessionMessage
+from edn360_chatkit._operations.once import find_ours
+
+from .samples import ANSWER
+from .script import Play, Scene, Scripted, answer, api_error, config
+
+HOSTED = ChatSession(id="cksess_1", client_secret="ek_1", user="ana")
+LOST = APIConnectionError("lost")
+CREATED = {"type": "thread.created", "thread": {"id": "thr_1"}}
+TAKEN = {
+    "type": "thread.item.done",
+    "item": {"type": "user_message", "id": "msg_1", "thread_id": "thr_1"},
+}
+
+
+def done(text: str, item_id: str = "msg_2") -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text}]
+    return {
+        "type": "thread.item.done",
+        "item": {"type": "assistant_message", "id": item_id, "content": content},
+    }
+
+
+def item(kind: str, item_id: str, text: str, **more: Any) -> dict[str, Any]:
+    part = {"type": "input_text" if kind == "user_message" else "output_text", "text": text}
+    return {"type": f"chatkit.{kind}", "id": item_id, "content": [part], **more}
+
+
+def items(*newest_first: dict[str, Any], more: bool = False, **headers: str) -> Response:
+    last = newest_first[-1]["id"] if newest_first else None
+    data = {"data": list(newest_first), "has_more": more, "last_id": last, "after": last}
+    return answer(data, **headers)
+
+
+def start(play: Play, runs: OpenRuns | None = None, **settings: Any) -> Message:
+    told = config(protocol="threads", **settings)
+    return play.run(start_run(told, HOSTED, "hello", runs or OpenRuns()))
+
+
+def follow(play: Play, runs: OpenRuns, message: Message, attempts: int = 3) -> Any:
+    waiting = Waiting(poll_interval=2.0, max_attempts=attempts, answer="program")
+    inbox = Inbox(HOSTED, message)
+    told = config(protocol="threads")
+    return play.run(follow_run(told, inbox, waiting, runs, 1000.0, watched=True))
+
+
+def kinds(play: Play) -> list[str]:
+    """What was asked, the protocol's own requests by their type."""
+    named: list[str] = []
+    for path, request in zip(play.paths, play.requests, strict=True):
+        own = path == "POST /conversation"
+        named.append(json.loads(request.content or b"{}")["type"] if own else path)
+    return named
+
+
+def test_a_run_is_started_with_the_client_secret() -> None:
+    play = Play([Scene([CREATED, TAKEN])])
+    message = start(play)
+    assert (message.id, message.thread_id, message.session_id) == ("msg_1", "thr_1", "cksess_1")
+    (request,) = play.requests
+    assert request.credential is not None
+    assert request.credential.get_secret_value() == "ek_1"
+    assert request.headers["Accept"] == "text/event-stream"
+    assert "OpenAI-Beta" not in request.headers
+    assert play.body(0) == {
+        "type": "threads.create",
+        "params": {
+            "input": {
+                "content": [{"type": "input_text", "text": "hello"}],
+                "attachments": [],
+                "quoted_text": "",
+                "inference_options": {},
+            }
+        },
+    }
+    # A stream may be silent for as long as the whole waiting lasts.
+    assert request.patience == 120.0
+
+
+def test_a_self_hosted_server_gets_the_user_and_no_credential() -> None:
+    told = config(api_key=None, workflow_id=None, server_url="https://own.example/chatkit")
+    session = ChatSession(id="local_1", user="ana")
+    play = Play([Scene([CREATED, TAKEN])])
+    play.run(start_run(told, session, "hello", OpenRuns()))
+    (request,) = play.requests
+    assert (request.url, request.credential) == ("https://own.example/chatkit", None)
+    assert play.body(0)["metadata"] == {"user": "ana"}
+
+
+def test_a_session_without_its_secret_says_what_to_do() -> None:
+    stored = ChatSession.model_validate_json(HOSTED.model_dump_json())
+    with pytest.raises(ConfigurationError, match="create_session"):
+        Play([]).run(start_run(config(protocol="threads"), stored, "hello", OpenRuns()))
+
+
+def test_a_second_message_goes_to_the_thread_that_is_under_way() -> None:
+    runs = OpenRuns()
+    start(Play([Scene([CREATED, TAKEN])]), runs)
+    play = Play([Scene([TAKEN])])
+    assert start(play, runs).thread_id == "thr_1"
+    assert play.body(0)["type"] == "threads.add_user_message"
+    assert play.body(0)["params"]["thread_id"] == "thr_1"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [LOST, api_error(502), Scene([], LOST), Scene([]), Scene([{"type": "stream_options"}], LOST)],
+    ids=["no answer", "502", "cut at once", "ended at once", "cut before the thread"],
+)
+def test_a_message_is_looked_for_in_the_users_newest_threads(lost: Scripted) -> None:
+    threads = answer({"data": [{"id": "thr_0"}, {"id": "thr_1"}]})
+    other = items(item("user_message", "msg_0", "another"))
+    ours = items(item("assistant_message", "msg_9", "x"), item("user_message", "msg_1", "hello"))
+    play = Play([lost, threads, other, ours])
+    message = start(play)
+    assert (message.id, message.thread_id) == ("msg_1", "thr_1")
+    assert kinds(play) == [
+        "threads.create",
+        "GET /threads",
+        "GET /threads/thr_0/items",
+        "GET /threads/thr_1/items",
+    ]
+    assert "user=ana" in play.requests[1].url
+
+
+def test_where_the_thread_is_known_only_it_is_read() -> None:
+    cut = Scene([CREATED], LOST)
+    play = Play([cut, items(item("user_message", "msg_1", "hello"))])
+    assert start(play).id == "msg_1"
+    assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
+
+
+def test_only_what_is_not_there_is_sent_again() -> None:
+    play = Play([LOST, answer({"data": []}), Scene([CREATED, TAKEN])])
+    assert start(play).id == "msg_1"
+    assert kinds(play) == ["threads.create", "GET /threads", "threads.create"]
+
+
+def test_after_a_timeout_one_empty_look_is_not_enough() -> None:
+    none = answer({"data": []})
+    play = Play([APITimeoutError("late"), none, none, Scene([CREATED, TAKEN])])
+    start(play)
+    assert kinds(play).count("GET /threads") == 2
+
+
+def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
+    play = Play([LOST, *[api_error(503)] * 4])
+    with pytest.raises(APIError, match="may have been taken"):
+        start(play)
+    assert kinds(play).count("threads.create") == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_ends_it(status: int) -> None:
+    with pytest.raises(APIError):
+        start(Play([api_error(status)]))
+
+
+def test_an_answer_that_is_no_stream_is_named() -> None:
+    with pytest.raises(APIError, match="no event stream"):
+        start(Play([answer({"ok": True})]))
+
+
+def test_an_error_before_the_message_is_taken_is_not_retried() -> None:
+    failed = {"type": "error", "code": "stream.error", "allow_retry": True}
+    with pytest.raises(WorkflowFailedError, match=r"stream\.error") as caught:
+        start(Play([Scene([CREATED, failed])]))
+    assert caught.value.allow_retry is True
+
+
+# --- following ----------------------------------------------------------------------------------
+
+
+def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[OpenRuns, Message]:
+    runs = OpenRuns()
+    scene = Scene([CREATED, TAKEN, *events], breaks_with)
+    return runs, start(Play([scene]), runs)
+
+
+def test_the_stream_is_read_to_its_end() -> None:
+    runs, message = begun(done('{"profile": 1}'), done(ANSWER, "msg_3"))
+    play = Play([])
+    response = follow(play, runs, message)
+    assert (response.text, response.thread_id, response.attempts) == (ANSWER, "thr_1", 1)
+    assert [event.type for event in play.events if event.type != "raw"] == ["step", "response"]
+
+
+def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
+    runs, message = begun()
+    with pytest.raises(WorkflowTimeoutError, match="end of the stream"):
+        follow(Play([]), runs, message)
+
+
+def test_a_broken_stream_is_taken_up_by_reading_the_thread() -> None:
+    runs, message = begun(done('{"profile": 1}'), breaks_with=LOST)
+    ours = item("user_message", "msg_1", "hello")
+    step = item("assistant_message", "msg_2", '{"profile": 1}')
+    answered = items(item("assistant_message", "msg_3", ANSWER), step, ours)
+    play = Play([items(step, ours), api_error(503), answered])
+    response = follow(play, runs, message)
+    assert (response.text, response.attempts, play.sleeps) == (ANSWER, 3, [2.0, 2.0])
+    assert sum(event.type == "step" for event in play.events) == 1
+
+
+def test_a_thread_is_read_page_after_page() -> None:
+    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    task = {"type": "chatkit.task", "id": "t"}
+    first = items(item("assistant_message", "msg_3", ANSWER), task, more=True)
+    play = Play([first, items(item("user_message", "msg_1", "hello"))])
+    assert follow(play, OpenRuns(), message).text == ANSWER
+    assert "after=t" in play.requests[1].url
+
+
+def test_a_server_that_repeats_its_page_does_not_hold_us() -> None:
+    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    page = items(item("assistant_message", "msg_3", ANSWER), more=True)
+    assert follow(Play([page, page]), OpenRuns(), message).text == ANSWER
+
+
+def test_a_refused_look_ends_it_and_carries_the_run() -> None:
+    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    with pytest.raises(AuthenticationError) as caught:
+        follow(Play([api_error(401)]), OpenRuns(), message)
+    assert (caught.value.session, caught.value.sent_message) == (HOSTED, message)
+
+
+def test_an_id_alone_does_not_know_its_thread() -> None:
+    with pytest.raises(InvalidInputError, match="stored Message"):
+        follow(Play([]), OpenRuns(), Message(id="msg_1", session_id="cksess_9"))
+
+
+def test_an_error_after_the_program_does_not_take_it_back() -> None:
+    failed = {"type": "error", "code": "custom", "message": "late", "allow_retry": False}
+    runs, message = begun(done(ANSWER), failed)
+    assert follow(Play([]), runs, message).text == ANSWER
+
+
+# --- whose message it is ----------------------------------------------------------------------
+
+HALF_PAST = 1_767_607_230.0
+
+
+def listed(created_at: float | None, *, zoneless: bool = False) -> Listing:
+    message = SessionMessage("msg_1", "user", "hello", created_at, zoneless)
+    return Listing([message], HALF_PAST)
+
+
+@pytest.mark.parametrize(
+    ("listing", "found"),
+    [
+        (listed(HALF_PAST - 5), "msg_1"),
+        (listed(HALF_PAST + 1), "msg_1"),
+        (listed(HALF_PAST - 60), False),
+        (listed(None), "msg_1"),
+        (listed(HALF_PAST - 5 + 2 * 3600, zoneless=True), "msg_1"),
+        (listed(HALF_PAST - 5 - 5.5 * 3600, zoneless=True), "msg_1"),
+        (listed(HALF_PAST - 300 + 2 * 3600, zoneless=True), False),
+    ],
+    ids=["ours", "by a second", "older", "no time", "zone +2", "zone -5:30", "older, zone +2"],
+)
+def test_an_older_message_with_the_same_text_is_not_ours(listing: Listing, found: Any) -> None:
+    assert find_ours(listing, "hello", 10.0) == found
+    assert find_ours(listing, "other", 10.0) is False
