@@ -1,11 +1,21 @@
-"""OpenAI's own client makes and cancels a session on the simulator: it was not written by us."""
+"""OpenAI's own client makes its ChatKit calls to the simulator: it was not written by us.
+
+It validates every answer strictly against the types that OpenAI publishes.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
+import anyio
+import httpx
 import openai
 import pytest
 
 from edn360_chatkit.testing import ChatKitSimulator
+
+from ..unit.samples import ATHLETE
 
 
 @pytest.fixture
@@ -14,6 +24,37 @@ def theirs(sim: ChatKitSimulator) -> openai.OpenAI:
     return openai.OpenAI(
         api_key=sim.api_key, base_url=base_url, max_retries=0, _strict_response_validation=True
     )
+
+
+StartThread = Callable[..., str]
+
+
+@pytest.fixture
+def start_thread(theirs: openai.OpenAI, sim: ChatKitSimulator) -> StartThread:
+    """Runs the workflow in a new thread of a session that their client made, and gives its id."""
+
+    def start(user: str = "athlete-1", **message: str) -> str:
+        session = theirs.beta.chatkit.sessions.create(user=user, workflow={"id": "wf_demo"})
+        response = httpx.post(
+            f"{sim.base_url}/conversation",
+            headers={"Authorization": f"Bearer {session.client_secret}"},
+            json={
+                "type": "threads.create",
+                "params": {
+                    "input": {
+                        "content": [{"type": "input_text", "text": json.dumps(ATHLETE)}],
+                        "attachments": [],
+                        "inference_options": {},
+                        **message,
+                    }
+                },
+            },
+        )
+        first = json.loads(response.text.partition("\n")[0].removeprefix("data: "))
+        thread_id: str = first["thread"]["id"]
+        return thread_id
+
+    return start
 
 
 def test_a_session_is_made_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSimulator) -> None:
@@ -53,3 +94,100 @@ def test_a_wrong_key_is_refused(sim: ChatKitSimulator) -> None:
         pytest.raises(openai.AuthenticationError),
     ):
         wrong.beta.chatkit.sessions.create(user="u", workflow={"id": "wf_demo"})
+
+
+def test_a_thread_is_retrieved_and_deleted(
+    theirs: openai.OpenAI, start_thread: StartThread
+) -> None:
+    with theirs:
+        thread_id = start_thread()
+        threads = theirs.beta.chatkit.threads
+        thread = threads.retrieve(thread_id)
+        assert (thread.id, thread.user, thread.status.type) == (thread_id, "athlete-1", "active")
+        assert thread.title == "Simulated training program"
+        gone = threads.delete(thread_id)
+        assert (gone.id, gone.deleted) == (thread_id, True)
+        for call in (threads.retrieve, threads.delete, threads.list_items):
+            with pytest.raises(openai.NotFoundError, match="Chatkit Thread with id"):
+                call(thread_id)
+
+
+def test_threads_are_listed_page_after_page(
+    theirs: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
+) -> None:
+    with theirs:
+        ids = [start_thread() for _ in range(5)]
+        other = start_thread("athlete-2")
+        threads = theirs.beta.chatkit.threads
+        sim.requests.clear()
+        found = [thread.id for thread in threads.list(user="athlete-1", limit=2)]
+        assert found == ids[::-1]
+        assert [request.query.get("after") for request in sim.requests] == [None, ids[3], ids[1]]
+        assert [thread.id for thread in threads.list(limit=1, order="asc")] == [*ids, other]
+        page = threads.list(user="athlete-1", limit=2, before=ids[0])
+        assert ([thread.id for thread in page.data], page.has_more) == ([ids[2], ids[1]], True)
+
+
+def test_items_of_every_kind_are_listed(
+    theirs: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
+) -> None:
+    sim.every_event, sim.end_of_turn, sim.steps = True, True, True
+    with theirs:
+        thread_id = start_thread(quoted_text="As agreed.")
+        pages = theirs.beta.chatkit.threads.list_items(thread_id, limit=3, order="asc")
+        items = list(pages)
+    kinds = [item.type.removeprefix("chatkit.") for item in items]
+    assert kinds == [
+        "user_message",
+        "task",
+        "widget",
+        "client_tool_call",
+        *["task_group", "assistant_message"] * 4,
+    ]
+    assert {item.thread_id for item in items} == {thread_id}
+    message, task, widget, call, group = items[:5]
+    assert message.type == "chatkit.user_message"
+    assert [part.type for part in message.content] == ["input_text", "quoted_text"]
+    assert task.type == "chatkit.task"
+    assert (task.task_type, task.heading) == ("thought", "A thought")
+    assert widget.type == "chatkit.widget"
+    assert json.loads(widget.widget)["type"] == "Card"
+    assert call.type == "chatkit.client_tool_call"
+    assert (call.status, call.arguments, call.output) == ("completed", '{"week":1}', '{"ok":true}')
+    assert group.type == "chatkit.task_group"
+    assert [entry.heading for entry in group.tasks] == ["Read the input", "Write message 1"]
+    answer = items[-1]
+    assert answer.type == "chatkit.assistant_message"
+    assert "client_training_program_enriched" in json.loads(answer.content[0].text)
+
+
+def test_a_wrong_parameter_of_a_list_is_named(
+    theirs: openai.OpenAI, start_thread: StartThread
+) -> None:
+    with theirs:
+        thread_id = start_thread()
+        with pytest.raises(openai.BadRequestError) as caught:
+            theirs.beta.chatkit.threads.list_items(thread_id, extra_query={"user": "athlete-1"})
+    assert (caught.value.param, caught.value.code) == ("user", "unknown_parameter")
+
+
+def test_their_async_client_lists_the_same(
+    sim: ChatKitSimulator, theirs: openai.OpenAI, start_thread: StartThread
+) -> None:
+    with theirs:
+        ids = [start_thread() for _ in range(3)]
+
+    async def listed() -> list[str]:
+        async with openai.AsyncOpenAI(
+            api_key=sim.api_key,
+            base_url=sim.base_url.removesuffix("/chatkit"),
+            max_retries=0,
+            _strict_response_validation=True,
+        ) as client:
+            found = [t.id async for t in client.beta.chatkit.threads.list(limit=2)]
+            assert [
+                item.type async for item in client.beta.chatkit.threads.list_items(ids[0], limit=1)
+            ] == ["chatkit.assistant_message", "chatkit.task_group", "chatkit.user_message"]
+            return found
+
+    assert anyio.run(listed) == ids[::-1]
