@@ -34,9 +34,17 @@ ROUNDS = 9
 
 def events(text: str, deltas: int) -> bytes:
     """A stream of the thread protocol that writes a text in so many pieces."""
-    user = {"type": "user_message", "id": "msg_1", "thread_id": "thr_1", "content": []}
+    user: dict[str, Any] = {
+        "type": "user_message",
+        "id": "msg_1",
+        "thread_id": "thr_1",
+        "content": [],
+    }
     answer: dict[str, Any] = {"type": "assistant_message", "id": "msg_2", "thread_id": "thr_1"}
-    whole = {**answer, "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    whole: dict[str, Any] = {
+        **answer,
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
     size = max(1, -(-len(text) // deltas))
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
     pieces += [""] * (deltas - len(pieces))

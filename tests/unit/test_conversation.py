@@ -111,6 +111,13 @@ def test_a_self_hosted_server_gets_the_user_and_no_credential() -> None:
     assert play.body(0)["metadata"] == {"user": "ana"}
 
 
+def test_a_self_hosted_server_that_refuses_points_to_the_headers() -> None:
+    told = config(api_key=None, server_url="https://own.example/chatkit")
+    session = ChatSession(id="local_1", user="ana")
+    with pytest.raises(AuthenticationError, match="headers="):
+        Play([api_error(401)]).run(start_run(told, session, "hello", OpenRuns()))
+
+
 def test_a_session_without_its_secret_says_what_to_do() -> None:
     stored = ChatSession.model_validate_json(HOSTED.model_dump_json())
     with pytest.raises(ConfigurationError, match="create_session"):

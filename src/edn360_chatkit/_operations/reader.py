@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from .._json import parse
 from ..models.events import (
@@ -21,6 +21,8 @@ from ..models.events import (
     WorkflowEvent,
 )
 from .messages import SessionMessage, text_of
+
+Change: TypeAlias = Literal["task.added", "task.updated"]
 
 _PART = "assistant_message.content_part."
 
@@ -165,7 +167,7 @@ def _told(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
         tasks = _list(_object(item, "workflow"), "tasks")
         if item.get("type") == "task":
             tasks = [item.get("task")]
-        change = "task.added" if kind == "thread.item.added" else "task.updated"
+        change: Change = "task.added" if kind == "thread.item.added" else "task.updated"
         for index, task in enumerate(tasks):
             yield _task(change, event, _text(item, "id") or "", index, task)
         if not tasks:
@@ -179,14 +181,14 @@ def _told_update(event: dict[str, Any], item_id: str, update: dict[str, Any]) ->
     if kind == _PART + "text_delta":
         return TextDeltaEvent(item_id=item_id, delta=_text(update, "delta") or "", data=event)
     if kind in ("workflow.task.added", "workflow.task.updated"):
-        change = "task.added" if kind == "workflow.task.added" else "task.updated"
+        change: Change = "task.added" if kind == "workflow.task.added" else "task.updated"
         index = _index(update, "task_index")
         return _task(change, event, item_id, index, update.get("task"))
     return RawEvent(data=event)
 
 
 def _task(
-    change: Literal["task.added", "task.updated"],
+    change: Change,
     event: dict[str, Any],
     item_id: str,
     index: int,
@@ -198,7 +200,7 @@ def _task(
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:
     value = fields.get(name)
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else []
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:

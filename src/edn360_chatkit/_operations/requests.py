@@ -169,6 +169,8 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
         advice = "Redirects are not followed, to keep the key here; set base_url to the new place."
     else:
         advice = _ADVICE.get(cls, "")
+    if config.server_url is not None and cls in (AuthenticationError, PermissionDeniedError):
+        advice = "Check what your server asks for, and pass it as headers=..."
     code, param, kind = (fields.get(name) for name in ("code", "param", "type"))
     return cls(
         f"{request} was answered {response.status}{quoted}. {advice}".strip(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
@@ -72,10 +73,8 @@ def _all(
     after: str | None = None
     while True:
         asked = {**query, **({"after": after} if after else {})}
-        response = yield from retrying(
-            lambda asked=asked: call(config, "GET", path, query=asked),
-            max_retries=config.max_retries,
-        )
+        page_request = partial(call, config, "GET", path, query=asked)
+        response = yield from retrying(page_request, max_retries=config.max_retries)
         page = json_object(config, response)
         for item in _objects(page.get("data")):
             try:

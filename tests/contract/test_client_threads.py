@@ -1,0 +1,198 @@
+"""Both clients over the thread protocol against the simulator, with what it can do to a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import (
+    ConfigurationError,
+    InvalidInputError,
+    NotFoundError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.testing import ChatKitSimulator
+
+from ..unit.samples import ATHLETE
+from .conftest import MakeClient
+
+
+@pytest.fixture(params=["hosted", "self-hosted"])
+def client(request: pytest.FixtureRequest, make_client: MakeClient, sim: ChatKitSimulator) -> Any:
+    if request.param == "hosted":
+        return make_client(protocol="threads", max_attempts=20)
+    settings = {"api_key": None, "base_url": None, "workflow_id": None}
+    return make_client(server_url=sim.server_url, max_attempts=20, **settings)
+
+
+def test_a_run_over_a_stream_that_is_full_of_unknown_things(
+    client: Any, sim: ChatKitSimulator
+) -> None:
+    sim.steps, sim.unknown_events, sim.every_event = True, True, True
+    sim.notice, sim.end_of_turn = "Take it easy", True
+    with client.stream_workflow(ATHLETE) as run:
+        events = list(run)
+        response = run.get_response()
+    kinds = {event.type for event in events}
+    assert kinds >= {"progress", "task.added", "notice", "text.delta", "step", "raw", "response"}
+    assert response.program.days_per_week == 4
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("status", [None, 503], ids=["broken connection", "503"])
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
+def test_a_lost_answer_never_starts_a_second_run(
+    client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
+) -> None:
+    sim.survives_hang_up = True
+    sim.fail_next("threads.create", status=status, taken=taken)
+    assert client.run_workflow(ATHLETE).program.title
+    assert sim.runs == 1
+
+
+def test_the_same_input_again_is_a_new_run_even_where_its_answer_is_lost(
+    client: Any, sim: ChatKitSimulator
+) -> None:
+    sim.survives_hang_up = True
+    first = client.run_workflow(ATHLETE)
+    sim.cut_next_stream(0)
+    second = client.run_workflow(ATHLETE)
+    # The look finds the newest thread, which is the second run's own.
+    assert second.thread_id != first.thread_id
+    assert sim.runs == 2
+
+
+@pytest.mark.parametrize("survives", [True, False])
+def test_after_a_break_the_answer_comes_where_the_server_goes_on(
+    client: Any, sim: ChatKitSimulator, survives: bool
+) -> None:
+    sim.delay, sim.survives_hang_up = 0.2, survives
+    sim.cut_next_stream(1500)
+    error: WorkflowTimeoutError | None = None
+    try:
+        client.run_workflow(ATHLETE, max_attempts=100)
+    except WorkflowTimeoutError as timeout:
+        error = timeout
+    hosted = any(request.path.endswith("/conversation") for request in sim.requests)
+    assert (error is None) == (survives or hosted)
+    if error is not None:
+        assert error.message is not None
+        assert error.message.thread_id in sim.threads
+    assert sim.runs == 1
+
+
+def test_a_stalled_stream_is_waited_for(client: Any, sim: ChatKitSimulator) -> None:
+    sim.stall_next_stream(1200, 0.3)
+    assert client.run_workflow(ATHLETE).program.title
+    assert sim.runs == 1
+
+
+def test_an_error_event_carries_its_flag(client: Any, sim: ChatKitSimulator) -> None:
+    sim.stream_error, sim.allow_retry = "out of tokens", True
+    with pytest.raises(WorkflowFailedError, match="out of tokens") as caught:
+        client.run_workflow(ATHLETE)
+    assert caught.value.allow_retry is True
+    assert sim.runs == 1
+
+
+def test_auto_finds_out_once(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    client = make_client()
+    sim.messages_endpoint = False
+    for _ in range(3):
+        assert client.run_workflow(ATHLETE).thread_id in sim.threads
+    refused = [r for r in sim.requests if r.path.endswith("/messages")]
+    assert len(refused) == 1
+    assert sim.runs == 3
+
+
+def test_auto_stays_with_the_messages_where_they_are(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    assert make_client().run_workflow(ATHLETE).thread_id is None
+    assert not sim.threads
+
+
+def awaited(client: Any, call: Any, *args: Any) -> Any:
+    """What a method gives, sync or async."""
+    return client.portal.call(call, *args) if hasattr(client, "portal") else call(*args)
+
+
+def all_of(client: Any, listing: Any) -> list[Any]:
+    """What an iterator gives, sync or async."""
+    if not hasattr(listing, "__aiter__"):
+        return list(listing)
+
+    async def gather() -> list[Any]:
+        return [one async for one in listing]
+
+    found: list[Any] = client.portal.call(gather)
+    return found
+
+
+def test_threads_are_listed_page_after_page_read_and_deleted(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    client = make_client(protocol="threads")
+    for number in range(5):
+        user = "ana" if number else "ben"
+        client.run_workflow(ATHLETE, user=user)
+    mine = all_of(client, client.threads.list(user="ana", limit=2))
+    assert len({thread.id for thread in mine}) == 4
+    assert len(all_of(client, client.threads.list(limit=3, order="asc"))) == 5
+    assert sum("/threads" in r.path and r.method == "GET" for r in sim.requests) == 2 + 2
+    found = all_of(client, client.threads.items(mine[0].id, limit=2))
+    assert {item.type for item in found} >= {"chatkit.user_message", "chatkit.assistant_message"}
+    one = awaited(client, client.threads.retrieve, mine[0].id)
+    assert one.id == mine[0].id
+    gone = awaited(client, client.threads.delete, one.id)
+    assert (gone.id, gone.deleted) == (one.id, True)
+    with pytest.raises(NotFoundError):
+        awaited(client, client.threads.retrieve, one.id)
+
+
+def test_a_page_is_asked_for_when_it_is_needed(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    client = make_client(protocol="threads")
+    for _ in range(3):
+        client.run_workflow(ATHLETE)
+    sim.requests.clear()
+    listing = client.threads.list(limit=1)
+    assert not sim.requests
+    if hasattr(listing, "__aiter__"):
+        client.portal.call(listing.__anext__)
+        client.portal.call(listing.aclose)
+    else:
+        next(listing)
+        listing.close()
+    assert len(sim.requests) == 1
+
+
+def test_a_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    client = make_client(protocol="threads")
+    session = client.create_session("ana")
+    ended = awaited(client, client.sessions.cancel, session.id)
+    assert (ended.id, ended.status) == (session.id, "cancelled")
+
+
+def test_a_self_hosted_server_has_no_rest_endpoints(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    settings = {"api_key": None, "base_url": None, "workflow_id": None}
+    client = make_client(server_url=sim.server_url, **settings)
+    with pytest.raises(ConfigurationError, match="base_url"):
+        all_of(client, client.threads.list())
+    with pytest.raises(InvalidInputError, match="server_url"):
+        client.create_session("ana", version="3")
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 101}, {"order": "up"}])
+def test_a_wrong_page_is_named(
+    make_client: MakeClient, sim: ChatKitSimulator, wrong: dict[str, Any]
+) -> None:
+    client = make_client(protocol="threads")
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        all_of(client, client.threads.list(**wrong))
+    assert not sim.requests
