@@ -44,7 +44,7 @@ from .errors import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from .models.chatkit import ChatSession, Message, WorkflowResponse
+from .models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from .models.events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent
 from .models.inputs import EDN360Input
 from .models.program import EnrichedTrainingProgram
@@ -161,15 +161,12 @@ class _Watch:
         if self._session is None or self._args.simulate or not (self._message or maybe):
             return ""
         goes_on = "The run goes on at the server, and is paid for"
-        after = ""
         if self._message is None:
             goes_on = "If the athlete's data arrived, the run goes on at the server"
-        elif self._message.id:
-            after = f", after={self._message.id!r}"
         base_url = f"base_url={self._args.base_url!r}" if self._args.base_url else ""
         return (
             f"{goes_on}. Take it up from Python:\n"
-            f"  ChatKitClient({base_url}).poll_response({self._session.id!r}{after})"
+            f"  ChatKitClient({base_url}).{resume_call(self._session, self._message)}"
         )
 
 

@@ -459,7 +459,7 @@ def test_run_without_a_key_names_the_variables_and_the_simulator(
     ("variable", "value", "said"),
     [
         ("EDN360_TRAINING_WORKFLOW_ID", "", "No workflow id"),
-        ("EDN360_CHATKIT_BASE_URL", "http://example.com", "base_url must begin with https://"),
+        ("EDN360_CHATKIT_BASE_URL", "http://example.com", "must begin with https://"),
         ("HTTPS_PROXY", "gopher://proxy.example.com", "certificates"),
         ("SSL_CERT_FILE", "no/such/file", "certificates"),
     ],

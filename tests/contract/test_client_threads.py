@@ -8,6 +8,7 @@ import pytest
 
 from edn360_chatkit import (
     ConfigurationError,
+    EndpointNotFoundError,
     InvalidInputError,
     NotFoundError,
     WorkflowFailedError,
@@ -105,6 +106,14 @@ def test_auto_finds_out_once(make_client: MakeClient, sim: ChatKitSimulator) -> 
     refused = [r for r in sim.requests if r.path.endswith("/messages")]
     assert len(refused) == 1
     assert sim.runs == 3
+
+
+def test_messages_by_name_point_to_the_threads(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.messages_endpoint = False
+    with pytest.raises(EndpointNotFoundError, match="protocol='threads'"):
+        make_client(protocol="messages").run_workflow(ATHLETE)
 
 
 def test_auto_stays_with_the_messages_where_they_are(

@@ -31,7 +31,6 @@ from chatkit.types import (
 from edn360_chatkit import (
     AsyncChatKitClient,
     ChatKitClient,
-    EndpointNotFoundError,
     InvalidResponseError,
     Message,
     MissingProgramError,
@@ -304,15 +303,9 @@ def test_a_stream_that_breaks_at_any_byte_loses_nothing_and_doubles_nothing(
         host.chatkit.script = posts(STEP, ANSWER, delta=60)
         host.cut_at = cut
         fresh = {**ATHLETE, "user_profile": {"user_id": f"athlete-{cut}"}}
-        retrying = fast(make())
-        response = retrying.run_workflow(fresh)
+        response = make().run_workflow(fresh)
         assert response.text == ANSWER, cut
         assert host.chatkit.runs == 1, cut
-
-
-def fast(client: Any) -> Any:
-    """No pause between retries: there are many cuts."""
-    return client
 
 
 def test_auto_tries_the_messages_once(make: Any, host: ChatKitHost, shape: str) -> None:
@@ -322,13 +315,6 @@ def test_auto_tries_the_messages_once(make: Any, host: ChatKitHost, shape: str) 
         assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
     refused = [request for request in host.requests if request.endswith("/messages")]
     assert len(refused) == (1 if shape == "hosted" else 0)
-
-
-def test_messages_by_name_point_to_the_threads(make: Any, host: ChatKitHost, shape: str) -> None:
-    if shape == "self-hosted":
-        pytest.skip("a self-hosted server has no messages")
-    with pytest.raises(EndpointNotFoundError, match="protocol='threads'"):
-        make(protocol="messages").run_workflow(ATHLETE)
 
 
 def test_headers_may_be_renewed_before_each_request(

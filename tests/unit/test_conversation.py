@@ -218,8 +218,19 @@ def test_the_stream_is_read_to_its_end() -> None:
 
 def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
     runs, message = begun()
-    with pytest.raises(WorkflowTimeoutError, match="end of the stream"):
+    with pytest.raises(WorkflowTimeoutError, match="end of the stream") as caught:
         follow(Play([]), runs, message)
+    # What is told can be pasted into another process.
+    told = str(caught.value)
+    call = told[told.index("poll_response(") : told.index(", from any process")]
+    taken_up: list[tuple[Any, Any]] = []
+    names = {
+        "ChatSession": ChatSession,
+        "Message": Message,
+        "poll_response": lambda session, after: taken_up.append((session, after)),
+    }
+    exec(call, names)
+    assert taken_up == [(ChatSession(id="cksess_1", user="ana"), message)]
 
 
 def test_a_broken_stream_is_taken_up_by_reading_the_thread() -> None:

@@ -9,6 +9,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..models.events import (
     MessageSentEvent,
+    NoticeEvent,
+    ProgressEvent,
     ResponseEvent,
     SessionCreatedEvent,
     StepEvent,
@@ -60,7 +62,11 @@ class RunProgress:
             )
         elif isinstance(event, StepEvent):
             self._print(f"  step: {one_line(', '.join(event.keys)) or 'text'}")
-        elif isinstance(event, ResponseEvent):  # pyright: ignore[reportUnnecessaryIsInstance]
+        elif isinstance(event, ProgressEvent):
+            self._describe(one_line(event.text))
+        elif isinstance(event, NoticeEvent):
+            self._print(f"  {one_line(event.level)}: {one_line(event.message)}")
+        elif isinstance(event, ResponseEvent):
             self._print(f"  program received after {event.response.elapsed:.0f} s")
 
     def _describe(self, text: str) -> None:

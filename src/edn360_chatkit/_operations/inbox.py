@@ -30,7 +30,7 @@ from ..errors import (
     WorkflowTimeoutError,
 )
 from ..models._open import describe
-from ..models.chatkit import ChatSession, Message, WorkflowResponse
+from ..models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from ..models.events import ResponseEvent, StepEvent, WaitingEvent
 from .messages import Listing, SessionMessage, newer_than
 
@@ -125,11 +125,10 @@ class Inbox:
                 f" The session does not list the message {self.message.id!r}: leave after= out "
                 "to take the newest message's answer."
             )
-        after = f", after={self.message.id!r}" if self.message.id else ""
         raise WorkflowTimeoutError(
-            f"No answer {when}. The run goes on at the server, and is paid "
-            f"for: take it up with poll_response({self.session.id!r}{after}), from any process, "
-            f"or wait longer with max_attempts=... or poll_interval=...{hint}",
+            f"No answer {when}. The run goes on at the server, and is paid for: take it up with "
+            f"{resume_call(self.session, self.message)}, from any process, or wait longer with "
+            f"max_attempts=... or poll_interval=...{hint}",
             session=self.session,
             message=self.message,
         ) from failure

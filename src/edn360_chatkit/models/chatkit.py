@@ -123,3 +123,19 @@ class WorkflowResponse(OpenModel):
     thread_id: str | None = None
     attempts: int
     elapsed: float
+
+
+def resume_call(session: ChatSession, message: Message | None = None) -> str:
+    """The call that takes a run up, as Python that can be pasted into another process.
+
+    Args:
+        session: The session of the run.
+        message: The message that started it; the session's newest one if it is not known.
+    """
+    if message is None or (message.id is None and message.thread_id is None):
+        return f"poll_response({session.id!r})"
+    if message.thread_id is None:
+        return f"poll_response({session.id!r}, after={message.id!r})"
+    # Only the message knows its thread, and only the session its user.
+    known = f"ChatSession(id={session.id!r}, user={session.user!r})"
+    return f"poll_response({known}, after={message!r})"
