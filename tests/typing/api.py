@@ -21,12 +21,19 @@ from edn360_chatkit import (
     Message,
     MessageSentEvent,
     MissingProgramError,
+    NoticeEvent,
     ProgramValidationError,
+    ProgressEvent,
     Questionnaire,
     RateLimitError,
+    RawEvent,
     ResponseEvent,
     SessionCreatedEvent,
     StepEvent,
+    TaskEvent,
+    TextDeltaEvent,
+    Thread,
+    ThreadItem,
     UserProfile,
     WaitingEvent,
     WorkflowError,
@@ -160,6 +167,47 @@ def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
     except ChatKitError as error:
         return str(error)
     return None
+
+
+def self_hosted(data: dict[str, Any], token: str) -> None:
+    with ChatKitClient(
+        server_url="https://chat.example.com/chatkit",
+        headers=lambda: {"Authorization": f"Bearer {token}"},
+    ) as client:
+        response = client.run_workflow(data)
+        assert_type(response.thread_id, str | None)
+
+
+def watch_a_thread(event: WorkflowEvent) -> str:
+    if isinstance(event, ProgressEvent):
+        return f"{event.icon} {event.text}"
+    if isinstance(event, TaskEvent):
+        return str(event.task.get("title"))
+    if isinstance(event, TextDeltaEvent):
+        return event.delta
+    if isinstance(event, NoticeEvent):
+        return event.message
+    if isinstance(event, RawEvent):
+        return str(event.data["type"])
+    return event.type
+
+
+def endpoints(client: ChatKitClient) -> None:
+    assert_type(client.sessions.cancel("cksess_1"), ChatSession)
+    for thread in client.threads.list(user="athlete-1", limit=50, order="asc"):
+        assert_type(thread, Thread)
+        for item in client.threads.items(thread.id):
+            assert_type(item, ThreadItem)
+    assert_type(client.threads.retrieve("cthr_1"), Thread)
+    assert_type(client.threads.delete("cthr_1").deleted, bool)
+
+
+async def endpoints_awaited(client: AsyncChatKitClient) -> None:
+    assert_type(await client.sessions.cancel("cksess_1"), ChatSession)
+    async for thread in client.threads.list():
+        assert_type(thread, Thread)
+    async for item in client.threads.items("cthr_1"):
+        assert_type(item, ThreadItem)
 
 
 def in_a_test() -> None:
