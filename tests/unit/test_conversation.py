@@ -216,6 +216,37 @@ def test_the_stream_is_read_to_its_end() -> None:
     assert [event.type for event in play.events if event.type != "raw"] == ["step", "response"]
 
 
+@pytest.mark.parametrize("after", ["msg_1", None])
+def test_within_a_client_the_ids_find_the_stream(after: str | None) -> None:
+    runs, _ = begun(done(ANSWER))
+    response = follow(Play([]), runs, Message(id=after, session_id="cksess_1"))
+    assert (response.text, response.thread_id) == (ANSWER, "thr_1")
+
+
+def test_within_a_client_the_ids_find_the_thread() -> None:
+    runs, _ = begun(breaks_with=LOST)
+    ours = item("user_message", "msg_1", "hello")
+    play = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
+    assert follow(play, runs, Message(id="msg_1", session_id="cksess_1")).text == ANSWER
+    again = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
+    assert follow(again, runs, Message(id="msg_1", session_id="cksess_1")).text == ANSWER
+
+
+def test_a_client_does_not_remember_without_end() -> None:
+    runs = OpenRuns()
+    for number in range(1500):
+        session = ChatSession(id=f"cksess_{number}")
+        runs.remember(session, Message(session_id=session.id, thread_id="thr"))
+    assert runs.known(ChatSession(id="cksess_1499"))[1] == "thr"
+    assert runs.known(ChatSession(id="cksess_0"))[1] is None
+    assert len(runs._threads) == 1000
+
+
+def test_a_client_secret_that_has_expired_is_pointed_out() -> None:
+    with pytest.raises(AuthenticationError, match="create_session"):
+        start(Play([api_error(401)]))
+
+
 def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
     runs, message = begun()
     with pytest.raises(WorkflowTimeoutError, match="end of the stream") as caught:

@@ -33,39 +33,55 @@ logger = logging.getLogger("edn360_chatkit")
 class LiveRun:
     """A run whose stream is open."""
 
+    message: Message
     stream: Stream
     reader: ThreadReader
 
 
+REMEMBERED = 1000
+"""How many sessions a client remembers the thread of; the oldest are forgotten first."""
+
+
 class OpenRuns:
-    """The runs of a client whose streams wait to be read to their end, by their messages."""
+    """What a client knows of its runs: the streams that wait to be read, and the threads."""
 
     def __init__(self) -> None:
-        self._runs: dict[tuple[str | None, str | None], LiveRun] = {}
-        self._threads: dict[str, str] = {}
+        self._live: dict[tuple[str, str | None], LiveRun] = {}
+        self._threads: dict[str, tuple[ChatSession, str]] = {}
 
-    def keep(self, message: Message, run: LiveRun) -> None:
+    def keep(self, session: ChatSession, run: LiveRun) -> None:
         """Hold a stream open until the run is followed."""
         run.stream.kept = True
-        self._runs[message.thread_id, message.id] = run
+        self._live[session.id, run.message.id] = run
+
+    def remember(self, session: ChatSession, message: Message) -> None:
+        """Note which thread is under way in a session."""
         if message.thread_id is not None:
-            self._threads[message.session_id] = message.thread_id
+            self._threads.pop(session.id, None)
+            self._threads[session.id] = (session, message.thread_id)
+            if len(self._threads) > REMEMBERED:
+                self._threads.pop(next(iter(self._threads)))
 
     def take(self, message: Message) -> LiveRun | None:
-        """The run of a message, to follow it; it is not kept any more."""
-        run = self._runs.pop((message.thread_id, message.id), None)
+        """The run of a message, to follow it; of a session's newest one without an id."""
+        key = (message.session_id, message.id)
+        if message.id is None:
+            ours = [known for known in list(self._live) if known[0] == message.session_id]
+            key = ours[-1] if ours else key
+        run = self._live.pop(key, None)
         if run is not None:
             run.stream.kept = False
         return run
 
-    def thread_of(self, session_id: str) -> str | None:
-        """The thread that is under way in a session."""
-        return self._threads.get(session_id)
+    def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
+        """A session as this client made it, with its user, and the thread under way in it."""
+        found, thread_id = self._threads.get(session.id, (session, None))
+        return (session if session.user is not None else found), thread_id
 
     def forget(self) -> list[Stream]:
         """Give up all of them; returns their streams, to be closed."""
-        streams = [run.stream for run in self._runs.values()]
-        self._runs.clear()
+        streams = [run.stream for run in self._live.values()]
+        self._live.clear()
         return streams
 
 
@@ -78,15 +94,17 @@ def start_run(
         APIError: It was refused, or it could not be found out whether it was taken.
         WorkflowFailedError: The server gave the run up before it began.
     """
-    starting = _Starting(config, session, text, runs.thread_of(session.id))
+    session, thread_id = runs.known(session)
+    starting = _Starting(config, session, text, thread_id)
     message, live = yield from send_once(
         starting.send,
         starting.find,
         max_retries=config.max_retries,
         hint="look at the user's newest threads",
     )
+    runs.remember(session, message)
     if live is not None:
-        runs.keep(message, live)
+        runs.keep(session, live)
     logger.info("message sent: %s", message.id or "(no id)")
     return message
 
@@ -124,7 +142,8 @@ class _Starting:
             for _ in reader.feed(data, watched=False):
                 pass
             _fail_by_error(reader, Inbox(self.session, self._message()))
-        return self._message(), LiveRun(opened, reader)
+        message = self._message()
+        return message, LiveRun(message, opened, reader)
 
     def _message(self) -> Message:
         return Message(
@@ -178,16 +197,18 @@ def follow_run(
     watched: bool,
 ) -> Operation[WorkflowResponse]:
     """Read a run's stream to its end; where there is none any more, the thread's items."""
-    session, message = inbox.session, inbox.message
     failure: APIError | None = None
-    live = runs.take(message)
+    live = runs.take(inbox.message)
     if live is not None:
+        inbox.message = live.message
         try:
             return (yield from _read_to_end(live, inbox, waiting, started, watched))
         except APIConnectionError as error:
             failure = error
             logger.warning("stream broke (%s); reading the thread", type(error).__name__)
-    thread_id = message.thread_id or runs.thread_of(session.id)
+    inbox.session, thread_id = runs.known(inbox.session)
+    session, message = inbox.session, inbox.message
+    thread_id = message.thread_id or thread_id
     if thread_id is None:
         raise InvalidInputError(
             "It is not known which thread the run is in: pass the stored Message as after=..., "

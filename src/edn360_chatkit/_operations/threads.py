@@ -101,7 +101,13 @@ def ask(
 def accepted(config: Config, response: Response, kind: str) -> Response:
     """The response, if its status is 2xx; else its error is raised."""
     if not 200 <= response.status < 300:
-        raise status_error(config, response, kind)
+        error = status_error(config, response, kind)
+        if response.status == 401 and config.server_url is None:
+            error.message += (
+                " Or the session's client secret is not valid any more: make a new session with "
+                "create_session(...)."
+            )
+        raise error
     return response
 
 
