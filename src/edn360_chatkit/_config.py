@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, cast
 import httpx
 from pydantic import SecretStr
 
-from .errors import ConfigurationError
+from .errors import APIConnectionError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
 """Where OpenAI serves ChatKit."""
@@ -188,8 +188,20 @@ def is_loopback(host: str) -> bool:
 def _checked_headers(headers: Headers | None, *, own: bool) -> Headers:
     """Headers that are known to be fit for use; a function's are checked whenever it is asked."""
     if callable(headers):
-        return lambda: checked_headers(headers(), own=own)
+        return lambda: checked_headers(_asked(headers), own=own)
     return checked_headers({} if headers is None else headers, own=own)
+
+
+def _asked(headers: Callable[[], Mapping[str, str]]) -> object:
+    try:
+        return headers()
+    except Exception as error:
+        # The token endpoint behind it may be back in a moment: this can be tried again.
+        raise APIConnectionError(
+            f"The function that was given as headers= raised {type(error).__name__}; nothing was "
+            "sent.",
+            may_have_arrived=False,
+        ) from error
 
 
 def checked_headers(headers: object, *, own: bool) -> Mapping[str, str]:

@@ -98,8 +98,8 @@ def _error(error: Exception, request: Request) -> ChatKitError:
         )
     if isinstance(error, httpx.HTTPError):
         return APIConnectionError(
-            f"No answer from {host} ({kind}). Check the network, the proxy settings, and "
-            "base_url (or $EDN360_CHATKIT_BASE_URL).",
+            f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
+            "server's address (base_url or server_url).",
             may_have_arrived=arrived,
         )
     if isinstance(error, RuntimeError) and "closed" in str(error):
@@ -136,7 +136,7 @@ class _Stepper(Generic[T]):
         except StopIteration as stop:
             result = cast("T", stop.value)
             self._outcome = lambda: result
-        except ChatKitError as error:
+        except BaseException as error:
             self._outcome = partial(_raise, error)
             self.finished = True
             raise
@@ -171,7 +171,7 @@ class _Stepper(Generic[T]):
         return self._outcome()
 
 
-def _raise(error: ChatKitError) -> NoReturn:
+def _raise(error: BaseException) -> NoReturn:
     raise error
 
 
@@ -424,8 +424,9 @@ class AsyncDriver:
 class OperationRun(Generic[T]):
     """A run under way: iterate over it for its events, then ask it for the response.
 
-    Use it as a context manager: leaving the block early ends the waiting. The run itself goes on
-    at the server; the ids in the events take it up again.
+    Use it as a context manager: leaving the block early ends the waiting. In the session messages
+    protocol the run goes on at the server; in the thread protocol this hangs up, which cancels
+    the run on a self-hosted server that does not go on by itself.
     """
 
     def __init__(self, driver: SyncDriver, operation: Operation[T]) -> None:
@@ -453,6 +454,11 @@ class OperationRun(Generic[T]):
                     self._stepper.answer(effect, self._driver.perform(effect))
                 except ChatKitError as error:
                     self._stepper.fail(error)
+                except BaseException:
+                    # Cancelled or interrupted: whoever goes on with the run must not take it for
+                    # an answer that something was awaited and did not come.
+                    self._stepper.fail(APIConnectionError("The request was interrupted."))
+                    raise
         finally:
             if self._stepper.finished:
                 self._hang_up()
@@ -509,6 +515,11 @@ class AsyncOperationRun(Generic[T]):
                     self._stepper.answer(effect, await self._driver.perform(effect))
                 except ChatKitError as error:
                     self._stepper.fail(error)
+                except BaseException:
+                    # Cancelled or interrupted: whoever goes on with the run must not take it for
+                    # an answer that something was awaited and did not come.
+                    self._stepper.fail(APIConnectionError("The request was interrupted."))
+                    raise
         finally:
             if self._stepper.finished:
                 await self._hang_up()

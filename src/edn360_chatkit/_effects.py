@@ -54,11 +54,13 @@ class Response:
         status: The HTTP status.
         headers: The headers, names in lower case.
         content: The body, decompressed.
+        request: What it answers, where that is known.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content: bytes = field(default=b"", repr=False)
+    request: Request | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

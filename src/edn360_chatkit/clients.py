@@ -74,7 +74,9 @@ class _Client:
     def _send_message(
         self, session: ChatSession | str, message: WorkflowInput
     ) -> Operation[Message]:
-        return send_input(self._config, self._state, _as_session(session), prepare(message))
+        waiting = self._waiting(None, None, "program")
+        found = _as_session(session)
+        return send_input(self._config, self._state, found, prepare(message), waiting)
 
     def _poll_response(
         self,
@@ -167,10 +169,13 @@ class ChatKitClient(_Client):
         workflow_id: The workflow (``wf_…``); else ``$EDN360_TRAINING_WORKFLOW_ID``.
         base_url: The ChatKit API; else ``$EDN360_CHATKIT_BASE_URL``, else OpenAI's. It must be
             https unless it is loopback.
-        server_url: A self-hosted ChatKit server; not supported yet.
-        protocol: ``"auto"`` or ``"messages"``, which are the same in this version;
-            ``"threads"`` is not supported yet.
-        headers: Added to every request.
+        server_url: A self-hosted ChatKit server; else ``$EDN360_CHATKIT_SERVER_URL``. It needs no
+            key and no workflow id. It must be https unless it is loopback.
+        protocol: ``"messages"`` is the session messages protocol, ``"threads"`` ChatKit's thread
+            protocol. ``"auto"`` begins with the first, and goes on with the second where the API
+            says that it has no such endpoint.
+        headers: Added to every request: a mapping, or a function that is asked for one before
+            each request.
         timeout: Of one request: seconds, or an ``httpx.Timeout``.
         max_retries: How often one request is repeated at most, where that can help.
         poll_interval: Seconds between two polls.
@@ -271,7 +276,9 @@ class ChatKitClient(_Client):
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
-        It is sent once: where an answer is lost, the session is read before it is sent again.
+        It is sent once: where an answer is lost, the session or the thread is read before it is
+        sent again. In the thread protocol this returns when the server has taken the message, and
+        the client holds the run's stream open for :meth:`poll_response`.
 
         Args:
             session: The session, or its id.
@@ -299,13 +306,16 @@ class ChatKitClient(_Client):
     ) -> WorkflowResponse:
         """Wait for the program, the last of the three steps; also takes up a run from before.
 
-        It asks at once, and then every ``poll_interval`` seconds. A poll that fails by the
-        network, a 5xx or a 429 counts as an attempt, and the waiting goes on.
+        In the session messages protocol it asks at once, and then every ``poll_interval`` seconds.
+        A poll that fails by the network, a 5xx or a 429 counts as an attempt, and the waiting goes
+        on. In the thread protocol it reads the run's stream to its end; where there is none any
+        more, it reads the thread in the same way.
 
         Args:
             session: The session, or its id.
             after: The message that the answer answers, or its id; the session's newest one if
-                it is left out.
+                it is left out. Another client's run over the thread protocol needs the message
+                itself, which knows its thread.
             poll_interval: Seconds between two polls; the client's if it is left out.
             max_attempts: How many polls at most; the client's if it is left out.
             answer: ``"program"`` waits for the message with the program; ``"first"`` takes the

@@ -57,7 +57,16 @@ class FieldError(TypedDict):
 
 
 class ChatKitError(Exception):
-    """The root of the tree: ``except ChatKitError`` catches whatever this package raises."""
+    """The root of the tree: ``except ChatKitError`` catches whatever this package raises.
+
+    Attributes:
+        session: The session of the run that was under way, if there was one.
+        sent_message: The run's message, if it was sent: with it,
+            ``client.poll_response(error.session, after=error.sent_message)`` takes the run up.
+    """
+
+    session: ChatSession | None = None
+    sent_message: Message | None = None
 
 
 class ConfigurationError(ChatKitError):
@@ -81,16 +90,13 @@ class APIError(ChatKitError):
 
     Attributes:
         message: What happened and what to do about it.
-        session: The session of the run that was under way, if there was one.
-        sent_message: The run's message, if it was sent: with it,
-            ``client.poll_response(error.session, after=error.sent_message)`` takes the run up.
+        may_have_been_taken: Whether it is not known if the server has taken the run's message.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.message = text
-        self.session: ChatSession | None = None
-        self.sent_message: Message | None = None
+        self.may_have_been_taken = False
 
     def __str__(self) -> str:
         return self.message

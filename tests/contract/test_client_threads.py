@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from edn360_chatkit import (
+    AsyncChatKitClient,
     ConfigurationError,
     EndpointNotFoundError,
     InvalidInputError,
@@ -87,6 +89,36 @@ def test_after_a_break_the_answer_comes_where_the_server_goes_on(
 def test_a_stalled_stream_is_waited_for(client: Any, sim: ChatKitSimulator) -> None:
     sim.stall_next_stream(1200, 0.3)
     assert client.run_workflow(ATHLETE).program.title
+    assert sim.runs == 1
+
+
+def test_the_calls_own_patience_holds_for_its_stream(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.delay = 1.0
+    settings = {"api_key": None, "base_url": None, "workflow_id": None, "timeout": 0.2}
+    client = make_client(server_url=sim.server_url, max_attempts=1, poll_interval=0.1, **settings)
+    assert client.run_workflow(ATHLETE, max_attempts=100).attempts == 1
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_wait_that_is_given_up_is_not_the_end_of_the_run(
+    sim: ChatKitSimulator, backend: str
+) -> None:
+    sim.delay, sim.survives_hang_up = 0.6, True
+
+    async def main() -> str:
+        async with (
+            AsyncChatKitClient(server_url=sim.server_url, poll_interval=0.05) as client,
+            client.stream_workflow(ATHLETE) as run,
+        ):
+            with anyio.move_on_after(0.2):
+                async for _ in run:
+                    pass
+            return (await run.get_response()).program.title
+
+    assert anyio.run(main, backend=backend).startswith("Simulated")
     assert sim.runs == 1
 
 

@@ -14,16 +14,21 @@ from edn360_chatkit import (
     AuthenticationError,
     ChatSession,
     ConfigurationError,
+    EndpointNotFoundError,
     InvalidInputError,
     Message,
+    RawEvent,
+    TruncatedResponseError,
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
 from edn360_chatkit._effects import Response
 from edn360_chatkit._operations.conversation import OpenRuns, follow_run, start_run
 from edn360_chatkit._operations.inbox import Inbox, Waiting
+from edn360_chatkit._operations.inputs import Prepared
 from edn360_chatkit._operations.messages import Listing, SessionMessage
 from edn360_chatkit._operations.once import find_ours
+from edn360_chatkit._operations.workflow import State, poll_response, send_input
 
 from .samples import ANSWER
 from .script import Play, Scene, Scripted, answer, api_error, config
@@ -58,7 +63,7 @@ def items(*newest_first: dict[str, Any], more: bool = False, **headers: str) -> 
 
 def start(play: Play, runs: OpenRuns | None = None, **settings: Any) -> Message:
     told = config(protocol="threads", **settings)
-    return play.run(start_run(told, HOSTED, "hello", runs or OpenRuns()))
+    return play.run(start_run(told, HOSTED, "hello", runs or OpenRuns(), 120.0))
 
 
 def follow(play: Play, runs: OpenRuns, message: Message, attempts: int = 3) -> Any:
@@ -105,7 +110,7 @@ def test_a_self_hosted_server_gets_the_user_and_no_credential() -> None:
     told = config(api_key=None, workflow_id=None, server_url="https://own.example/chatkit")
     session = ChatSession(id="local_1", user="ana")
     play = Play([Scene([CREATED, TAKEN])])
-    play.run(start_run(told, session, "hello", OpenRuns()))
+    play.run(start_run(told, session, "hello", OpenRuns(), 120.0))
     (request,) = play.requests
     assert (request.url, request.credential) == ("https://own.example/chatkit", None)
     assert play.body(0)["metadata"] == {"user": "ana"}
@@ -115,13 +120,13 @@ def test_a_self_hosted_server_that_refuses_points_to_the_headers() -> None:
     told = config(api_key=None, server_url="https://own.example/chatkit")
     session = ChatSession(id="local_1", user="ana")
     with pytest.raises(AuthenticationError, match="headers="):
-        Play([api_error(401)]).run(start_run(told, session, "hello", OpenRuns()))
+        Play([api_error(401)]).run(start_run(told, session, "hello", OpenRuns(), 120.0))
 
 
 def test_a_session_without_its_secret_says_what_to_do() -> None:
     stored = ChatSession.model_validate_json(HOSTED.model_dump_json())
     with pytest.raises(ConfigurationError, match="create_session"):
-        Play([]).run(start_run(config(protocol="threads"), stored, "hello", OpenRuns()))
+        Play([]).run(start_run(config(protocol="threads"), stored, "hello", OpenRuns(), 120.0))
 
 
 def test_a_second_message_goes_to_the_thread_that_is_under_way() -> None:
@@ -249,11 +254,11 @@ def test_a_client_secret_that_has_expired_is_pointed_out() -> None:
 
 def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
     runs, message = begun()
-    with pytest.raises(WorkflowTimeoutError, match="end of the stream") as caught:
+    with pytest.raises(WorkflowTimeoutError, match="stream ended") as caught:
         follow(Play([]), runs, message)
     # What is told can be pasted into another process.
     told = str(caught.value)
-    call = told[told.index("poll_response(") : told.index(", from any process")]
+    call = told[told.index("poll_response(") :].rstrip(".")
     taken_up: list[tuple[Any, Any]] = []
     names = {
         "ChatSession": ChatSession,
@@ -292,14 +297,118 @@ def test_a_server_that_repeats_its_page_does_not_hold_us() -> None:
 
 def test_a_refused_look_ends_it_and_carries_the_run() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    operation = poll_response(
+        config(protocol="threads"), State(), HOSTED, message, waiting, watched=True
+    )
     with pytest.raises(AuthenticationError) as caught:
-        follow(Play([api_error(401)]), OpenRuns(), message)
+        Play([api_error(401)]).run(operation)
     assert (caught.value.session, caught.value.sent_message) == (HOSTED, message)
 
 
 def test_an_id_alone_does_not_know_its_thread() -> None:
     with pytest.raises(InvalidInputError, match="stored Message"):
         follow(Play([]), OpenRuns(), Message(id="msg_1", session_id="cksess_9"))
+
+
+def test_what_came_before_a_stream_broke_counts() -> None:
+    runs, message = begun(done(ANSWER), breaks_with=LOST)
+    assert follow(Play([]), runs, message).text == ANSWER
+    failed = {"type": "error", "message": "no capacity", "allow_retry": True}
+    runs, message = begun(failed, breaks_with=LOST)
+    with pytest.raises(WorkflowFailedError, match="no capacity"):
+        follow(Play([]), runs, message)
+    half = {"type": "assistant_message", "id": "msg_2", "content": []}
+    delta = {"type": "assistant_message.content_part.text_delta", "delta": ANSWER[:30]}
+    runs, message = begun(
+        {"type": "thread.item.added", "item": half},
+        {"type": "thread.item.updated", "item_id": "msg_2", "update": delta},
+        breaks_with=LOST,
+    )
+    ours = items(item("user_message", "msg_1", "hello"))
+    with pytest.raises(TruncatedResponseError) as caught:
+        follow(Play([ours] * 3), runs, message)
+    assert caught.value.text == ANSWER[:30]
+
+
+def test_events_from_before_the_run_is_followed_are_told() -> None:
+    runs, message = begun(done(ANSWER))
+    play = Play([])
+    follow(play, runs, message)
+    raw = [event.data["type"] for event in play.events if isinstance(event, RawEvent)]
+    assert raw == ["thread.created", "thread.item.done", "thread.item.done"]
+
+
+def test_no_secret_that_a_server_echoes_gets_out() -> None:
+    hosted = config(protocol="threads")
+    headers = {"Authorization": "Bearer own-token-1"}
+    own = config(api_key=None, server_url="https://own.example/chatkit", headers=headers)
+    session = ChatSession(id="cksess_1", client_secret="ek_hidden_1", user="ana")
+    for told, secret in ((hosted, "ek_hidden_1"), (own, "own-token-1")):
+        operation = start_run(told, session, "hello", OpenRuns(), 120.0)
+        with pytest.raises(APIError) as caught:
+            Play([api_error(401, f"Incorrect token {secret}")]).run(operation)
+        assert secret not in str(caught.value) + str(vars(caught.value))
+
+
+def test_headers_that_can_not_be_had_are_asked_for_again() -> None:
+    tries: list[int] = []
+
+    def headers() -> dict[str, str]:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("token endpoint down: hidden")
+        return {"X-Token": "t"}
+
+    told = config(api_key=None, server_url="https://own.example/chatkit", headers=headers)
+    play = Play([Scene([CREATED, TAKEN])])
+    assert play.run(start_run(told, HOSTED, "hello", OpenRuns(), 120.0)).id == "msg_1"
+    assert len(tries) == 2
+
+
+def run_in(state: State, session: ChatSession, *answers: Scripted) -> tuple[Any, Play]:
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    play = Play(answers)
+    return send_input(config(), state, session, Prepared("hello"), waiting), play
+
+
+REFUSED = api_error(404, "Invalid URL (POST /v1/chatkit/sessions/x/messages)")
+
+
+def test_auto_goes_on_with_threads_where_the_api_says_so() -> None:
+    state = State()
+    operation, play = run_in(state, HOSTED, REFUSED, Scene([CREATED, TAKEN]))
+    assert play.run(operation).thread_id == "thr_1"
+    assert state.protocol == "threads"
+
+
+def test_auto_does_not_believe_a_gateways_page() -> None:
+    state = State()
+    operation, play = run_in(state, HOSTED, Response(404, {}, b"<h1>Not Found</h1>"))
+    with pytest.raises(EndpointNotFoundError):
+        play.run(operation)
+    assert state.protocol is None
+
+
+def test_auto_does_not_change_its_mind() -> None:
+    state = State(protocol="messages")
+    operation, play = run_in(state, HOSTED, REFUSED)
+    with pytest.raises(EndpointNotFoundError):
+        play.run(operation)
+
+
+def test_auto_does_not_send_over_threads_what_is_in_doubt() -> None:
+    operation, play = run_in(State(), HOSTED, api_error(502), REFUSED)
+    with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
+        play.run(operation)
+    assert caught.value.may_have_been_taken
+    assert len(play.requests) == 2
+
+
+def test_auto_says_that_a_stored_session_has_no_secret() -> None:
+    operation, play = run_in(State(), ChatSession(id="cksess_1"), REFUSED)
+    with pytest.raises(EndpointNotFoundError, match="create_session"):
+        play.run(operation)
 
 
 def test_an_error_after_the_program_does_not_take_it_back() -> None:
@@ -328,8 +437,18 @@ def listed(created_at: float | None, *, zoneless: bool = False) -> Listing:
         (listed(HALF_PAST - 5 + 2 * 3600, zoneless=True), "msg_1"),
         (listed(HALF_PAST - 5 - 5.5 * 3600, zoneless=True), "msg_1"),
         (listed(HALF_PAST - 300 + 2 * 3600, zoneless=True), False),
+        (listed(HALF_PAST - 24 * 3600, zoneless=True), False),
     ],
-    ids=["ours", "by a second", "older", "no time", "zone +2", "zone -5:30", "older, zone +2"],
+    ids=[
+        "ours",
+        "by a second",
+        "older",
+        "no time",
+        "zone +2",
+        "zone -5:30",
+        "older, zone +2",
+        "yesterday",
+    ],
 )
 def test_an_older_message_with_the_same_text_is_not_ours(listing: Listing, found: Any) -> None:
     assert find_ours(listing, "hello", 10.0) == found

@@ -8,7 +8,7 @@ are read until the answer is there. It is never answered by sending again.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from .._config import Config
@@ -19,7 +19,8 @@ from ..errors import (
     InvalidInputError,
     WorkflowFailedError,
 )
-from ..models.chatkit import ChatSession, Message, WorkflowResponse
+from ..models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
+from ..models.events import WorkflowEvent
 from .inbox import Inbox, Waiting, deliver, poll
 from .once import find_ours, send_once
 from .reader import ThreadReader
@@ -31,11 +32,19 @@ logger = logging.getLogger("edn360_chatkit")
 
 @dataclass(slots=True)
 class LiveRun:
-    """A run whose stream is open."""
+    """A run whose stream is open.
+
+    Attributes:
+        message: The message that started it.
+        stream: Its stream.
+        reader: What the stream has said so far.
+        early: What is to be told of it, from before anybody followed it.
+    """
 
     message: Message
     stream: Stream
     reader: ThreadReader
+    early: list[WorkflowEvent]
 
 
 REMEMBERED = 1000
@@ -86,16 +95,23 @@ class OpenRuns:
 
 
 def start_run(
-    config: Config, session: ChatSession, text: str, runs: OpenRuns
+    config: Config, session: ChatSession, text: str, runs: OpenRuns, patience: float
 ) -> Operation[Message]:
     """Send a text as the user's message, once; returns when the server has taken it.
+
+    Args:
+        config: The client's configuration.
+        session: The session of the run.
+        text: The text of the message.
+        runs: The client's runs; the stream is kept there until it is followed.
+        patience: The longest silence that the stream may have, in seconds.
 
     Raises:
         APIError: It was refused, or it could not be found out whether it was taken.
         WorkflowFailedError: The server gave the run up before it began.
     """
     session, thread_id = runs.known(session)
-    starting = _Starting(config, session, text, thread_id)
+    starting = _Starting(config, session, text, thread_id, patience)
     message, live = yield from send_once(
         starting.send,
         starting.find,
@@ -113,12 +129,18 @@ class _Starting:
     """The two sides of starting a run: sending its message, and finding it sent."""
 
     def __init__(
-        self, config: Config, session: ChatSession, text: str, thread_id: str | None
+        self,
+        config: Config,
+        session: ChatSession,
+        text: str,
+        thread_id: str | None,
+        patience: float,
     ) -> None:
         self.config = config
         self.session = session
         self.text = text
         self.thread_id = thread_id
+        self.patience = patience
         self._reader = ThreadReader(thread_id=thread_id)
 
     def send(self) -> Operation[tuple[Message, LiveRun | None]]:
@@ -127,23 +149,23 @@ class _Starting:
         if self.thread_id is not None:
             kind = "threads.add_user_message"
             params["thread_id"] = self.thread_id
-        patience = self.config.poll_interval * self.config.max_attempts
-        request = thread_request(self.config, self.session, kind, params, patience=patience)
+        request = thread_request(self.config, self.session, kind, params, patience=self.patience)
         opened = yield from open_stream(request)
         if isinstance(opened, Response):
-            raise unusable(self.config, accepted(self.config, opened, kind), "no event stream")
+            answer = accepted(self.config, replace(opened, request=request), kind)
+            raise unusable(self.config, answer, "no event stream")
         reader = self._reader = ThreadReader(thread_id=self.thread_id)
+        early: list[WorkflowEvent] = []
         while not reader.taken:
             data = yield from read(opened)
             if data is None:
                 raise APIConnectionError(
                     "The stream ended before the server said that it has taken the message."
                 )
-            for _ in reader.feed(data, watched=False):
-                pass
+            early.extend(reader.feed(data, watched=True))
             _fail_by_error(reader, Inbox(self.session, self._message()))
         message = self._message()
-        return message, LiveRun(message, opened, reader)
+        return message, LiveRun(message, opened, reader, early)
 
     def _message(self) -> Message:
         return Message(
@@ -206,6 +228,11 @@ def follow_run(
         except APIConnectionError as error:
             failure = error
             logger.warning("stream broke (%s); reading the thread", type(error).__name__)
+            # What came before it broke counts: perhaps all of it did.
+            inbox.take(live.reader.messages(unfinished=True))
+            _fail_by_error(live.reader, inbox)
+            if inbox.has_program():
+                return (yield from _deliver(inbox, waiting, started))
     inbox.session, thread_id = runs.known(inbox.session)
     session, message = inbox.session, inbox.message
     thread_id = message.thread_id or thread_id
@@ -229,6 +256,8 @@ def _read_to_end(
     live: LiveRun, inbox: Inbox, waiting: Waiting, started: float, watched: bool
 ) -> Operation[WorkflowResponse]:
     reader = live.reader
+    for event in live.early if watched else ():
+        yield from emit(event)
     while (data := (yield from read(live.stream))) is not None:
         for event in reader.feed(data, watched=watched):
             yield from emit(event)
@@ -241,11 +270,17 @@ def _read_to_end(
                 inbox.response("first", 1, 0.0)
     for step in inbox.take(reader.messages(unfinished=True)):
         yield from emit(step)
-    elapsed = (yield from now()) - started
-    if reader.error is not None:
-        _fail_by_error(reader, inbox)
-    response = inbox.response(waiting.answer, 1, elapsed)
+    _fail_by_error(reader, inbox)
+    return (yield from _deliver(inbox, waiting, started))
+
+
+def _deliver(inbox: Inbox, waiting: Waiting, started: float) -> Operation[WorkflowResponse]:
+    """The response that a stream has brought, or the error that its end is."""
+    response = inbox.response(waiting.answer, 1, (yield from now()) - started)
     if response is None:
-        inbox.give_up("by the end of the stream", None)
+        inbox.give_up(
+            "The stream ended without an answer, which is the end of the run. What its thread "
+            f"holds can be read with {resume_call(inbox.session, inbox.message)}."
+        )
     yield from deliver(response)
     return response

@@ -115,23 +115,21 @@ class Inbox:
             self._fail(*posts[0])
         return None
 
-    def give_up(self, when: str, failure: APIError | None) -> NoReturn:
-        """It is the end, by the attempts or by the stream: say what came instead of the answer."""
+    def give_up(self, nothing: str, failure: APIError | None = None) -> NoReturn:
+        """It is the end, by the attempts or by the stream: say what came instead of the answer.
+
+        Args:
+            nothing: What to say where nothing came.
+            failure: What made the last attempt fail, if it did.
+        """
         if self.posts:
             self._fail(*self.posts[-1])
-        hint = ""
         if self.missing:
-            hint = (
+            nothing += (
                 f" The session does not list the message {self.message.id!r}: leave after= out "
                 "to take the newest message's answer."
             )
-        raise WorkflowTimeoutError(
-            f"No answer {when}. The run goes on at the server, and is paid for: take it up with "
-            f"{resume_call(self.session, self.message)}, from any process, or wait longer with "
-            f"max_attempts=... or poll_interval=...{hint}",
-            session=self.session,
-            message=self.message,
-        ) from failure
+        raise WorkflowTimeoutError(nothing, session=self.session, message=self.message) from failure
 
     def has_program(self) -> bool:
         """Whether a program that validates is among what came."""
@@ -211,7 +209,6 @@ def poll(
             listing = yield from fetch()
         except APIError as error:
             if not can_wait_on(error):
-                error.session, error.sent_message = inbox.session, inbox.message
                 raise
             failure = error
             logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
@@ -237,7 +234,12 @@ def poll(
         if attempt < waiting.max_attempts:
             asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
             yield from sleep(max(waiting.poll_interval, asked))
-    inbox.give_up(f"after {waiting.max_attempts} attempts", failure)
+    inbox.give_up(
+        f"No answer after {waiting.max_attempts} attempts. The run goes on at the server, and is "
+        f"paid for: take it up with {resume_call(inbox.session, inbox.message)}, from any "
+        "process, or wait longer with max_attempts=... or poll_interval=...",
+        failure,
+    )
 
 
 def deliver(response: WorkflowResponse) -> Operation[None]:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 CLOCK_SLACK = 2.0
 """How far two times of one server may be apart for being whole seconds, in seconds."""
+EAST, WEST = 14 * 3600.0 + CLOCK_SLACK, 12 * 3600.0 + CLOCK_SLACK
+"""How far time zones are ahead of and behind UTC at most, in seconds."""
 QUARTER = 900.0
 """Time zones differ by whole quarters of an hour, in seconds."""
 
@@ -51,6 +53,7 @@ def send_once(
         return (yield from retrying(sending.attempt, max_retries=max_retries))
     except APIError as error:
         if sending.doubt is not None:
+            error.may_have_been_taken = True
             error.message += (
                 f" The message may have been taken all the same, and a run started: {hint} "
                 "before you send it again."
@@ -121,7 +124,7 @@ def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
             if message.created_at is None or listing.server_now is None:
                 return message.id
             age = listing.server_now - message.created_at
-            if message.zoneless:
+            if message.zoneless and -EAST <= age <= WEST + waited:
                 # A self-hosted server writes its local time and no zone. Whatever the zone is,
                 # only the minutes within a quarter of an hour count.
                 age = (age + CLOCK_SLACK) % QUARTER - CLOCK_SLACK

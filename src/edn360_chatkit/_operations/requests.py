@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -64,6 +65,18 @@ _ADVICE: Mapping[type[APIStatusError], str] = {
 }
 
 
+_OWN_SERVER_ADVICE: Mapping[type[APIStatusError], str] = {
+    AuthenticationError: "Check what your server asks for, and pass it as headers=...",
+    PermissionDeniedError: "Check what your server asks for, and pass it as headers=...",
+    NotFoundError: "Your server does not know the thread, or not for this user.",
+    SessionNotFoundError: "Your server does not know the thread, or not for this user.",
+    EndpointNotFoundError: (
+        "There is no ChatKit server at this address: check server_url (or "
+        "$EDN360_CHATKIT_SERVER_URL)."
+    ),
+}
+
+_STANDARD = frozenset({"Accept", "Cache-Control", "Content-Type", "OpenAI-Beta", "User-Agent"})
 # Shorter ones are placeholders of somebody's tests, and common words would be blotted out.
 _SHORTEST_KEY = 8
 
@@ -119,7 +132,8 @@ def call(
         headers["Content-Type"] = "application/json"
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     url = config.base_url + path + (f"?{urlencode(query)}" if query else "")
-    response = yield from send(Request(method, url, headers, content, config.api_key))
+    request = Request(method, url, headers, content, config.api_key)
+    response = replace((yield from send(request)), request=request)
     if not 200 <= response.status < 300:
         raise status_error(config, response, f"{method} {path}")
     return response
@@ -149,28 +163,31 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
 def unusable(config: Config, response: Response, what: str) -> APIStatusError:
     """The error for a 2xx answer that does not hold what it should."""
     return APIStatusError(
-        f"The server answered {response.status} with {what}. Check that base_url (or "
-        "$EDN360_CHATKIT_BASE_URL) is a ChatKit API and no proxy is in the way.",
+        f"The server answered {response.status} with {what}. Check that its address (base_url or "
+        "server_url) is that of a ChatKit API and no proxy is in the way.",
         status_code=response.status,
         request_id=response.headers.get("x-request-id"),
-        body=_body(config, response.content),
+        body=_body(response),
     )
 
 
 def status_error(config: Config, response: Response, request: str) -> APIStatusError:
     """The error that a status stands for, with what the API says and what to do about it."""
-    body = _body(config, response.content)
+    body = _body(response)
     said = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
     fields = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
     message = fields.get("message")
     cls = _error_class(response.status, message)
     quoted = f": {message[:300].rstrip('.')}" if isinstance(message, str) else ""
     if 300 <= response.status < 400:
-        advice = "Redirects are not followed, to keep the key here; set base_url to the new place."
+        advice = (
+            "Redirects are not followed, to keep credentials and data here; set base_url or "
+            "server_url to the new place."
+        )
     else:
         advice = _ADVICE.get(cls, "")
-    if config.server_url is not None and cls in (AuthenticationError, PermissionDeniedError):
-        advice = "Check what your server asks for, and pass it as headers=..."
+    if config.server_url is not None:
+        advice = _OWN_SERVER_ADVICE.get(cls, advice)
     code, param, kind = (fields.get(name) for name in ("code", "param", "type"))
     return cls(
         f"{request} was answered {response.status}{quoted}. {advice}".strip(),
@@ -194,16 +211,27 @@ def _error_class(status: int, message: object) -> type[APIStatusError]:
     return _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
 
 
-def _body(config: Config, content: bytes) -> Any:
-    """An error's body, parsed if it is JSON. A server that echoes the key does not get it out."""
-    text = content.decode("utf-8", "replace")
-    key = "" if config.api_key is None else config.api_key.get_secret_value()
-    if len(key) >= _SHORTEST_KEY:
-        text = text.replace(key, "***")
+def _body(response: Response) -> Any:
+    """An error's body, parsed if it is JSON. A server that echoes a secret does not get it out."""
+    text = response.content.decode("utf-8", "replace")
+    for secret in _secrets(response.request):
+        text = text.replace(secret, "***")
     try:
         return parse(text)
     except ValueError:
         return text
+
+
+def _secrets(request: Request | None) -> list[str]:
+    """What a request carried that is nobody's business: the credential, the caller's headers."""
+    if request is None:
+        return []
+    found = [value for name, value in request.headers.items() if name not in _STANDARD]
+    # The token of a "Bearer ..." by itself, too.
+    found += [value.rpartition(" ")[2] for value in found]
+    if request.credential is not None:
+        found.append(request.credential.get_secret_value())
+    return [secret for secret in found if len(secret) >= _SHORTEST_KEY]
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -94,7 +95,8 @@ def ask(
     config: Config, session: ChatSession, kind: str, params: Mapping[str, Any]
 ) -> Operation[dict[str, Any]]:
     """A request of the thread protocol that is answered with plain JSON."""
-    response = yield from send(thread_request(config, session, kind, params))
+    request = thread_request(config, session, kind, params)
+    response = replace((yield from send(request)), request=request)
     return json_object(config, accepted(config, response, kind))
 
 
@@ -143,7 +145,8 @@ def _items_page(
         paging["after"] = after
     if config.server_url is not None:
         request = thread_request(config, session, "items.list", {"thread_id": thread_id, **paging})
-        response = accepted(config, (yield from send(request)), "items.list")
+        answer = replace((yield from send(request)), request=request)
+        response = accepted(config, answer, "items.list")
     else:
         path = f"/threads/{segment('thread_id', thread_id)}/items"
         response = yield from call(config, "GET", path, query=paging)

@@ -6,11 +6,11 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .._config import Config
 from .._effects import Operation, emit, now
-from ..errors import APIError, EndpointNotFoundError
+from ..errors import ChatKitError, EndpointNotFoundError, WorkflowError
 from ..models.chatkit import ChatSession, Message, WorkflowResponse
 from ..models.events import MessageSentEvent, SessionCreatedEvent
 from .conversation import OpenRuns, follow_run, start_run
@@ -61,7 +61,7 @@ def run_workflow(
     prepared.log()
     session = yield from new_session(config, body)
     yield from emit(SessionCreatedEvent(session=session))
-    message = yield from _send_in(config, state, session, prepared)
+    message = yield from _send_in(config, state, session, prepared, waiting)
     yield from emit(MessageSentEvent(message=message))
     return (
         yield from poll_response(
@@ -71,34 +71,56 @@ def run_workflow(
 
 
 def send_input(
-    config: Config, state: State, session: ChatSession, prepared: Prepared
+    config: Config, state: State, session: ChatSession, prepared: Prepared, waiting: Waiting
 ) -> Operation[Message]:
     """The second step by itself."""
     prepared.log()
-    return (yield from _send_in(config, state, session, prepared))
+    return (yield from _send_in(config, state, session, prepared, waiting))
 
 
 def _send_in(
-    config: Config, state: State, session: ChatSession, prepared: Prepared
+    config: Config, state: State, session: ChatSession, prepared: Prepared, waiting: Waiting
 ) -> Operation[Message]:
     """Send an input in a session; an error says which session it was."""
+    text = prepared.text
+    # A stream may be silent for as long as the whole waiting would last.
+    patience = waiting.poll_interval * waiting.max_attempts
     try:
         if _protocol(config, state) == "threads":
-            return (yield from start_run(config, session, prepared.text, state.runs))
+            return (yield from start_run(config, session, text, state.runs, patience))
         try:
-            message = yield from send_message(config, session.id, prepared.text)
-        except EndpointNotFoundError:
-            if config.protocol != "auto" or session.client_secret is None:
+            message = yield from send_message(config, session.id, text)
+        except EndpointNotFoundError as error:
+            if config.protocol != "auto" or state.protocol is not None or not _is_refused(error):
+                raise
+            state.protocol = "threads"
+            if session.client_secret is None:
+                error.message += (
+                    " This session has no client secret, which the thread protocol needs: "
+                    "sessions lose it when they are stored. Make a new one with "
+                    "create_session(...)."
+                )
                 raise
             logger.info("no session messages here: going on with the thread protocol")
-            state.protocol = "threads"
-            return (yield from start_run(config, session, prepared.text, state.runs))
-    except APIError as error:
-        error.session = session
+            return (yield from start_run(config, session, text, state.runs, patience))
+    except ChatKitError as error:
+        error.session = error.session or session
         raise
     if config.protocol == "auto":
         state.protocol = "messages"
     return message
+
+
+def _is_refused(error: EndpointNotFoundError) -> bool:
+    """Whether the API itself says that it has no such endpoint, and nothing is in doubt.
+
+    A page of some gateway says nothing about the API behind it.
+    """
+    body = error.body
+    said = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
+    message = cast("dict[str, Any]", said).get("message") if isinstance(said, dict) else None
+    invalid = isinstance(message, str) and message.startswith("Invalid URL")
+    return invalid and not error.may_have_been_taken
 
 
 def _protocol(config: Config, state: State) -> Literal["messages", "threads"]:
@@ -135,6 +157,14 @@ def poll_response(
     if started is None:
         started = yield from now()
     inbox = Inbox(session, message)
-    if message.thread_id is not None or _protocol(config, state) == "threads":
-        return (yield from follow_run(config, inbox, waiting, state.runs, started, watched=watched))
-    return (yield from poll(lambda: list_messages(config, session.id), inbox, waiting, started))
+    in_thread = message.thread_id is not None or state.runs.known(session)[1] is not None
+    try:
+        if in_thread or _protocol(config, state) == "threads":
+            return (
+                yield from follow_run(config, inbox, waiting, state.runs, started, watched=watched)
+            )
+        return (yield from poll(lambda: list_messages(config, session.id), inbox, waiting, started))
+    except ChatKitError as error:
+        if not isinstance(error, WorkflowError):
+            error.session, error.sent_message = inbox.session, inbox.message
+        raise

@@ -25,7 +25,7 @@ class SessionCreatedEvent(_Event):
     """The session is there.
 
     Attributes:
-        session: Store it, or its id, to take the run up from another process.
+        session: Store it to take the run up from another process.
     """
 
     type: Literal["session.created"] = "session.created"
@@ -36,7 +36,7 @@ class MessageSentEvent(_Event):
     """The server has taken the athlete's data. From here on the run costs money.
 
     Attributes:
-        message: Store it, or its id, to take the run up from another process.
+        message: Store it to take the run up from another process.
     """
 
     type: Literal["message.sent"] = "message.sent"
