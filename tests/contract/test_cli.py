@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import runpy
 import signal
 import socket
@@ -126,10 +127,18 @@ def write(name: str, value: object) -> str:
     return name
 
 
+# A shell that runs the tests in the background hands down that Ctrl-C is ignored.
+START = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("edn360_chatkit", run_name="__main__", alter_sys=True)
+"""
+
+
 def command(*args: str, **options: Any) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "edn360_chatkit", *args],
+        [sys.executable, "-c", START, *args],
         stdout=options.pop("stdout", subprocess.PIPE),
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -637,7 +646,7 @@ def test_on_a_terminal_steps_show_as_they_come(
     assert "\x1b[31m" not in err
     assert "[b]" in err
     assert "  step: text\n" in err
-    assert "program received after 0 s" in err
+    assert re.search(r"program received after \d+ s", err)
     assert "Written to out.json" in err
     # The spinner leaves no line behind.
     assert "Waiting" not in err.rpartition("\x1b[2K")[2]
