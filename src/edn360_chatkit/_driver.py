@@ -1,22 +1,19 @@
 """The sync and the async driver: the only code that touches a socket or a clock.
 
 A driver carries out the effects that an operation yields, until the operation returns. Each
-driver has its own few lines of I/O; what is sent, what an exception of httpx means and how an
-operation is stepped is written once.
+driver has its own few lines of I/O; how an operation is stepped is written once, and what httpx
+gives and takes is in ``_http``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
-from httpx_sse import EventSource
-from pydantic import SecretStr
 
 from ._effects import (
     Effect,
@@ -30,12 +27,21 @@ from ._effects import (
     Sleep,
     Stream,
 )
+from ._http import (
+    FAILURES,
+    AsyncStream,
+    SyncStream,
+    async_stream,
+    auth,
+    error_of,
+    is_stream,
+    read_response,
+    sync_stream,
+    timeout_of,
+)
 from .errors import (
     APIConnectionError,
-    APIError,
-    APITimeoutError,
     ChatKitError,
-    ConfigurationError,
 )
 from .models.events import WorkflowEvent
 
@@ -43,71 +49,6 @@ T = TypeVar("T")
 
 OnEvent: TypeAlias = Callable[[WorkflowEvent], object]
 OnEventAsync: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
-
-# Raised before a connection was made, so that the server can't have got anything.
-_NEVER_ARRIVED = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
-
-
-class _Bearer(httpx.Auth):
-    """Adds the credential when the request leaves; until then nothing holds it in the clear."""
-
-    def __init__(self, credential: SecretStr) -> None:
-        self._credential = credential
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._credential.get_secret_value()}"
-        yield request
-
-
-class _NoAuth(httpx.Auth):
-    """Keeps an ``auth`` of the caller's own ``http_client`` away from our requests."""
-
-
-def _auth(request: Request) -> httpx.Auth:
-    return _Bearer(request.credential) if request.credential else _NoAuth()
-
-
-def _response(response: httpx.Response) -> Response:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, response.content)
-
-
-def _error(error: Exception, request: Request) -> ChatKitError:
-    """What an exception of httpx means to the caller."""
-    host = httpx.URL(request.url).host
-    arrived = not isinstance(error, _NEVER_ARRIVED)
-    # Never the exception's own text: a protocol error quotes the header that it dislikes.
-    kind = type(error).__name__
-    if isinstance(error, httpx.PoolTimeout):
-        return APITimeoutError(
-            "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
-            "once, or pass http_client= with larger limits.",
-            may_have_arrived=False,
-        )
-    if isinstance(error, httpx.TimeoutException):
-        return APITimeoutError(
-            f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
-            may_have_arrived=arrived,
-        )
-    if isinstance(error, httpx.HTTPError):
-        return APIConnectionError(
-            f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
-            "server's address (base_url or server_url).",
-            may_have_arrived=arrived,
-        )
-    if isinstance(error, RuntimeError) and "closed" in str(error):
-        return ConfigurationError("The client is closed. Make a new one, or close it later.")
-    return APIError(f"The request to {host} could not be made ({kind}).")
-
-
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError)
 
 
 class _Stepper(Generic[T]):
@@ -182,80 +123,6 @@ def _left_early() -> NoReturn:
     )
 
 
-def _timeout(timeout: httpx.Timeout, patience: float | None) -> httpx.Timeout:
-    """The client's timeout; for a stream, with the longest silence that it may have."""
-    if patience is None:
-        return timeout
-    silence = max(patience, timeout.read or patience)
-    return httpx.Timeout(
-        connect=timeout.connect, read=silence, write=timeout.write, pool=timeout.pool
-    )
-
-
-def _is_stream(response: httpx.Response) -> bool:
-    kind = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-    return response.is_success and kind == "text/event-stream"
-
-
-class SyncStream(Stream):
-    """A stream on an ``httpx.Client``."""
-
-    def __init__(self, response: httpx.Response, request: Request) -> None:
-        self._response = response
-        self._request = request
-        self._events = EventSource(response).iter_sse()
-
-    def read(self) -> str | None:
-        """The next event's data; ``None`` at the end."""
-        try:
-            event = next(self._events, None)
-        except _FAILURES as error:
-            raise _error(error, self._request) from error
-        return None if event is None else event.data
-
-    def close(self) -> None:
-        """Hang up."""
-        self._response.close()
-
-
-class AsyncStream(Stream):
-    """A stream on an ``httpx.AsyncClient``."""
-
-    def __init__(self, response: httpx.Response, request: Request) -> None:
-        self._response = response
-        self._request = request
-        self._events = EventSource(response).aiter_sse()
-
-    async def read(self) -> str | None:
-        """The next event's data; ``None`` at the end."""
-        try:
-            event = await anext(self._events, None)
-        except _FAILURES as error:
-            raise _error(error, self._request) from error
-        return None if event is None else event.data
-
-    async def close(self) -> None:
-        """Hang up, even where the task that does it is being cancelled."""
-        with anyio.CancelScope(shield=True):
-            await self._response.aclose()
-            # The generators of httpx that read it still stand at their yields, and trio warns of
-            # each that is thrown away like that. Read on: the closed connection ends them all.
-            with suppress(Exception):
-                async for _ in self._events:
-                    pass
-            await self._events.aclose()
-
-
-def _sync_stream(stream: Stream) -> SyncStream:
-    assert isinstance(stream, SyncStream)
-    return stream
-
-
-def _async_stream(stream: Stream) -> AsyncStream:
-    assert isinstance(stream, AsyncStream)
-    return stream
-
-
 class SyncDriver:
     """Runs operations on an ``httpx.Client``.
 
@@ -288,7 +155,7 @@ class SyncDriver:
         if isinstance(effect, Send):
             return self._send(effect.request)
         if isinstance(effect, Read):
-            return _sync_stream(effect.stream).read()
+            return sync_stream(effect.stream).read()
         if isinstance(effect, Open):
             return self._open(effect.request)
         if isinstance(effect, Sleep):
@@ -302,37 +169,37 @@ class SyncDriver:
             request.url,
             headers=request.headers,
             content=request.content,
-            timeout=_timeout(self._timeout, request.patience),
+            timeout=timeout_of(self._timeout, request.patience),
         )
 
     def _send(self, request: Request) -> Response:
         try:
             # Redirects are never followed: they would carry key and data somewhere else.
-            return _response(
-                self._http.send(self._message(request), auth=_auth(request), follow_redirects=False)
+            return read_response(
+                self._http.send(self._message(request), auth=auth(request), follow_redirects=False)
             )
-        except _FAILURES as error:
-            raise _error(error, request) from error
+        except FAILURES as error:
+            raise error_of(error, request) from error
 
     def _open(self, request: Request) -> SyncStream | Response:
         try:
             response = self._http.send(
-                self._message(request), auth=_auth(request), follow_redirects=False, stream=True
+                self._message(request), auth=auth(request), follow_redirects=False, stream=True
             )
-            if _is_stream(response):
+            if is_stream(response):
                 return SyncStream(response, request)
             try:
                 response.read()
             finally:
                 response.close()
-            return _response(response)
-        except _FAILURES as error:
-            raise _error(error, request) from error
+            return read_response(response)
+        except FAILURES as error:
+            raise error_of(error, request) from error
 
     def close(self, streams: Iterable[Stream] = ()) -> None:
         """Hang up streams that are open, and close the HTTP client if it is ours."""
         for stream in streams:
-            _sync_stream(stream).close()
+            sync_stream(stream).close()
         if self._owned:
             self._http.close()
 
@@ -371,7 +238,7 @@ class AsyncDriver:
         if isinstance(effect, Send):
             return await self._send(effect.request)
         if isinstance(effect, Read):
-            return await _async_stream(effect.stream).read()
+            return await async_stream(effect.stream).read()
         if isinstance(effect, Open):
             return await self._open(effect.request)
         if isinstance(effect, Sleep):
@@ -385,38 +252,38 @@ class AsyncDriver:
             request.url,
             headers=request.headers,
             content=request.content,
-            timeout=_timeout(self._timeout, request.patience),
+            timeout=timeout_of(self._timeout, request.patience),
         )
 
     async def _send(self, request: Request) -> Response:
         try:
-            return _response(
+            return read_response(
                 await self._http.send(
-                    self._message(request), auth=_auth(request), follow_redirects=False
+                    self._message(request), auth=auth(request), follow_redirects=False
                 )
             )
-        except _FAILURES as error:
-            raise _error(error, request) from error
+        except FAILURES as error:
+            raise error_of(error, request) from error
 
     async def _open(self, request: Request) -> AsyncStream | Response:
         try:
             response = await self._http.send(
-                self._message(request), auth=_auth(request), follow_redirects=False, stream=True
+                self._message(request), auth=auth(request), follow_redirects=False, stream=True
             )
-            if _is_stream(response):
+            if is_stream(response):
                 return AsyncStream(response, request)
             try:
                 await response.aread()
             finally:
                 await response.aclose()
-            return _response(response)
-        except _FAILURES as error:
-            raise _error(error, request) from error
+            return read_response(response)
+        except FAILURES as error:
+            raise error_of(error, request) from error
 
     async def aclose(self, streams: Iterable[Stream] = ()) -> None:
         """Hang up streams that are open, and close the HTTP client if it is ours."""
         for stream in streams:
-            await _async_stream(stream).close()
+            await async_stream(stream).close()
         if self._owned:
             await self._http.aclose()
 
@@ -466,7 +333,7 @@ class OperationRun(Generic[T]):
 
     def _hang_up(self) -> None:
         for stream in self._stepper.left_open():
-            _sync_stream(stream).close()
+            sync_stream(stream).close()
 
     def get_response(self) -> T:
         """Wait for what is left of the run.
@@ -527,7 +394,7 @@ class AsyncOperationRun(Generic[T]):
 
     async def _hang_up(self) -> None:
         for stream in self._stepper.left_open():
-            await _async_stream(stream).close()
+            await async_stream(stream).close()
 
     async def get_response(self) -> T:
         """Wait for what is left of the run; see :meth:`OperationRun.get_response`."""
