@@ -138,6 +138,10 @@ def test_json_that_stops_in_the_middle_is_truncated(
     assert read_answer(before + text[:end]) == Truncated()
 
 
+def test_a_cut_in_the_last_brace_is_a_cut() -> None:
+    assert read_answer(ANSWER[:-1]) == Truncated()
+
+
 def test_a_fence_that_is_closed_after_the_cut_is_still_truncated() -> None:
     assert read_answer(f"```json\n{ANSWER[:40]}\n```") == Truncated()
 

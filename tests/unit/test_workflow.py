@@ -110,6 +110,11 @@ def test_a_program_is_found_below_a_closing_remark() -> None:
     assert response.text == ANSWER
 
 
+def test_of_several_programs_the_newest_counts() -> None:
+    newer = ANSWER.replace("Fuerza", "Fuerza corregida")
+    assert poll(posted("Done.", newer, ANSWER))[0].text == newer
+
+
 def test_the_events_tell_the_whole_wait() -> None:
     _, play = poll(NOTHING, APIConnectionError("gone"), posted(ANSWER, STEP))
     kinds = [event.type for event in play.events]
