@@ -11,35 +11,37 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from functools import cache
+from typing import Any, Final, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
+from typing_extensions import TypedDict
 
 from ._json import parse, whole_characters
 from .errors import FieldError
 from .models._open import field_errors
 from .models.program import EnrichedTrainingProgram
 
-ROOT_KEY = "client_training_program_enriched"
+ROOT_KEY: Final = "client_training_program_enriched"
 """The root key of the program in the workflow's answer (source: the workflow's own documents)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """A training program that validates."""
 
     program: EnrichedTrainingProgram
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InvalidProgram:
     """The root key is there, but what is under it does not validate."""
 
     errors: tuple[FieldError, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """The workflow says that it failed.
 
@@ -50,19 +52,19 @@ class Failure:
     description: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """Another JSON object: one of the workflow's agents is done."""
 
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Truncated:
     """JSON that stops in the middle."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prose:
     """Text without a JSON object."""
 
@@ -70,10 +72,15 @@ class Prose:
 Answer: TypeAlias = Program | InvalidProgram | Failure | Step | Truncated | Prose
 
 
-class _Envelope(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
+@with_config(ConfigDict(extra="ignore", hide_input_in_errors=True))
+class _Envelope(TypedDict):
     client_training_program_enriched: EnrichedTrainingProgram
+
+
+@cache
+def _envelope() -> TypeAdapter[_Envelope]:
+    """Reads an answer. Made when the first one comes, since making it costs at import."""
+    return TypeAdapter(_Envelope)
 
 
 def read_answer(text: str) -> Answer:
@@ -88,8 +95,8 @@ def read_answer(text: str) -> Answer:
     """
     try:
         # Nearly every answer is the bare JSON: one pass, no intermediate objects.
-        return Program(_Envelope.model_validate_json(text).client_training_program_enriched)
-    except (ValidationError, ValueError):
+        return Program(_envelope().validate_json(text)[ROOT_KEY])
+    except ValueError:
         pass
     whole = _parse(text)
     if isinstance(whole, dict):
@@ -106,9 +113,9 @@ def read_answer(text: str) -> Answer:
 
 
 def _read_object(item: dict[str, Any]) -> Answer:
-    if ROOT_KEY in item:
+    if item.get(ROOT_KEY) is not None or (ROOT_KEY in item and not item.get("error")):
         try:
-            return Program(_Envelope.model_validate(item).client_training_program_enriched)
+            return Program(_envelope().validate_python(item)[ROOT_KEY])
         except ValidationError as error:
             return InvalidProgram(field_errors(error, ROOT_KEY))
     if item.get("error"):
@@ -167,11 +174,15 @@ def _objects_in(text: str) -> tuple[list[dict[str, Any]], bool]:
 
 def _programs_in(text: str, stretches: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Programs inside stretches that are not JSON as a whole, found by the root key."""
-    for position, stop in stretches:
+    reached = 0
+    for start, stop in stretches:
+        # An object may end behind its stretch; nothing is walked twice.
+        position = max(start, reached)
         while match := _PROGRAM_START.search(text, position, stop):
             end = _end_of_object(text, match.end())
             if end is None:
                 return
+            reached = end
             item = _parse(text[match.end() : end])
             if isinstance(item, dict):
                 yield {ROOT_KEY: item}
@@ -209,8 +220,9 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def _is_beginning_of_json(text: str) -> bool:
+    """Whether only the end is missing: anything else that is wrong makes it no JSON."""
     try:
-        from_json(_CONTROL.sub(" ", whole_characters(text)), allow_partial="trailing-strings")
-    except ValueError:
-        return False
-    return True
+        from_json(_CONTROL.sub(" ", whole_characters(text)))
+    except ValueError as error:
+        return str(error).startswith("EOF while parsing")
+    return False

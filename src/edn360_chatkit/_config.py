@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -123,6 +122,10 @@ def _checked_key(key: str | None) -> SecretStr:
     return SecretStr(key)
 
 
+LONGEST = 7 * 86400.0
+"""The longest time that can be asked for, in seconds."""
+
+
 def checked_count(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """A whole number within its bounds, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -136,8 +139,10 @@ def checked_seconds(name: str, value: object) -> float:
     """A length of time in seconds, zero allowed, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} must be a number of seconds.")
-    if not math.isfinite(value) or value < 0:
-        raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more.")
+    if not 0 <= value <= LONGEST:
+        raise ConfigurationError(
+            f"{name} must be from 0 to {LONGEST:.0f} seconds, which is a week."
+        )
     return float(value)
 
 
@@ -155,9 +160,11 @@ def _checked_url(name: str, url: object) -> str:
     variable = f"{name} (or $EDN360_CHATKIT_{name.upper()})"
     try:
         parsed = httpx.URL(url if isinstance(url, str) else "")
-    except httpx.InvalidURL:
+        parsed.host.encode("idna")
+        parsed.raw_path.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
         raise ConfigurationError(f"{variable} is not a URL.") from None
-    if parsed.userinfo or parsed.query or parsed.fragment:
+    if parsed.userinfo or "?" in str(url) or "#" in str(url):
         raise ConfigurationError(
             f"{variable} must not carry a user, a query or a fragment; pass what the server asks "
             "for as api_key=... or headers=..."

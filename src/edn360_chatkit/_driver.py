@@ -164,13 +164,16 @@ class SyncDriver:
         return time.monotonic()
 
     def _message(self, request: Request) -> httpx.Request:
-        return self._http.build_request(
+        message = self._http.build_request(
             request.method,
             request.url,
             headers=request.headers,
             content=request.content,
             timeout=timeout_of(self._timeout, request.patience),
         )
+        # An http_client with params= of its own would have replaced our query.
+        message.url = httpx.URL(request.url)
+        return message
 
     def _send(self, request: Request) -> Response:
         try:
@@ -247,13 +250,16 @@ class AsyncDriver:
         return time.monotonic()
 
     def _message(self, request: Request) -> httpx.Request:
-        return self._http.build_request(
+        message = self._http.build_request(
             request.method,
             request.url,
             headers=request.headers,
             content=request.content,
             timeout=timeout_of(self._timeout, request.patience),
         )
+        # An http_client with params= of its own would have replaced our query.
+        message.url = httpx.URL(request.url)
+        return message
 
     async def _send(self, request: Request) -> Response:
         try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Request:
     """An HTTP request, complete but for the connection.
 
@@ -46,7 +46,7 @@ class Request:
     patience: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Response:
     """What came back: any status, the body read to its end.
 
@@ -63,7 +63,7 @@ class Response:
     request: Request | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Send:
     """Send a request once. Answered with a :class:`Response`, or an ``APIConnectionError``."""
 
@@ -82,7 +82,7 @@ class Stream:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Open:
     """Send a request that is answered with a stream.
 
@@ -92,7 +92,7 @@ class Open:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Read:
     """Read on in a stream.
 
@@ -103,19 +103,19 @@ class Read:
     stream: Stream
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Sleep:
     """Wait so many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Now:
     """Read a clock that never goes back, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Emit:
     """Tell whoever watches the run that something happened."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -61,7 +62,7 @@ def read_response(response: httpx.Response) -> Response:
 
 def error_of(error: Exception, request: Request) -> ChatKitError:
     """What an exception of httpx means to the caller."""
-    host = httpx.URL(request.url).host
+    host = urlsplit(request.url).hostname
     arrived = not isinstance(error, _NEVER_ARRIVED)
     # Never the exception's own text: a protocol error quotes the header that it dislikes.
     kind = type(error).__name__
@@ -82,9 +83,12 @@ def error_of(error: Exception, request: Request) -> ChatKitError:
             "server's address (base_url or server_url).",
             may_have_arrived=arrived,
         )
-    if isinstance(error, RuntimeError) and "closed" in str(error):
+    if isinstance(error, RuntimeError) and "client has been closed" in str(error):
         return ConfigurationError("The client is closed. Make a new one, or close it later.")
-    return APIError(f"The request to {host} could not be made ({kind}).")
+    return APIError(
+        f"The request to {host} could not be made ({kind}). An async client serves one event loop: "
+        "make one in each."
+    )
 
 
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError)

@@ -132,6 +132,8 @@ def _as_session(session: ChatSession | str) -> ChatSession:
 
 def _as_message(session: ChatSession, message: Message | str | None) -> Message:
     if isinstance(message, Message):
+        if message.session_id != session.id:
+            raise InvalidInputError("after= is a message of another session.")
         return message
     if message is not None:
         segment("after", message)
@@ -176,7 +178,8 @@ class ChatKitClient(_Client):
             says that it has no such endpoint.
         headers: Added to every request: a mapping, or a function that is asked for one before
             each request.
-        timeout: Of one request: seconds, or an ``httpx.Timeout``.
+        timeout: Of each step of a request (connecting, writing, each wait for more of the
+            answer): seconds, or an ``httpx.Timeout``.
         max_retries: How often one request is repeated at most, where that can help.
         poll_interval: Seconds between two polls.
         max_attempts: How many polls at most.

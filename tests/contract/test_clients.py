@@ -415,8 +415,8 @@ def test_one_client_serves_many_threads(sim: ChatKitSimulator) -> None:
 
         def run(number: int) -> str:
             data = {**ATHLETE, "user_profile": {"user_id": f"athlete-{number}"}}
-            session = client.run_workflow(data).session_id
-            return f"{number}:{session}"
+            session_id: str = client.run_workflow(data).session_id
+            return session_id
 
         with ThreadPoolExecutor(16) as pool:
             done = list(pool.map(run, range(40)))

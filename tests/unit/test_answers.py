@@ -138,6 +138,17 @@ def test_json_that_stops_in_the_middle_is_truncated(
     assert read_answer(before + text[:end]) == Truncated()
 
 
+@pytest.mark.parametrize(
+    "before", ['Athlete: {"height": 5\'11"}\n', '{"note": "use the 6" band"} and then ']
+)
+def test_broken_json_before_a_program_does_not_hide_it(before: str) -> None:
+    assert program_of(before + ANSWER) == PROGRAM
+
+
+def test_a_root_key_that_is_null_beside_an_error_is_a_failure() -> None:
+    assert read_answer(json.dumps({ROOT_KEY: None, "error": "no"})) == Failure("no")
+
+
 def test_a_cut_in_the_last_brace_is_a_cut() -> None:
     assert read_answer(ANSWER[:-1]) == Truncated()
 
@@ -195,6 +206,7 @@ HOSTILE = {
     "root keys": f'"{ROOT_KEY}":{{',
     "root objects": f'{{"{ROOT_KEY}":{{}}}}',
     "nested roots": f'{{"{ROOT_KEY}":',
+    "quoted roots": f'{{" "{ROOT_KEY}":{{" }}',
 }
 
 

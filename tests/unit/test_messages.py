@@ -109,6 +109,24 @@ def test_a_refusal_does_not_cast_doubt(refused: Response, cls: type[APIError]) -
     assert "may have been taken" not in str(caught.value)
 
 
+def test_a_gateways_time_out_is_looked_into_twice() -> None:
+    play = Play([api_error(504), listing(), listing(user("msg_7"))])
+    assert send(play).id == "msg_7"
+
+
+def test_once_in_doubt_every_further_send_is_looked_into_first() -> None:
+    play = Play([LOST, listing(), api_error(429), listing(user("msg_7"))])
+    assert send(play).id == "msg_7"
+    assert play.paths == [POST, GET, POST, GET]
+
+
+def test_a_server_that_lists_no_user_messages_can_not_be_asked() -> None:
+    play = Play([LOST, listing(assistant("a step"))])
+    with pytest.raises(APIError, match="may have been taken"):
+        send(play)
+    assert play.paths == [POST, GET]
+
+
 def test_every_loss_is_looked_into_anew() -> None:
     play = Play([LOST, listing(), LOST, listing(user("msg_8"))])
     assert send(play).id == "msg_8"
@@ -123,8 +141,8 @@ NOON = 1767607200  # unix seconds of date(0)
 
 
 def test_the_same_text_of_an_earlier_run_is_not_taken_for_this_one() -> None:
-    # Sent at second 25 by the server's clock; the look is at 30. The other one is from second 10.
-    old = user("msg_0", "hello", created_at=NOON + 10)
+    # Sent at second 25 by the server's clock; the look is at 30. The other one is a minute older.
+    old = user("msg_0", "hello", created_at=NOON - 35)
     look = listing(old, date=date(30))
     play = Play([LOST, look, answer({"id": "msg_1"})], seconds_per_request=2.5)
     assert send(play).id == "msg_1"
@@ -132,7 +150,7 @@ def test_the_same_text_of_an_earlier_run_is_not_taken_for_this_one() -> None:
 
 
 def test_our_own_message_is_found_beside_the_same_text_of_an_earlier_run() -> None:
-    old = user("msg_0", "hello", created_at=NOON + 10)
+    old = user("msg_0", "hello", created_at=NOON - 35)
     ours = user("msg_1", "hello", created_at=NOON + 25)
     play = Play([LOST, listing(ours, assistant("x"), old, date=date(30))], seconds_per_request=2.5)
     assert send(play).id == "msg_1"

@@ -20,10 +20,17 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
     Questionnaire,
+    UserProfile,
 )
 from edn360_chatkit._operations.inputs import prepare, validate_input
 
 from .samples import ATHLETE, PROGRAM, inputs, programs
+
+
+def loop() -> list[Any]:
+    ring: list[Any] = []
+    ring.append(ring)
+    return ring
 
 
 @given(inputs)
@@ -108,12 +115,6 @@ def test_a_text_that_can_not_be_sent_is_refused(text: str) -> None:
         prepare(text)
 
 
-def loop() -> list[Any]:
-    ring: list[Any] = []
-    ring.append(ring)
-    return ring
-
-
 def deep() -> dict[str, Any]:
     nest: dict[str, Any] = {}
     for _ in range(300):
@@ -148,7 +149,28 @@ def test_a_mapping_that_is_no_dict_is_taken() -> None:
 
 def test_an_input_is_taken_as_it_is() -> None:
     given_input = EDN360Input.model_validate(ATHLETE)
-    assert validate_input(given_input) is given_input
+    assert validate_input(given_input) == given_input
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"questionnaires": []}, {"user_profile": {"user_id": ""}}, {"questionnaires": [loop()]}],
+)
+def test_an_input_that_was_changed_is_checked_again(change: dict[str, Any]) -> None:
+    changed = EDN360Input.model_validate(ATHLETE).model_copy(update=change)
+    with pytest.raises(InvalidInputError):
+        prepare(changed)
+
+
+def test_a_subclass_of_a_profile_goes_out_whole() -> None:
+    class Member(UserProfile):
+        club: str
+
+    data = EDN360Input(
+        user_profile=Member(user_id="athlete-1", club="North"),
+        questionnaires=[Questionnaire(source="initial")],
+    )
+    assert json.loads(prepare(data).text)["user_profile"]["club"] == "North"
 
 
 @pytest.mark.parametrize("name", ["source", "type", "questionnaire_type"])

@@ -110,6 +110,26 @@ def test_a_program_is_found_below_a_closing_remark() -> None:
     assert response.text == ANSWER
 
 
+def test_a_list_that_was_thinned_out_does_not_hide_the_program() -> None:
+    assert poll(posted("x", "y", STEP), listing(assistant(ANSWER, "msg_new"), user("msg_1")))[0]
+
+
+def test_half_a_program_says_more_than_the_words_below_it() -> None:
+    with pytest.raises(TruncatedResponseError) as caught:
+        poll(posted("All done.", ANSWER[:40]))
+    assert caught.value.text == ANSWER[:40]
+
+
+def test_a_message_beyond_the_first_page_is_looked_for() -> None:
+    later = [assistant(ANSWER, "msg_4"), user("msg_3")]
+    first = answer({"data": later, "has_more": True, "last_id": "msg_3"})
+    mine = ANSWER.replace("Fuerza", "Propia")
+    second = answer({"data": [assistant(mine, "msg_2"), user("msg_1")], "has_more": False})
+    play = Play([first, second])
+    assert run_poll(play, 1).text == mine
+    assert play.requests[1].url.endswith("order=desc&after=msg_3")
+
+
 def test_of_several_programs_the_newest_counts() -> None:
     newer = ANSWER.replace("Fuerza", "Fuerza corregida")
     assert poll(posted("Done.", newer, ANSWER))[0].text == newer

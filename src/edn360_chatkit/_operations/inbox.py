@@ -73,24 +73,23 @@ class Inbox:
         """Read what is new in a poll's messages and report the steps among it."""
         answers = newer_than(messages, self.message.id)
         self.missing = answers is None
-        read = {post.id or post.text: (post, answer) for post, answer in self.posts}
+        places = {post.id or post.text: place for place, (post, _) in enumerate(self.posts)}
         steps: list[StepEvent] = []
-        posts: list[tuple[SessionMessage, Answer]] = []
         for post in answers or ():
             if not post.text.strip():
                 continue
-            known = read.get(post.id or post.text)
-            if known is not None and known[0].text == post.text:
-                posts.append(known)
+            place = places.get(post.id or post.text)
+            if place is not None and self.posts[place][0].text == post.text:
                 continue
             answer = read_answer(post.text)
-            posts.append((post, answer))
+            if place is None:
+                self.posts.append((post, answer))
+            else:
+                self.posts[place] = (post, answer)
             if isinstance(answer, (Step, Prose)):
                 keys = answer.keys if isinstance(answer, Step) else ()
                 steps.append(StepEvent(message_id=post.id, keys=keys, text=post.text))
         # A list that is behind, or shorter than before, takes nothing back.
-        if len(posts) >= len(self.posts):
-            self.posts = posts
         return steps
 
     def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
@@ -123,7 +122,12 @@ class Inbox:
             failure: What made the last attempt fail, if it did.
         """
         if self.posts:
-            self._fail(*self.posts[-1])
+            post, answer = self.posts[-1]
+            cut = [known for known in self.posts if isinstance(known[1], Truncated)]
+            if isinstance(answer, Prose) and cut:
+                # Half a program says more than the closing words below it.
+                post, answer = cut[-1]
+            self._fail(post, answer)
         if self.missing:
             nothing += (
                 f" The session does not list the message {self.message.id!r}: leave after= out "

@@ -65,7 +65,13 @@ def validate_input(value: object) -> EDN360Input:
         InvalidInputError: It is none; ``.errors`` has every field at fault.
     """
     if isinstance(value, EDN360Input):
-        return value
+        # model_copy(update=...) does not validate; nothing bad gets past here all the same.
+        try:
+            value = value.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise InvalidInputError(
+                f"The EDN360Input can't be read ({type(error).__name__}); nothing was sent."
+            ) from None
     if not isinstance(value, Mapping):
         raise InvalidInputError(
             f"An EDN360Input, a mapping or a string is needed, not a {type(value).__name__}. "

@@ -54,25 +54,38 @@ def server_time(headers: Mapping[str, str]) -> float | None:
     """The ``Date`` of an answer, in unix seconds."""
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 
-def list_messages(config: Config, session_id: str) -> Operation[Listing]:
-    """The newest messages of a session, newest first."""
-    response = yield from call(
-        config,
-        "GET",
-        f"/sessions/{segment('session', session_id)}/messages",
-        query={"limit": config.poll_limit, "order": "desc"},
-    )
-    data = json_object(config, response).get("data")
-    if data is None:
-        data = []
-    if not isinstance(data, list):
-        raise unusable(config, response, "a list of messages that is no list")
-    items = cast("list[object]", data)
-    messages = [_read(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)]
+MOST_PAGES = 20
+"""How many pages are read for one message at most."""
+
+
+def list_messages(
+    config: Config, session_id: str, message_id: str | None = None, *, limit: int | None = None
+) -> Operation[Listing]:
+    """The newest messages of a session, newest first, back to ``message_id`` if need be."""
+    messages: list[SessionMessage] = []
+    query: dict[str, str | int] = {"limit": limit or config.poll_limit, "order": "desc"}
+    for _ in range(MOST_PAGES):
+        path = f"/sessions/{segment('session', session_id)}/messages"
+        response = yield from call(config, "GET", path, query=query)
+        page = json_object(config, response)
+        data = page.get("data")
+        if data is not None and not isinstance(data, list):
+            raise unusable(config, response, "a list of messages that is no list")
+        items = cast("list[object]", data or [])
+        found = [_read(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)]
+        messages += found
+        last = page.get("last_id") or (found[-1].id if found else None)
+        if message_id is None or any(message.id == message_id for message in found):
+            break
+        if page.get("has_more") is not True or not isinstance(last, str):
+            break
+        if query.get("after") == last:
+            break
+        query = {**query, "after": last}
     return Listing(messages, server_time(response.headers))
 
 
@@ -97,7 +110,10 @@ def read_message(fields: Mapping[str, Any], role: str) -> SessionMessage:
 def _moment(value: object) -> tuple[float | None, bool]:
     """A time in unix seconds, and whether its zone is unknown."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value), False
+        try:
+            return float(value), False
+        except OverflowError:
+            return None, False
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.replace("Z", "+00:00"))

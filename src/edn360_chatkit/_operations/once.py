@@ -22,8 +22,9 @@ logger = logging.getLogger("edn360_chatkit")
 
 T = TypeVar("T")
 
-CLOCK_SLACK = 2.0
-"""How far two times of one server may be apart for being whole seconds, in seconds."""
+CLOCK_SLACK = 30.0
+"""How far the clocks of a server and of what stands before it may be apart, in seconds. Taking an
+older message of the same text for ours is the smaller mistake; a second run is the dearer one."""
 EAST, WEST = 14 * 3600.0 + CLOCK_SLACK, 12 * 3600.0 + CLOCK_SLACK
 """How far time zones are ahead of and behind UTC at most, in seconds."""
 QUARTER = 900.0
@@ -72,26 +73,27 @@ class _Sending(Generic[T]):
         self._find = find
         self._started = started
         self._looks = 0
+        self._was_in_doubt = False
         self.doubt: APIError | None = None
 
     def attempt(self) -> Operation[T]:
         """Send the message, or find it sent."""
-        if self.doubt is not None:
+        if self._was_in_doubt:
             found = yield from self._find((yield from now()) - self._started)
             if found is not None:
                 return found
             self._looks -= 1
-            if self._looks > 0:
+            if self.doubt is not None and self._looks > 0:
                 raise self.doubt
             self.doubt = None
         try:
             return (yield from self._send())
         except APIError as error:
             if _may_have_been_taken(error):
-                self.doubt = error
-                # After a time-out the server may still be busy taking it: a message that is not
-                # there yet can come later, so one look is not enough.
-                self._looks = 2 if isinstance(error, APITimeoutError) else 1
+                self.doubt, self._was_in_doubt = error, True
+                # After a time-out, ours or a gateway's, the server may still be busy taking it: a
+                # message that is not there yet can come later, so one look is not enough.
+                self._looks = 2 if _timed_out(error) else 1
             raise
 
 
@@ -102,6 +104,11 @@ def _may_have_been_taken(error: APIError) -> bool:
     return isinstance(error, APIStatusError) and (
         error.status_code >= 500 or error.status_code == 408
     )
+
+
+def _timed_out(error: APIError) -> bool:
+    gateway = isinstance(error, APIStatusError) and error.status_code in (408, 504)
+    return gateway or isinstance(error, APITimeoutError)
 
 
 def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
@@ -129,6 +136,11 @@ def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
                 # only the minutes within a quarter of an hour count.
                 age = (age + CLOCK_SLACK) % QUARTER - CLOCK_SLACK
             return message.id if age <= waited + CLOCK_SLACK else False
+    if listing.messages and not any(message.role == "user" for message in listing.messages):
+        raise APIError(
+            "This server does not list the user's messages, so it can't be told whether ours was "
+            "taken."
+        )
     return False
 
 
@@ -140,7 +152,7 @@ def send_message(config: Config, session_id: str, text: str) -> Operation[Messag
     """
 
     def find(waited: float) -> Operation[Message | None]:
-        found = find_ours((yield from list_messages(config, session_id)), text, waited)
+        found = find_ours((yield from list_messages(config, session_id, limit=100)), text, waited)
         if found is False:
             return None
         logger.info("message found in the session: it had been taken")

@@ -87,9 +87,10 @@ def segment(kind: str, value: object) -> str:
     Raises:
         InvalidInputError: It is no id.
     """
-    if not isinstance(value, str) or value.strip() in ("", ".", ".."):
+    if not isinstance(value, str) or value.strip() in ("", ".", "..") or len(value) > 1000:
         raise InvalidInputError(
-            f"{kind} must be an id such as the server gave it: a string, not empty, '.' or '..'."
+            f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "
+            "'..', and no longer than 1000 characters."
         )
     try:
         return quote(value, safe="")
@@ -142,7 +143,9 @@ def call(
 def standard_headers(config: Config, accept: str) -> dict[str, str]:
     """The caller's headers, asked for anew if need be, and our own."""
     headers = config.headers() if callable(config.headers) else config.headers
-    return {**headers, "Accept": accept, "User-Agent": f"edn360-chatkit/{__version__}"}
+    named = any(name.lower() == "user-agent" for name in headers)
+    ours = {} if named else {"User-Agent": f"edn360-chatkit/{__version__}"}
+    return {**headers, "Accept": accept, **ours}
 
 
 def json_object(config: Config, response: Response) -> dict[str, Any]:
@@ -217,9 +220,12 @@ def _body(response: Response) -> Any:
     for secret in _secrets(response.request):
         text = text.replace(secret, "***")
     try:
-        return parse(text)
+        body = parse(text)
     except ValueError:
         return text
+    if isinstance(body, dict) and "client_secret" in body:
+        body["client_secret"] = "***"  # noqa: S105
+    return cast("Any", body)
 
 
 def _secrets(request: Request | None) -> list[str]:
@@ -251,5 +257,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         until = parsedate_to_datetime(headers["retry-after"])
         since = parsedate_to_datetime(headers["date"])
         return max(0.0, (until - since).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None

@@ -90,7 +90,10 @@ def _read_session(config: Config, response: Response, user: str) -> ChatSession:
         return ChatSession.model_validate({"user": user, **data})
     except ValidationError:
         # Only the id is promised. What else is not as expected must not cost the session.
-        return ChatSession(id=session_id, user=user)
+        secret = data.get("client_secret")
+        return ChatSession(
+            id=session_id, user=user, client_secret=secret if isinstance(secret, str) else None
+        )
 
 
 def _text(name: str, value: object) -> str:
@@ -104,8 +107,8 @@ def _text(name: str, value: object) -> str:
 
 
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInputError(f"{name} must be a whole number of 1 or more.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise InvalidInputError(f"{name} must be a whole number of 1 or more, and no giant.")
     return value
 
 

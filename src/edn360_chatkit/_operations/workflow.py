@@ -163,7 +163,11 @@ def poll_response(
             return (
                 yield from follow_run(config, inbox, waiting, state.runs, started, watched=watched)
             )
-        return (yield from poll(lambda: list_messages(config, session.id), inbox, waiting, started))
+        return (
+            yield from poll(
+                lambda: list_messages(config, session.id, message.id), inbox, waiting, started
+            )
+        )
     except ChatKitError as error:
         if not isinstance(error, WorkflowError):
             error.session, error.sent_message = inbox.session, inbox.message

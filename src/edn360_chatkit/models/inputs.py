@@ -51,7 +51,7 @@ class UserProfile(OpenModel):
     subscription_status: StrictStr | None = None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        # Names of the fields only: a repr ends up in logs and tracebacks.
+        # Their number only: a repr ends up in logs and tracebacks.
         return [("fields", len(self.model_fields_set))]
 
 
@@ -140,11 +140,13 @@ class EDN360Input(OpenModel):
             ValueError: A value has no JSON form; the message names its path, never the value.
         """
         try:
-            data = self.model_dump(mode="json", exclude_unset=True)
+            data = self.model_dump(
+                mode="json", exclude_unset=True, serialize_as_any=True, warnings=False
+            )
             text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
             text.encode("utf-8")
         except (PydanticSerializationError, ValueError, TypeError, RecursionError):
-            faults = list(_faults(self.model_dump(exclude_unset=True), "", ()))
+            faults = list(_faults(self.model_dump(exclude_unset=True, warnings=False), "", ()))
             where = "; ".join(faults) or "a value that has no JSON form"
             raise ValueError(where) from None
         return text
