@@ -66,10 +66,11 @@ def list_messages(
     config: Config, session_id: str, message_id: str | None = None, *, limit: int | None = None
 ) -> Operation[Listing]:
     """The newest messages of a session, newest first, back to ``message_id`` if need be."""
-    messages: list[SessionMessage] = []
+    path = f"/sessions/{segment('session', session_id)}/messages"
     query: dict[str, str | int] = {"limit": limit or config.poll_limit, "order": "desc"}
-    for _ in range(MOST_PAGES):
-        path = f"/sessions/{segment('session', session_id)}/messages"
+    messages: list[SessionMessage] = []
+    pages = 0
+    while True:
         response = yield from call(config, "GET", path, query=query)
         page = json_object(config, response)
         data = page.get("data")
@@ -78,15 +79,13 @@ def list_messages(
         items = cast("list[object]", data or [])
         found = [_read(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)]
         messages += found
+        pages += 1
         last = page.get("last_id") or (found[-1].id if found else None)
-        if message_id is None or any(message.id == message_id for message in found):
-            break
-        if page.get("has_more") is not True or not isinstance(last, str):
-            break
-        if query.get("after") == last:
-            break
-        query = {**query, "after": last}
-    return Listing(messages, server_time(response.headers))
+        here = message_id is None or any(message.id == message_id for message in found)
+        more = page.get("has_more") is True and isinstance(last, str) and last != query.get("after")
+        if here or not more or pages == MOST_PAGES:
+            return Listing(messages, server_time(response.headers))
+        query = {**query, "after": str(last)}
 
 
 def _read(fields: dict[str, Any]) -> SessionMessage:
