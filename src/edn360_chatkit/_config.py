@@ -16,6 +16,10 @@ from .errors import APIConnectionError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
 """Where OpenAI serves ChatKit."""
+DEFAULT_DEADLINE = 3600.0
+"""How long a call may take, in seconds; the longest real runs took 205."""
+DEFAULT_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""How large an answer may be, in bytes; real ones have some ten thousand."""
 
 Protocol: TypeAlias = Literal["auto", "messages", "threads"]
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
@@ -30,7 +34,10 @@ _OUR_HEADERS = frozenset({"authorization", "content-type", "content-length", "ho
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a client was told, checked. See :class:`~edn360_chatkit.ChatKitClient` for each."""
+    """What a client was told, checked. See :class:`~edn360_chatkit.ChatKitClient` for each.
+
+    ``request_seconds`` is the ``timeout`` where that is a number: a request's as a whole.
+    """
 
     api_key: SecretStr | None = field(repr=False)
     workflow_id: str | None
@@ -43,6 +50,9 @@ class Config:
     poll_interval: float
     max_attempts: int
     poll_limit: int
+    deadline: float
+    max_response_bytes: int
+    request_seconds: float | None
 
 
 def load_config(
@@ -58,6 +68,8 @@ def load_config(
     poll_interval: float = 2.0,
     max_attempts: int = 60,
     poll_limit: int = 50,
+    deadline: float = DEFAULT_DEADLINE,
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
     """Check what a client was told and complete it from the environment.
@@ -104,6 +116,9 @@ def load_config(
         poll_interval=checked_seconds("poll_interval", poll_interval),
         max_attempts=checked_count("max_attempts", max_attempts, least=1),
         poll_limit=checked_count("poll_limit", poll_limit, least=1, most=100),
+        deadline=checked_deadline(deadline),
+        max_response_bytes=checked_count("max_response_bytes", max_response_bytes, least=1),
+        request_seconds=None if isinstance(timeout, httpx.Timeout) else float(timeout),
     )
 
 
@@ -144,6 +159,14 @@ def checked_seconds(name: str, value: object) -> float:
             f"{name} must be from 0 to {LONGEST:.0f} seconds, which is a week."
         )
     return float(value)
+
+
+def checked_deadline(value: object) -> float:
+    """A deadline in seconds, or a ``ConfigurationError``."""
+    seconds = checked_seconds("deadline", value)
+    if seconds == 0:
+        raise ConfigurationError("deadline must be more than 0 seconds.")
+    return seconds
 
 
 def _first(name: str, argument: object, environ: Mapping[str, str], *variables: str) -> str | None:
@@ -248,4 +271,5 @@ def _checked_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:
     seconds = checked_seconds("timeout", timeout)
     if seconds == 0:
         raise ConfigurationError("timeout must be more than 0 seconds.")
-    return httpx.Timeout(seconds)
+    # Waiting for a free connection is bounded by the deadline alone: it fails no run.
+    return httpx.Timeout(seconds, pool=None)

@@ -7,6 +7,7 @@ gives and takes is in ``_http``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -15,6 +16,8 @@ from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
 import anyio
 import httpx
 
+from ._body import Body, TooLargeError
+from ._bounds import Bound, Bounds, bound_connection
 from ._effects import (
     Effect,
     Emit,
@@ -33,11 +36,12 @@ from ._http import (
     SyncStream,
     async_stream,
     auth,
+    deadline_error,
     error_of,
     is_stream,
-    read_response,
+    message_of,
+    response_of,
     sync_stream,
-    timeout_of,
 )
 from .errors import (
     APIConnectionError,
@@ -56,10 +60,16 @@ class _Stepper(Generic[T]):
 
     :meth:`step` moves it on to its next effect; :meth:`answer` and :meth:`fail` say what came of
     the one before. Once it has returned, raised or been closed, :attr:`finished` is set.
+
+    Attributes:
+        until: When its time is over, on the monotonic clock; it begins with the first step.
+        finished: Whether there is nothing more to do.
     """
 
-    def __init__(self, operation: Operation[T]) -> None:
+    def __init__(self, operation: Operation[T], deadline: float) -> None:
         self._operation = operation
+        self._deadline = deadline
+        self.until = math.inf
         self._answer: object = None
         self._failure: ChatKitError | None = None
         self._outcome: Callable[[], T] = _left_early
@@ -68,6 +78,8 @@ class _Stepper(Generic[T]):
 
     def step(self) -> Effect | None:
         """The next effect to carry out; ``None`` when the operation has returned."""
+        if self.until == math.inf:
+            self.until = time.monotonic() + self._deadline
         answer, failure = self._answer, self._failure
         self._answer = self._failure = None
         try:
@@ -123,81 +135,122 @@ def _left_early() -> NoReturn:
     )
 
 
-class SyncDriver:
+class _Driver:
+    """What the two drivers share."""
+
+    def __init__(self, bounds: Bounds, *, owned: bool) -> None:
+        self.bounds = bounds
+        self._owned = owned
+
+    def _bound(self, request: Request, until: float) -> Bound:
+        """The time that a request has."""
+        bound = Bound(until, self.bounds.seconds_of(request.patience))
+        if not bound.left():
+            raise deadline_error("", may_have_arrived=False)
+        return bound
+
+    def _failure(self, error: Exception, request: Request, until: float) -> ChatKitError:
+        """What an exception of httpx means to the caller."""
+        # A time-out that was cut to what was left may come a moment before that is over.
+        return error_of(error, request, late=time.monotonic() >= until - 0.01)
+
+
+def _pause(seconds: float, until: float) -> float:
+    """A pause, if the call lasts longer than it."""
+    if seconds > until - time.monotonic():
+        raise deadline_error("", may_have_arrived=False)
+    return seconds
+
+
+class SyncDriver(_Driver):
     """Runs operations on an ``httpx.Client``.
 
     Args:
         http: The client that sends.
-        timeout: Of one request.
-        owned: Whether it is closed with this driver.
+        bounds: What a request may take.
+        owned: Whether the client is closed with this driver.
     """
 
-    def __init__(self, http: httpx.Client, timeout: httpx.Timeout, *, owned: bool) -> None:
+    def __init__(self, http: httpx.Client, bounds: Bounds, *, owned: bool) -> None:
+        super().__init__(bounds, owned=owned)
         self._http = http
-        self._timeout = timeout
-        self._owned = owned
 
-    def run(self, operation: Operation[T], on_event: OnEvent | None = None) -> T:
+    def run(
+        self,
+        operation: Operation[T],
+        on_event: OnEvent | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
         """Run an operation to its end.
 
         Args:
             operation: What to do.
             on_event: Told of every event, as it comes.
+            deadline: How long it may take, in seconds; the client's if it is left out.
         """
-        with OperationRun(self, operation) as run:
+        with OperationRun(self, operation, deadline=deadline) as run:
             for event in run:
                 if on_event is not None:
                     on_event(event)
             return run.get_response()
 
-    def perform(self, effect: Effect) -> object:
-        """Carry out one effect."""
+    def perform(self, effect: Effect, until: float) -> object:
+        """Carry out one effect.
+
+        Args:
+            effect: What to do.
+            until: When the call is over, on the monotonic clock.
+        """
         if isinstance(effect, Send):
-            return self._send(effect.request)
+            return self._send(effect.request, until)
         if isinstance(effect, Read):
-            return sync_stream(effect.stream).read()
+            return self._read(sync_stream(effect.stream), until)
         if isinstance(effect, Open):
-            return self._open(effect.request)
+            return self._send(effect.request, until, stream=True)
         if isinstance(effect, Sleep):
-            time.sleep(effect.seconds)
+            time.sleep(_pause(effect.seconds, until))
             return None
         return time.monotonic()
 
-    def _message(self, request: Request) -> httpx.Request:
-        message = self._http.build_request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.content,
-            timeout=timeout_of(self._timeout, request.patience),
-        )
-        # An http_client with params= of its own would have replaced our query.
-        message.url = httpx.URL(request.url)
-        return message
-
-    def _send(self, request: Request) -> Response:
+    def _send(
+        self, request: Request, until: float, *, stream: bool = False
+    ) -> SyncStream | Response:
+        bound = self._bound(request, until)
+        timeout = self.bounds.timeout_of(request.patience, bound.left())
         try:
-            # Redirects are never followed: they would carry key and data somewhere else.
-            return read_response(
-                self._http.send(self._message(request), auth=auth(request), follow_redirects=False)
-            )
+            message = message_of(self._http, request, timeout, bound.trace)
+            with bound.on_this_thread():
+                # Redirects are never followed: they would carry key and data somewhere else.
+                response = self._http.send(
+                    message, auth=auth(request), follow_redirects=False, stream=True
+                )
+            return self._answer(response, request, bound, stream=stream)
         except FAILURES as error:
-            raise error_of(error, request) from error
+            raise self._failure(error, request, until) from error
 
-    def _open(self, request: Request) -> SyncStream | Response:
+    def _answer(
+        self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
+    ) -> SyncStream | Response:
+        bound_connection(response.extensions.get("network_stream"))
+        opened = False
         try:
-            response = self._http.send(
-                self._message(request), auth=auth(request), follow_redirects=False, stream=True
-            )
-            if is_stream(response):
-                return SyncStream(response, request)
-            try:
-                response.read()
-            finally:
+            body = Body(response, self.bounds.size, bound)
+            opened = stream and is_stream(response)
+            if opened:
+                return SyncStream(response, request, body)
+            return response_of(response, b"".join(body.chunks()))
+        except TooLargeError:
+            return response_of(response, None)
+        finally:
+            if not opened:
                 response.close()
-            return read_response(response)
+
+    def _read(self, stream: SyncStream, until: float) -> str | None:
+        try:
+            return stream.read(Bound(until))
         except FAILURES as error:
-            raise error_of(error, request) from error
+            raise self._failure(error, stream.request, until) from error
 
     def close(self, streams: Iterable[Stream] = ()) -> None:
         """Hang up streams that are open, and close the HTTP client if it is ours."""
@@ -207,28 +260,34 @@ class SyncDriver:
             self._http.close()
 
 
-class AsyncDriver:
+class AsyncDriver(_Driver):
     """Runs operations on an ``httpx.AsyncClient``, under asyncio or trio.
 
     Args:
         http: The client that sends.
-        timeout: Of one request.
-        owned: Whether it is closed with this driver.
+        bounds: What a request may take.
+        owned: Whether the client is closed with this driver.
     """
 
-    def __init__(self, http: httpx.AsyncClient, timeout: httpx.Timeout, *, owned: bool) -> None:
+    def __init__(self, http: httpx.AsyncClient, bounds: Bounds, *, owned: bool) -> None:
+        super().__init__(bounds, owned=owned)
         self._http = http
-        self._timeout = timeout
-        self._owned = owned
 
-    async def run(self, operation: Operation[T], on_event: OnEventAsync | None = None) -> T:
+    async def run(
+        self,
+        operation: Operation[T],
+        on_event: OnEventAsync | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
         """Run an operation to its end.
 
         Args:
             operation: What to do.
             on_event: Told of every event, as it comes; awaited if it is a coroutine function.
+            deadline: How long it may take, in seconds; the client's if it is left out.
         """
-        async with AsyncOperationRun(self, operation) as run:
+        async with AsyncOperationRun(self, operation, deadline=deadline) as run:
             async for event in run:
                 if on_event is not None:
                     told = on_event(event)
@@ -236,55 +295,56 @@ class AsyncDriver:
                         await cast("Awaitable[object]", told)
             return await run.get_response()
 
-    async def perform(self, effect: Effect) -> object:
-        """Carry out one effect."""
+    async def perform(self, effect: Effect, until: float) -> object:
+        """Carry out one effect; see :meth:`SyncDriver.perform`."""
         if isinstance(effect, Send):
-            return await self._send(effect.request)
+            return await self._send(effect.request, until)
         if isinstance(effect, Read):
-            return await async_stream(effect.stream).read()
+            return await self._read(async_stream(effect.stream), until)
         if isinstance(effect, Open):
-            return await self._open(effect.request)
+            return await self._send(effect.request, until, stream=True)
         if isinstance(effect, Sleep):
-            await anyio.sleep(effect.seconds)
+            await anyio.sleep(_pause(effect.seconds, until))
             return None
         return time.monotonic()
 
-    def _message(self, request: Request) -> httpx.Request:
-        message = self._http.build_request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.content,
-            timeout=timeout_of(self._timeout, request.patience),
-        )
-        # An http_client with params= of its own would have replaced our query.
-        message.url = httpx.URL(request.url)
-        return message
-
-    async def _send(self, request: Request) -> Response:
+    async def _send(
+        self, request: Request, until: float, *, stream: bool = False
+    ) -> AsyncStream | Response:
+        bound = self._bound(request, until)
+        timeout = self.bounds.timeout_of(request.patience, bound.left())
         try:
-            return read_response(
-                await self._http.send(
-                    self._message(request), auth=auth(request), follow_redirects=False
+            message = message_of(self._http, request, timeout, bound.atrace)
+            with bound.on_this_task():
+                response = await self._http.send(
+                    message, auth=auth(request), follow_redirects=False, stream=True
                 )
-            )
+            return await self._answer(response, request, bound, stream=stream)
         except FAILURES as error:
-            raise error_of(error, request) from error
+            raise self._failure(error, request, until) from error
 
-    async def _open(self, request: Request) -> AsyncStream | Response:
+    async def _answer(
+        self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
+    ) -> AsyncStream | Response:
+        opened = False
         try:
-            response = await self._http.send(
-                self._message(request), auth=auth(request), follow_redirects=False, stream=True
-            )
-            if is_stream(response):
-                return AsyncStream(response, request)
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
-            return read_response(response)
+            body = Body(response, self.bounds.size, bound)
+            opened = stream and is_stream(response)
+            if opened:
+                return AsyncStream(response, request, body)
+            return response_of(response, b"".join([chunk async for chunk in body.achunks()]))
+        except TooLargeError:
+            return response_of(response, None)
+        finally:
+            if not opened:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+    async def _read(self, stream: AsyncStream, until: float) -> str | None:
+        try:
+            return await stream.read(Bound(until))
         except FAILURES as error:
-            raise error_of(error, request) from error
+            raise self._failure(error, stream.request, until) from error
 
     async def aclose(self, streams: Iterable[Stream] = ()) -> None:
         """Hang up streams that are open, and close the HTTP client if it is ours."""
@@ -302,9 +362,11 @@ class OperationRun(Generic[T]):
     the run on a self-hosted server that does not go on by itself.
     """
 
-    def __init__(self, driver: SyncDriver, operation: Operation[T]) -> None:
+    def __init__(
+        self, driver: SyncDriver, operation: Operation[T], *, deadline: float | None = None
+    ) -> None:
         self._driver = driver
-        self._stepper = _Stepper(operation)
+        self._stepper = _Stepper(operation, deadline or driver.bounds.deadline)
 
     def __enter__(self) -> OperationRun[T]:
         return self
@@ -324,7 +386,8 @@ class OperationRun(Generic[T]):
                 if isinstance(effect, Emit):
                     return effect.event
                 try:
-                    self._stepper.answer(effect, self._driver.perform(effect))
+                    done = self._driver.perform(effect, self._stepper.until)
+                    self._stepper.answer(effect, done)
                 except ChatKitError as error:
                     self._stepper.fail(error)
                 except BaseException:
@@ -363,9 +426,11 @@ class OperationRun(Generic[T]):
 class AsyncOperationRun(Generic[T]):
     """:class:`OperationRun` for ``async with`` and ``async for``."""
 
-    def __init__(self, driver: AsyncDriver, operation: Operation[T]) -> None:
+    def __init__(
+        self, driver: AsyncDriver, operation: Operation[T], *, deadline: float | None = None
+    ) -> None:
         self._driver = driver
-        self._stepper = _Stepper(operation)
+        self._stepper = _Stepper(operation, deadline or driver.bounds.deadline)
 
     async def __aenter__(self) -> AsyncOperationRun[T]:
         return self
@@ -385,7 +450,8 @@ class AsyncOperationRun(Generic[T]):
                 if isinstance(effect, Emit):
                     return effect.event
                 try:
-                    self._stepper.answer(effect, await self._driver.perform(effect))
+                    done = await self._driver.perform(effect, self._stepper.until)
+                    self._stepper.answer(effect, done)
                 except ChatKitError as error:
                     self._stepper.fail(error)
                 except BaseException:

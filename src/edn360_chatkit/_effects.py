@@ -55,12 +55,14 @@ class Response:
         headers: The headers, names in lower case.
         content: The body, decompressed.
         request: What it answers, where that is known.
+        oversized: Whether the body was larger than the client's limit, and so not read.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content: bytes = field(default=b"", repr=False)
     request: Request | None = field(default=None, repr=False)
+    oversized: bool = False
 
 
 @dataclass(frozen=True, eq=False)

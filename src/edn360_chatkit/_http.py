@@ -5,8 +5,9 @@ Nothing here waits or decides; the drivers do.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -14,6 +15,8 @@ import httpx
 from httpx_sse import EventSource
 from pydantic import SecretStr
 
+from ._body import ACCEPTED_ENCODING, Body, TooLargeError
+from ._bounds import Bound
 from ._effects import Request, Response, Stream
 from .errors import (
     APIConnectionError,
@@ -54,18 +57,63 @@ def auth(request: Request) -> httpx.Auth:
     return _Bearer(request.credential) if request.credential else _NoAuth()
 
 
-def read_response(response: httpx.Response) -> Response:
-    """A response whose body is read."""
+def message_of(
+    http: httpx.Client | httpx.AsyncClient,
+    request: Request,
+    timeout: httpx.Timeout,
+    trace: Callable[..., Any],
+) -> httpx.Request:
+    """A request as httpx has it."""
+    message = http.build_request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        content=request.content,
+        timeout=timeout,
+        extensions={"trace": trace},
+    )
+    # An http_client with params= of its own would have replaced our query.
+    message.url = httpx.URL(request.url)
+    message.headers["Accept-Encoding"] = ACCEPTED_ENCODING
+    return message
+
+
+def response_of(response: httpx.Response, content: bytes | None) -> Response:
+    """A response whose body is read; ``None`` where it is too large."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, response.content)
+    return Response(response.status_code, headers, content or b"", oversized=content is None)
 
 
-def error_of(error: Exception, request: Request) -> ChatKitError:
-    """What an exception of httpx means to the caller."""
+def deadline_error(what: str, *, may_have_arrived: bool) -> APITimeoutError:
+    """The error for a call whose deadline has passed."""
+    error = APITimeoutError(
+        f"The call's deadline has passed {what}. Raise deadline=... to wait longer.",
+        may_have_arrived=may_have_arrived,
+    )
+    error.deadline_passed = True
+    return error
+
+
+def error_of(error: Exception, request: Request, *, late: bool = False) -> ChatKitError:
+    """What an exception of httpx means to the caller.
+
+    Args:
+        error: The exception.
+        request: What was asked for.
+        late: Whether the call's deadline has passed.
+    """
     host = urlsplit(request.url).hostname
     arrived = not isinstance(error, _NEVER_ARRIVED)
     # Never the exception's own text: a protocol error quotes the header that it dislikes.
     kind = type(error).__name__
+    if late and isinstance(error, httpx.TimeoutException):
+        waited = "while all connections were busy" if isinstance(error, httpx.PoolTimeout) else ""
+        return deadline_error(waited or f"before {host} answered", may_have_arrived=arrived)
+    if isinstance(error, TooLargeError):
+        return APIError(
+            f"An event of the stream from {host} is larger than max_response_bytes. Raise it, if "
+            "the server is to be trusted."
+        )
     if isinstance(error, httpx.PoolTimeout):
         return APITimeoutError(
             "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
@@ -91,17 +139,7 @@ def error_of(error: Exception, request: Request) -> ChatKitError:
     )
 
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError)
-
-
-def timeout_of(timeout: httpx.Timeout, patience: float | None) -> httpx.Timeout:
-    """The client's timeout; for a stream, with the longest silence that it may have."""
-    if patience is None:
-        return timeout
-    silence = max(patience, timeout.read or patience)
-    return httpx.Timeout(
-        connect=timeout.connect, read=silence, write=timeout.write, pool=timeout.pool
-    )
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TooLargeError, RuntimeError)
 
 
 def is_stream(response: httpx.Response) -> bool:
@@ -110,20 +148,38 @@ def is_stream(response: httpx.Response) -> bool:
     return response.is_success and kind == "text/event-stream"
 
 
+class _Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that is unpacked already, as httpx has it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._body.chunks()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._body.achunks()
+
+
+def _events(body: Body) -> EventSource:
+    headers = {"Content-Type": "text/event-stream; charset=utf-8"}
+    return EventSource(httpx.Response(200, headers=headers, stream=_Chunks(body)))
+
+
 class SyncStream(Stream):
     """A stream on an ``httpx.Client``."""
 
-    def __init__(self, response: httpx.Response, request: Request) -> None:
+    def __init__(self, response: httpx.Response, request: Request, body: Body) -> None:
+        self.request = request
         self._response = response
-        self._request = request
-        self._events = EventSource(response).iter_sse()
+        self._body = body
+        self._events = _events(body).iter_sse()
 
-    def read(self) -> str | None:
+    def read(self, bound: Bound) -> str | None:
         """The next event's data; ``None`` at the end."""
-        try:
-            event = next(self._events, None)
-        except FAILURES as error:
-            raise error_of(error, self._request) from error
+        self._body.begin_again()
+        self._body.bound = bound
+        event = next(self._events, None)
         return None if event is None else event.data
 
     def close(self) -> None:
@@ -134,17 +190,17 @@ class SyncStream(Stream):
 class AsyncStream(Stream):
     """A stream on an ``httpx.AsyncClient``."""
 
-    def __init__(self, response: httpx.Response, request: Request) -> None:
+    def __init__(self, response: httpx.Response, request: Request, body: Body) -> None:
+        self.request = request
         self._response = response
-        self._request = request
-        self._events = EventSource(response).aiter_sse()
+        self._body = body
+        self._events = _events(body).aiter_sse()
 
-    async def read(self) -> str | None:
+    async def read(self, bound: Bound) -> str | None:
         """The next event's data; ``None`` at the end."""
-        try:
-            event = await anext(self._events, None)
-        except FAILURES as error:
-            raise error_of(error, self._request) from error
+        self._body.begin_again()
+        self._body.bound = bound
+        event = await anext(self._events, None)
         return None if event is None else event.data
 
     async def close(self) -> None:

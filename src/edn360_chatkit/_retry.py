@@ -21,7 +21,7 @@ from tenacity import (
 from tenacity.wait import wait_base
 
 from ._effects import Operation, sleep
-from .errors import APIConnectionError, APIStatusError
+from .errors import APIConnectionError, APIStatusError, APITimeoutError
 
 logger = logging.getLogger("edn360_chatkit")
 
@@ -46,7 +46,12 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, APIStatusError):
         # An account without quota answers 429 as well, and no waiting helps it.
         return error.status_code in _TRANSIENT_STATUS and error.code != "insufficient_quota"
-    return isinstance(error, APIConnectionError)
+    return isinstance(error, APIConnectionError) and not is_late(error)
+
+
+def is_late(error: BaseException | None) -> bool:
+    """Whether it is the call's deadline that ended a request."""
+    return isinstance(error, APITimeoutError) and error.deadline_passed
 
 
 def can_wait_on(error: BaseException) -> bool:
@@ -113,5 +118,14 @@ def retrying(attempt: Callable[[], Operation[T]], *, max_retries: int) -> Operat
                 state.attempt_number,
                 max_retries,
             )
-        yield from sleep(pause)
+            failure = error
+        try:
+            yield from sleep(pause)
+        except APITimeoutError:
+            out_of_time = True
+        else:
+            out_of_time = False
+        if out_of_time:
+            # What went wrong says more than that there is no time to try again.
+            raise failure
         state.prepare_for_next_attempt()

@@ -12,11 +12,15 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from ._bounds import Bounds
 from ._config import (
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_RESPONSE_BYTES,
     Config,
     Headers,
     Protocol,
     checked_count,
+    checked_deadline,
     checked_seconds,
     is_loopback,
     load_config,
@@ -74,7 +78,7 @@ class _Client:
     def _send_message(
         self, session: ChatSession | str, message: WorkflowInput
     ) -> Operation[Message]:
-        waiting = self._waiting(None, None, "program")
+        waiting = self._waiting(None, None, "program", None)
         found = _as_session(session)
         return send_input(self._config, self._state, found, prepare(message), waiting)
 
@@ -106,7 +110,11 @@ class _Client:
         return run_workflow(self._config, self._state, body, prepared, waiting, watched=watched)
 
     def _waiting(
-        self, poll_interval: float | None, max_attempts: int | None, answer: AnswerRule
+        self,
+        poll_interval: float | None,
+        max_attempts: int | None,
+        answer: AnswerRule,
+        deadline: float | None,
     ) -> Waiting:
         if answer not in ("program", "first"):
             raise ConfigurationError(f"answer={answer!r} is not known; use 'program' or 'first'.")
@@ -119,7 +127,17 @@ class _Client:
             if max_attempts is None
             else checked_count("max_attempts", max_attempts, least=1),
             answer=answer,
+            deadline=config.deadline if deadline is None else checked_deadline(deadline),
         )
+
+
+def _bounds(config: Config) -> Bounds:
+    return Bounds(
+        timeout=config.timeout,
+        request=config.request_seconds,
+        deadline=config.deadline,
+        size=config.max_response_bytes,
+    )
 
 
 def _as_session(session: ChatSession | str) -> ChatSession:
@@ -178,12 +196,16 @@ class ChatKitClient(_Client):
             says that it has no such endpoint.
         headers: Added to every request: a mapping, or a function that is asked for one before
             each request.
-        timeout: Of each step of a request (connecting, writing, each wait for more of the
-            answer): seconds, or an ``httpx.Timeout``.
+        timeout: Of one request as a whole, in seconds, from when it has a connection; of a stream
+            until it begins. An ``httpx.Timeout`` bounds each step of a request instead
+            (connecting, writing, each wait for more of the answer).
         max_retries: How often one request is repeated at most, where that can help.
         poll_interval: Seconds between two polls.
         max_attempts: How many polls at most.
         poll_limit: How many of the session's newest messages a poll asks for, 1 to 100.
+        deadline: How long a call may take as a whole, in seconds, whatever else is set.
+        max_response_bytes: How large an answer, or what is kept of a stream, may be after
+            decompression, in bytes.
         http_client: An ``httpx.Client`` of your own, with your proxies and limits. It is never
             closed by this package, and its own ``timeout`` and ``auth`` are not used.
 
@@ -211,6 +233,8 @@ class ChatKitClient(_Client):
         max_attempts: int = 60,
         http_client: httpx.Client | None = None,
         poll_limit: int = 50,
+        deadline: float = DEFAULT_DEADLINE,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         self._config = load_config(
             api_key=api_key,
@@ -224,10 +248,12 @@ class ChatKitClient(_Client):
             poll_interval=poll_interval,
             max_attempts=max_attempts,
             poll_limit=poll_limit,
+            deadline=deadline,
+            max_response_bytes=max_response_bytes,
         )
         self._state = State()
         http = _http_client(httpx.Client, http_client, self._config)
-        self._driver = SyncDriver(http, self._config.timeout, owned=http_client is None)
+        self._driver = SyncDriver(http, _bounds(self._config), owned=http_client is None)
         self.sessions = Sessions(self._config, self._driver)
         self.threads = Threads(self._config, self._driver)
 
@@ -305,6 +331,7 @@ class ChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
         on_event: OnEvent | None = None,
     ) -> WorkflowResponse:
         """Wait for the program, the last of the three steps; also takes up a run from before.
@@ -323,6 +350,8 @@ class ChatKitClient(_Client):
             max_attempts: How many polls at most; the client's if it is left out.
             answer: ``"program"`` waits for the message with the program; ``"first"`` takes the
                 first message as the answer and fails at once if it is none.
+            deadline: How long to wait at most, in seconds; the client's if it is left out. The
+                last look at the server begins a second before.
             on_event: Called with every event, as it comes.
 
         Returns:
@@ -333,9 +362,11 @@ class ChatKitClient(_Client):
             WorkflowError: The run went wrong; what came is in ``.text``.
             APIError: The server refused a poll in a way that no waiting helps.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return self._driver.run(
-            self._poll_response(session, after, waiting, watched=on_event is not None), on_event
+            self._poll_response(session, after, waiting, watched=on_event is not None),
+            on_event,
+            deadline=waiting.deadline,
         )
 
     def run_workflow(
@@ -346,6 +377,7 @@ class ChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
         on_event: OnEvent | None = None,
     ) -> WorkflowResponse:
         """Run the workflow: the three steps in one call.
@@ -356,6 +388,7 @@ class ChatKitClient(_Client):
             poll_interval: As for :meth:`poll_response`.
             max_attempts: As for :meth:`poll_response`.
             answer: As for :meth:`poll_response`.
+            deadline: How long the whole run may take, in seconds; the client's if it is left out.
             on_event: Called with every event, as it comes.
 
         Returns:
@@ -366,9 +399,11 @@ class ChatKitClient(_Client):
             APIError: A request failed; ``.session`` and ``.sent_message`` take the run up.
             WorkflowError: The run went wrong, or is not done yet.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return self._driver.run(
-            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None), on_event
+            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None),
+            on_event,
+            deadline=waiting.deadline,
         )
 
     def stream_workflow(
@@ -379,6 +414,7 @@ class ChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
     ) -> WorkflowRun:
         """Run the workflow and watch it.
 
@@ -388,6 +424,7 @@ class ChatKitClient(_Client):
             poll_interval: As for :meth:`poll_response`.
             max_attempts: As for :meth:`poll_response`.
             answer: As for :meth:`poll_response`.
+            deadline: How long the whole run may take, in seconds; the client's if it is left out.
 
         Returns:
             A context manager that iterates over the events; its ``get_response()`` waits for
@@ -397,9 +434,11 @@ class ChatKitClient(_Client):
         Raises:
             InvalidInputError: The input is at fault; nothing was sent.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return OperationRun(
-            self._driver, self._run_workflow(edn360_input, user, waiting, watched=True)
+            self._driver,
+            self._run_workflow(edn360_input, user, waiting, watched=True),
+            deadline=waiting.deadline,
         )
 
     def close(self) -> None:
@@ -445,6 +484,8 @@ class AsyncChatKitClient(_Client):
         max_attempts: int = 60,
         http_client: httpx.AsyncClient | None = None,
         poll_limit: int = 50,
+        deadline: float = DEFAULT_DEADLINE,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         self._config = load_config(
             api_key=api_key,
@@ -458,10 +499,12 @@ class AsyncChatKitClient(_Client):
             poll_interval=poll_interval,
             max_attempts=max_attempts,
             poll_limit=poll_limit,
+            deadline=deadline,
+            max_response_bytes=max_response_bytes,
         )
         self._state = State()
         http = _http_client(httpx.AsyncClient, http_client, self._config)
-        self._driver = AsyncDriver(http, self._config.timeout, owned=http_client is None)
+        self._driver = AsyncDriver(http, _bounds(self._config), owned=http_client is None)
         self.sessions = AsyncSessions(self._config, self._driver)
         self.threads = AsyncThreads(self._config, self._driver)
 
@@ -503,15 +546,18 @@ class AsyncChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
         on_event: OnEventAsync | None = None,
     ) -> WorkflowResponse:
         """Wait for the program; see :meth:`ChatKitClient.poll_response`.
 
         ``on_event`` may be a coroutine function; it is awaited before the run goes on.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return await self._driver.run(
-            self._poll_response(session, after, waiting, watched=on_event is not None), on_event
+            self._poll_response(session, after, waiting, watched=on_event is not None),
+            on_event,
+            deadline=waiting.deadline,
         )
 
     async def run_workflow(
@@ -522,15 +568,18 @@ class AsyncChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
         on_event: OnEventAsync | None = None,
     ) -> WorkflowResponse:
         """Run the workflow; see :meth:`ChatKitClient.run_workflow`.
 
         ``on_event`` may be a coroutine function; it is awaited before the run goes on.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return await self._driver.run(
-            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None), on_event
+            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None),
+            on_event,
+            deadline=waiting.deadline,
         )
 
     def stream_workflow(
@@ -541,14 +590,17 @@ class AsyncChatKitClient(_Client):
         poll_interval: float | None = None,
         max_attempts: int | None = None,
         answer: AnswerRule = "program",
+        deadline: float | None = None,
     ) -> AsyncWorkflowRun:
         """Run the workflow and watch it; see :meth:`ChatKitClient.stream_workflow`.
 
         It is not awaited itself: ``async with client.stream_workflow(...) as run``.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer)
+        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
         return AsyncOperationRun(
-            self._driver, self._run_workflow(edn360_input, user, waiting, watched=True)
+            self._driver,
+            self._run_workflow(edn360_input, user, waiting, watched=True),
+            deadline=waiting.deadline,
         )
 
     async def aclose(self) -> None:

@@ -116,7 +116,15 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer came within the client's ``timeout``."""
+    """No answer came within the client's ``timeout``, or before the call's ``deadline``.
+
+    Attributes:
+        deadline_passed: Whether it was the ``deadline``.
+    """
+
+    def __init__(self, text: str, *, may_have_arrived: bool = True) -> None:
+        super().__init__(text, may_have_arrived=may_have_arrived)
+        self.deadline_passed = False
 
 
 class APIStatusError(APIError):
@@ -231,7 +239,7 @@ class WorkflowFailedError(WorkflowError):
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
-    """The attempts are used up and no answer came.
+    """The attempts are used up, or the deadline has passed, and no answer came.
 
     The run goes on at the server, and is paid for:
     ``client.poll_response(error.session, after=error.message)`` goes on waiting for it.

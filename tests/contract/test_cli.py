@@ -563,10 +563,10 @@ def test_verbose_tells_the_story_on_standard_error(
 def test_ctrl_c_in_a_run_says_how_to_take_it_up(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(self: SyncDriver, effect: object) -> object:
+    def interrupted(self: SyncDriver, effect: object, until: float) -> object:
         if isinstance(effect, Sleep):
             raise KeyboardInterrupt
-        return perform(self, effect)  # type: ignore[arg-type]
+        return perform(self, effect, until)  # type: ignore[arg-type]
 
     perform = SyncDriver.perform
     monkeypatch.setattr(SyncDriver, "perform", interrupted)
@@ -739,10 +739,10 @@ def test_simulate_posts_no_steps_where_the_first_message_is_the_answer(
 def test_simulate_offers_no_run_to_take_up_when_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(self: SyncDriver, effect: object) -> object:
+    def interrupted(self: SyncDriver, effect: object, until: float) -> object:
         if isinstance(effect, Sleep):
             raise KeyboardInterrupt
-        return perform(self, effect)  # type: ignore[arg-type]
+        return perform(self, effect, until)  # type: ignore[arg-type]
 
     perform = SyncDriver.perform
     monkeypatch.setattr(SyncDriver, "perform", interrupted)

@@ -42,7 +42,7 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
     config = load()
     assert config.base_url == DEFAULT_BASE_URL == "https://api.openai.com/v1/chatkit"
     assert (config.poll_interval, config.max_attempts, config.poll_limit) == (2.0, 60, 50)
-    assert (config.timeout, config.max_retries) == (httpx.Timeout(30.0), 4)
+    assert (config.timeout, config.max_retries) == (httpx.Timeout(30.0, pool=None), 4)
 
 
 @pytest.mark.parametrize(

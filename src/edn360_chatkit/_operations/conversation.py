@@ -156,12 +156,15 @@ class _Starting:
             raise unusable(self.config, answer, "no event stream")
         reader = self._reader = ThreadReader(thread_id=self.thread_id)
         early: list[WorkflowEvent] = []
+        came = 0
         while not reader.taken:
             data = yield from read(opened)
             if data is None:
                 raise APIConnectionError(
                     "The stream ended before the server said that it has taken the message."
                 )
+            came += len(data)
+            _check_size(self.config, came)
             early.extend(reader.feed(data, watched=True))
             _fail_by_error(reader, Inbox(self.session, self._message()))
         message = self._message()
@@ -188,6 +191,15 @@ class _Starting:
                 message = Message(id=message_id, session_id=self.session.id, thread_id=thread_id)
                 return message, None
         return None
+
+
+def _check_size(config: Config, size: int) -> None:
+    """Stop where a stream brings more than can be kept."""
+    if size > config.max_response_bytes:
+        raise APIError(
+            f"The stream brought more than {config.max_response_bytes} bytes to keep. Raise "
+            "max_response_bytes=... if the server is to be trusted; the run can be taken up again."
+        )
 
 
 def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
@@ -224,7 +236,7 @@ def follow_run(
     if live is not None:
         inbox.message = live.message
         try:
-            return (yield from _read_to_end(live, inbox, waiting, started, watched))
+            return (yield from _read_to_end(config, live, inbox, waiting, started, watched))
         except APIConnectionError as error:
             failure = error
             logger.warning("stream broke (%s); reading the thread", type(error).__name__)
@@ -253,7 +265,12 @@ def follow_run(
 
 
 def _read_to_end(
-    live: LiveRun, inbox: Inbox, waiting: Waiting, started: float, watched: bool
+    config: Config,
+    live: LiveRun,
+    inbox: Inbox,
+    waiting: Waiting,
+    started: float,
+    watched: bool,
 ) -> Operation[WorkflowResponse]:
     reader = live.reader
     for event in live.early if watched else ():
@@ -261,6 +278,7 @@ def _read_to_end(
     while (data := (yield from read(live.stream))) is not None:
         for event in reader.feed(data, watched=watched):
             yield from emit(event)
+        _check_size(config, reader.size)
         if reader.news:
             # A message is done: it may be a step, or the end of the run already.
             reader.news = False
@@ -268,6 +286,7 @@ def _read_to_end(
                 yield from emit(step)
             if waiting.answer == "first":
                 inbox.response("first", 1, 0.0)
+    reader.finish()
     for step in inbox.take(reader.messages(unfinished=True)):
         yield from emit(step)
     _fail_by_error(reader, inbox)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias
@@ -49,11 +50,13 @@ class Waiting:
         poll_interval: Seconds between two polls.
         max_attempts: How many polls at most.
         answer: Which message is the answer.
+        deadline: How long the call may take, in seconds.
     """
 
     poll_interval: float
     max_attempts: int
     answer: AnswerRule
+    deadline: float = math.inf
 
 
 @dataclass(slots=True)
@@ -79,7 +82,7 @@ class Inbox:
             if not post.text.strip():
                 continue
             place = places.get(post.id or post.text)
-            if place is not None and self.posts[place][0].text == post.text:
+            if place is not None and _same(self.posts[place][0], post):
                 continue
             answer = read_answer(post.text)
             if place is None:
@@ -110,7 +113,7 @@ class Inbox:
             for post, answer in reversed(posts):
                 if isinstance(answer, kind):
                     self._fail(post, answer)
-        if rule == "first" and posts:
+        if rule == "first" and posts and not posts[0][0].partial:
             self._fail(*posts[0])
         return None
 
@@ -121,7 +124,11 @@ class Inbox:
             nothing: What to say where nothing came.
             failure: What made the last attempt fail, if it did.
         """
-        if self.posts:
+        text = None
+        if self.posts and self.posts[-1][0].partial:
+            # Its stream broke, and what it says in the end has not been seen.
+            text = self.posts[-1][0].text
+        elif self.posts:
             post, answer = self.posts[-1]
             cut = [known for known in self.posts if isinstance(known[1], Truncated)]
             if isinstance(answer, Prose) and cut:
@@ -133,7 +140,9 @@ class Inbox:
                 f" The session does not list the message {self.message.id!r}: leave after= out "
                 "to take the newest message's answer."
             )
-        raise WorkflowTimeoutError(nothing, session=self.session, message=self.message) from failure
+        raise WorkflowTimeoutError(
+            nothing, session=self.session, message=self.message, text=text
+        ) from failure
 
     def has_program(self) -> bool:
         """Whether a program that validates is among what came."""
@@ -188,6 +197,10 @@ class Inbox:
         )
 
 
+LAST_LOOK = 1.0
+"""How long before the deadline the last look at the server begins, in seconds."""
+
+
 def poll(
     fetch: Callable[[], Operation[Listing]],
     inbox: Inbox,
@@ -208,7 +221,9 @@ def poll(
         WorkflowError: The run went wrong, or is not done yet; it carries what came.
         APIError: The server refused a poll in a way that no waiting helps.
     """
-    for attempt in range(1, waiting.max_attempts + 1):
+    attempt, last = 0, False
+    while not last and attempt < waiting.max_attempts:
+        attempt += 1
         try:
             listing = yield from fetch()
         except APIError as error:
@@ -235,15 +250,45 @@ def poll(
                 error=None if failure is None else str(failure),
             )
         )
-        if attempt < waiting.max_attempts:
-            asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-            yield from sleep(max(waiting.poll_interval, asked))
+        if last or attempt == waiting.max_attempts:
+            break
+        left = started + waiting.deadline - (yield from now())
+        pause, last = _pause(waiting, failure, left)
+        if pause is None:
+            break
+        yield from sleep(pause)
+    waited, by = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
+    if attempt < waiting.max_attempts:
+        waited, by = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
     inbox.give_up(
-        f"No answer after {waiting.max_attempts} attempts. The run goes on at the server, and is "
-        f"paid for: take it up with {resume_call(inbox.session, inbox.message)}, from any "
-        "process, or wait longer with max_attempts=... or poll_interval=...",
+        f"No answer {waited}. The run goes on at the server, and is paid for: take it up with "
+        f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with {by}",
         failure,
     )
+
+
+def _same(known: SessionMessage, post: SessionMessage) -> bool:
+    return known.text == post.text and known.partial == post.partial
+
+
+def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[float | None, bool]:
+    """How long to wait before the next poll, and whether it is the last that there is time for.
+
+    Args:
+        waiting: How long to wait.
+        failure: What made this poll fail, if it did.
+        left: How much time is left, in seconds.
+
+    Returns:
+        The pause in seconds, ``None`` where there is no time for another poll.
+    """
+    asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
+    pause = max(waiting.poll_interval, asked)
+    if pause + LAST_LOOK <= left:
+        return pause, False
+    # The last look comes while there is time for it, unless the server asked for more.
+    pause = max(asked, left - LAST_LOOK)
+    return (pause if 0 <= pause < left else None), True
 
 
 def deliver(response: WorkflowResponse) -> Operation[None]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from .._config import Config
 from .._effects import Operation
-from ..errors import APIStatusError
+from ..errors import APIError
 from ..models.chatkit import Message
 from .requests import call, json_object, segment, unusable
 
@@ -28,6 +28,7 @@ class SessionMessage:
         text: All of its text.
         created_at: When it was made, in unix seconds, where the server says so.
         zoneless: Whether that was written as a local time without its zone.
+        partial: Whether it was being written when its stream broke.
     """
 
     id: str | None
@@ -35,6 +36,7 @@ class SessionMessage:
     text: str = field(repr=False)
     created_at: float | None = None
     zoneless: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def post_message(config: Config, session_id: str, text: str) -> Operation[Messag
     # 2xx: it is taken, whatever else the answer says.
     try:
         message_id = json_object(config, response).get("id")
-    except APIStatusError:
+    except APIError:
         message_id = None
     known = isinstance(message_id, str) and message_id
     return Message(id=message_id if known else None, session_id=session_id)

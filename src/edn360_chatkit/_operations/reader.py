@@ -26,6 +26,9 @@ Change: TypeAlias = Literal["task.added", "task.updated"]
 
 _PART = "assistant_message.content_part."
 
+EMPTY = 400
+"""What a message or a part without text counts for; about what it takes in memory."""
+
 
 @dataclass(slots=True)
 class _AssistantText:
@@ -34,12 +37,17 @@ class _AssistantText:
     parts: dict[int, StringIO] = field(default_factory=dict[int, StringIO])
     done: bool = False
 
-    def part(self, index: int) -> StringIO:
-        return self.parts.setdefault(index, StringIO())
+    def add(self, index: int, text: str) -> int:
+        """Write on in a part; how much text it is more."""
+        begun = 0 if index in self.parts else EMPTY
+        return begun + self.parts.setdefault(index, StringIO()).write(text)
 
-    def set_part(self, index: int, text: str) -> None:
+    def set_part(self, index: int, text: str) -> int:
+        """Write a part anew; how much text it is more."""
+        before = self.parts.pop(index, None)
         self.parts[index] = StringIO(text)
         self.parts[index].seek(0, 2)
+        return len(text) - (before.tell() if before else 0)
 
     def text(self) -> str:
         return "".join(self.parts[index].getvalue() for index in sorted(self.parts))
@@ -64,6 +72,7 @@ class ThreadReader:
         taken: Whether the server has taken it.
         error: The ``error`` event that came, if one did.
         news: Set when a message is done; whoever reads the messages then takes it back.
+        size: How much text is kept, in characters, and something for each message.
     """
 
     thread_id: str | None = None
@@ -71,16 +80,22 @@ class ThreadReader:
     taken: bool = False
     error: StreamError | None = None
     news: bool = False
+    size: int = 0
     _answers: dict[str, _AssistantText] = field(default_factory=dict[str, _AssistantText])
 
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
         """The run's messages, newest first; with those that are still being written or not."""
         answers = [
-            SessionMessage(item_id, "assistant", answer.text())
+            SessionMessage(item_id, "assistant", answer.text(), partial=not answer.done)
             for item_id, answer in self._answers.items()
             if answer.done or unfinished
         ]
         return [*answers[::-1], SessionMessage(self.message_id, "user", "")]
+
+    def finish(self) -> None:
+        """The stream has ended in order: what has come is all there will be."""
+        for answer in self._answers.values():
+            answer.done = True
 
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
         """Take in one event.
@@ -113,7 +128,8 @@ class ThreadReader:
         elif kind in ("thread.item.added", "thread.item.done", "thread.item.replaced"):
             self._item(_object(event, "item"), done=kind != "thread.item.added")
         elif kind == "thread.item.removed":
-            self._answers.pop(str(event.get("item_id")), None)
+            removed = self._answers.pop(str(event.get("item_id")), None)
+            self.size -= len(removed.text()) + EMPTY if removed else 0
         elif kind == "error":
             retry = event.get("allow_retry")
             self.error = StreamError(
@@ -128,23 +144,33 @@ class ThreadReader:
         if kind == "user_message" and not self.taken:
             self.message_id = item_id or None
         elif kind == "assistant_message":
-            answer = self._answers.setdefault(item_id, _AssistantText())
+            answer = self._answer(item_id)
             answer.done = answer.done or done
             self.news = self.news or done
+            self.size -= len(answer.text())
             answer.parts.clear()
             for index, part in enumerate(_list(item, "content")):
-                answer.set_part(index, text_of([part]))
+                self.size += answer.set_part(index, text_of([part]))
         # Whatever item comes: the server is at work on our message.
         self.taken = True
 
     def _updated(self, item_id: str, update: dict[str, Any]) -> None:
         kind = update.get("type")
         if kind == _PART + "text_delta":
-            answer = self._answers.setdefault(item_id, _AssistantText())
-            answer.part(_index(update, "content_index")).write(_text(update, "delta") or "")
+            answer = self._answer(item_id)
+            index = _index(update, "content_index")
+            self.size += answer.add(index, _text(update, "delta") or "")
         elif kind in (_PART + "added", _PART + "done"):
-            answer = self._answers.setdefault(item_id, _AssistantText())
-            answer.set_part(_index(update, "content_index"), text_of([update.get("content")]))
+            answer = self._answer(item_id)
+            index = _index(update, "content_index")
+            self.size += answer.set_part(index, text_of([update.get("content")]))
+
+    def _answer(self, item_id: str) -> _AssistantText:
+        answer = self._answers.get(item_id)
+        if answer is None:
+            answer = self._answers[item_id] = _AssistantText()
+            self.size += len(item_id) + EMPTY
+        return answer
 
 
 def _told(event: dict[str, Any]) -> Iterator[WorkflowEvent]:

@@ -14,6 +14,7 @@ from .._effects import Operation, Request, Response, send
 from .._json import parse
 from .._version import __version__
 from ..errors import (
+    APIError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -152,8 +153,14 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
     """The JSON object that a response's body is.
 
     Raises:
+        APIError: It is larger than the limit.
         APIStatusError: It is none; some proxy or another kind of server has answered.
     """
+    if response.oversized:
+        raise APIError(
+            f"The answer is larger than {config.max_response_bytes} bytes. Raise "
+            "max_response_bytes=... if the server is to be trusted; the run can be taken up again."
+        )
     try:
         data = parse(response.content)
     except ValueError:

@@ -31,6 +31,8 @@ _ROLES = {"user_message": "user", "assistant_message": "assistant"}
 
 PAGE = 50
 """How many items or threads are asked for at once."""
+MOST_PAGES = 100
+"""How many pages of a thread are read for one look at most: 5,000 items."""
 SEARCHED_THREADS = 20
 """How many of a user's newest threads are searched for a message whose answer was lost."""
 
@@ -122,7 +124,8 @@ def thread_messages(
     """
     messages: list[SessionMessage] = []
     after: str | None = None
-    while True:
+    server_now: float | None = None
+    for _ in range(MOST_PAGES):
         page, server_now = yield from _items_page(config, session, thread_id, after)
         for item in _objects(page.get("data")):
             kind = str(item.get("type")).removeprefix("chatkit.")
@@ -134,7 +137,8 @@ def thread_messages(
                 return Listing(messages, server_now)
         after = _next_page(page, after)
         if after is None:
-            return Listing(messages, server_now)
+            break
+    return Listing(messages, server_now)
 
 
 def _items_page(

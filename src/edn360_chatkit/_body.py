@@ -1,0 +1,108 @@
+"""The body of an answer, unpacked as it comes and stopped where it grows too large."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+
+from ._bounds import Bound
+
+ACCEPTED_ENCODING = "gzip"
+"""The one content encoding that is asked for, and so the one that has to be unpacked."""
+AT_ONCE = 65536
+"""How many bytes are unpacked at once."""
+
+
+class TooLargeError(Exception):
+    """A body, or one event of a stream, is larger than the limit."""
+
+
+class Body:
+    """A body that is coming in.
+
+    httpx unpacks whatever a packet holds in one go, and a packet can hold gigabytes.
+
+    Attributes:
+        bound: The time that reading on may take.
+    """
+
+    def __init__(self, response: httpx.Response, limit: int, bound: Bound) -> None:
+        """Begin to read a body.
+
+        Args:
+            response: Where it comes from, not read yet.
+            limit: How many unpacked bytes there may be until :meth:`begin_again`.
+            bound: The time that reading it may take.
+
+        Raises:
+            httpx.DecodingError: It is packed in a way that was not asked for.
+        """
+        self.bound = bound
+        self._response = response
+        self._limit = limit
+        self._size = 0
+        self._begun = False
+        coding = str(response.headers.get("content-encoding", "identity")).strip().lower()
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise httpx.DecodingError("a content encoding that was not asked for")
+        self._packed = coding.endswith("gzip")
+        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    def begin_again(self) -> None:
+        """Count from here: an event is complete."""
+        self._size = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, piece by piece.
+
+        Raises:
+            TooLargeError: It is larger than the limit.
+            httpx.HTTPError: It broke, or is not what its headers say.
+        """
+        packets = self._response.iter_raw()
+        while True:
+            with self.bound.on_this_thread():
+                raw = next(packets, None)
+            if raw is None:
+                break
+            yield from self._unpack(raw)
+        self._end()
+
+    async def achunks(self) -> AsyncIterator[bytes]:
+        """:meth:`chunks` of an async response."""
+        packets = self._response.aiter_raw()
+        while True:
+            with self.bound.on_this_task():
+                raw = await anext(packets, None)
+            if raw is None:
+                break
+            for piece in self._unpack(raw):
+                yield piece
+        self._end()
+
+    def _unpack(self, raw: bytes) -> Iterator[bytes]:
+        self._begun = True
+        if not self._packed:
+            yield self._counted(raw)
+            return
+        full = True
+        # What is left of the packet, and then what zlib still holds of it.
+        while (raw or full) and not self._gzip.eof:
+            try:
+                piece = self._gzip.decompress(raw, AT_ONCE)
+            except zlib.error as error:
+                raise httpx.DecodingError("no gzip, although it says so") from error
+            raw, full = self._gzip.unconsumed_tail, len(piece) == AT_ONCE
+            yield self._counted(piece)
+
+    def _end(self) -> None:
+        if self._packed and self._begun and not self._gzip.eof:
+            raise httpx.DecodingError("the packed body stops in the middle")
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise TooLargeError
+        return piece
