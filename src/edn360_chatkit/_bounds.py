@@ -126,16 +126,22 @@ class Bound:
         Raises:
             httpx.TimeoutException: The time is over.
         """
+        # Where there is always something to read, no cancellation comes in between.
+        if time.monotonic() >= self.until + GRACE:
+            raise self._over()
         with anyio.CancelScope() as scope:
             self._scope = scope
             self._tell_scope()
             yield
         if scope.cancelled_caught:
-            over = httpx.ReadTimeout if self.may_have_arrived() else httpx.ConnectTimeout
-            raise over("the time for the whole request is over")
+            raise self._over()
 
     def _tell_scope(self) -> None:
         self._scope.deadline = anyio.current_time() + self.left() + GRACE
+
+    def _over(self) -> httpx.TimeoutException:
+        over = httpx.ReadTimeout if self.may_have_arrived() else httpx.ConnectTimeout
+        return over("the time for the whole request is over")
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpx calls on the way of an async request."""

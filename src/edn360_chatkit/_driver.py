@@ -146,7 +146,7 @@ class _Driver:
         """The time that a request has."""
         bound = Bound(until, self.bounds.seconds_of(request.patience))
         if not bound.left():
-            raise deadline_error("", may_have_arrived=False)
+            raise deadline_error(may_have_arrived=False)
         return bound
 
     def _failure(self, error: Exception, request: Request, until: float) -> ChatKitError:
@@ -158,7 +158,7 @@ class _Driver:
 def _pause(seconds: float, until: float) -> float:
     """A pause, if the call lasts longer than it."""
     if seconds > until - time.monotonic():
-        raise deadline_error("", may_have_arrived=False)
+        raise deadline_error(may_have_arrived=False)
     return seconds
 
 
@@ -233,18 +233,15 @@ class SyncDriver(_Driver):
         self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
     ) -> SyncStream | Response:
         bound_connection(response.extensions.get("network_stream"))
-        opened = False
+        body = Body(response, self.bounds.size, bound)
+        if stream and is_stream(response):
+            return SyncStream(response, request, body)
         try:
-            body = Body(response, self.bounds.size, bound)
-            opened = stream and is_stream(response)
-            if opened:
-                return SyncStream(response, request, body)
             return response_of(response, b"".join(body.chunks()))
         except TooLargeError:
             return response_of(response, None)
         finally:
-            if not opened:
-                response.close()
+            response.close()
 
     def _read(self, stream: SyncStream, until: float) -> str | None:
         try:
@@ -326,19 +323,15 @@ class AsyncDriver(_Driver):
     async def _answer(
         self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
     ) -> AsyncStream | Response:
-        opened = False
+        body = Body(response, self.bounds.size, bound)
+        if stream and is_stream(response):
+            return AsyncStream(response, request, body)
         try:
-            body = Body(response, self.bounds.size, bound)
-            opened = stream and is_stream(response)
-            if opened:
-                return AsyncStream(response, request, body)
             return response_of(response, b"".join([chunk async for chunk in body.achunks()]))
         except TooLargeError:
             return response_of(response, None)
         finally:
-            if not opened:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
+            await body.aclose()
 
     async def _read(self, stream: AsyncStream, until: float) -> str | None:
         try:

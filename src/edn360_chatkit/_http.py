@@ -75,6 +75,8 @@ def message_of(
     # An http_client with params= of its own would have replaced our query.
     message.url = httpx.URL(request.url)
     message.headers["Accept-Encoding"] = ACCEPTED_ENCODING
+    if request.content is not None:
+        message.stream = _Content(request.content)
     return message
 
 
@@ -84,10 +86,10 @@ def response_of(response: httpx.Response, content: bytes | None) -> Response:
     return Response(response.status_code, headers, content or b"", oversized=content is None)
 
 
-def deadline_error(what: str, *, may_have_arrived: bool) -> APITimeoutError:
+def deadline_error(what: str = "", *, may_have_arrived: bool) -> APITimeoutError:
     """The error for a call whose deadline has passed."""
     error = APITimeoutError(
-        f"The call's deadline has passed {what}. Raise deadline=... to wait longer.",
+        f"The call's deadline has passed{what}. Raise deadline=... to wait longer.",
         may_have_arrived=may_have_arrived,
     )
     error.deadline_passed = True
@@ -107,8 +109,9 @@ def error_of(error: Exception, request: Request, *, late: bool = False) -> ChatK
     # Never the exception's own text: a protocol error quotes the header that it dislikes.
     kind = type(error).__name__
     if late and isinstance(error, httpx.TimeoutException):
-        waited = "while all connections were busy" if isinstance(error, httpx.PoolTimeout) else ""
-        return deadline_error(waited or f"before {host} answered", may_have_arrived=arrived)
+        busy = isinstance(error, httpx.PoolTimeout)
+        what = " while all connections were busy" if busy else f" before {host} answered"
+        return deadline_error(what, may_have_arrived=arrived)
     if isinstance(error, TooLargeError):
         return APIError(
             f"An event of the stream from {host} is larger than max_response_bytes. Raise it, if "
@@ -146,6 +149,29 @@ def is_stream(response: httpx.Response) -> bool:
     """Whether a response is a stream of server-sent events."""
     kind = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
     return response.is_success and kind == "text/event-stream"
+
+
+class _Content(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body. httpx has it in an async generator, and trio warns of one that is left."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([self._content])
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _AsyncIterator(iter(self))
+
+
+class _AsyncIterator(AsyncIterator[bytes]):
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
 
 
 class _Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -205,10 +231,9 @@ class AsyncStream(Stream):
 
     async def close(self) -> None:
         """Hang up, even where the task that does it is being cancelled."""
+        await self._body.aclose()
         with anyio.CancelScope(shield=True):
-            await self._response.aclose()
-            # The generators of httpx that read it still stand at their yields, and trio warns of
-            # each that is thrown away like that. Read on: the closed connection ends them all.
+            # There is nothing left to read, and that ends what stands at its yields in between.
             with suppress(Exception):
                 async for _ in self._events:
                     pass

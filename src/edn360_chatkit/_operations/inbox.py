@@ -222,7 +222,7 @@ def poll(
         APIError: The server refused a poll in a way that no waiting helps.
     """
     attempt, last = 0, False
-    while not last and attempt < waiting.max_attempts:
+    while True:
         attempt += 1
         try:
             listing = yield from fetch()

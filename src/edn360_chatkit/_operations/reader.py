@@ -47,7 +47,7 @@ class _AssistantText:
         before = self.parts.pop(index, None)
         self.parts[index] = StringIO(text)
         self.parts[index].seek(0, 2)
-        return len(text) - (before.tell() if before else 0)
+        return len(text) + (-before.tell() if before else EMPTY)
 
     def text(self) -> str:
         return "".join(self.parts[index].getvalue() for index in sorted(self.parts))

@@ -223,6 +223,8 @@ def _error_class(status: int, message: object) -> type[APIStatusError]:
 
 def _body(response: Response) -> Any:
     """An error's body, parsed if it is JSON. A server that echoes a secret does not get it out."""
+    if response.oversized:
+        return None
     text = response.content.decode("utf-8", "replace")
     for secret in _secrets(response.request):
         text = text.replace(secret, "***")

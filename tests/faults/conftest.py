@@ -1,0 +1,33 @@
+"""Clients of any server: sync, under asyncio, and under trio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+from tests.contract.conftest import Blocking, MakeClient
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
+    """Makes clients of the server whose ``base_url`` or ``server_url`` is given."""
+    with ExitStack() as stack:
+        portal = None
+        if request.param != "sync":
+            portal = stack.enter_context(start_blocking_portal(request.param))
+
+        def make(**settings: Any) -> Any:
+            hosted = {} if "server_url" in settings else {"api_key": "sk-simulated-key"}
+            told = {"workflow_id": "wf_demo", "poll_interval": 0.02, **hosted, **settings}
+            if portal is None:
+                return stack.enter_context(ChatKitClient(**told))
+            client = AsyncChatKitClient(**told)
+            stack.callback(portal.call, client.aclose)
+            return Blocking(portal, client)
+
+        yield make

@@ -1,0 +1,120 @@
+"""A server that writes whatever bytes it is told to, on real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Answer: TypeAlias = Callable[["Exchange"], Iterable[bytes]]
+
+
+@dataclass
+class Exchange:
+    """A request that was read, and the connection that it came on."""
+
+    line: str
+    body: bytes
+    connection: socket.socket = field(repr=False)
+
+
+def reply(
+    data: Any, *, status: int = 200, headers: str = "", kind: str = "application/json"
+) -> bytes:
+    """A whole HTTP answer."""
+    content = data if isinstance(data, bytes) else json.dumps(data).encode()
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{headers}"
+    return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
+
+
+def dribble(data: bytes, *, every: float = 0.05) -> Iterator[bytes]:
+    """The same bytes, one at a time."""
+    for byte in data:
+        yield bytes([byte])
+        time.sleep(every)
+
+
+@dataclass
+class RawServer:
+    """The server.
+
+    Attributes:
+        answer: Gives the bytes that answer a request, piece by piece.
+        requests: The request lines that came.
+    """
+
+    answer: Answer
+    port: int
+    requests: list[str] = field(default_factory=list[str])
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/chatkit"
+
+    @property
+    def server_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/chatkit"
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while (exchange := self.read(connection)) is not None:
+                self.requests.append(exchange.line)
+                for piece in self.answer(exchange):
+                    connection.sendall(piece)
+                    if self.closing.is_set():
+                        return
+
+    def read(self, connection: socket.socket) -> Exchange | None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            if not (more := connection.recv(65536)):
+                return None
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        while len(body) < length:
+            body += connection.recv(65536)
+        return Exchange(head.split(b"\r\n")[0].decode().rpartition(" ")[0], body, connection)
+
+
+@contextmanager
+def raw_server(answer: Answer) -> Iterator[RawServer]:
+    """A server that is up within the block."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = RawServer(answer, listener.getsockname()[1])
+    connections: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connections.append(connection)
+                thread = threading.Thread(target=server.serve, args=(connection,), daemon=True)
+                threads.append(thread)
+                thread.start()
+
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        # Closing alone would not wake the thread that waits in accept().
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in [accepting, *threads]:
+            thread.join(5)

@@ -1,0 +1,415 @@
+"""No server holds a caller past the deadline, and none fills its memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from edn360_chatkit import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    ConfigurationError,
+    InternalServerError,
+    Message,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.testing._answers import answer_text
+from tests.contract.conftest import MakeClient
+
+from .raw_server import Exchange, dribble, raw_server, reply
+
+DEADLINE = 0.6
+TOLERANCE = 0.5
+"""For a busy machine, in seconds; what is tested would otherwise last for ever."""
+
+INPUT = {
+    "user_profile": {"user_id": "athlete-1"},
+    "questionnaires": [{"source": "initial", "payload": {"days_per_week": 2}}],
+}
+PROGRAM = answer_text("program", json.dumps(INPUT)) or ""
+SESSION = {"id": "cksess_1", "client_secret": "ek_1", "user": "athlete-1"}
+SENT = {"id": "msg_1", "role": "user"}
+
+
+def listing(text: str) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text}]
+    return {"data": [{"id": "msg_2", "role": "assistant", "content": content}, SENT]}
+
+
+def stream_head(*, headers: str = "") -> bytes:
+    return f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{headers}\r\n".encode()
+
+
+def event(**fields: Any) -> bytes:
+    return f"data: {json.dumps(fields)}\n\n".encode()
+
+
+TAKEN = event(
+    type="thread.item.done", item={"type": "user_message", "id": "msg_1", "thread_id": "thr_1"}
+)
+
+
+@contextmanager
+def in_time(deadline: float = DEADLINE) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < deadline + TOLERANCE
+
+
+def never_ending_headers() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in count():
+        yield from dribble(f"x-{number}: 1\r\n".encode())
+
+
+def flood_of_headers() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in count():
+        yield f"x-{number}: 1\r\n".encode()
+
+
+def dribbled() -> Iterator[bytes]:
+    return dribble(reply(listing(PROGRAM)))
+
+
+def endless_blanks() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"
+    while True:
+        yield b" "
+        time.sleep(0.01)
+
+
+def silence() -> Iterator[bytes]:
+    time.sleep(DEADLINE + TOLERANCE)
+    yield b""
+
+
+@pytest.mark.parametrize("protocol", ["messages", "threads"])
+@pytest.mark.parametrize(
+    "poll", [never_ending_headers, flood_of_headers, dribbled, endless_blanks, silence]
+)
+def test_no_answer_to_a_poll_holds_a_caller(
+    make_client: MakeClient, poll: Any, protocol: str
+) -> None:
+    with raw_server(lambda exchange: poll()) as server:
+        client = make_client(base_url=server.base_url, protocol=protocol)
+        message = Message(id="msg_1", session_id="s_1", thread_id="thr_1")
+        after = message if protocol == "threads" else "msg_1"
+        with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
+            client.poll_response("s_1", after=after, deadline=DEADLINE)
+    assert caught.value.session
+    assert caught.value.session.id == "s_1"
+    assert caught.value.message
+    assert caught.value.message.id == "msg_1"
+    assert "deadline" in str(caught.value)
+
+
+def keep_alives() -> Iterator[bytes]:
+    while True:
+        yield b": still there\n\n"
+        time.sleep(0.01)
+
+
+def progress_without_end() -> Iterator[bytes]:
+    while True:
+        yield event(type="progress_update", text="still at it")
+
+
+def half_an_event() -> Iterator[bytes]:
+    yield TAKEN[:20]
+    yield from silence()
+
+
+@pytest.mark.parametrize("rest", [keep_alives, progress_without_end, half_an_event, silence])
+def test_no_stream_holds_a_caller(make_client: MakeClient, rest: Any) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if b'"threads.create"' in exchange.body:
+            yield stream_head()
+            yield TAKEN
+            yield from rest()
+        else:
+            yield reply({}, status=500)
+
+    with raw_server(answer) as server:
+        client = make_client(server_url=server.server_url)
+        with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
+            client.run_workflow(INPUT, deadline=DEADLINE)
+    assert caught.value.message
+    assert caught.value.message.thread_id == "thr_1"
+
+
+def test_events_of_a_stream_are_bounded_too(make_client: MakeClient) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield stream_head()
+        yield TAKEN
+        yield from keep_alives()
+
+    with raw_server(answer) as server:
+        client = make_client(server_url=server.server_url)
+        with (
+            in_time(),
+            client.stream_workflow(INPUT, deadline=DEADLINE) as run,
+            pytest.raises(WorkflowTimeoutError),
+        ):
+            for _ in run:
+                pass
+
+
+@pytest.mark.parametrize(
+    "held", ["POST /v1/chatkit/sessions", "POST /v1/chatkit/sessions/cksess_1"]
+)
+def test_a_deadline_before_the_answer_is_waited_for_says_what_is_in_doubt(
+    make_client: MakeClient, held: str
+) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if exchange.line.removesuffix("/messages") == held:
+            yield from never_ending_headers()
+        yield reply(SESSION)
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.run_workflow(INPUT, deadline=DEADLINE)
+    in_doubt = held.endswith("cksess_1")
+    assert caught.value.deadline_passed
+    assert caught.value.may_have_been_taken is in_doubt
+    assert ("may have been taken" in str(caught.value)) is in_doubt
+    assert (caught.value.session is not None) is in_doubt
+
+
+def test_retries_end_with_the_deadline_and_say_what_went_wrong(make_client: MakeClient) -> None:
+    with raw_server(lambda exchange: [reply({}, status=503)]) as server:
+        client = make_client(base_url=server.base_url, max_retries=50, deadline=DEADLINE)
+        with in_time(), pytest.raises(InternalServerError):
+            client.create_session("athlete-1")
+
+
+def test_a_server_that_does_not_read_holds_no_caller(make_client: MakeClient) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield reply(SESSION)
+        # The next request is never read.
+        time.sleep(DEADLINE + TOLERANCE)
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.run_workflow("x" * 30_000_000, user="athlete-1", deadline=DEADLINE)
+    assert caught.value.deadline_passed
+    assert caught.value.may_have_been_taken
+
+
+def test_a_tls_handshake_that_never_ends_holds_no_caller(make_client: MakeClient) -> None:
+    with raw_server(lambda exchange: silence()) as server:
+        client = make_client(base_url=f"https://127.0.0.1:{server.port}", deadline=DEADLINE)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.create_session("athlete-1")
+    assert not caught.value.may_have_arrived
+
+
+def test_the_timeout_bounds_a_request_as_a_whole(make_client: MakeClient) -> None:
+    polls = count()
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        return dribbled() if next(polls) == 0 else [reply(listing(PROGRAM))]
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url, timeout=0.3)
+        with in_time():
+            response = client.poll_response("s_1", after="msg_1", deadline=20)
+    assert response.attempts == 2
+    assert response.program.title
+
+
+def test_an_httpx_timeout_bounds_each_step_only(make_client: MakeClient) -> None:
+    text = json.dumps(SESSION).encode()
+    with raw_server(lambda exchange: dribble(reply(text), every=0.003)) as server:
+        client = make_client(base_url=server.base_url, timeout=httpx.Timeout(0.2))
+        assert client.create_session("athlete-1").id == "cksess_1"
+
+
+def test_the_last_look_comes_before_the_deadline(make_client: MakeClient) -> None:
+    started = time.monotonic()
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        there = time.monotonic() - started > 0.3
+        yield reply(listing(PROGRAM) if there else {"data": []})
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url, poll_interval=60)
+        assert client.poll_response("s_1", after="msg_1", deadline=1.6).attempts == 2
+
+
+# --- size -----------------------------------------------------------------------------------
+
+
+@cache
+def bomb(mebibytes: int) -> bytes:
+    """Zeros, packed a thousand to one."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packer.compress(bytes(2**20)) for _ in range(mebibytes)) + packer.flush()
+
+
+def test_a_small_answer_that_unpacks_to_a_gigabyte_is_stopped(make_client: MakeClient) -> None:
+    packed = reply(bomb(1024), headers="content-encoding: gzip\r\n")
+    with raw_server(lambda exchange: [packed]) as server:
+        client = make_client(base_url=server.base_url)
+        tracemalloc.start()
+        with pytest.raises(APIError, match="max_response_bytes") as caught:
+            client.poll_response("s_1", after="msg_1")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 3 * 16 * 2**20
+    assert caught.value.session
+    assert caught.value.session.id == "s_1"
+    assert caught.value.sent_message
+    assert caught.value.sent_message.id == "msg_1"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_as_large_as_the_limit_is_taken_and_a_byte_more_is_not(
+    make_client: MakeClient, packed: bool
+) -> None:
+    content = json.dumps(listing(PROGRAM)).encode()
+    body = gzip.compress(content) if packed else content
+    headers = "content-encoding: gzip\r\n" if packed else ""
+    with raw_server(lambda exchange: [reply(body, headers=headers)]) as server:
+        fits = make_client(base_url=server.base_url, max_response_bytes=len(content))
+        assert fits.poll_response("s_1", after="msg_1").text == PROGRAM
+        small = make_client(base_url=server.base_url, max_response_bytes=len(content) - 1)
+        with pytest.raises(APIError, match="max_response_bytes"):
+            small.poll_response("s_1", after="msg_1")
+
+
+def test_a_message_that_is_answered_at_too_great_length_was_taken_all_the_same(
+    make_client: MakeClient,
+) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if exchange.line.startswith("GET"):
+            yield reply(listing(PROGRAM))
+        else:
+            yield reply({**SESSION, "more": "x" * (100_000 if "/messages" in exchange.line else 0)})
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url, max_response_bytes=len(PROGRAM) * 2)
+        assert client.run_workflow(INPUT).text == PROGRAM
+        assert server.requests.count("POST /v1/chatkit/sessions/cksess_1/messages") == 1
+
+
+def test_an_error_page_of_any_size_is_its_status(make_client: MakeClient) -> None:
+    with raw_server(lambda exchange: [reply(b"x" * 5000, status=500)]) as server:
+        client = make_client(base_url=server.base_url, max_response_bytes=1000, max_retries=0)
+        with pytest.raises(InternalServerError) as caught:
+            client.create_session("athlete-1")
+    assert caught.value.body is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"no gzip at all", gzip.compress(b"{}" * 5000)[:-9]], ids=["other", "cut"]
+)
+def test_a_body_that_is_not_packed_as_it_says_is_a_broken_answer(
+    make_client: MakeClient, body: bytes
+) -> None:
+    packed = reply(body, headers="content-encoding: gzip\r\n")
+    with raw_server(lambda exchange: [packed]) as server:
+        client = make_client(base_url=server.base_url, max_retries=0)
+        with pytest.raises(APIConnectionError):
+            client.create_session("athlete-1")
+
+
+def test_an_encoding_that_was_not_asked_for_is_a_broken_answer(make_client: MakeClient) -> None:
+    packed = reply(b"{}", headers="content-encoding: br\r\n")
+    with raw_server(lambda exchange: [packed]) as server:
+        client = make_client(base_url=server.base_url, max_retries=0)
+        with pytest.raises(APIConnectionError):
+            client.create_session("athlete-1")
+
+
+def endless_line() -> Iterator[bytes]:
+    yield b"data: "
+    while True:
+        yield b"x" * 10_000
+
+
+def endless_text() -> Iterator[bytes]:
+    update = {"type": "assistant_message.content_part.text_delta", "delta": "x" * 1000}
+    while True:
+        yield event(type="thread.item.updated", item_id="msg_2", update=update)
+
+
+def endless_messages() -> Iterator[bytes]:
+    for number in count():
+        item = {"type": "assistant_message", "id": f"msg_{number}", "content": []}
+        yield event(type="thread.item.added", item=item)
+
+
+def endless_parts() -> Iterator[bytes]:
+    for number in count():
+        update = {"type": "assistant_message.content_part.added", "content_index": number}
+        yield event(type="thread.item.updated", item_id="msg_2", update=update)
+
+
+def endless_beginning() -> Iterator[bytes]:
+    while True:
+        yield event(type="progress_update", text="not yet")
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize(
+    "rest", [endless_line, endless_text, endless_messages, endless_parts, endless_beginning]
+)
+def test_a_stream_without_end_fills_no_memory(
+    make_client: MakeClient, rest: Any, taken: bool
+) -> None:
+    if taken is (rest is endless_beginning) or (not taken and rest is not endless_beginning):
+        rest = endless_line
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield stream_head()
+        if taken:
+            yield TAKEN
+        yield from rest()
+
+    with raw_server(answer) as server:
+        client = make_client(server_url=server.server_url, max_response_bytes=200_000)
+        with pytest.raises(APIError, match="max_response_bytes") as caught:
+            client.run_workflow(INPUT, deadline=20)
+    assert caught.value.session is not None
+    assert server.requests.count("POST /chatkit") == 1
+
+
+def test_a_packed_stream_is_read_and_bounded(make_client: MakeClient) -> None:
+    done = {"type": "assistant_message", "id": "msg_2", "content": [{"text": PROGRAM}]}
+    events = TAKEN + event(type="thread.item.done", item=done)
+    bodies = [gzip.compress(events), bomb(64)]
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        body = bodies.pop(0)
+        yield stream_head(headers=f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n")
+        yield body
+
+    with raw_server(answer) as server:
+        client = make_client(server_url=server.server_url, max_retries=0)
+        assert client.run_workflow(INPUT).text == PROGRAM
+        with pytest.raises(APIError, match="max_response_bytes"):
+            client.run_workflow(INPUT)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "soon", float("nan"), float("inf"), 10**9])
+def test_a_deadline_that_makes_no_sense_is_refused(make_client: MakeClient, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="deadline"):
+        make_client(server_url="http://127.0.0.1:9/chatkit", deadline=value)
+    client = make_client(server_url="http://127.0.0.1:9/chatkit")
+    with pytest.raises(ConfigurationError, match="deadline"):
+        client.run_workflow(INPUT, deadline=value)
