@@ -22,6 +22,8 @@ import httpx
 GRACE = 0.05
 """How much later an async request is cancelled, in seconds: httpx's own time-outs, which know
 whether the server can have got anything, come first."""
+MOST_CONNECTIONS = 100
+"""How many connections a client of ours has at most, as httpx's own default is."""
 WRITTEN_AT_ONCE = 65536
 """How many bytes are written before the time is looked at again."""
 

@@ -8,6 +8,7 @@ gives and takes is in ``_http``.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -17,7 +18,7 @@ import anyio
 import httpx
 
 from ._body import Body, TooLargeError
-from ._bounds import Bound, Bounds, bound_connection
+from ._bounds import MOST_CONNECTIONS, Bound, Bounds, bound_connection
 from ._effects import (
     Effect,
     Emit,
@@ -135,8 +136,15 @@ def _left_early() -> NoReturn:
     )
 
 
+BUSY = " while all connections were busy"
+
+
 class _Driver:
-    """What the two drivers share."""
+    """What the two drivers share.
+
+    Requests wait for a place before they go to httpx: its pool looks at every connection for every
+    request that waits, and a thousand waiting ones would take minutes.
+    """
 
     def __init__(self, bounds: Bounds, *, owned: bool) -> None:
         self.bounds = bounds
@@ -174,6 +182,7 @@ class SyncDriver(_Driver):
     def __init__(self, http: httpx.Client, bounds: Bounds, *, owned: bool) -> None:
         super().__init__(bounds, owned=owned)
         self._http = http
+        self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
 
     def run(
         self,
@@ -217,17 +226,32 @@ class SyncDriver(_Driver):
         self, request: Request, until: float, *, stream: bool = False
     ) -> SyncStream | Response:
         bound = self._bound(request, until)
-        timeout = self.bounds.timeout_of(request.patience, bound.left())
+        self._enter(bound)
+        kept = False
         try:
+            timeout = self.bounds.timeout_of(request.patience, bound.left())
             message = message_of(self._http, request, timeout, bound.trace)
             with bound.on_this_thread():
                 # Redirects are never followed: they would carry key and data somewhere else.
                 response = self._http.send(
                     message, auth=auth(request), follow_redirects=False, stream=True
                 )
-            return self._answer(response, request, bound, stream=stream)
+            answer = self._answer(response, request, bound, stream=stream)
+            kept = isinstance(answer, SyncStream)
+            return answer
         except FAILURES as error:
             raise self._failure(error, request, until) from error
+        finally:
+            if not kept:
+                self._leave()
+
+    def _enter(self, bound: Bound) -> None:
+        if self._places is not None and not self._places.acquire(timeout=bound.left()):
+            raise deadline_error(BUSY, may_have_arrived=False)
+
+    def _leave(self) -> None:
+        if self._places is not None:
+            self._places.release()
 
     def _answer(
         self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
@@ -235,11 +259,11 @@ class SyncDriver(_Driver):
         bound_connection(response.extensions.get("network_stream"))
         body = Body(response, self.bounds.size, bound)
         if stream and is_stream(response):
-            return SyncStream(response, request, body)
+            return SyncStream(response, request, body, self._leave)
         try:
-            return response_of(response, b"".join(body.chunks()))
+            return response_of(response, request, b"".join(body.chunks()))
         except TooLargeError:
-            return response_of(response, None)
+            return response_of(response, request, None)
         finally:
             response.close()
 
@@ -269,6 +293,7 @@ class AsyncDriver(_Driver):
     def __init__(self, http: httpx.AsyncClient, bounds: Bounds, *, owned: bool) -> None:
         super().__init__(bounds, owned=owned)
         self._http = http
+        self._places: anyio.Semaphore | None = None
 
     async def run(
         self,
@@ -309,27 +334,50 @@ class AsyncDriver(_Driver):
         self, request: Request, until: float, *, stream: bool = False
     ) -> AsyncStream | Response:
         bound = self._bound(request, until)
-        timeout = self.bounds.timeout_of(request.patience, bound.left())
+        await self._enter(bound)
+        kept = False
         try:
+            timeout = self.bounds.timeout_of(request.patience, bound.left())
             message = message_of(self._http, request, timeout, bound.atrace)
             with bound.on_this_task():
                 response = await self._http.send(
                     message, auth=auth(request), follow_redirects=False, stream=True
                 )
-            return await self._answer(response, request, bound, stream=stream)
+            answer = await self._answer(response, request, bound, stream=stream)
+            kept = isinstance(answer, AsyncStream)
+            return answer
         except FAILURES as error:
             raise self._failure(error, request, until) from error
+        finally:
+            if not kept:
+                self._leave()
+
+    async def _enter(self, bound: Bound) -> None:
+        if not self._owned:
+            return
+        if self._places is None:
+            # Made where it is used: it belongs to the event loop.
+            self._places = anyio.Semaphore(MOST_CONNECTIONS)
+        with anyio.move_on_after(bound.left()):
+            await self._places.acquire()
+            return
+        raise deadline_error(BUSY, may_have_arrived=False)
+
+    def _leave(self) -> None:
+        if self._places is not None:
+            self._places.release()
 
     async def _answer(
         self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
     ) -> AsyncStream | Response:
         body = Body(response, self.bounds.size, bound)
         if stream and is_stream(response):
-            return AsyncStream(response, request, body)
+            return AsyncStream(request, body, self._leave)
         try:
-            return response_of(response, b"".join([chunk async for chunk in body.achunks()]))
+            content = b"".join([chunk async for chunk in body.achunks()])
+            return response_of(response, request, content)
         except TooLargeError:
-            return response_of(response, None)
+            return response_of(response, request, None)
         finally:
             await body.aclose()
 

@@ -46,7 +46,7 @@ class Request:
     patience: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Response:
     """What came back: any status, the body read to its end.
 
@@ -63,6 +63,10 @@ class Response:
     content: bytes = field(default=b"", repr=False)
     request: Request | None = field(default=None, repr=False)
     oversized: bool = False
+
+    def let_go(self) -> None:
+        """Drop the body, once it is parsed: a large one would be in memory twice."""
+        self.content = b""
 
 
 @dataclass(frozen=True, eq=False)

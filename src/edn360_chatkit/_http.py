@@ -80,10 +80,11 @@ def message_of(
     return message
 
 
-def response_of(response: httpx.Response, content: bytes | None) -> Response:
+def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
     """A response whose body is read; ``None`` where it is too large."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, content or b"", oversized=content is None)
+    oversized = content is None
+    return Response(response.status_code, headers, content or b"", request, oversized)
 
 
 def deadline_error(what: str = "", *, may_have_arrived: bool) -> APITimeoutError:
@@ -187,6 +188,10 @@ class _Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
         return self._body.achunks()
 
 
+def _nothing() -> None:
+    """There is no place left to give back."""
+
+
 def _events(body: Body) -> EventSource:
     headers = {"Content-Type": "text/event-stream; charset=utf-8"}
     return EventSource(httpx.Response(200, headers=headers, stream=_Chunks(body)))
@@ -195,10 +200,17 @@ def _events(body: Body) -> EventSource:
 class SyncStream(Stream):
     """A stream on an ``httpx.Client``."""
 
-    def __init__(self, response: httpx.Response, request: Request, body: Body) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        request: Request,
+        body: Body,
+        leave: Callable[[], None],
+    ) -> None:
         self.request = request
         self._response = response
         self._body = body
+        self._leave = leave
         self._events = _events(body).iter_sse()
 
     def read(self, bound: Bound) -> str | None:
@@ -210,16 +222,18 @@ class SyncStream(Stream):
 
     def close(self) -> None:
         """Hang up."""
+        leave, self._leave = self._leave, _nothing
+        leave()
         self._response.close()
 
 
 class AsyncStream(Stream):
     """A stream on an ``httpx.AsyncClient``."""
 
-    def __init__(self, response: httpx.Response, request: Request, body: Body) -> None:
+    def __init__(self, request: Request, body: Body, leave: Callable[[], None]) -> None:
         self.request = request
-        self._response = response
         self._body = body
+        self._leave = leave
         self._events = _events(body).aiter_sse()
 
     async def read(self, bound: Bound) -> str | None:
@@ -231,6 +245,8 @@ class AsyncStream(Stream):
 
     async def close(self) -> None:
         """Hang up, even where the task that does it is being cancelled."""
+        leave, self._leave = self._leave, _nothing
+        leave()
         await self._body.aclose()
         with anyio.CancelScope(shield=True):
             # There is nothing left to read, and that ends what stands at its yields in between.

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from ._bounds import Bounds
+from ._bounds import MOST_CONNECTIONS, Bounds
 from ._config import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_RESPONSE_BYTES,
@@ -169,7 +169,12 @@ def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
             raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}.")
         return given
     try:
-        return kind(trust_env=not is_loopback(httpx.URL(config.server_url or config.base_url).host))
+        # Every connection is kept: runs that wait come back at the next poll.
+        limits = httpx.Limits(
+            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
+        )
+        own = is_loopback(httpx.URL(config.server_url or config.base_url).host)
+        return kind(trust_env=not own, limits=limits)
     except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "

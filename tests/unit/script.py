@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from edn360_chatkit._config import Config, load_config
@@ -113,6 +113,8 @@ class Play:
                 scripted = left.pop(0)
                 if isinstance(scripted, ChatKitError):
                     error = scripted
+                elif isinstance(scripted, Response):
+                    reply = replace(scripted, request=effect.request)
                 else:
                     reply = scripted
             elif isinstance(effect, Sleep):

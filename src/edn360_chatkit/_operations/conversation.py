@@ -8,7 +8,7 @@ are read until the answer is there. It is never answered by sending again.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from .._config import Config
@@ -152,7 +152,7 @@ class _Starting:
         request = thread_request(self.config, self.session, kind, params, patience=self.patience)
         opened = yield from open_stream(request)
         if isinstance(opened, Response):
-            answer = accepted(self.config, replace(opened, request=request), kind)
+            answer = accepted(self.config, opened, kind)
             raise unusable(self.config, answer, "no event stream")
         reader = self._reader = ThreadReader(thread_id=self.thread_id)
         early: list[WorkflowEvent] = []

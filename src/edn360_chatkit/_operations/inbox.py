@@ -293,7 +293,8 @@ def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[flo
 
 def deliver(response: WorkflowResponse) -> Operation[None]:
     """Tell that the answer is there."""
-    size = len(response.text.encode("utf-8", "replace"))
-    logger.info("response received: %d bytes at attempt %d", size, response.attempts)
+    if logger.isEnabledFor(logging.INFO):
+        size = len(response.text.encode("utf-8", "replace"))
+        logger.info("response received: %d bytes at attempt %d", size, response.attempts)
     logger.info("training sessions: %d", len(response.program.sessions))
     yield from emit(ResponseEvent(response=response))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -80,6 +79,8 @@ _OWN_SERVER_ADVICE: Mapping[type[APIStatusError], str] = {
 _STANDARD = frozenset({"Accept", "Cache-Control", "Content-Type", "OpenAI-Beta", "User-Agent"})
 # Shorter ones are placeholders of somebody's tests, and common words would be blotted out.
 _SHORTEST_KEY = 8
+LARGE = 1_000_000
+"""From how many bytes on a body is dropped once it is parsed; shorter ones explain an error."""
 
 
 def segment(kind: str, value: object) -> str:
@@ -135,7 +136,7 @@ def call(
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     url = config.base_url + path + (f"?{urlencode(query)}" if query else "")
     request = Request(method, url, headers, content, config.api_key)
-    response = replace((yield from send(request)), request=request)
+    response = yield from send(request)
     if not 200 <= response.status < 300:
         raise status_error(config, response, f"{method} {path}")
     return response
@@ -166,6 +167,8 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
     except ValueError:
         data = None
     if isinstance(data, dict):
+        if len(response.content) > LARGE:
+            response.let_go()
         return cast("dict[str, Any]", data)
     raise unusable(config, response, "no JSON object")
 

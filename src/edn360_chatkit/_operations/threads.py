@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -98,7 +97,7 @@ def ask(
 ) -> Operation[dict[str, Any]]:
     """A request of the thread protocol that is answered with plain JSON."""
     request = thread_request(config, session, kind, params)
-    response = replace((yield from send(request)), request=request)
+    response = yield from send(request)
     return json_object(config, accepted(config, response, kind))
 
 
@@ -149,8 +148,7 @@ def _items_page(
         paging["after"] = after
     if config.server_url is not None:
         request = thread_request(config, session, "items.list", {"thread_id": thread_id, **paging})
-        answer = replace((yield from send(request)), request=request)
-        response = accepted(config, answer, "items.list")
+        response = accepted(config, (yield from send(request)), "items.list")
     else:
         path = f"/threads/{segment('thread_id', thread_id)}/items"
         response = yield from call(config, "GET", path, query=paging)

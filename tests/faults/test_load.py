@@ -1,0 +1,237 @@
+"""Many runs at once, and large answers: each gets its own, within bounds."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+import tracemalloc
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient, MissingProgramError
+from edn360_chatkit._bounds import MOST_CONNECTIONS
+from edn360_chatkit._effects import Effect, Now, Operation, Send
+from edn360_chatkit._operations.inbox import Inbox, Waiting, poll
+from edn360_chatkit._operations.messages import list_messages
+from edn360_chatkit.models.chatkit import ChatSession, Message
+from edn360_chatkit.testing import ChatKitSimulator
+from edn360_chatkit.testing._answers import answer_text
+from tests.contract.conftest import MakeClient
+from tests.unit.script import assistant, config, listing, user
+
+from .raw_server import raw_server, reply
+
+ATHLETE = Path(__file__).parents[2] / "examples" / "athlete_initial.json"
+
+
+def athlete(number: int) -> dict[str, Any]:
+    return {
+        "user_profile": {"user_id": f"athlete-{number}"},
+        "questionnaires": [{"source": "initial", "payload": {}}],
+    }
+
+
+def named_after_its_athlete(text: str) -> str:
+    """A program that says whose it is."""
+    title = json.loads(text)["user_profile"]["user_id"]
+    return json.dumps({"client_training_program_enriched": {"title": title, "sessions": []}})
+
+
+class Connections:
+    """Counts the connections that a simulator has at once."""
+
+    def __init__(self, sim: ChatKitSimulator) -> None:
+        self.most = 0
+        self._sim = sim
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.02):
+            assert self._sim._server is not None
+            self.most = max(self.most, len(self._sim._server.server_state.connections))
+
+    def __enter__(self) -> Connections:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def sim() -> Iterable[ChatKitSimulator]:
+    with ChatKitSimulator(answer=named_after_its_athlete) as simulator:
+        yield simulator
+
+
+def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
+    return {
+        "api_key": sim.api_key,
+        "base_url": sim.base_url,
+        "workflow_id": "wf_demo",
+        "protocol": protocol,
+        "poll_interval": 0.5,
+    }
+
+
+@pytest.mark.parametrize("protocol", ["messages", "threads"])
+def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, protocol: str) -> None:
+    titles: dict[int, str] = {}
+
+    async def main() -> None:
+        async with (
+            AsyncChatKitClient(**settings(sim, protocol)) as client,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def run(number: int) -> None:
+                titles[number] = (await client.run_workflow(athlete(number))).program.title
+
+            for number in range(1000):
+                tasks.start_soon(run, number)
+
+    with Connections(sim) as connections:
+        anyio.run(main)
+    assert titles == {number: f"athlete-{number}" for number in range(1000)}
+    assert sim.runs == 1000
+    assert 10 < connections.most <= MOST_CONNECTIONS
+
+
+@pytest.mark.parametrize("protocol", ["messages", "threads"])
+def test_two_hundred_runs_in_threads_on_one_sync_client(
+    sim: ChatKitSimulator, protocol: str
+) -> None:
+    with (
+        Connections(sim) as connections,
+        ChatKitClient(**settings(sim, protocol)) as client,
+        ThreadPoolExecutor(200) as pool,
+    ):
+        responses = pool.map(client.run_workflow, map(athlete, range(200)))
+        titles = [response.program.title for response in responses]
+    assert titles == [f"athlete-{number}" for number in range(200)]
+    assert sim.runs == 200
+    assert 10 < connections.most <= MOST_CONNECTIONS
+
+
+@pytest.mark.parametrize("protocol", ["messages", "threads"])
+def test_a_callers_pool_of_one_connection_makes_runs_wait_and_none_fail(
+    sim: ChatKitSimulator, protocol: str
+) -> None:
+    sim.delay = 0.05
+    limits = httpx.Limits(max_connections=1)
+    with httpx.Client(limits=limits) as http, ThreadPoolExecutor(8) as pool:
+        # Each would time out in the queue if waiting counted as the request's own time.
+        client = ChatKitClient(**settings(sim, protocol), http_client=http, timeout=0.3)
+        responses = list(pool.map(client.run_workflow, map(athlete, range(8))))
+    assert [response.program.title for response in responses] == [
+        f"athlete-{number}" for number in range(8)
+    ]
+    assert sim.runs == 8
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["own pool", "caller's pool"])
+def test_waiting_for_a_connection_ends_with_the_deadline(
+    sim: ChatKitSimulator, owned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent, and the error says so."""
+    monkeypatch.setattr("edn360_chatkit._driver.MOST_CONNECTIONS", 1)
+    sim.delay = 30
+    told = settings(sim, "threads")
+
+    async def waiting_async() -> BaseException:
+        limits = httpx.Limits(max_connections=1)
+        http = None if owned else httpx.AsyncClient(limits=limits)
+        async with AsyncChatKitClient(**told, http_client=http) as client:
+            session = await client.create_session("athlete-0")
+            await client.send_message(session, athlete(0))
+            with pytest.raises(Exception, match="busy") as caught:
+                await client.run_workflow(athlete(1), deadline=0.4)
+        if http is not None:
+            await http.aclose()
+        return caught.value
+
+    def waiting() -> BaseException:
+        http = None if owned else httpx.Client(limits=httpx.Limits(max_connections=1))
+        with ChatKitClient(**told, http_client=http) as client:
+            client.send_message(client.create_session("athlete-0"), athlete(0))
+            with pytest.raises(Exception, match="busy") as caught:
+                client.run_workflow(athlete(1), deadline=0.4)
+        if http is not None:
+            http.close()
+        return caught.value
+
+    for error in (waiting(), anyio.run(waiting_async)):
+        assert getattr(error, "deadline_passed", None) is True
+        assert getattr(error, "may_have_arrived", None) is False
+        assert getattr(error, "may_have_been_taken", None) is False
+
+
+def test_an_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: MakeClient) -> None:
+    """The simulator's program, with the fields that real ones have, until 16 MiB are full."""
+    answer = json.loads(answer_text("program", ATHLETE.read_text()) or "")
+    program = answer["client_training_program_enriched"]
+    week = program["sessions"]
+    program["sessions"] = []
+
+    def listed() -> bytes:
+        text = json.dumps(answer, ensure_ascii=False)
+        content = [{"type": "output_text", "text": text}]
+        page = {"data": [{"id": "msg_2", "role": "assistant", "content": content}]}
+        return json.dumps(page, ensure_ascii=False).encode()
+
+    empty = len(listed())
+    program["sessions"] = week
+    weeks = (16 * 2**20 - empty) // (len(listed()) - empty + 2)
+    program["sessions"] = week * weeks
+    body = listed()
+    assert 15.9 * 2**20 < len(body) <= 16 * 2**20
+
+    written = [reply(body)]
+    with raw_server(lambda exchange: written) as server:
+        client = make_client(base_url=server.base_url)
+        client.poll_response("s_1")
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        response = client.poll_response("s_1")
+        peak = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
+    assert len(response.program.sessions) == len(week) * weeks
+    assert peak < 6 * len(body)
+
+
+def feed(operation: Operation[Any], answers: dict[type[Effect], Any]) -> None:
+    """Answer each kind of effect alike until the operation ends."""
+    effect = next(operation)
+    while True:
+        effect = operation.send(answers.get(type(effect)))
+
+
+def test_ten_thousand_polls_do_not_grow_memory() -> None:
+    """The operation is fed by hand, so that nothing but the package's own memory is measured."""
+
+    def most_memory(polls: int) -> int:
+        message = Message(id="msg_1", session_id="s_1")
+        waiting = Waiting(poll_interval=2.0, max_attempts=polls, answer="program")
+        inbox = Inbox(ChatSession(id="s_1"), message)
+        operation = poll(lambda: list_messages(told, "s_1", "msg_1"), inbox, waiting, 0.0)
+        gc.collect()
+        tracemalloc.start()
+        with pytest.raises(MissingProgramError):
+            feed(operation, {Send: steps, Now: 0.0})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    told = config()
+    steps = listing(assistant('{"profile": {}}'), user())
+    assert most_memory(10_000) < most_memory(100) + 20_000
