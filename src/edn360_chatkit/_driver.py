@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
 
@@ -462,6 +463,10 @@ class OperationRun(Generic[T]):
         """End the waiting."""
         self._stepper.close()
         self._hang_up()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
 
 
 class AsyncOperationRun(Generic[T]):

@@ -6,6 +6,7 @@ does is written once, in ``_operations``.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
@@ -259,6 +260,9 @@ class ChatKitClient(_Client):
         self._state = State()
         http = _http_client(httpx.Client, http_client, self._config)
         self._driver = SyncDriver(http, _bounds(self._config), owned=http_client is None)
+        if http_client is None:
+            # A notebook or a short script seldom closes its client.
+            weakref.finalize(self, http.close)
         self.sessions = Sessions(self._config, self._driver)
         self.threads = Threads(self._config, self._driver)
 

@@ -62,7 +62,12 @@ def run_workflow(
     session = yield from new_session(config, body)
     yield from emit(SessionCreatedEvent(session=session))
     message = yield from _send_in(config, state, session, prepared, waiting)
-    yield from emit(MessageSentEvent(message=message))
+    try:
+        yield from emit(MessageSentEvent(message=message))
+    except GeneratorExit:
+        # Left here, nobody follows the run: its stream is not to stay open.
+        state.runs.take(message)
+        raise
     return (
         yield from poll_response(
             config, state, session, message, waiting, watched=watched, started=started

@@ -1,0 +1,209 @@
+"""A run that is left in its middle leaves nothing behind, and its client goes on.
+
+Every client here has one connection: if it did not come back, the next run would find none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import anyio
+import pytest
+
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+from edn360_chatkit.testing import ChatKitSimulator
+
+INPUT = {
+    "user_profile": {"user_id": "athlete-1"},
+    "questionnaires": [{"source": "initial", "payload": {"days_per_week": 2}}],
+}
+WORLDS = ["messages", "threads", "self-hosted"]
+MOMENTS = [0.001 * 1.5**n for n in range(14)]
+"""Seconds after a run's begin; the last is longer than the run takes."""
+
+
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edn360_chatkit._driver.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("edn360_chatkit.clients.MOST_CONNECTIONS", 1)
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[ChatKitSimulator]:
+    with ChatKitSimulator(steps=True, delay=0.08, survives_hang_up=True) as simulator:
+        yield simulator
+
+
+def settings(sim: ChatKitSimulator, world: str) -> dict[str, Any]:
+    told = {"poll_interval": 0.02, "deadline": 10.0}
+    if world == "self-hosted":
+        return {"server_url": sim.server_url, **told}
+    hosted = {"api_key": sim.api_key, "base_url": sim.base_url, "workflow_id": "wf_demo"}
+    return {**hosted, "protocol": world, **told}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_cancelled_task_gives_its_connection_back(
+    sim: ChatKitSimulator, world: str, backend: str
+) -> None:
+    async def main() -> None:
+        async with AsyncChatKitClient(**settings(sim, world)) as client:
+            for moment in MOMENTS:
+                with anyio.move_on_after(moment):
+                    await client.run_workflow(INPUT)
+            assert (await client.run_workflow(INPUT)).program.title
+            if backend == "asyncio":
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    anyio.run(main, backend=backend)
+    gc.collect()
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """A Ctrl-C comes, unless it is over before."""
+
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with suppress(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_ctrl_c_gives_the_connection_back(sim: ChatKitSimulator, world: str) -> None:
+    with ChatKitClient(**settings(sim, world)) as client:
+        for moment in MOMENTS:
+            with interrupted_after(moment):
+                client.run_workflow(INPUT)
+        assert client.run_workflow(INPUT).program.title
+    gc.collect()
+
+
+class OwnError(Exception):
+    """An exception of the caller's."""
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_an_exception_at_any_event_gives_the_connection_back(
+    sim: ChatKitSimulator, world: str
+) -> None:
+    with ChatKitClient(**settings(sim, world)) as client:
+        for last in range(1, 12):
+            told: list[str] = []
+
+            def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
+                told.append(event.type)
+                if len(told) == last:
+                    raise OwnError
+
+            with suppress(OwnError):
+                client.run_workflow(INPUT, on_event=on_event)
+            assert len(told) == last or told[-1] == "response"
+        assert client.run_workflow(INPUT).program.title
+    gc.collect()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_an_exception_at_any_event_gives_the_async_connection_back(
+    sim: ChatKitSimulator, world: str, backend: str
+) -> None:
+    async def main() -> None:
+        async with AsyncChatKitClient(**settings(sim, world)) as client:
+            for last in range(1, 12):
+                told: list[str] = []
+
+                async def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
+                    told.append(event.type)
+                    if len(told) == last:
+                        raise OwnError
+
+                with suppress(OwnError):
+                    await client.run_workflow(INPUT, on_event=on_event)
+                assert len(told) == last or told[-1] == "response"
+            assert (await client.run_workflow(INPUT)).program.title
+
+    anyio.run(main, backend=backend)
+    gc.collect()
+
+
+@pytest.mark.parametrize("with_block", [True, False], ids=["with", "without with"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_an_early_break_gives_the_connection_back(
+    sim: ChatKitSimulator, world: str, with_block: bool
+) -> None:
+    with ChatKitClient(**settings(sim, world)) as client:
+        for last in range(1, 10):
+            run = client.stream_workflow(INPUT)
+            for place, _ in enumerate(run, start=1):
+                if place == last:
+                    break
+            if with_block:
+                run.close()
+            del run
+            gc.collect()
+        assert client.run_workflow(INPUT).program.title
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_an_early_break_gives_the_async_connection_back(
+    sim: ChatKitSimulator, world: str, backend: str
+) -> None:
+    async def main() -> None:
+        async with AsyncChatKitClient(**settings(sim, world)) as client:
+            for last in range(1, 10):
+                async with client.stream_workflow(INPUT) as run:
+                    place = 0
+                    async for _ in run:
+                        place += 1
+                        if place == last:
+                            break
+            assert (await client.run_workflow(INPUT)).program.title
+
+    anyio.run(main, backend=backend)
+    gc.collect()
+
+
+def test_a_sent_message_that_nobody_follows_is_closed_with_the_client(
+    sim: ChatKitSimulator,
+) -> None:
+    with ChatKitClient(**settings(sim, "self-hosted")) as client:
+        client.send_message(client.create_session("athlete-1"), INPUT)
+
+    async def main() -> None:
+        async with AsyncChatKitClient(**settings(sim, "self-hosted")) as client:
+            await client.send_message(await client.create_session("athlete-1"), INPUT)
+
+    anyio.run(main, backend="asyncio")
+    anyio.run(main, backend="trio")
+    gc.collect()
+
+
+def test_a_client_that_nobody_closes_is_closed_all_the_same(sim: ChatKitSimulator) -> None:
+    """As in a notebook or a short script: no warning at the end."""
+    lines = f"""
+from edn360_chatkit import ChatKitClient
+client = ChatKitClient(base_url={sim.base_url!r}, api_key={sim.api_key!r}, workflow_id="wf_demo")
+client.run_workflow({INPUT!r})
+"""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c"]
+    for end in ("", "del client\nimport gc\ngc.collect()\n"):
+        done = subprocess.run([*command, lines + end], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
