@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -171,19 +172,40 @@ def _pause(seconds: float, until: float) -> float:
     return seconds
 
 
+class _Pool:
+    """An ``httpx.Client``, and a place for each of its connections; closed with its last user."""
+
+    def __init__(self, http: httpx.Client, *, owned: bool) -> None:
+        self.http = http
+        self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
+        if owned:
+            # A notebook or a short script seldom closes its client.
+            weakref.finalize(self, http.close)
+
+    def enter(self, bound: Bound) -> None:
+        """Wait for a place."""
+        if self._places is not None and not self._places.acquire(timeout=bound.left()):
+            raise deadline_error(BUSY, may_have_arrived=False)
+
+    def leave(self) -> None:
+        """Give the place back."""
+        if self._places is not None:
+            self._places.release()
+
+
 class SyncDriver(_Driver):
     """Runs operations on an ``httpx.Client``.
 
     Args:
-        http: The client that sends.
+        make: Makes the client that sends; gives the caller's if it is not owned.
         bounds: What a request may take.
-        owned: Whether the client is closed with this driver.
+        owned: Whether the client is ours, to be closed with this driver.
     """
 
-    def __init__(self, http: httpx.Client, bounds: Bounds, *, owned: bool) -> None:
+    def __init__(self, make: Callable[[], httpx.Client], bounds: Bounds, *, owned: bool) -> None:
         super().__init__(bounds, owned=owned)
-        self._http = http
-        self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
+        self._make = make
+        self._pool = _Pool(make(), owned=owned)
 
     def run(
         self,
@@ -227,40 +249,39 @@ class SyncDriver(_Driver):
         self, request: Request, until: float, *, stream: bool = False
     ) -> SyncStream | Response:
         bound = self._bound(request, until)
-        self._enter(bound)
+        pool = self._pool
+        pool.enter(bound)
         kept = False
         try:
             timeout = self.bounds.timeout_of(request.patience, bound.left())
-            message = message_of(self._http, request, timeout, bound.trace)
+            message = message_of(pool.http, request, timeout, bound.trace)
             with bound.on_this_thread():
                 # Redirects are never followed: they would carry key and data somewhere else.
-                response = self._http.send(
+                response = pool.http.send(
                     message, auth=auth(request), follow_redirects=False, stream=True
                 )
-            answer = self._answer(response, request, bound, stream=stream)
+            answer = self._answer(response, request, bound, pool, stream=stream)
             kept = isinstance(answer, SyncStream)
             return answer
         except FAILURES as error:
             raise self._failure(error, request, until) from error
         finally:
             if not kept:
-                self._leave()
-
-    def _enter(self, bound: Bound) -> None:
-        if self._places is not None and not self._places.acquire(timeout=bound.left()):
-            raise deadline_error(BUSY, may_have_arrived=False)
-
-    def _leave(self) -> None:
-        if self._places is not None:
-            self._places.release()
+                pool.leave()
 
     def _answer(
-        self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
+        self,
+        response: httpx.Response,
+        request: Request,
+        bound: Bound,
+        pool: _Pool,
+        *,
+        stream: bool,
     ) -> SyncStream | Response:
         bound_connection(response.extensions.get("network_stream"))
         body = Body(response, self.bounds.size, bound)
         if stream and is_stream(response):
-            return SyncStream(response, request, body, self._leave)
+            return SyncStream(response, request, body, pool.leave)
         try:
             return response_of(response, request, b"".join(body.chunks()))
         except TooLargeError:
@@ -279,7 +300,17 @@ class SyncDriver(_Driver):
         for stream in streams:
             sync_stream(stream).close()
         if self._owned:
-            self._http.close()
+            self._pool.http.close()
+
+    def renew(self) -> None:
+        """Go on with new connections after a Ctrl-C.
+
+        It can strike between any two instructions, httpx's own too, where a connection is then
+        neither in use nor given back. What else is under way on the old ones goes on there, and
+        the last of it closes them.
+        """
+        if self._owned:
+            self._pool = _Pool(self._make(), owned=True)
 
 
 class AsyncDriver(_Driver):
@@ -413,8 +444,10 @@ class OperationRun(Generic[T]):
     def __enter__(self) -> OperationRun[T]:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         self.close()
+        if kind is not None and not issubclass(kind, Exception):
+            self._driver.renew()
 
     def __iter__(self) -> OperationRun[T]:
         return self
@@ -436,6 +469,7 @@ class OperationRun(Generic[T]):
                     # Cancelled or interrupted: whoever goes on with the run must not take it for
                     # an answer that something was awaited and did not come.
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
+                    self._driver.renew()
                     raise
         finally:
             if self._stepper.finished:

@@ -6,8 +6,8 @@ does is written once, in ``_operations``.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
@@ -258,11 +258,8 @@ class ChatKitClient(_Client):
             max_response_bytes=max_response_bytes,
         )
         self._state = State()
-        http = _http_client(httpx.Client, http_client, self._config)
-        self._driver = SyncDriver(http, _bounds(self._config), owned=http_client is None)
-        if http_client is None:
-            # A notebook or a short script seldom closes its client.
-            weakref.finalize(self, http.close)
+        make = partial(_http_client, httpx.Client, http_client, self._config)
+        self._driver = SyncDriver(make, _bounds(self._config), owned=http_client is None)
         self.sessions = Sessions(self._config, self._driver)
         self.threads = Threads(self._config, self._driver)
 
