@@ -177,14 +177,14 @@ class _Starting:
             thread_id=self._reader.thread_id,
         )
 
-    def find(self, waited: float) -> Operation[tuple[Message, LiveRun | None] | None]:
+    def find(self, started: float) -> Operation[tuple[Message, LiveRun | None] | None]:
         if self._reader.thread_id is not None:
             threads = [self._reader.thread_id]
         else:
             threads = yield from newest_threads(self.config, self.session)
         for thread_id in threads:
             listing = yield from thread_messages(self.config, self.session, thread_id, None)
-            found = find_ours(listing, self.text, waited)
+            found = find_ours(listing, self.text, (yield from now()) - started)
             if found is not False:
                 logger.info("message found in its thread: it had been taken")
                 message_id = cast("str | None", found)

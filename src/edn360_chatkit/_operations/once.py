@@ -79,7 +79,7 @@ class _Sending(Generic[T]):
     def attempt(self) -> Operation[T]:
         """Send the message, or find it sent."""
         if self._was_in_doubt:
-            found = yield from self._find((yield from now()) - self._started)
+            found = yield from self._find(self._started)
             if found is not None:
                 return found
             self._looks -= 1
@@ -151,8 +151,10 @@ def send_message(config: Config, session_id: str, text: str) -> Operation[Messag
         APIError: It was refused, or it could not be found out whether it was taken.
     """
 
-    def find(waited: float) -> Operation[Message | None]:
-        found = find_ours((yield from list_messages(config, session_id, limit=100)), text, waited)
+    def find(started: float) -> Operation[Message | None]:
+        listing = yield from list_messages(config, session_id, limit=100)
+        # Only now: the look itself may have taken long, and the server's clock went on.
+        found = find_ours(listing, text, (yield from now()) - started)
         if found is False:
             return None
         logger.info("message found in the session: it had been taken")
