@@ -191,9 +191,18 @@ def test_a_refusal_ends_it(status: int) -> None:
         start(Play([api_error(status)]))
 
 
-def test_an_answer_that_is_no_stream_is_named() -> None:
-    with pytest.raises(APIError, match="no event stream"):
+def test_an_answer_that_is_no_stream_is_named_and_leaves_a_doubt() -> None:
+    with pytest.raises(APIError, match="no event stream") as caught:
         start(Play([answer({"ok": True})]))
+    assert caught.value.may_have_been_taken
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
+def test_what_is_no_list_of_threads_does_not_say_that_there_are_none(data: Any) -> None:
+    play = Play([LOST, answer(data)])
+    with pytest.raises(APIError, match="may have been taken"):
+        start(play)
+    assert kinds(play).count("threads.create") == 1
 
 
 def test_an_error_before_the_message_is_taken_is_not_retried() -> None:

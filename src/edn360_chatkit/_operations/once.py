@@ -42,7 +42,7 @@ def send_once(
 
     Args:
         send: Sends it.
-        find: Looks whether it is there, given the seconds since it was first sent.
+        find: Looks whether it is there, given the time on the clock when it was first sent.
         max_retries: How often it is tried again at most, looks included.
         hint: How the caller can look for it, if it stays in doubt.
 
@@ -100,9 +100,9 @@ class _Sending(Generic[T]):
 def _may_have_been_taken(error: APIError) -> bool:
     if isinstance(error, APIConnectionError):
         return error.may_have_arrived
-    # 429 and the other 4xx say that it was refused.
+    # 429 and the other 4xx say that it was refused. A 2xx that can't be used says the opposite.
     return isinstance(error, APIStatusError) and (
-        error.status_code >= 500 or error.status_code == 408
+        error.status_code >= 500 or error.status_code == 408 or 200 <= error.status_code < 300
     )
 
 
