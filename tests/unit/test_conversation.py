@@ -399,6 +399,13 @@ def test_auto_does_not_believe_a_gateways_page() -> None:
     assert state.protocol is None
 
 
+def test_auto_learns_nothing_from_a_proxys_page() -> None:
+    state = State()
+    operation, play = run_in(state, HOSTED, Response(200, {}, b"<h1>Welcome to the hotel</h1>"))
+    assert play.run(operation).id is None
+    assert state.protocol is None
+
+
 def test_auto_does_not_change_its_mind() -> None:
     state = State(protocol="messages")
     operation, play = run_in(state, HOSTED, REFUSED)
