@@ -165,6 +165,30 @@ def test_where_the_thread_is_known_only_it_is_read() -> None:
     assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
 
 
+def test_a_look_is_for_the_message_that_was_sent_last() -> None:
+    # The first thread was made and stayed empty; the second has the message.
+    cut, threads = Scene([CREATED], LOST), answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
+    play = Play([cut, items(), LOST, threads, items(item("user_message", "msg_1", "hello"))])
+    message = start(play)
+    assert (message.id, message.thread_id) == ("msg_1", "thr_2")
+    assert kinds(play).count("threads.create") == 2
+
+
+def test_a_later_message_in_its_thread_does_not_hide_ours() -> None:
+    runs = OpenRuns()
+    start(Play([Scene([CREATED, TAKEN])]), runs)
+    ours, later = item("user_message", "msg_2", "hello"), item("user_message", "msg_3", "other")
+    play = Play([LOST, items(later, ours)])
+    assert start(play, runs).id == "msg_2"
+
+
+def test_a_flood_before_the_message_is_taken_leaves_a_doubt_that_is_looked_into() -> None:
+    flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
+    ours = items(item("user_message", "msg_1", "hello"))
+    play = Play([flood, ours])
+    assert start(play, max_response_bytes=1024).id == "msg_1"
+
+
 def test_only_what_is_not_there_is_sent_again() -> None:
     play = Play([LOST, answer({"data": []}), Scene([CREATED, TAKEN])])
     assert start(play).id == "msg_1"

@@ -150,11 +150,12 @@ class _Starting:
             kind = "threads.add_user_message"
             params["thread_id"] = self.thread_id
         request = thread_request(self.config, self.session, kind, params, patience=self.patience)
+        # A look is for the message that was sent last: what an earlier stream said is past.
+        reader = self._reader = ThreadReader(thread_id=self.thread_id)
         opened = yield from open_stream(request)
         if isinstance(opened, Response):
             answer = accepted(self.config, replace(opened, request=request), kind)
             raise unusable(self.config, answer, "no event stream")
-        reader = self._reader = ThreadReader(thread_id=self.thread_id)
         early: list[WorkflowEvent] = []
         came = 0
         while not reader.taken:
@@ -164,7 +165,11 @@ class _Starting:
                     "The stream ended before the server said that it has taken the message."
                 )
             came += len(data)
-            _check_size(self.config, came)
+            if came > self.config.max_response_bytes:
+                raise APIConnectionError(
+                    "The stream brought more than max_response_bytes=... before the server said "
+                    "that it has taken the message."
+                )
             early.extend(reader.feed(data, watched=True))
             _fail_by_error(reader, Inbox(self.session, self._message()))
         message = self._message()

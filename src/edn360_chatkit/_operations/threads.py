@@ -120,11 +120,13 @@ def thread_messages(
 ) -> Operation[Listing]:
     """The user's and the assistant's messages of a thread, newest first, back to ``message_id``.
 
-    Without a ``message_id``, back to the newest message of the user.
+    Without a ``message_id``, back to the newest message of the user. What is on the same page below
+    it comes along: somebody else may have written in the thread after us.
     """
     messages: list[SessionMessage] = []
     after: str | None = None
     server_now: float | None = None
+    found = False
     for _ in range(MOST_PAGES):
         page, server_now = yield from _items_page(config, session, thread_id, after)
         for item in _objects(page.get("data")):
@@ -133,10 +135,9 @@ def thread_messages(
                 continue
             message = read_message(item, _ROLES[kind])
             messages.append(message)
-            if message.role == "user" and message_id in (None, message.id):
-                return Listing(messages, server_now)
+            found = found or (message.role == "user" and message_id in (None, message.id))
         after = _next_page(page, after)
-        if after is None:
+        if found or after is None:
             break
     return Listing(messages, server_now)
 
