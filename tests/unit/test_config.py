@@ -65,6 +65,7 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
         ({"base_url": "api.example"}, "https"),
         ({"base_url": "https://"}, "host"),
         ({"base_url": "https://\x00"}, "base_url"),
+        ({"base_url": "https://x.exampl]e"}, "is not a URL"),
         ({"base_url": "https://user:pass@api.example"}, "base_url"),
         ({"base_url": "https://api.example?a=1"}, "base_url"),
         ({"base_url": "https://api.example#a"}, "base_url"),
