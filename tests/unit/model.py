@@ -267,7 +267,8 @@ it broke, or in time; a status; a proxy's page; half the answer; JSON of somethi
 the assistant's messages only."""
 Arrival: TypeAlias = Literal["taken", "not taken", "early", "late", "thread only"]
 """Whether a message whose answer does not get back is stored: at once; never; before the client's
-first look; after its first look and before its second; or only the thread that it was to be in."""
+first look; after its first look and before its second; or only the thread that it was to be in,
+whose stream begins and breaks."""
 
 BACK: tuple[Back, ...] = (
     *("answer", "refused", "lost", "timeout", "page", "half", "other", "replies only"),
@@ -288,7 +289,7 @@ def arrival_of(back: Back, arrival: Arrival, what: Asked) -> Arrival:
         return "not taken"
     if arrival in ("early", "late") and back not in SLOW:
         return "taken"
-    if arrival == "thread only" and not (back == "lost" and what.streamed and what.place is None):
+    if arrival == "thread only" and not (what.streamed and what.place is None):
         return "not taken"
     return arrival
 
@@ -333,6 +334,8 @@ class Call:
         sends: How often it has sent the message.
         attempts: The polls that brought no answer.
         seen: The texts that have got back to it.
+        written: What a stream has told it of texts that were being written.
+        listed: The ids on the pages of the list that it is reading.
         answered: Whether the program has got back to it.
         last: What got back last.
         until: When its deadline is.
@@ -351,6 +354,7 @@ class Call:
     sends: int = 0
     attempts: int = 0
     seen: list[str] = field(default_factory=list[str])
+    written: str = ""
     listed: list[str] = field(default_factory=list[str])
     answered: bool = False
     last: object = None

@@ -69,7 +69,7 @@ from .model import (
     created,
     spoiled,
 )
-from .script import config
+from .script import answer, config
 
 ATTEMPTS = 3
 INTERVAL = 2.0
@@ -151,6 +151,11 @@ class Conversations(RuleBasedStateMachine):
         self._carry(one([call for call in self.calls if call.running], which), back, arrival)
 
     @precondition(lambda self: any(not run.over for run in self.server.runs))
+    @rule(which=WHICH)
+    def agent_is_done(self, which: int) -> None:
+        self.agent(which, "program")
+
+    @precondition(lambda self: any(not run.over for run in self.server.runs))
     @rule(
         which=WHICH,
         what=st.sampled_from(["program", "step", "prose", "cut", "error", "fails", "ends"]),
@@ -158,6 +163,7 @@ class Conversations(RuleBasedStateMachine):
     def agent(self, which: int, what: str) -> None:
         self._agent(one([run for run in self.server.runs if not run.over], which), what)
 
+    @precondition(lambda self: bool(self.calls))
     @rule(seconds=st.sampled_from([1.0, 40.0, 4000.0]))
     def time_passes(self, seconds: float) -> None:
         self.clock += seconds
@@ -223,6 +229,9 @@ class Conversations(RuleBasedStateMachine):
         assert isinstance(effect, (Send, Open))
         assert not call.answered, "the answer is there: nothing is to be asked for"
         request, what = effect.request, asked(effect.request)
+        if back == "replies only" and self.runs_in(what.place) > 1:
+            # Where no user's message is listed, everything counts as the run's: so it must be one.
+            back = "answer"
         looks = what.verb in ("list", "threads")
         if looks and call.on_its_way is not None and call.on_its_way[1] == 0:
             self._deliver_late(call)
@@ -238,6 +247,9 @@ class Conversations(RuleBasedStateMachine):
         if isinstance(got, Response) and what.verb == "list":
             self._note_list(call, got, "after" in what.page)
         self._give(call, got, back)
+
+    def runs_in(self, place: str | None) -> int:
+        return sum(run.place.id == place for run in self.server.runs)
 
     def _arrive(self, call: Call, request: Request, arrival: Arrival) -> Response | Wire:
         """A message arrives, or does not; what the server says to it."""
@@ -357,6 +369,7 @@ class Conversations(RuleBasedStateMachine):
 
     def _note_event(self, call: Call, event: dict[str, Any]) -> None:
         item = event.get("item", {})
+        call.written += event.get("update", {}).get("delta", "")
         if event["type"] == "thread.item.done" and item["type"].endswith("assistant_message"):
             text = item["content"][0]["text"]
             call.seen.append(text)
@@ -388,7 +401,8 @@ class Conversations(RuleBasedStateMachine):
             assert run.message.id == message.id, "another run's program"
         if call.text is not None and message.id is not None:
             assert run.message.text == call.text
-        assert run.program in call.seen or message.id is None
+        came = run.program in call.seen or run.program in call.written
+        assert came or message.id is None
 
     def _check_error(self, call: Call, error: ChatKitError) -> None:
         if call.session is not None:
@@ -463,4 +477,16 @@ def test_a_message_that_arrives_after_both_looks_starts_a_second_run() -> None:
         machine.network_works(0)
     assert (call.sends, len(call.runs)) == (2, 1)
     machine.server.take(first, call)
+    assert len(machine.server.runs) == 2
+
+
+def test_a_server_that_lists_no_user_messages_and_no_reply_yet_looks_as_if_it_had_nothing() -> None:
+    machine = Conversations()
+    machine.begin(World("messages", hosted=True, dated="unix"), told=True)
+    machine.run_workflow("athlete 1", 1e9, watched=True)
+    machine.network_works(0)
+    machine.network(0, "lost", "taken")
+    (call,) = machine.calls
+    machine._give(call, answer({"data": []}), "answer")
+    machine.network_works(0)
     assert len(machine.server.runs) == 2
