@@ -1,5 +1,6 @@
 # make demo   runs the workflow on an example athlete, against the built-in simulator
 # make test   lint, types and tests
+# make fuzz   a search for inputs that break the readers, FUZZ_SECONDS each; Python 3.11 or newer
 # make bench  the figures of docs/performance.md
 # make clean  removes what the others made
 # Each sets up what it needs in .venv; PYTHON=... chooses another Python, 3.10 or newer.
@@ -8,8 +9,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := examples/athlete_initial.json
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint types tests bench clean
+.PHONY: demo test lint types tests fuzz bench clean
 
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
@@ -28,6 +30,13 @@ types: $(VENV)/dev
 
 tests: $(VENV)/dev
 	$(BIN)/pytest --cov --cov-report=term
+
+fuzz: $(VENV)/fuzz
+	@for target in $$($(BIN)/python -m tests.fuzz); do \
+		echo "$$target: $(FUZZ_SECONDS) s" && \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(VENV)/$$target- || exit 1; \
+	done
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
@@ -49,4 +58,10 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 
 $(VENV)/dev: $(VENV)/demo pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]" --group dev
+	@touch $@
+
+$(VENV)/fuzz: $(VENV)/dev pyproject.toml
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Fuzzing needs Python 3.11 or newer: make clean, make fuzz PYTHON=..."; exit 1; }
+	$(BIN)/python -m pip install --quiet --group fuzz
 	@touch $@

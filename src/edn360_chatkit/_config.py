@@ -185,6 +185,9 @@ def _checked_url(name: str, url: object) -> str:
         parsed = httpx.URL(url if isinstance(url, str) else "")
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
+        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
+            # Such as half a bracket, which every reader of URLs takes for something else.
+            raise ValueError
     except (httpx.InvalidURL, ValueError):
         raise ConfigurationError(f"{variable} is not a URL.") from None
     if parsed.userinfo or "?" in str(url) or "#" in str(url):

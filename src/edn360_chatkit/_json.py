@@ -22,7 +22,8 @@ def parse(text: str | bytes) -> Any:
     """
     try:
         return from_json(text)
-    except ValueError:
+    except (ValueError, TypeError):
+        # A TypeError is what a str with a half character in it raises here.
         pass
     try:
         lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)

@@ -500,6 +500,16 @@ def test_a_stream_may_be_read_in_another_thread_than_it_was_made_in(sim: ChatKit
     assert kinds == ["session.created", "message.sent", "response"]
 
 
+def test_an_interval_of_zero_is_an_interval(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    sim.delay = 0.1
+    started = time.monotonic()
+    response = make_client(poll_interval=60).run_workflow(
+        ATHLETE, poll_interval=0, max_attempts=10_000
+    )
+    assert response.attempts > 1
+    assert time.monotonic() - started < 30
+
+
 def test_waiting_takes_the_time_of_the_polls_and_no_more(
     client: Any, sim: ChatKitSimulator
 ) -> None:

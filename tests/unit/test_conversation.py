@@ -165,6 +165,30 @@ def test_where_the_thread_is_known_only_it_is_read() -> None:
     assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
 
 
+def test_a_look_is_for_the_message_that_was_sent_last() -> None:
+    # The first thread was made and stayed empty; the second has the message.
+    cut, threads = Scene([CREATED], LOST), answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
+    play = Play([cut, items(), LOST, threads, items(item("user_message", "msg_1", "hello"))])
+    message = start(play)
+    assert (message.id, message.thread_id) == ("msg_1", "thr_2")
+    assert kinds(play).count("threads.create") == 2
+
+
+def test_a_later_message_in_its_thread_does_not_hide_ours() -> None:
+    runs = OpenRuns()
+    start(Play([Scene([CREATED, TAKEN])]), runs)
+    ours, later = item("user_message", "msg_2", "hello"), item("user_message", "msg_3", "other")
+    play = Play([LOST, items(later, ours)])
+    assert start(play, runs).id == "msg_2"
+
+
+def test_a_flood_before_the_message_is_taken_leaves_a_doubt_that_is_looked_into() -> None:
+    flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
+    ours = items(item("user_message", "msg_1", "hello"))
+    play = Play([flood, ours])
+    assert start(play, max_response_bytes=1024).id == "msg_1"
+
+
 def test_only_what_is_not_there_is_sent_again() -> None:
     play = Play([LOST, answer({"data": []}), Scene([CREATED, TAKEN])])
     assert start(play).id == "msg_1"
@@ -191,9 +215,18 @@ def test_a_refusal_ends_it(status: int) -> None:
         start(Play([api_error(status)]))
 
 
-def test_an_answer_that_is_no_stream_is_named() -> None:
-    with pytest.raises(APIError, match="no event stream"):
+def test_an_answer_that_is_no_stream_is_named_and_leaves_a_doubt() -> None:
+    with pytest.raises(APIError, match="no event stream") as caught:
         start(Play([answer({"ok": True})]))
+    assert caught.value.may_have_been_taken
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
+def test_what_is_no_list_of_threads_does_not_say_that_there_are_none(data: Any) -> None:
+    play = Play([LOST, answer(data)])
+    with pytest.raises(APIError, match="may have been taken"):
+        start(play)
+    assert kinds(play).count("threads.create") == 1
 
 
 def test_an_error_before_the_message_is_taken_is_not_retried() -> None:
@@ -387,6 +420,13 @@ def test_auto_does_not_believe_a_gateways_page() -> None:
     operation, play = run_in(state, HOSTED, Response(404, {}, b"<h1>Not Found</h1>"))
     with pytest.raises(EndpointNotFoundError):
         play.run(operation)
+    assert state.protocol is None
+
+
+def test_auto_learns_nothing_from_a_proxys_page() -> None:
+    state = State()
+    operation, play = run_in(state, HOSTED, Response(200, {}, b"<h1>Welcome to the hotel</h1>"))
+    assert play.run(operation).id is None
     assert state.protocol is None
 
 

@@ -156,6 +156,13 @@ def test_our_own_message_is_found_beside_the_same_text_of_an_earlier_run() -> No
     assert send(play).id == "msg_1"
 
 
+def test_a_slow_look_does_not_make_our_own_message_an_older_one() -> None:
+    # Both requests take 40 s; the message was taken at the beginning of the first.
+    ours = user("msg_1", "hello", created_at=NOON + 59 - 80)
+    play = Play([LOST, listing(ours, date=date(59))], seconds_per_request=40.0)
+    assert send(play).id == "msg_1"
+
+
 @pytest.mark.parametrize("headers", [{}, {"date": "today"}])
 def test_without_the_servers_clock_the_same_text_counts_as_ours(headers: dict[str, str]) -> None:
     look = listing(user("msg_0", "hello", created_at=NOON), **headers)

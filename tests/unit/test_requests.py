@@ -313,6 +313,12 @@ def test_retry_after_is_waited_for() -> None:
     assert play.sleeps == [20.0]
 
 
+def test_a_retry_after_that_is_shorter_than_our_pause_does_not_shorten_it() -> None:
+    play = Play([api_error(429, retry_after="0.1"), answer(SESSION)])
+    create(play)
+    assert play.sleeps[0] >= 0.5
+
+
 def test_a_server_that_asks_for_too_much_patience_is_not_waited_for() -> None:
     play = Play([api_error(429, retry_after="121")])
     with pytest.raises(RateLimitError) as caught:

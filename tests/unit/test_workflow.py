@@ -83,6 +83,14 @@ def test_it_asks_at_once_and_then_at_the_interval() -> None:
     assert play.requests[0].url.endswith("/sessions/cksess_1/messages?limit=50&order=desc")
 
 
+def test_a_poll_asks_for_as_many_messages_as_the_client_was_told() -> None:
+    play = Play([posted(ANSWER)])
+    waiting = Waiting(poll_interval=2.0, max_attempts=1, answer="program")
+    told = config(poll_limit=7)
+    play.run(poll_response(told, State(), SESSION, SENT, waiting, watched=True))
+    assert "?limit=7&" in play.requests[0].url
+
+
 def test_the_response_carries_the_program_and_where_it_came_from() -> None:
     response, _ = poll(posted(ANSWER))
     assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
@@ -290,6 +298,16 @@ def test_a_timeout_after_failed_polls_has_the_last_failure_as_its_cause() -> Non
     with pytest.raises(WorkflowTimeoutError) as caught:
         poll(NOTHING, api_error(503))
     assert isinstance(caught.value.__cause__, InternalServerError)
+
+
+def test_a_good_poll_ends_the_failure_of_the_one_before() -> None:
+    play = Play([api_error(503), NOTHING])
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        run_poll(play, 2)
+    assert caught.value.__cause__ is None
+    errors = [event.error for event in play.events if isinstance(event, WaitingEvent)]
+    assert errors[0] is not None
+    assert errors[1] is None
 
 
 def test_what_came_before_a_failed_poll_is_kept() -> None:

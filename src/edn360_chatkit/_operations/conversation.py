@@ -150,21 +150,32 @@ class _Starting:
             kind = "threads.add_user_message"
             params["thread_id"] = self.thread_id
         request = thread_request(self.config, self.session, kind, params, patience=self.patience)
+        # A look is for the message that was sent last: what an earlier stream said is past.
+        reader = self._reader = ThreadReader(thread_id=self.thread_id)
         opened = yield from open_stream(request)
         if isinstance(opened, Response):
             answer = accepted(self.config, opened, kind)
             raise unusable(self.config, answer, "no event stream")
-        reader = self._reader = ThreadReader(thread_id=self.thread_id)
         early: list[WorkflowEvent] = []
         came = 0
         while not reader.taken:
-            data = yield from read(opened)
+            try:
+                data = yield from read(opened)
+            except APIConnectionError:
+                raise
+            except APIError as error:
+                # Too large to be read; the message may have been taken all the same.
+                raise APIConnectionError(error.message) from error
             if data is None:
                 raise APIConnectionError(
                     "The stream ended before the server said that it has taken the message."
                 )
             came += len(data)
-            _check_size(self.config, came)
+            if came > self.config.max_response_bytes:
+                raise APIConnectionError(
+                    "The stream brought more than max_response_bytes=... before the server said "
+                    "that it has taken the message."
+                )
             early.extend(reader.feed(data, watched=True))
             _fail_by_error(reader, Inbox(self.session, self._message()))
         message = self._message()
@@ -177,14 +188,14 @@ class _Starting:
             thread_id=self._reader.thread_id,
         )
 
-    def find(self, waited: float) -> Operation[tuple[Message, LiveRun | None] | None]:
+    def find(self, started: float) -> Operation[tuple[Message, LiveRun | None] | None]:
         if self._reader.thread_id is not None:
             threads = [self._reader.thread_id]
         else:
             threads = yield from newest_threads(self.config, self.session)
         for thread_id in threads:
             listing = yield from thread_messages(self.config, self.session, thread_id, None)
-            found = find_ours(listing, self.text, waited)
+            found = find_ours(listing, self.text, (yield from now()) - started)
             if found is not False:
                 logger.info("message found in its thread: it had been taken")
                 message_id = cast("str | None", found)

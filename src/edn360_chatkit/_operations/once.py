@@ -42,7 +42,7 @@ def send_once(
 
     Args:
         send: Sends it.
-        find: Looks whether it is there, given the seconds since it was first sent.
+        find: Looks whether it is there, given the time on the clock when it was first sent.
         max_retries: How often it is tried again at most, looks included.
         hint: How the caller can look for it, if it stays in doubt.
 
@@ -79,7 +79,7 @@ class _Sending(Generic[T]):
     def attempt(self) -> Operation[T]:
         """Send the message, or find it sent."""
         if self._was_in_doubt:
-            found = yield from self._find((yield from now()) - self._started)
+            found = yield from self._find(self._started)
             if found is not None:
                 return found
             self._looks -= 1
@@ -100,9 +100,9 @@ class _Sending(Generic[T]):
 def _may_have_been_taken(error: APIError) -> bool:
     if isinstance(error, APIConnectionError):
         return error.may_have_arrived
-    # 429 and the other 4xx say that it was refused.
+    # 429 and the other 4xx say that it was refused. A 2xx that can't be used says the opposite.
     return isinstance(error, APIStatusError) and (
-        error.status_code >= 500 or error.status_code == 408
+        error.status_code >= 500 or error.status_code == 408 or 200 <= error.status_code < 300
     )
 
 
@@ -151,8 +151,10 @@ def send_message(config: Config, session_id: str, text: str) -> Operation[Messag
         APIError: It was refused, or it could not be found out whether it was taken.
     """
 
-    def find(waited: float) -> Operation[Message | None]:
-        found = find_ours((yield from list_messages(config, session_id, limit=100)), text, waited)
+    def find(started: float) -> Operation[Message | None]:
+        listing = yield from list_messages(config, session_id, limit=100)
+        # Only now: the look itself may have taken long, and the server's clock went on.
+        found = find_ours(listing, text, (yield from now()) - started)
         if found is False:
             return None
         logger.info("message found in the session: it had been taken")

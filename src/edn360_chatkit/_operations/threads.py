@@ -94,11 +94,10 @@ def thread_request(
 
 def ask(
     config: Config, session: ChatSession, kind: str, params: Mapping[str, Any]
-) -> Operation[dict[str, Any]]:
+) -> Operation[Response]:
     """A request of the thread protocol that is answered with plain JSON."""
     request = thread_request(config, session, kind, params)
-    response = yield from send(request)
-    return json_object(config, accepted(config, response, kind))
+    return accepted(config, (yield from send(request)), kind)
 
 
 def accepted(config: Config, response: Response, kind: str) -> Response:
@@ -119,11 +118,13 @@ def thread_messages(
 ) -> Operation[Listing]:
     """The user's and the assistant's messages of a thread, newest first, back to ``message_id``.
 
-    Without a ``message_id``, back to the newest message of the user.
+    Without a ``message_id``, back to the newest message of the user. What is on the same page below
+    it comes along: somebody else may have written in the thread after us.
     """
     messages: list[SessionMessage] = []
     after: str | None = None
     server_now: float | None = None
+    found = False
     for _ in range(MOST_PAGES):
         page, server_now = yield from _items_page(config, session, thread_id, after)
         for item in _objects(page.get("data")):
@@ -132,10 +133,9 @@ def thread_messages(
                 continue
             message = read_message(item, _ROLES[kind])
             messages.append(message)
-            if message.role == "user" and message_id in (None, message.id):
-                return Listing(messages, server_now)
+            found = found or (message.role == "user" and message_id in (None, message.id))
         after = _next_page(page, after)
-        if after is None:
+        if found or after is None:
             break
     return Listing(messages, server_now)
 
@@ -147,26 +147,31 @@ def _items_page(
     if after is not None:
         paging["after"] = after
     if config.server_url is not None:
-        request = thread_request(config, session, "items.list", {"thread_id": thread_id, **paging})
-        response = accepted(config, (yield from send(request)), "items.list")
+        params = {"thread_id": thread_id, **paging}
+        response = yield from ask(config, session, "items.list", params)
     else:
         path = f"/threads/{segment('thread_id', thread_id)}/items"
         response = yield from call(config, "GET", path, query=paging)
+    return _page(config, response, "items"), server_time(response.headers)
+
+
+def _page(config: Config, response: Response, kind: str) -> dict[str, Any]:
+    """A page of a list. Anything else does not say that there is nothing."""
     page = json_object(config, response)
     if not isinstance(page.get("data"), list):
-        raise unusable(config, response, "a list of items that is no list")
-    return page, server_time(response.headers)
+        raise unusable(config, response, f"a list of {kind} that is no list")
+    return page
 
 
 def newest_threads(config: Config, session: ChatSession) -> Operation[list[str]]:
     """The ids of a user's newest threads, newest first."""
     paging: dict[str, Any] = {"limit": SEARCHED_THREADS, "order": "desc"}
     if config.server_url is not None:
-        page = yield from ask(config, session, "threads.list", paging)
+        response = yield from ask(config, session, "threads.list", paging)
     else:
         query = {**paging, **({"user": session.user} if session.user else {})}
         response = yield from call(config, "GET", "/threads", query=query)
-        page = json_object(config, response)
+    page = _page(config, response, "threads")
     found = [thread.get("id") for thread in _objects(page.get("data"))]
     return [thread_id for thread_id in found if isinstance(thread_id, str) and thread_id]
 

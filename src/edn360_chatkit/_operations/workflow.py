@@ -111,7 +111,8 @@ def _send_in(
     except ChatKitError as error:
         error.session = error.session or session
         raise
-    if config.protocol == "auto":
+    # Without an id it may have been a proxy's page, which says nothing about the API behind it.
+    if config.protocol == "auto" and message.id is not None:
         state.protocol = "messages"
     return message
 

@@ -1,0 +1,44 @@
+"""``python -m tests.fuzz``: names the targets. With one of them, and libFuzzer's options: searches.
+
+Needs atheris (the dependency group ``fuzz``), which there is for Linux and macOS from Python 3.11.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris  # pyright: ignore[reportMissingModuleSource]
+
+with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
+    include=["edn360_chatkit"]
+):
+    from .seeds import FRAGMENTS, SEEDS, to_bytes
+    from .targets import TARGETS
+
+
+def main() -> None:
+    """Search one target until ``-max_total_time`` is over, or until something is found."""
+    if len(sys.argv) == 1:
+        print(*TARGETS)
+        return
+    target, *options = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as directory:
+        corpus = Path(directory, "corpus")
+        corpus.mkdir()
+        for number, seed in enumerate(SEEDS[target]):
+            (corpus / str(number)).write_bytes(to_bytes(seed))
+        words = Path(directory, "words")
+        words.write_text("".join(f'"{_escaped(to_bytes(word))}"\n' for word in set(FRAGMENTS)))
+        told = [f"-dict={words}", "-timeout=20", "-max_len=20000", *options, str(corpus)]
+        atheris.Setup([sys.argv[0], *told], TARGETS[target])
+        atheris.Fuzz()
+
+
+def _escaped(word: bytes) -> str:
+    # libFuzzer's own limit is 64 bytes.
+    return "".join(f"\\x{byte:02x}" for byte in word[:64])
+
+
+main()

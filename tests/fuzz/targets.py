@@ -1,0 +1,279 @@
+"""What is fuzzed, and what must hold: one function a target, each takes the bytes of one try.
+
+Hypothesis calls them in ``test_fuzz``, atheris in ``make fuzz``. A target fails by raising: only
+the documented exceptions may come, time is linear, round trips hold, and no secret gets out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr, ValidationError
+
+from edn360_chatkit import (
+    APIError,
+    ChatKitError,
+    ChatSession,
+    ConfigurationError,
+    EDN360Input,
+    EnrichedTrainingProgram,
+    InvalidInputError,
+    Message,
+)
+from edn360_chatkit._answers import Failure, Program, Truncated, read_answer
+from edn360_chatkit._config import is_loopback, load_config
+from edn360_chatkit._effects import Operation, Request, Response, Send
+from edn360_chatkit._json import parse, whole_characters
+from edn360_chatkit._operations.inputs import prepare
+from edn360_chatkit._operations.messages import (
+    MOST_PAGES,
+    Listing,
+    list_messages,
+    newer_than,
+    text_of,
+)
+from edn360_chatkit._operations.once import find_ours
+from edn360_chatkit._operations.reader import ThreadReader
+from edn360_chatkit._operations.requests import status_error
+from edn360_chatkit._operations.threads import newest_threads, thread_messages
+from edn360_chatkit.models.chatkit import Thread, ThreadItem
+
+KEY: Final = "sk-hidden-key"
+TOKEN: Final = "hidden-token"
+CONFIG: Final = load_config(api_key=KEY, workflow_id="wf_demo", environ={})
+
+
+def text_in(data: bytes) -> str:
+    """Bytes as text; those that are no UTF-8 become half characters."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def json_in(text: str | bytes) -> Any:
+    """The JSON value that a text is, or ``None``."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
+def whole(value: Any) -> Any:
+    """A JSON value without half characters."""
+    return json.loads(whole_characters(json.dumps(value, ensure_ascii=False)))
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two JSON values are the same, NaN like any other."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+@contextmanager
+def linear(size: int) -> Iterator[None]:
+    """Time in proportion to the size, on a slow machine and with coverage counted."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < 2.0 + size / 20_000, "this takes too long"
+
+
+def a_json_value(data: bytes) -> None:
+    for text in (data, text_in(data)):
+        with linear(len(data)):
+            try:
+                value = parse(text)
+            except ValueError:
+                continue
+        json.dumps(value, ensure_ascii=False).encode()
+        if isinstance(text, str):
+            assert same(value, whole(json.loads(text, strict=False)))
+
+
+def an_answer(data: bytes) -> None:
+    text = text_in(data)
+    with linear(len(data)):
+        answer = read_answer(text)
+    if isinstance(answer, Program):
+        program = answer.program.model_dump(mode="python", exclude_unset=True)
+        assert any(same(program, found) for found in objects_in(text)), "that is not in the text"
+    elif isinstance(answer, Failure):
+        assert len(answer.description) <= 301
+    elif isinstance(answer, Truncated):
+        assert "{" in text
+
+
+def objects_in(text: str) -> Iterator[Any]:
+    """Every JSON object of a text, found the slow way."""
+    decoder = json.JSONDecoder(strict=False)
+    for start in (place for place, symbol in enumerate(text) if symbol == "{"):
+        try:
+            yield whole(decoder.raw_decode(text, start)[0])
+        except (ValueError, RecursionError):
+            continue
+
+
+def a_stream(data: bytes) -> None:
+    events = text_in(data).split("\n")
+    watched, unwatched = ThreadReader(), ThreadReader()
+    with linear(len(data)):
+        for event in events:
+            for told in watched.feed(event, watched=True):
+                told.model_dump_json()
+            assert not list(unwatched.feed(event, watched=False))
+        messages = watched.messages(unfinished=True)
+    assert messages == unwatched.messages(unfinished=True)
+    assert set(watched.messages(unfinished=False)) <= set(messages)
+    for message in messages:
+        message.text.encode()
+        read_answer(message.text)
+
+
+def an_input(data: bytes) -> None:
+    value = json_in(data)
+    try:
+        prepared = prepare(value)
+    except InvalidInputError as error:
+        str(error).encode()
+        return
+    if isinstance(value, str):
+        assert prepared.text == value
+        return
+    assert same(json.loads(prepared.text), value), "what goes out is not what came in"
+    EDN360Input.model_validate_json(prepared.text)
+
+
+def a_program(data: bytes) -> None:
+    value = json_in(data)
+    try:
+        program = EnrichedTrainingProgram.model_validate(value)
+    except ValidationError:
+        return
+    assert same(program.model_dump(mode="python", exclude_unset=True), value)
+    EnrichedTrainingProgram.model_validate_json(program.model_dump_json(exclude_unset=True))
+
+
+def a_stored_model(data: bytes) -> None:
+    for model in (ChatSession, Message, Thread, ThreadItem):
+        try:
+            loaded = model.model_validate_json(data)
+        except ValidationError:
+            continue
+        secret = loaded.client_secret if isinstance(loaded, ChatSession) else None
+        stored = loaded.model_dump_json()
+        again = model.model_validate_json(stored)
+        assert model.model_validate_json(again.model_dump_json()) == again or "NaN" in stored
+        if secret and len(secret) > 8 and data.count(secret.encode()) == 1:
+            for shown in (repr(loaded), stored, repr(pickle.loads(pickle.dumps(loaded)))):
+                assert secret not in shown
+
+
+def a_config(data: bytes) -> None:
+    value = json_in(data)
+    if isinstance(value, dict):
+        environ = value.pop("environ", None)
+        known: dict[str, Any] = {name: value[name] for name in value if name in OPTIONS}
+        told = environ if isinstance(environ, dict) else {}
+        configured(known, {key: text for key, text in told.items() if isinstance(text, str)})
+
+
+OPTIONS: Final = (
+    *("api_key", "workflow_id", "base_url", "server_url", "protocol", "headers", "timeout"),
+    *("max_retries", "poll_interval", "max_attempts", "poll_limit"),
+)
+VARIABLES: Final = (
+    *("EDN360_OPENAI_API_KEY", "OPENAI_API_KEY", "EDN360_TRAINING_WORKFLOW_ID"),
+    *("EDN360_CHATKIT_BASE_URL", "EDN360_CHATKIT_SERVER_URL"),
+)
+
+
+def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Any settings of any type are refused by name, or fit to be used."""
+    try:
+        config = load_config(**settings, environ=environ)
+    except ConfigurationError as error:
+        str(error)
+        return
+    for url in (config.base_url, config.server_url or config.base_url):
+        assert not set(url) & set("\r\n\t ?#"), url
+        # Another reader of URLs sees the same host in it, and no user.
+        read, parts = httpx.URL(url), urlsplit(url)
+        assert (parts.scheme, parts.username) == (read.scheme, None), url
+        assert parts.hostname == read.raw_host.decode().strip("[]").lower(), url
+        assert parts.scheme == "https" or is_loopback(read.host), url
+    if config.api_key is not None:
+        secret = config.api_key.get_secret_value()
+        elsewhere = repr({**settings, **environ, "api_key": None}).count(secret) > 0
+        assert len(secret) < 8 or elsewhere or secret not in repr(config)
+    assert config.max_attempts >= 1
+    assert math.isfinite(config.poll_interval)
+
+
+def an_error(data: bytes) -> None:
+    """Bytes: a status, header lines, an empty line, and a body, which echoes the secrets."""
+    head, _, body = data.partition(b"\n\n")
+    lines = text_in(head).split("\n")
+    status = int.from_bytes(head[:2], "big") % 600
+    headers = {name.lower(): value for name, _, value in (line.partition(":") for line in lines)}
+    request = Request("POST", "https://x.example", {"X-Token": TOKEN}, credential=SecretStr(KEY))
+    response = Response(status, headers, body.replace(b"KEY", KEY.encode()), request)
+    with linear(len(data)):
+        error = status_error(CONFIG, response, "POST /x")
+    assert error.retry_after is None or 0 <= error.retry_after < math.inf
+    twin = pickle.loads(pickle.dumps(error))
+    shown = str(twin) + repr(error) + repr(vars(error)) + repr(error.body)
+    assert KEY not in shown
+    assert TOKEN not in shown
+
+
+def a_listing(data: bytes) -> None:
+    """Bytes: a ``Date``, a line each for every page, and round again for as long as it is asked."""
+    date, *pages = data.split(b"\n")
+    session = ChatSession(id="cksess_1", user="ana")
+    answers = [Response(200, {"date": text_in(date)}, page) for page in pages] or [Response(200)]
+    for operation in (
+        list_messages(CONFIG, "cksess_1", "msg_1"),
+        list_messages(CONFIG, "cksess_1", limit=100),
+        thread_messages(CONFIG, session, "thr_1", "msg_1"),
+        newest_threads(CONFIG, session),
+    ):
+        with linear(len(data)):
+            found = answered(operation, answers)
+            if isinstance(found, Listing):
+                with suppress(APIError):
+                    find_ours(found, "hello", 1.0)
+                for message in newer_than(found.messages, "msg_1") or ():
+                    assert message.role == "assistant"
+                    text_of(message.text).encode()
+
+
+def answered(operation: Operation[Any], answers: list[Response]) -> Any:
+    """What an operation returns; ``None`` where it ends in one of our errors."""
+    reply = None
+    for count in range(MOST_PAGES + 1):
+        try:
+            effect = operation.send(reply)
+        except StopIteration as stop:
+            return stop.value
+        except ChatKitError:
+            return None
+        assert isinstance(effect, Send)
+        reply = answers[count % len(answers)]
+    raise AssertionError("it never stops asking for pages")
+
+
+TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
+    "json": a_json_value,
+    "answer": an_answer,
+    "stream": a_stream,
+    "input": an_input,
+    "program": a_program,
+    "models": a_stored_model,
+    "config": a_config,
+    "error": an_error,
+    "listing": a_listing,
+}

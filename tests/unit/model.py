@@ -1,0 +1,368 @@
+"""A ChatKit server, a network and its clients as models, for ``test_state_machine``.
+
+The server stores what arrives, counts the runs, and says what it holds. The network loses, delays
+and spoils. A call is a real operation. None does any I/O or decides anything: the state machine
+says what happens when.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import formatdate
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+from edn360_chatkit import (
+    APIConnectionError,
+    APITimeoutError,
+    ChatKitError,
+    ChatSession,
+    Message,
+    WorkflowResponse,
+)
+from edn360_chatkit._answers import ROOT_KEY
+from edn360_chatkit._effects import Effect, Operation, Request, Response, Stream
+from edn360_chatkit._operations.workflow import State
+
+from .script import answer, api_error
+
+SERVER_URL = "https://own.example/chatkit"
+MIDNIGHT = 1_767_571_200.0
+"""The server's clock when the client's stands at zero, in unix seconds."""
+LOCAL = timedelta(hours=5, minutes=45)
+"""The zone of a self-hosted server that writes its local time and does not say so."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What kind of server it is.
+
+    Attributes:
+        protocol: What it speaks.
+        hosted: Whether it is the API, with sessions, or somebody's own server.
+        dated: Whether it tells the times of its messages: in unix seconds, as local time, or not.
+    """
+
+    protocol: Literal["messages", "threads"]
+    hosted: bool
+    dated: Literal["unix", "local", "no"]
+
+
+@dataclass(eq=False)
+class Post:
+    """A message or item that is stored."""
+
+    id: str
+    role: str
+    text: str
+    made: float
+
+
+@dataclass(eq=False, repr=False)
+class Place:
+    """A session of the session messages protocol, or a thread."""
+
+    id: str
+    posts: list[Post] = field(default_factory=list[Post])
+
+
+@dataclass(eq=False, repr=False)
+class Run:
+    """A run: paid for.
+
+    Attributes:
+        message: The user's message that started it.
+        place: Where that is.
+        sender: The call that sent it.
+        events: What its stream has said so far.
+        over: Whether its agents are done.
+        failed: Whether they gave up.
+    """
+
+    message: Post
+    place: Place
+    sender: object
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    over: bool = False
+    failed: bool = False
+
+    @property
+    def program(self) -> str:
+        """The answer of this run and no other."""
+        return json.dumps({ROOT_KEY: {"title": self.message.id, "sessions": []}})
+
+
+@dataclass(eq=False, repr=False)
+class Wire(Stream):
+    """A stream to a client.
+
+    Attributes:
+        run: What it tells of; ``None`` where the server fell over before it took the message.
+        events: What it will say.
+        told: How much of that the client has.
+    """
+
+    run: Run | None
+    events: list[dict[str, Any]]
+    told: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as the server understands it."""
+
+    verb: Literal["session", "message", "list", "threads"]
+    place: str | None = None
+    text: str = ""
+    page: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    streamed: bool = False
+
+
+def asked(request: Request) -> Asked:
+    """What a request asks for, in either protocol."""
+    url = urlsplit(request.url)
+    body: dict[str, Any] = json.loads(request.content or b"{}")
+    if url.path.endswith("/conversation") or request.url == SERVER_URL:
+        params = body["params"]
+        if body["type"] in ("threads.create", "threads.add_user_message"):
+            text = params["input"]["content"][0]["text"]
+            return Asked("message", params.get("thread_id"), text, streamed=True)
+        if body["type"] == "threads.list":
+            return Asked("threads")
+        return Asked("list", params["thread_id"], page=params)
+    page = dict(parse_qsl(url.query))
+    steps = url.path.removeprefix("/v1/chatkit/").split("/")
+    if steps == ["sessions"]:
+        return Asked("session")
+    if steps == ["threads"]:
+        return Asked("threads")
+    if request.method == "POST":
+        return Asked("message", steps[1], body["content"][0]["text"])
+    return Asked("list", steps[1], page=page)
+
+
+class Server:
+    """What the server holds."""
+
+    def __init__(self, world: World, clock: Callable[[], float]) -> None:
+        self.world = world
+        self.places: dict[str, Place] = {}
+        self.runs: list[Run] = []
+        self._clock = clock
+        self._made = 0
+
+    def _id(self, kind: str) -> str:
+        self._made += 1
+        return f"{kind}_{self._made}"
+
+    def _now(self) -> float:
+        return MIDNIGHT + self._clock()
+
+    def knows(self, request: Request) -> bool:
+        """Whether it has the endpoint: OpenAI's published API has no session messages."""
+        in_session = "/sessions/" in request.url
+        return not in_session or self.world.protocol == "messages"
+
+    def new_place(self, kind: str) -> Place:
+        place = Place(self._id(kind))
+        self.places[place.id] = place
+        return place
+
+    def take(self, request: Request, sender: object) -> Run:
+        """A message arrives: a run begins. A run that was under way there is over."""
+        what = asked(request)
+        place = self.new_place("thr") if what.place is None else self.places[what.place]
+        for earlier in self.runs:
+            earlier.over = earlier.over or earlier.place is place
+        message = Post(self._id("msg"), "user", what.text, self._now())
+        place.posts.append(message)
+        run = Run(message, place, sender)
+        done = {"type": "thread.item.done", "item": self._item(message)}
+        if what.place is None:
+            run.events.append(created(place))
+        run.events.append(done)
+        self.runs.append(run)
+        return run
+
+    def post(self, run: Run, text: str) -> None:
+        """An agent of the run says something."""
+        post = Post(self._id("msg"), "assistant", text, self._now())
+        half = len(text) // 2
+        part = "assistant_message.content_part.text_delta"
+        begun = {"type": "assistant_message", "id": post.id, "content": []}
+        run.events.append({"type": "thread.item.added", "item": begun})
+        run.events += [
+            {
+                "type": "thread.item.updated",
+                "item_id": post.id,
+                "update": {"type": part, "content_index": 0, "delta": delta},
+            }
+            for delta in (text[:half], text[half:])
+        ]
+        run.events.append({"type": "thread.item.done", "item": self._item(post)})
+        run.place.posts.append(post)
+
+    def run_of(self, message_id: str | None) -> Run | None:
+        return next((run for run in self.runs if run.message.id == message_id), None)
+
+    def reply(self, request: Request, run: Run | None) -> Response | Wire:
+        """The answer to a request; ``run`` is what it has started."""
+        if not self.knows(request):
+            return api_error(404, f"Invalid URL ({request.method} {urlsplit(request.url).path})")
+        what = asked(request)
+        if run is not None:
+            return Wire(run, run.events) if what.streamed else answer({"id": run.message.id})
+        if what.verb == "session":
+            # A session of the thread protocol holds no messages itself.
+            place = self.new_place("cksess")
+            return answer({"id": place.id, "client_secret": "ek_1", "user": "ana"})
+        if what.verb == "threads":
+            threads = [{"id": name} for name in self.places if name.startswith("thr")]
+            return answer({"data": threads[::-1], "has_more": False})
+        assert what.place is not None
+        return self._page(self.places[what.place].posts[::-1], what.page)
+
+    def _page(self, newest_first: list[Post], page: Mapping[str, Any]) -> Response:
+        after = page.get("after")
+        names = [post.id for post in newest_first]
+        begin = names.index(after) + 1 if after in names else 0
+        shown = newest_first[begin : begin + int(page["limit"])]
+        data = {
+            "data": [self._item(post) for post in shown],
+            "has_more": begin + len(shown) < len(newest_first),
+            "last_id": shown[-1].id if shown else None,
+        }
+        dated = self.world.dated != "no"
+        return answer(data, **({"date": formatdate(self._now(), usegmt=True)} if dated else {}))
+
+    def _item(self, post: Post) -> dict[str, Any]:
+        kind = {"user": "input_text", "assistant": "output_text"}[post.role]
+        made: dict[str, Any] = {"created_at": post.made}
+        if self.world.dated == "local":
+            local = datetime.fromtimestamp(post.made, timezone(LOCAL))
+            made = {"created_at": local.replace(tzinfo=None).isoformat()}
+        return {
+            "id": post.id,
+            **({"role": post.role} if self.world.protocol == "messages" else {}),
+            "type": f"{'chatkit.' if self.world.hosted else ''}{post.role}_message",
+            "content": [{"type": kind, "text": post.text}],
+            **({} if self.world.dated == "no" else made),
+        }
+
+
+def created(place: Place) -> dict[str, Any]:
+    return {"type": "thread.created", "thread": {"id": place.id}}
+
+
+# --- the network -------------------------------------------------------------------------------
+
+Back: TypeAlias = (
+    Literal["answer", "refused", "lost", "timeout", "page", "half", "other", "replies only"] | int
+)
+"""What gets back to the client: the server's answer; nothing, where no connection was made, where
+it broke, or in time; a status; a proxy's page; half the answer; JSON of something else; a list of
+the assistant's messages only."""
+Arrival: TypeAlias = Literal["taken", "not taken", "early", "late", "thread only"]
+"""Whether a message whose answer does not get back is stored: at once; never; before the client's
+first look; after its first look and before its second; or only the thread that it was to be in,
+whose stream begins and breaks."""
+
+BACK: tuple[Back, ...] = (
+    *("answer", "refused", "lost", "timeout", "page", "half", "other", "replies only"),
+    *(401, 404, 408, 409, 429, 500, 503, 504),
+)
+ARRIVAL: tuple[Arrival, ...] = ("taken", "not taken", "early", "late", "thread only")
+REFUSALS = (401, 404, 409, 429)
+"""Statuses that say that the server has not taken the message."""
+SLOW = ("timeout", 408, 504)
+"""What leaves open whether the server is still at it."""
+
+
+def arrival_of(back: Back, arrival: Arrival, what: Asked) -> Arrival:
+    """When a message arrives, given what the client is told."""
+    if back in ("answer", "half", "other", "replies only"):
+        return "taken"
+    if back == "refused" or back in REFUSALS:
+        return "not taken"
+    if arrival in ("early", "late") and back not in SLOW:
+        return "taken"
+    if arrival == "thread only" and not (what.streamed and what.place is None):
+        return "not taken"
+    return arrival
+
+
+def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError:
+    """What the client gets of an answer."""
+    if back == "answer":
+        return sent
+    if isinstance(back, int):
+        wait = {"retry_after": "7"} if back == 429 else {}
+        return api_error(back, "No.", **wait)
+    if back == "refused":
+        return APIConnectionError("refused", may_have_arrived=False)
+    if back == "lost":
+        return APIConnectionError("lost")
+    if back == "timeout":
+        return APITimeoutError("late")
+    if back == "other":
+        return answer({"data": "down for maintenance"})
+    if back == "page" or isinstance(sent, Wire):
+        return Response(200, {"content-type": "text/html"}, b"<html>{</html>")
+    if back == "half":
+        return Response(200, sent.headers, sent.content[: len(sent.content) // 2])
+    data = json.loads(sent.content or b"{}")
+    left = [item for item in data.get("data", ()) if "user" not in item.get("type", "")]
+    return answer({**data, "data": left}) if left else sent
+
+
+# --- the clients -------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, repr=False)
+class Call:
+    """A call of a client, stopped at the effect that waits for the network.
+
+    Attributes:
+        text: The text that it sends, if it sends one.
+        state: Its client.
+        follows: The message whose answer it waits for, once it is known.
+        runs: The runs that it has started.
+        on_its_way: Its message that will arrive late, and how many looks there are before.
+        sends: How often it has sent the message.
+        attempts: The polls that brought no answer.
+        seen: The texts that have got back to it.
+        written: What a stream has told it of texts that were being written.
+        listed: The ids on the pages of the list that it is reading.
+        answered: Whether the program has got back to it.
+        last: What got back last.
+        until: When its deadline is.
+        overtime: What it has still asked for after that.
+    """
+
+    operation: Operation[WorkflowResponse] | Operation[Message]
+    state: State
+    until: float
+    text: str | None = None
+    session: ChatSession | None = None
+    follows: Message | None = None
+    effect: Effect | None = None
+    runs: list[Run] = field(default_factory=list[Run])
+    on_its_way: tuple[Request, int] | None = None
+    sends: int = 0
+    attempts: int = 0
+    seen: list[str] = field(default_factory=list[str])
+    written: str = ""
+    listed: list[str] = field(default_factory=list[str])
+    answered: bool = False
+    last: object = None
+    result: WorkflowResponse | Message | None = None
+    error: ChatKitError | None = None
+    dropped: bool = False
+    overtime: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.effect is not None
