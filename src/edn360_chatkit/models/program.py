@@ -2,14 +2,20 @@
 
 A language model wrote it, so little is required and nothing is dropped: a program with gaps is
 delivered and its gaps are ``None``; ``model_dump(mode="json", exclude_unset=True)`` gives back
-the JSON that came.
+the JSON that came. What the program says in numbers is worked out by ``training``, which is
+imported when it is asked for: whoever only runs the workflow does not pay for it.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import StrictInt, StrictStr
 
 from ._open import Number, OpenModel
+
+if TYPE_CHECKING:
+    from ..training.numbers import Range
+    from ..training.volume import PlannedExercise
 
 Notes: TypeAlias = StrictStr | list[Any] | dict[str, Any]
 """Free notes: workflows write text, a list or an object, and nobody documents which."""
@@ -41,6 +47,35 @@ class Exercise(OpenModel):
     db_id: StrictStr | StrictInt | None = None
     secondary_group: StrictStr | None = None
     notes: StrictStr | None = None
+
+    @property
+    def sets(self) -> float | None:
+        """How many sets ``series`` asks for; of a range its middle, 3.5 of ``"3-4"``."""
+        from ..training.numbers import read_series
+
+        found = read_series(self.series)
+        return found and found.middle
+
+    @property
+    def reps_range(self) -> "Range | None":
+        """The repetitions of a set, of each side where ``reps`` says so; ``None`` of a duration."""
+        from ..training.numbers import read_reps
+
+        return read_reps(self.reps)
+
+    @property
+    def seconds_range(self) -> "Range | None":
+        """The seconds that a set lasts, where ``reps`` is a duration such as ``"45-60s"``."""
+        from ..training.numbers import read_seconds
+
+        return read_seconds(self.reps)
+
+    @property
+    def rpe_range(self) -> "Range | None":
+        """The rating of perceived exertion, as it was written: it may lie outside of 1 to 10."""
+        from ..training.numbers import read_rpe
+
+        return read_rpe(self.rpe)
 
 
 class Block(OpenModel):
@@ -103,6 +138,44 @@ class EnrichedTrainingProgram(OpenModel):
     weeks: StrictInt | None = None
     sessions: list[TrainingSession]
     general_notes: Notes | None = None
+
+    def exercises(self) -> "Iterator[PlannedExercise]":
+        """Every exercise of the sessions' blocks, as ``(session, block, exercise)``.
+
+        Those of a ``core_mobility_block`` are not among them: it has no form that is documented.
+        """
+        from ..training.volume import exercises
+
+        return exercises(self)
+
+    def weekly_sets(self) -> float:
+        """The sets of one week, of all exercises whose ``series`` says how many."""
+        from ..training.volume import weekly_sets
+
+        return weekly_sets(self)
+
+    def weekly_sets_by_muscle(self) -> dict[str, float]:
+        """The sets of one week by muscle, the largest number first.
+
+        A set counts whole for each muscle of the exercise's ``primary_group`` and half for each of
+        its ``secondary_group``, the way of counting with the strongest evidence in Pelland et al.
+        (2024, SportRxiv preprint). Where the exercise names none, the muscles of its block count.
+        Names that differ in case or accents only are one muscle.
+        """
+        from ..training.volume import weekly_sets_by_muscle
+
+        return weekly_sets_by_muscle(self)
+
+    def estimated_session_minutes(self) -> list[float]:
+        """How many minutes each session takes, in their order; 0 where it has no countable sets.
+
+        Warm-up 10 minutes, 3 seconds a repetition, 2 minutes of rest after each set, 1 minute
+        between two exercises, 5 minutes for a ``core_mobility_block``. ``training/volume.py`` says
+        where each comes from. A rough guide: nobody's rests are known.
+        """
+        from ..training.volume import estimated_session_minutes
+
+        return estimated_session_minutes(self)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("title", self.title), ("weeks", self.weeks), ("sessions", len(self.sessions))]
