@@ -60,9 +60,13 @@ def _key(key: object) -> str:
 
 
 def _note(mark: str, value: object, depth: int) -> Note:
-    if value and isinstance(value, (list, dict)) and depth < DEEPEST:
-        return Note(mark, "", read_notes(cast("object", value), depth + 1))
-    return Note(mark, one_line(_text(cast("object", value))))
+    if depth < DEEPEST and _has_notes(value):
+        return Note(mark, "", read_notes(value, depth + 1))
+    return Note(mark, one_line(_text(value)))
+
+
+def _has_notes(value: object) -> bool:
+    return bool(value) and isinstance(value, (list, dict))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:
