@@ -12,9 +12,9 @@ from .printable import one_line
 MOST_BARS = 24
 """A week has some dozen muscle groups. What names more is not read but summed up in a line."""
 
-_NAME_COLUMNS, _NAME_LINES = 18, 2
+_NAME_COLUMNS, _NAME_LINES = 14, 2
 _LINE, _BAR, _GAP = 17, 12, 9  # pixels; an SVG without a viewBox keeps its text at one size
-_PLOT_START, _PLOT_WIDTH = "40%", "46%"  # on a phone; style.css has those of a wider page
+_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "38%", "49%"  # what is left is for the last number
 
 
 def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
@@ -39,8 +39,8 @@ def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
     return element(
         "svg",
         element("title", labels.weekly_sets),
-        *names,
-        element("svg", *bars, class_="plot", x=_PLOT_START, width=_PLOT_WIDTH, overflow="visible"),
+        element("svg", *names, width=_NAMES),
+        element("svg", *bars, x=_PLOT_START, width=_PLOT_WIDTH, overflow="visible"),
         class_="bars",
         role="img",
         width="100%",

@@ -255,11 +255,13 @@ def _note_elements(notes: Sequence[Note]) -> Iterator[Html]:
     """Lines of text as paragraphs, entries of lists and objects as a list."""
     if notes and notes[0].mark:
         fields = notes[0].mark != LIST_MARK
-        yield element("ul", *map(_note_entry, notes), class_="fields" if fields else None)
+        entries = map(_note_entry, notes)
+        yield element("ul", *entries, class_="fields" if fields else None, dir="auto")
     else:
         yield from (_paragraph(note.text) for note in notes)
 
 
 def _note_entry(note: Note) -> Html:
     key = together(element("b", note.mark), " ") if note.mark != LIST_MARK else ""
-    return element("li", key, note.text, *_note_elements(note.notes), dir="auto")
+    text = element("bdi", note.text) if key and note.text else note.text
+    return element("li", key, text, *_note_elements(note.notes))
