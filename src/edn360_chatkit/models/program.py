@@ -7,15 +7,20 @@ imported when it is asked for: whoever only runs the workflow does not pay for i
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import StrictInt, StrictStr
 
 from ._open import Number, OpenModel
+from .inputs import EDN360Input
 
 if TYPE_CHECKING:
+    from ..training.checks import Finding
     from ..training.numbers import Range
     from ..training.volume import PlannedExercise
+
+Language: TypeAlias = Literal["es", "en"]
+"""Spanish, which is the athletes', or English."""
 
 Notes: TypeAlias = StrictStr | list[Any] | dict[str, Any]
 """Free notes: workflows write text, a list or an object, and nobody documents which."""
@@ -176,6 +181,22 @@ class EnrichedTrainingProgram(OpenModel):
         from ..training.volume import estimated_session_minutes
 
         return estimated_session_minutes(self)
+
+    def check(self, against: EDN360Input | None = None) -> "list[Finding]":
+        """What a coach should look at before the program reaches the athlete.
+
+        Nothing is ever blocked by it. ``docs/programs.md`` lists the checks.
+
+        Args:
+            against: The athlete's data. Days, minutes, equipment, injuries and exercises to avoid
+                are compared where a questionnaire says something about them beyond doubt.
+
+        Returns:
+            The findings, in the order of the program; none where there is nothing to say.
+        """
+        from ..training.checks import check
+
+        return check(self, against)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("title", self.title), ("weeks", self.weeks), ("sessions", len(self.sessions))]

@@ -172,3 +172,13 @@ def _range(numbers: list[float]) -> Range | None:
     if not all(0 <= number <= MOST for number in numbers):
         return None
     return Range(round(float(min(numbers)), 2), round(float(max(numbers)), 2))
+
+
+def written(value: float | str | None) -> str:
+    """A field's value as text; of a number without a needless ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        return "" if value is None else str(value)
+    except ValueError:
+        return "…"  # thousands of digits, which Python does not write out
