@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._command.arguments import (
@@ -47,7 +48,7 @@ from .errors import (
 from .models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from .models.events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent
 from .models.inputs import EDN360Input
-from .models.program import EnrichedTrainingProgram
+from .models.program import EnrichedTrainingProgram, Language
 from .rendering.printable import printable
 
 if TYPE_CHECKING:
@@ -229,12 +230,31 @@ def _progress() -> AbstractContextManager[Callable[[WorkflowEvent], None]]:
 
 
 def _show(args: argparse.Namespace) -> int:
+    program = read_program(args.program)
+    asked = (
+        (args.html, partial(program.to_html, full_page=True)),
+        (args.markdown, program.to_markdown),
+    )
+    outputs = [(Destination(name), render) for name, render in asked if name is not None]
+    if not outputs:
+        return _show_on_terminal(program, args.lang)
+    for destination, _ in outputs:
+        destination.check(args.program)
+    for destination, render in outputs:
+        try:
+            destination.write(render(lang=args.lang))
+        except OSError as error:
+            _complain(f"{destination.name} can't be written: {error.strerror or error}.")
+            return FAILED
+    return SUCCESS
+
+
+def _show_on_terminal(program: EnrichedTrainingProgram, lang: Language) -> int:
     try:
         from .rendering.terminal import terminal_text
     except ModuleNotFoundError as error:
         _needs(error, "rich", 'show needs rich: pip install "edn360-chatkit[cli]"')
-    text = terminal_text(read_program(args.program))
-    return _print(text, getattr(sys.stdout, "encoding", None) or "utf-8")
+    return _print(terminal_text(program, lang), getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 def _validate(args: argparse.Namespace) -> int:

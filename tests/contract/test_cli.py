@@ -51,21 +51,23 @@ Twelve weeks of work.
 
 Goal: Strength
 Type: full body
-Volume: 12 weeks, 1 day a week, 60 minutes a session
+Weeks: 12
+Days a week: 1
+Minutes a session: 60
 
 D1  Upper body ─────────────────────────────────────────────────────────────────
 Focus: Chest, Back
 
 A  Pectoralis (also Triceps, Deltoid)
-  #  Exercise               Series x reps  RPE    Notes
-  1  Cable fly              3 x 8-12       7.5    Slowly.
+  #  Exercise               Series × reps  RPE    Notes
+  1  Cable fly              3 × 8-12       7.5    Slowly.
 
 -
-  -  Row                    3-4 x -        -
-  -  -                      - x 9          -
+  -  Row                    3-4 × -        -
+  -  -                      - × 9          -
 
 C
-  (no exercises)
+  (No exercises)
 
 Core and mobility
   -  Plank                  -              -
@@ -829,7 +831,7 @@ def test_names_and_keys_can_do_nothing_to_the_terminal(capsys: pytest.CaptureFix
 
 
 def shown(capsys: pytest.CaptureFixture[str], value: object) -> str:
-    assert main(["show", write("program.json", value)]) == 0
+    assert main(["show", write("program.json", value), "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     return out
@@ -873,10 +875,10 @@ def test_show_has_everything_that_an_athlete_needs(capsys: pytest.CaptureFixture
 
 
 def test_show_leaves_out_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(no", "sessions)"]
+    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(No", "sessions)"]
     out = shown(capsys, {"title": "T", "sessions": [{"blocks": []}]})
-    assert "Session ───" in out
-    assert "(no blocks)" in out
+    assert "Session 1 ───" in out
+    assert "(No blocks)" in out
 
 
 @pytest.mark.parametrize(
@@ -979,7 +981,7 @@ def test_show_lets_no_text_command_the_terminal_or_rich(
 @settings(max_examples=50, deadline=None)
 @given(programs)
 def test_show_takes_every_program_and_prints_no_control_character(program: dict[str, Any]) -> None:
-    text = terminal_text(EnrichedTrainingProgram.model_validate(program))
+    text = terminal_text(EnrichedTrainingProgram.model_validate(program), "es")
     assert not [c for c in text if unicodedata.category(c) == "Cc" and c != "\n"]
 
 

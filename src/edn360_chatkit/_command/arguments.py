@@ -107,9 +107,15 @@ def parser() -> argparse.ArgumentParser:
     show = add(
         "show",
         help="show a training program",
-        description="Show a training program, or the workflow's answer with one in it.",
+        description="Show a training program, or the workflow's answer with one in it: here, or "
+        "as files for a browser, a printer or another program.",
     )
     show.add_argument("program", metavar="PROGRAM.json", help="- is standard input")
+    show.add_argument("--html", metavar="OUT.html", help="write it as an HTML page")
+    show.add_argument("--markdown", metavar="OUT.md", help="write it as Markdown")
+    show.add_argument(
+        "--lang", choices=("es", "en"), default="es", help="the labels' language; default es"
+    )
 
     validate = add(
         "validate",

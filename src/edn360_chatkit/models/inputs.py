@@ -151,6 +151,20 @@ class EDN360Input(OpenModel):
             raise ValueError(where) from None
         return text
 
+    def _repr_html_(self) -> str:
+        from ..rendering.html import card_html
+
+        answers = sum(len(questionnaire.content) for questionnaire in self.questionnaires)
+        context = self.context or RequestContext()
+        return card_html(
+            "EDN360Input",
+            user_id=self.user_profile.user_id,
+            questionnaires=len(self.questionnaires),
+            answers=answers,
+            request_type=context.request_type,
+            previous_training_plan="yes" if context.previous_training_plan else None,
+        )
+
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("questionnaires", len(self.questionnaires)), ("context", self.context)]
 

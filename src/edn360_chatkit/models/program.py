@@ -2,8 +2,9 @@
 
 A language model wrote it, so little is required and nothing is dropped: a program with gaps is
 delivered and its gaps are ``None``; ``model_dump(mode="json", exclude_unset=True)`` gives back
-the JSON that came. What the program says in numbers is worked out by ``training``, which is
-imported when it is asked for: whoever only runs the workflow does not pay for it.
+the JSON that came. What the program says in numbers is worked out by ``training``, and what it
+looks like by ``rendering``; both are imported when they are asked for: whoever only runs the
+workflow does not pay for them.
 """
 
 from collections.abc import Iterator
@@ -197,6 +198,57 @@ class EnrichedTrainingProgram(OpenModel):
         from ..training.checks import check
 
         return check(self, against)
+
+    def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
+        """The program as HTML, without a script and without a request to anywhere.
+
+        Args:
+            full_page: A whole page, for a browser or a printer; else a fragment with its style,
+                for a page of your own.
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Returns:
+            HTML in which everything that the workflow wrote is escaped, and only URLs of http and
+            https are links.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.html import program_html, program_page
+
+        return program_page(self, lang) if full_page else program_html(self, lang)
+
+    def to_markdown(self, *, lang: Language = "es") -> str:
+        """The program as Markdown with tables, in which what the workflow wrote is escaped.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.markdown import program_markdown
+
+        return program_markdown(self, lang)
+
+    def to_text(self, *, lang: Language = "es") -> str:
+        """The program as plain text of at most 80 columns.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.text import program_text
+
+        return program_text(self, lang)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("title", self.title), ("weeks", self.weeks), ("sessions", len(self.sessions))]
