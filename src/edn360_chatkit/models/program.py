@@ -17,6 +17,7 @@ from .inputs import EDN360Input
 
 if TYPE_CHECKING:
     from ..training.checks import Finding
+    from ..training.diff import ProgramDiff
     from ..training.numbers import Range
     from ..training.volume import PlannedExercise
 
@@ -198,6 +199,22 @@ class EnrichedTrainingProgram(OpenModel):
         from ..training.checks import check
 
         return check(self, against)
+
+    def diff(self, previous: "EnrichedTrainingProgram") -> "ProgramDiff":
+        """What changed since the program before.
+
+        Exercises are the same if they have the same ``db_id``, else the same name, whatever its
+        case and accents; two that stand in the same place are one replaced by the other.
+
+        Args:
+            previous: The program before, such as the one that an evolution started from.
+
+        Returns:
+            The changes; false if there are none.
+        """
+        from ..training.diff import diff
+
+        return diff(self, previous)
 
     def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
         """The program as HTML, without a script and without a request to anywhere.

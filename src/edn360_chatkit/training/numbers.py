@@ -182,3 +182,12 @@ def written(value: float | str | None) -> str:
         return "" if value is None else str(value)
     except ValueError:
         return "…"  # thousands of digits, which Python does not write out
+
+
+def is_same(one: float | str | None, other: float | str | None) -> bool:
+    """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
+    texts = written(one), written(other)
+    if max(map(len, texts)) > LONGEST:
+        return texts[0] == texts[1]
+    first, second = (_plain(text).replace(" ", "") for text in texts)
+    return first == second
