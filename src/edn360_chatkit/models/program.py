@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import StrictInt, StrictStr
 
 from ._open import Number, OpenModel
-from .inputs import EDN360Input
 
 if TYPE_CHECKING:
     from ..training.checks import Finding
     from ..training.diff import ProgramDiff
     from ..training.numbers import Range
+    from ..training.records import Record
     from ..training.volume import PlannedExercise
+    from .inputs import EDN360Input
 
 Language: TypeAlias = Literal["es", "en"]
 """Spanish, which is the athletes', or English."""
@@ -184,7 +185,7 @@ class EnrichedTrainingProgram(OpenModel):
 
         return estimated_session_minutes(self)
 
-    def check(self, against: EDN360Input | None = None) -> "list[Finding]":
+    def check(self, against: "EDN360Input | None" = None) -> "list[Finding]":
         """What a coach should look at before the program reaches the athlete.
 
         Nothing is ever blocked by it. ``docs/programs.md`` lists the checks.
@@ -215,6 +216,17 @@ class EnrichedTrainingProgram(OpenModel):
         from ..training.diff import diff
 
         return diff(self, previous)
+
+    def to_records(self) -> "list[Record]":
+        """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
+
+        Returns:
+            Records with the same columns in the same order, always; ``docs/programs.md`` lists
+            them. Each column holds one type, or ``None``.
+        """
+        from ..training.records import to_records
+
+        return to_records(self)
 
     def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
         """The program as HTML, without a script and without a request to anywhere.

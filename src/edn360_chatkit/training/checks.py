@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..models.inputs import EDN360Input
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
 from .athlete import Stated, read_stated
-from .numbers import fold, written
+from .numbers import LONGEST, fold, written
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -123,6 +123,7 @@ def _is_countable(session: TrainingSession) -> bool:
 def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
     """Orders begin at 1 in every block, or go on from the block before."""
     seen: set[int] = set()
+    repeated = False
     for place, exercise in enumerate(block.exercises):
         order = exercise.order
         if order is None:
@@ -130,8 +131,11 @@ def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
         if order in seen:
             at = f"{path}.exercises.{place}.order"
             yield _finding("order_repeated", at, order=written(order))
+            repeated = True
         seen.add(order)
-    if seen and (min(seen) not in (1, last + 1) or max(seen) - min(seen) >= len(seen)):
+    if not seen or repeated:
+        return
+    if min(seen) not in (1, last + 1) or max(seen) - min(seen) >= len(seen):
         yield _finding("order_gap", path)
 
 
@@ -170,7 +174,8 @@ def _says_what_to_do(exercise: Exercise) -> bool:
     found = exercise.reps_range or exercise.seconds_range
     if found is not None:
         return found.high > 0
-    return isinstance(exercise.reps, str) and bool(_UNCOUNTED_REPS.search(fold(exercise.reps)))
+    reps = written(exercise.reps)[:LONGEST]
+    return bool(_UNCOUNTED_REPS.search(fold(reps)))
 
 
 def _is_on_the_web(url: str) -> bool:
@@ -201,8 +206,9 @@ def _program_against(program: EnrichedTrainingProgram, stated: Stated) -> Iterat
 
 def _exercise_against(exercise: Exercise, path: str, stated: Stated) -> Iterator[Finding]:
     path = f"{path}.name"
-    name = f" {' '.join(re.findall('[a-z0-9]+', fold(exercise.name)))} "
-    open_name = "/" in exercise.name or bool(OPEN_NAMES & set(name.split()))
+    words = re.findall("[a-z0-9]+", fold(exercise.name[:LONGEST]))
+    name = f" {' '.join(words)} "
+    open_name = "/" in exercise.name or bool(OPEN_NAMES & set(words))
     if stated.equipment is not None and not open_name:
         for needed in _named(name, NEEDED_EQUIPMENT):
             if not needed & stated.equipment:

@@ -94,17 +94,7 @@ class ProgramDiff:
     weekly_sets: tuple[SetsChange, ...]
 
     def __bool__(self) -> bool:
-        return any(
-            (
-                self.program,
-                self.added,
-                self.removed,
-                self.replaced,
-                self.moved,
-                self.changed,
-                self.weekly_sets,
-            )
-        )
+        return any(vars(self).values())
 
     def to_text(self, *, lang: Language = "es") -> str:
         """The changes as plain text, a line each.
