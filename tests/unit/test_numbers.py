@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
@@ -289,6 +289,7 @@ def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
     assert longer.estimated_session_minutes() == [33.0, 0.0]
 
 
+@settings(deadline=None)  # the first one imports the room
 @given(programs)
 def test_every_program_has_numbers(data: dict[str, Any]) -> None:
     found = EnrichedTrainingProgram.model_validate(data)

@@ -151,7 +151,7 @@ _UNCOUNTED_REPS = re.compile(
 def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
     if exercise.series is None:
         yield _finding("series_missing", f"{path}.series")
-    elif exercise.sets is None or not exercise.sets:
+    elif not exercise.sets:
         yield _finding("series_unreadable", f"{path}.series", value=_quote(exercise.series))
     if exercise.reps is None:
         yield _finding("reps_missing", f"{path}.reps")
