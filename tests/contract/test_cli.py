@@ -765,14 +765,13 @@ def test_simulate_offers_no_run_to_take_up_when_it_is_interrupted(
         ({"title": "t", "sessions": []}, "training program, 0 sessions, 0 exercises"),
     ],
 )
-def test_validate_says_in_one_line_what_a_file_is(
+def test_validate_says_in_its_first_line_what_a_file_is(
     value: object, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate", write("some.json", value)]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("some.json: ")
-    assert said in out
-    assert out.count("\n") == 1
+    assert said in out.splitlines()[0]
     assert err == ""
 
 

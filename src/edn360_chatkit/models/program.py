@@ -15,8 +15,12 @@ from pydantic import StrictInt, StrictStr
 from ._open import Number, OpenModel
 
 if TYPE_CHECKING:
+    from ..training.checks import Finding
+    from ..training.diff import ProgramDiff
     from ..training.numbers import Range
+    from ..training.records import Record
     from ..training.volume import PlannedExercise
+    from .inputs import EDN360Input
 
 Language: TypeAlias = Literal["es", "en"]
 """Spanish, which is the athletes', or English."""
@@ -180,6 +184,49 @@ class EnrichedTrainingProgram(OpenModel):
         from ..training.volume import estimated_session_minutes
 
         return estimated_session_minutes(self)
+
+    def check(self, against: "EDN360Input | None" = None) -> "list[Finding]":
+        """What a coach should look at before the program reaches the athlete.
+
+        Nothing is ever blocked by it. ``docs/programs.md`` lists the checks.
+
+        Args:
+            against: The athlete's data. Days, minutes, equipment, injuries and exercises to avoid
+                are compared where a questionnaire says something about them beyond doubt.
+
+        Returns:
+            The findings, in the order of the program; none where there is nothing to say.
+        """
+        from ..training.checks import check
+
+        return check(self, against)
+
+    def diff(self, previous: "EnrichedTrainingProgram") -> "ProgramDiff":
+        """What changed since the program before.
+
+        Exercises are the same if they have the same ``db_id``, else the same name, whatever its
+        case and accents; two that stand in the same place are one replaced by the other.
+
+        Args:
+            previous: The program before, such as the one that an evolution started from.
+
+        Returns:
+            The changes; false if there are none.
+        """
+        from ..training.diff import diff
+
+        return diff(self, previous)
+
+    def to_records(self) -> "list[Record]":
+        """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
+
+        Returns:
+            Records with the same columns in the same order, always; ``docs/programs.md`` lists
+            them. Each column holds one type, or ``None``.
+        """
+        from ..training.records import to_records
+
+        return to_records(self)
 
     def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
         """The program as HTML, without a script and without a request to anywhere.

@@ -89,6 +89,11 @@ def card_html(kind: str, **facts: str | int | None) -> Html:
     return element("div", _style(), _card(kind, **facts), class_="edn360")
 
 
+def fragment(*content: str, lang: Language) -> Html:
+    """Content of another room's with the style of a program."""
+    return element("div", _style(), *content, class_="edn360", lang=lang)
+
+
 def _card(kind: str, **facts: str | int | None) -> Html:
     shown = [(name, show_value(fact)) for name, fact in facts.items() if fact is not None]
     return element("section", element("p", kind, class_="kind"), _facts(shown), class_="card")

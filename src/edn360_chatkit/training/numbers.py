@@ -172,3 +172,22 @@ def _range(numbers: list[float]) -> Range | None:
     if not all(0 <= number <= MOST for number in numbers):
         return None
     return Range(round(float(min(numbers)), 2), round(float(max(numbers)), 2))
+
+
+def written(value: float | str | None) -> str:
+    """A field's value as text; of a number without a needless ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        return "" if value is None else str(value)
+    except ValueError:
+        return "…"  # thousands of digits, which Python does not write out
+
+
+def is_same(one: float | str | None, other: float | str | None) -> bool:
+    """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
+    texts = written(one), written(other)
+    if max(map(len, texts)) > LONGEST:
+        return texts[0] == texts[1]
+    first, second = (_plain(text).replace(" ", "") for text in texts)
+    return first == second
