@@ -193,12 +193,22 @@ PALE = """
 """
 
 
-@pytest.mark.parametrize("kind", ["small", "large", "hostile"])
+def page(kind: str, port: int) -> str:
+    """What is looked at; the last two are fragments, which have no policy that forbids anything."""
+    if kind == "session":
+        attack = hostile(port)["title"]
+        return ChatSession(id=attack, user=attack, status="active")._repr_html_()
+    if kind == "changes":
+        return model(hostile(port)).diff(model(small())).to_html()
+    values = {"small": small(), "large": large(), "hostile": hostile(port)}
+    return model(values[kind]).to_html(full_page=True)
+
+
+@pytest.mark.parametrize("kind", ["small", "large", "hostile", "changes", "session"])
 def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
     kind: str, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
-    value = {"small": small, "large": large, "hostile": lambda: hostile(server.getsockname()[1])}
-    url = saved(model(value[kind]()).to_html(full_page=True), tmp_path)
+    url = saved(page(kind, server.getsockname()[1]), tmp_path)
     for width, dark in product(WIDTHS, (False, True)):
         with Tab(browser, url, width=width, dark=dark) as tab:
             assert tab.run("typeof owned") == "undefined"
@@ -206,7 +216,7 @@ def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
             assert tab.run(OVERFLOWS) == []
             pale = tab.run(PALE)
             assert pale["found"] == []
-            assert pale["count"] > 100
+            assert pale["count"] >= 7
             assert tab.requests() == [url]
     with pytest.raises(BlockingIOError):
         server.accept()
@@ -225,7 +235,8 @@ def test_the_proof_finds_what_it_looks_for(
         assert asked in tab.requests()
         assert tab.run(OVERFLOWS)[0] == "the page"
         assert tab.run(PALE) == {"count": 1, "found": ["2.85 rgb(153, 153, 153) text"]}
-    server.accept()
+    connection, _ = server.accept()
+    connection.close()
 
 
 # What JupyterLab's page says of tables and headings, and more.
@@ -289,12 +300,3 @@ def test_every_session_is_printed_on_a_page_of_its_own(browser: Chromium, tmp_pa
         with Tab(browser, saved(model(value).to_html(full_page=True), tmp_path), width=800) as tab:
             pages = len(re.findall(rb"/Type /Page\b", tab.pdf()))
         assert pages > len(value["sessions"])
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_small_values_fit_too(width: int, browser: Chromium, tmp_path: Path) -> None:
-    long = "cksess_" + "0" * 300
-    session = ChatSession(id=long, user="athlete-1", status="active")
-    with Tab(browser, saved(session._repr_html_(), tmp_path), width=width) as tab:
-        assert tab.run(OVERFLOWS) == []
-        assert tab.run(PALE)["found"] == []
