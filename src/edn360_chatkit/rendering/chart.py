@@ -21,11 +21,12 @@ def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
     """The chart.
 
     Args:
-        sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them.
+        sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them: at least one, and
+            each above 0.
         labels: The words of the chart's language.
     """
     shown = list(sets.items())[:MOST_BARS]
-    most = max((number for _, number in shown), default=0) or 1
+    most = max(number for _, number in shown)
     names: list[Html] = []
     bars: list[Html] = []
     top = 0

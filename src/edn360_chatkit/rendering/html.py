@@ -28,6 +28,7 @@ from .content import (
 )
 from .elements import Html, element, together, web_link
 from .labels import Labels, labels
+from .printable import one_line
 
 _PAGE_STYLE = """
 :root { color-scheme: light dark; }
@@ -61,7 +62,7 @@ def program_page(program: EnrichedTrainingProgram, lang: Language) -> Html:
         Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
-        element("title", program.title.strip() or words.program),
+        element("title", one_line(program.title) or words.program),
         element("style", Html(style)),
     )
     body = element("body", element("main", _program(program, words), class_="edn360"))
@@ -126,7 +127,7 @@ def _head(program: EnrichedTrainingProgram, words: Labels) -> Html:
     return element(
         "header",
         element("p", words.program, class_="kind"),
-        element("h1", program.title.strip() or words.program, dir="auto"),
+        element("h1", one_line(program.title) or words.program, dir="auto"),
         _paragraph(program.summary, class_="summary"),
         _facts(read_facts(program, words)),
     )
@@ -153,7 +154,7 @@ def _chart(program: EnrichedTrainingProgram, words: Labels) -> Html:
 
 def _session(session: TrainingSession, index: int, minutes: float, words: Labels) -> Html:
     name = session.name if session.id or session.name else f"{words.session} {index}"
-    focus = [element("li", element("bdi", word)) for word in session.focus or () if word.strip()]
+    focus = [element("li", element("bdi", word)) for word in session.focus or () if one_line(word)]
     core, rest = read_core_block(session.core_mobility_block)
     return element(
         "section",
