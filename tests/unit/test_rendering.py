@@ -32,7 +32,7 @@ TAGS = {
 ATTRIBUTES = {
     *("aria-label", "charset", "class", "content", "data-label", "dir", "dominant-baseline"),
     *("dx", "height", "href", "http-equiv", "lang", "name", "overflow", "rel", "role", "rx"),
-    *("scope", "target", "width", "x", "y"),
+    *("scope", "target", "text-anchor", "width", "x", "y"),
 }
 
 

@@ -14,7 +14,7 @@ MOST_BARS = 24
 
 _NAME_COLUMNS, _NAME_LINES = 14, 2
 _LINE, _BAR, _GAP = 17, 12, 9  # pixels; an SVG without a viewBox keeps its text at one size
-_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "38%", "49%"  # what is left is for the last number
+_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "40%", "47%"  # what is left is for the last number
 
 
 def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
@@ -32,7 +32,8 @@ def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
     top = 0
     for muscle, number in shown:
         lines = _name(muscle)
-        names += (_text(line, "0", top + _LINE * (i + 0.5)) for i, line in enumerate(lines))
+        for index, line in enumerate(lines):
+            names.append(_text(line, "100%", top + _LINE * (index + 0.5), text_anchor="end"))
         height = _LINE * max(1, len(lines))
         bars.append(_bar(labels.number(number), 100 * number / most, top + height / 2))
         top += height + _GAP
