@@ -99,10 +99,15 @@ def test_an_exercise_in_anothers_place_replaces_it() -> None:
 
 def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
     old = program([{"name": "Plank", "rpe": 5}], [{"name": "Plank", "rpe": 6}])
-    new = program(["Row", {"name": "Plank", "rpe": 5}], [{"name": "Plank", "rpe": 7}])
+    new = program(["Row"], [{"name": "Plank", "rpe": 7}])
     (change,) = new.diff(old).changed
     assert list(change.fields) == [("rpe", 6, 7)]
     assert (change.old.block, change.new.block) == ("B", "B")
+    other_day = [*program([{"name": "Plank"}], session="D0").sessions, *old.sessions]
+    (change,) = (
+        program([], [], ["Plank"]).diff(old.model_copy(update={"sessions": other_day})).moved
+    )
+    assert (change.old.session, change.new.session) == ("D1", "D1")
 
 
 def test_what_only_made_room_did_not_move() -> None:
