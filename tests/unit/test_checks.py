@@ -284,7 +284,11 @@ def test_an_exercise_to_avoid_is_found_by_its_name(
 
 def test_of_two_questionnaires_the_newer_one_counts() -> None:
     program = named("Sentadilla")
-    asked = [{"lesiones": "rodilla", "dias_por_semana": 3}, {"lesiones": "ninguna"}, {"otra": 1}]
+    asked: list[dict[str, Any]] = [
+        {"lesiones": "rodilla", "dias_por_semana": 3},
+        {"lesiones": "ninguna"},
+        {"otra": 1},
+    ]
     codes = [code for _, code, _ in found(program, athlete(*asked))]
     assert codes == ["days_not_as_asked"]
     dated = athlete(*asked).model_dump(exclude_unset=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -287,6 +289,17 @@ def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
         update={"sessions": [closing, program({"exercises": []}).sessions[0]]}
     )
     assert longer.estimated_session_minutes() == [33.0, 0.0]
+
+
+def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
+    code = (
+        "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
+        "rooms = 'edn360_chatkit.training', 'edn360_chatkit.rendering.html';"
+        "assert not set(rooms) & set(sys.modules);"
+        "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
+        "from edn360_chatkit import *; Finding, ProgramDiff"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 @settings(deadline=None)  # the first one imports the room
