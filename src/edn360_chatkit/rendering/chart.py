@@ -14,7 +14,7 @@ MOST_BARS = 24
 
 _NAME_COLUMNS, _NAME_LINES = 14, 2
 _LINE, _BAR, _GAP = 17, 12, 9  # pixels; an SVG without a viewBox keeps its text at one size
-_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "40%", "47%"  # what is left is for the last number
+_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "40%", "42%"  # what is left is for the last number
 
 
 def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
