@@ -144,7 +144,8 @@ OVERFLOWS = """
   const room = document.documentElement.clientWidth, found = [];
   if (document.documentElement.scrollWidth > room) found.push("the page");
   for (const element of document.querySelectorAll("body *")) {
-    if (element.closest("thead, svg svg")) continue;  // a phone shows none; a chart cuts its names
+    // A phone shows no header, and a chart cuts its names.
+    if (element.closest("thead, svg[aria-hidden]")) continue;
     const box = element.getBoundingClientRect();
     const parent = element.parentElement.getBoundingClientRect();
     const outside = box.left < parent.left - 9 || box.right > parent.right + 9;
@@ -159,9 +160,10 @@ OVERFLOWS = """
 
 # Names of muscles that their chart cuts: those of people are shorter.
 CUT = """
-[...document.querySelectorAll(".bars text")].map((text) => text.getBoundingClientRect())
-  .filter((box) => box.left < document.querySelector(".bars").getBoundingClientRect().left
-    || box.right > document.querySelector(".bars").getBoundingClientRect().right).length
+[...document.querySelectorAll("svg text")].filter((text) => {
+  const box = text.getBoundingClientRect(), room = text.closest(".bars").getBoundingClientRect();
+  return box.left < room.left || box.right > room.right;
+}).length
 """
 
 # Text whose contrast with what is behind it is below 4.5, the AA level of WCAG for small text.

@@ -242,3 +242,10 @@ def what_a_coach_asks(
             assert_type((muscle, before, now), tuple[str, float, float])
     assert_type(program.to_records(), list[dict[str, str | int | float | None]])
     assert_type(data.with_previous_program(program, source="edn360"), EDN360Input)
+
+
+def what_an_athlete_sees(program: EnrichedTrainingProgram) -> None:
+    assert_type(program.to_html(full_page=True, lang="en"), str)
+    assert_type(program.to_markdown(), str)
+    assert_type(program.to_text(lang="es"), str)
+    program.to_html(lang="fr")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -30,8 +30,17 @@ TAGS = {
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
 }
 ATTRIBUTES = {
-    *("aria-label", "charset", "class", "content", "data-label", "dir", "dominant-baseline"),
-    *("dx", "height", "href", "http-equiv", "lang", "name", "overflow", "rel", "role", "rx"),
+    *(
+        "aria-hidden",
+        "aria-label",
+        "charset",
+        "class",
+        "content",
+        "data-label",
+        "dir",
+        "dominant-baseline",
+    ),
+    *("dx", "height", "href", "http-equiv", "lang", "name", "rel", "role", "rx"),
     *("scope", "target", "text-anchor", "width", "x", "y"),
 }
 

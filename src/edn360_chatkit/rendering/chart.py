@@ -13,41 +13,45 @@ MOST_BARS = 24
 """A week has some dozen muscle groups. What names more is not read but summed up in a line."""
 
 _NAME_COLUMNS, _NAME_LINES = 14, 2
-_LINE, _BAR, _GAP = 17, 12, 9  # pixels; an SVG without a viewBox keeps its text at one size
-_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "40%", "42%"  # what is left is for the last number
+# Pixels. An SVG without a viewBox keeps its text at one size, and only the bars grow with the page.
+_NAMES, _LINE, _BAR, _GAP = 112, 17, 12, 9
 
 
 def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
-    """The chart.
+    """The chart: the muscles' names, and beside them their bars.
 
     Args:
         sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them: at least one, and
             each above 0.
         labels: The words of the chart's language.
     """
-    shown = list(sets.items())[:MOST_BARS]
+    shown = [(_name(muscle), number) for muscle, number in list(sets.items())[:MOST_BARS]]
     most = max(number for _, number in shown)
     names: list[Html] = []
     bars: list[Html] = []
     top = 0
-    for muscle, number in shown:
-        lines = _name(muscle)
+    for lines, number in shown:
         for index, line in enumerate(lines):
-            names.append(_text(line, "100%", top + _LINE * (index + 0.5), text_anchor="end"))
+            middle = top + _LINE * (index + 0.5)
+            names.append(_text(line, str(_NAMES), middle, text_anchor="end"))
         height = _LINE * max(1, len(lines))
         bars.append(_bar(labels.number(number), 100 * number / most, top + height / 2))
         top += height + _GAP
-    told = ", ".join(f"{' '.join(_name(muscle))} {labels.number(n)}" for muscle, n in shown)
+    told = ", ".join(f"{' '.join(lines)} {labels.number(number)}" for lines, number in shown)
+    size = str(top - _GAP)
     return element(
-        "svg",
-        element("title", labels.weekly_sets),
-        element("svg", *names, width=_NAMES),
-        element("svg", *bars, x=_PLOT_START, width=_PLOT_WIDTH, overflow="visible"),
+        "div",
+        element("svg", *names, width=str(_NAMES), height=size, aria_hidden="true"),
+        element(
+            "svg",
+            element("title", labels.weekly_sets),
+            *bars,
+            role="img",
+            width="50%",
+            height=size,
+            aria_label=f"{labels.weekly_sets}: {told}",
+        ),
         class_="bars",
-        role="img",
-        width="100%",
-        height=str(max(top - _GAP, 0)),
-        aria_label=f"{labels.weekly_sets}: {told}",
     )
 
 
