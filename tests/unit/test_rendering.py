@@ -334,6 +334,10 @@ def test_labels_are_spanish_or_english() -> None:
     ):
         assert "Weeks" in text
         assert "Semanas" not in text
+    assert (program._repr_html_(), program._repr_markdown_()) == (
+        program.to_html(lang="es"),
+        program.to_markdown(lang="es"),
+    )
     assert '<html lang="en">' in program.to_html(full_page=True, lang="en")
     assert 'class="edn360" lang="es"' in program.to_html()
     with pytest.raises(ValueError, match='lang must be "es" or "en", not \'fr\''):

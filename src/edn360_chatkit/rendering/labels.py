@@ -40,8 +40,6 @@ class Labels:
 
     def number(self, value: float) -> str:
         """A number as the language writes it, with two decimals at most."""
-        if abs(value) >= 1e6:  # nobody trains so much, but a model may write it
-            return f"{value:g}"
         return f"{value:.2f}".rstrip("0").rstrip(".").replace(".", self.decimal)
 
 
