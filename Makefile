@@ -1,4 +1,5 @@
-# make demo   runs the workflow on an example athlete, against the built-in simulator
+# make demo   runs the workflow on an example athlete, against the built-in simulator, and shows
+#             the program here and as a page
 # make test   lint, types and tests
 # make bench  the figures of docs/performance.md
 # make clean  removes what the others made
@@ -14,7 +15,9 @@ DEMO := examples/athlete_initial.json
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
 	@$(BIN)/edn360-chatkit -v run $(DEMO) --simulate -o $(VENV)/program.json
-	@$(BIN)/edn360-chatkit show $(VENV)/program.json
+	@$(BIN)/edn360-chatkit show $(VENV)/program.json --lang en
+	@$(BIN)/edn360-chatkit show $(VENV)/program.json --lang en --html $(VENV)/program.html
+	@echo "The same as a page for a browser or a printer: $(CURDIR)/$(VENV)/program.html"
 
 test: lint types tests
 

@@ -1018,6 +1018,49 @@ def test_show_takes_a_terminal_that_knows_no_unicode(monkeypatch: pytest.MonkeyP
     assert "Fuerza ? ni?o" in out
 
 
+def test_show_writes_a_page_and_markdown_in_the_language_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = write("answer.json", {ROOT_KEY: PROGRAM})
+    assert main(["show", answer, "--html", "out.html", "--markdown", "out.md"]) == 0
+    assert capsys.readouterr() == ("", "")
+    page, markdown = (Path(name).read_text("utf-8") for name in ("out.html", "out.md"))
+    assert page.startswith('<!DOCTYPE html>\n<html lang="es">')
+    assert markdown.startswith("# Fuerza — niño\n")
+    assert "Semanas" in page
+    assert "- Semanas: **4**" in markdown
+    assert main(["show", answer, "--markdown", "-", "--lang", "en"]) == 0
+    assert "- Weeks: **4**" in capsys.readouterr().out
+
+
+def test_show_needs_no_rich_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "edn360_chatkit.rendering.terminal", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert main(["show", write("program.json", PROGRAM), "--html", "out.html"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("program.json", "it is the input"), ("no/out.html", "there is no directory")],
+)
+def test_show_writes_nothing_where_an_output_is_unusable(
+    output: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.dumps(PROGRAM)
+    assert (
+        main(["show", write("program.json", before), "--markdown", "a.md", "--html", output]) == 2
+    )
+    assert f"{output} can't be written: {reason}" in capsys.readouterr().err
+    assert not Path("a.md").exists()
+    assert Path("program.json").read_text() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_show_says_when_a_file_can_not_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", write("program.json", PROGRAM), "--html", "/dev/full"]) == 1
+    assert "/dev/full can't be written: No space left on device" in capsys.readouterr().err
+
+
 def test_show_without_rich_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ TAGS = {
 ATTRIBUTES = {
     *("aria-label", "charset", "class", "content", "data-label", "dir", "dominant-baseline"),
     *("dx", "height", "href", "http-equiv", "lang", "name", "overflow", "rel", "role", "rx"),
-    *("scope", "target", "width", "x", "y"),
+    *("scope", "target", "text-anchor", "width", "x", "y"),
 }
 
 
@@ -234,6 +234,7 @@ def test_bare_addresses_are_not_links_in_readers_that_look_for_them() -> None:
     [
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
+        "javascript://example.com/%0aalert(1)",
         "java\nscript:alert(1)",
         "\x01javascript:alert(1)",
         "data:text/html,<script>alert(1)</script>",
@@ -342,7 +343,7 @@ def test_the_chart_shows_the_weekly_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    "series", [1e308, 10**400, 10**6000, math.inf, math.nan, -3, "9" * 5000], ids="abcdefg"
+    "series", [1e308, 10**400, 10**6000, math.inf, math.nan, -3, 0.001, "9" * 5000], ids="abcdefgh"
 )
 def test_numbers_that_nobody_trains_are_no_fault(series: Any) -> None:
     program = one_exercise(

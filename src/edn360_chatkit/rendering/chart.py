@@ -12,26 +12,28 @@ from .printable import one_line
 MOST_BARS = 24
 """A week has some dozen muscle groups. What names more is not read but summed up in a line."""
 
-_NAME_COLUMNS, _NAME_LINES = 18, 2
+_NAME_COLUMNS, _NAME_LINES = 14, 2
 _LINE, _BAR, _GAP = 17, 12, 9  # pixels; an SVG without a viewBox keeps its text at one size
-_PLOT_START, _PLOT_WIDTH = "40%", "46%"  # on a phone; style.css has those of a wider page
+_NAMES, _PLOT_START, _PLOT_WIDTH = "37%", "40%", "47%"  # what is left is for the last number
 
 
 def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
     """The chart.
 
     Args:
-        sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them.
+        sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them: at least one, and
+            each above 0.
         labels: The words of the chart's language.
     """
     shown = list(sets.items())[:MOST_BARS]
-    most = max((number for _, number in shown), default=0) or 1
+    most = max(number for _, number in shown)
     names: list[Html] = []
     bars: list[Html] = []
     top = 0
     for muscle, number in shown:
         lines = _name(muscle)
-        names += (_text(line, "0", top + _LINE * (i + 0.5)) for i, line in enumerate(lines))
+        for index, line in enumerate(lines):
+            names.append(_text(line, "100%", top + _LINE * (index + 0.5), text_anchor="end"))
         height = _LINE * max(1, len(lines))
         bars.append(_bar(labels.number(number), 100 * number / most, top + height / 2))
         top += height + _GAP
@@ -39,8 +41,8 @@ def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
     return element(
         "svg",
         element("title", labels.weekly_sets),
-        *names,
-        element("svg", *bars, class_="plot", x=_PLOT_START, width=_PLOT_WIDTH, overflow="visible"),
+        element("svg", *names, width=_NAMES),
+        element("svg", *bars, x=_PLOT_START, width=_PLOT_WIDTH, overflow="visible"),
         class_="bars",
         role="img",
         width="100%",

@@ -28,6 +28,7 @@ from .content import (
 )
 from .elements import Html, element, together, web_link
 from .labels import Labels, labels
+from .printable import one_line
 
 _PAGE_STYLE = """
 :root { color-scheme: light dark; }
@@ -46,15 +47,14 @@ def program_html(program: EnrichedTrainingProgram, lang: Language, *, above: str
         lang: The language of the labels.
         above: What stands above it.
     """
-    return element(
-        "div", _style(), above, _program(program, labels(lang)), class_="edn360", lang=lang
-    )
+    return fragment(above, _program(program, labels(lang)), lang=lang)
 
 
 def program_page(program: EnrichedTrainingProgram, lang: Language) -> Html:
     """A program as a whole page, which forbids the browser every script and every request."""
     words = labels(lang)
     style = _PAGE_STYLE + _css()
+    # The browser takes this style and no other, so that not even a style could ask for anything.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = together(
@@ -62,7 +62,7 @@ def program_page(program: EnrichedTrainingProgram, lang: Language) -> Html:
         Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
-        element("title", program.title or words.program),
+        element("title", one_line(program.title) or words.program),
         element("style", Html(style)),
     )
     body = element("body", element("main", _program(program, words), class_="edn360"))
@@ -86,12 +86,12 @@ def response_html(response: WorkflowResponse) -> Html:
 
 def card_html(kind: str, **facts: str | int | None) -> Html:
     """A small value as a fragment: what it is, and what of it may be shown."""
-    return element("div", _style(), _card(kind, **facts), class_="edn360")
+    return fragment(_card(kind, **facts))
 
 
-def fragment(*content: str, lang: Language) -> Html:
-    """Content of another room's with the style of a program."""
-    return element("div", _style(), *content, class_="edn360", lang=lang)
+def fragment(*content: str, lang: Language | None = None) -> Html:
+    """Content with its style, which holds for this fragment and nothing around it."""
+    return element("div", element("style", Html(_css())), *content, class_="edn360", lang=lang)
 
 
 def _card(kind: str, **facts: str | int | None) -> Html:
@@ -102,10 +102,6 @@ def _card(kind: str, **facts: str | int | None) -> Html:
 @cache
 def _css() -> str:
     return files("edn360_chatkit.rendering").joinpath("style.css").read_text("utf-8")
-
-
-def _style() -> Html:
-    return element("style", Html(_css()))
 
 
 # --- the program ------------------------------------------------------------------------------
@@ -131,7 +127,7 @@ def _head(program: EnrichedTrainingProgram, words: Labels) -> Html:
     return element(
         "header",
         element("p", words.program, class_="kind"),
-        element("h1", program.title, dir="auto"),
+        element("h1", one_line(program.title) or words.program, dir="auto"),
         _paragraph(program.summary, class_="summary"),
         _facts(read_facts(program, words)),
     )
@@ -158,7 +154,7 @@ def _chart(program: EnrichedTrainingProgram, words: Labels) -> Html:
 
 def _session(session: TrainingSession, index: int, minutes: float, words: Labels) -> Html:
     name = session.name if session.id or session.name else f"{words.session} {index}"
-    focus = [element("li", element("bdi", word)) for word in session.focus or () if word.strip()]
+    focus = [element("li", element("bdi", word)) for word in session.focus or () if one_line(word)]
     core, rest = read_core_block(session.core_mobility_block)
     return element(
         "section",
@@ -260,11 +256,13 @@ def _note_elements(notes: Sequence[Note]) -> Iterator[Html]:
     """Lines of text as paragraphs, entries of lists and objects as a list."""
     if notes and notes[0].mark:
         fields = notes[0].mark != LIST_MARK
-        yield element("ul", *map(_note_entry, notes), class_="fields" if fields else None)
+        entries = map(_note_entry, notes)
+        yield element("ul", *entries, class_="fields" if fields else None, dir="auto")
     else:
         yield from (_paragraph(note.text) for note in notes)
 
 
 def _note_entry(note: Note) -> Html:
     key = together(element("b", note.mark), " ") if note.mark != LIST_MARK else ""
-    return element("li", key, note.text, *_note_elements(note.notes), dir="auto")
+    text = element("bdi", note.text) if key and note.text else note.text
+    return element("li", key, text, *_note_elements(note.notes))

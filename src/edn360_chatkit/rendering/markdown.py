@@ -25,10 +25,11 @@ from .elements import web_link
 from .labels import Labels, labels
 from .printable import one_line, printable
 
-_ALWAYS = re.compile(r"[\\`*_\[\]#|~$]")
+_ALWAYS = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{mark: f"\\{mark}" for mark in "\\`*_[]#|~$"}}
+)
 _AT_THE_START = re.compile(r"([-+=:])|(\d+)(?=[.)])")
 _ADDRESS = re.compile(r"(?<=[a-z])(?=://)|(?<=www)(?=\.)", re.IGNORECASE)
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def program_markdown(program: EnrichedTrainingProgram, lang: Language) -> str:
@@ -38,7 +39,7 @@ def program_markdown(program: EnrichedTrainingProgram, lang: Language) -> str:
 
 def escaped(text: str) -> str:
     """A text in one line in which Markdown finds nothing to read."""
-    text = _ALWAYS.sub(r"\\\g<0>", one_line(text).translate(_ENTITIES))
+    text = one_line(text).translate(_ALWAYS)
     # Bare addresses are links to some readers: a backslash takes them apart, and is not shown.
     text = _ADDRESS.sub(r"\\", text)
     start = _AT_THE_START.match(text)
