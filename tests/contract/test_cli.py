@@ -1262,8 +1262,8 @@ def test_a_result_goes_to_whatever_stands_for_standard_output(
 ) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    assert main(["validate", write("program.json", PROGRAM)]) == 0
-    assert out.getvalue() == "program.json: training program, 1 session, 1 exercise\n"
+    assert main(["validate", "athlete.json"]) == 0
+    assert out.getvalue() == "athlete.json: EDN360Input, 1 questionnaire\n"
 
 
 def test_the_command_imports_rich_and_the_simulator_only_where_it_needs_them() -> None:

@@ -67,7 +67,8 @@ def test_the_same_value_written_otherwise_is_no_change(before: Any, now: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("before", "now"), [("8", "8/lado"), ("30 s", 30), ("AMRAP", "máx"), (8, None)]
+    ("before", "now"),
+    [("8", "8/lado"), ("30 s", 30), ("AMRAP", "máx"), (8, None), ("x" * 999, "X" * 999)],
 )
 def test_another_value_is_a_change(before: Any, now: Any) -> None:
     new, old = (
