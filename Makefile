@@ -1,4 +1,5 @@
-# make demo   runs the workflow on an example athlete, against the built-in simulator
+# make demo   runs the workflow on an example athlete, against the built-in simulator, and shows
+#             the program here and as a page
 # make test   lint, types and tests
 # make fuzz   a search for inputs that break the readers, FUZZ_SECONDS each; Python 3.11 or newer
 # make bench  the figures of docs/performance.md
@@ -16,7 +17,9 @@ FUZZ_SECONDS ?= 60
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
 	@$(BIN)/edn360-chatkit -v run $(DEMO) --simulate -o $(VENV)/program.json
-	@$(BIN)/edn360-chatkit show $(VENV)/program.json
+	@$(BIN)/edn360-chatkit show $(VENV)/program.json --lang en
+	@$(BIN)/edn360-chatkit show $(VENV)/program.json --lang en --html $(VENV)/program.html
+	@echo "The same as a page for a browser or a printer: $(CURDIR)/$(VENV)/program.html"
 
 test: lint types tests
 

@@ -12,6 +12,8 @@ The three steps are ``create_session``, ``send_message`` and ``poll_response``;
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .clients import AsyncChatKitClient, AsyncWorkflowRun, ChatKitClient, WorkflowRun
@@ -73,6 +75,20 @@ from .models.inputs import (
 )
 from .models.program import Block, EnrichedTrainingProgram, Exercise, TrainingSession
 
+if TYPE_CHECKING:
+    from .training.checks import Finding
+    from .training.diff import ProgramDiff
+    from .training.numbers import Range
+else:
+    _WITH_TRAINING = {"Finding": "checks", "ProgramDiff": "diff", "Range": "numbers"}
+
+    def __getattr__(name):
+        """Import what belongs to ``training`` when it is asked for."""
+        if name not in _WITH_TRAINING:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".training.{_WITH_TRAINING[name]}", __name__), name)
+
+
 # Silent by default, as the logging documentation asks of a library.
 logging.getLogger("edn360_chatkit").addHandler(logging.NullHandler())
 
@@ -96,6 +112,7 @@ __all__ = [
     "EnrichedTrainingProgram",
     "Exercise",
     "FieldError",
+    "Finding",
     "InternalServerError",
     "InvalidInputError",
     "InvalidResponseError",
@@ -106,9 +123,11 @@ __all__ = [
     "NoticeEvent",
     "PermissionDeniedError",
     "PreviousTrainingPlan",
+    "ProgramDiff",
     "ProgramValidationError",
     "ProgressEvent",
     "Questionnaire",
+    "Range",
     "RateLimitError",
     "RawEvent",
     "RequestContext",

@@ -1,4 +1,4 @@
-"""The command ``edn360-chatkit``: ``run``, ``show``, ``validate`` and ``simulate``.
+"""The command ``edn360-chatkit``: ``run``, ``show``, ``validate``, ``diff`` and ``simulate``.
 
 Results go to standard output, everything else to standard error. The exit status is 0, 1 (the run
 failed), 2 (bad usage or bad input), or 130 (Ctrl-C).
@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._command.arguments import (
@@ -33,6 +34,7 @@ from ._command.files import (
     read_program,
     write_output,
 )
+from ._command.findings import findings_text
 from .clients import ChatKitClient
 from .errors import (
     APIError,
@@ -47,7 +49,7 @@ from .errors import (
 from .models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from .models.events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent
 from .models.inputs import EDN360Input
-from .models.program import EnrichedTrainingProgram
+from .models.program import EnrichedTrainingProgram, Language
 from .rendering.printable import printable
 
 if TYPE_CHECKING:
@@ -225,32 +227,72 @@ def _progress() -> AbstractContextManager[Callable[[WorkflowEvent], None]]:
     return RunProgress()
 
 
-# --- show, validate, simulate ---------------------------------------------------------------
+# --- show, validate, diff, simulate -----------------------------------------------------------
 
 
 def _show(args: argparse.Namespace) -> int:
+    program = read_program(args.program)
+    asked = (
+        (args.html, partial(program.to_html, full_page=True)),
+        (args.markdown, program.to_markdown),
+        (args.csv, partial(_csv, program)),
+    )
+    outputs = [(Destination(name), render) for name, render in asked if name is not None]
+    if not outputs:
+        return _show_on_terminal(program, args.lang)
+    for destination, _ in outputs:
+        destination.check(args.program)
+    for destination, render in outputs:
+        try:
+            destination.write(render(lang=args.lang))
+        except OSError as error:
+            _complain(f"{destination.name} can't be written: {error.strerror or error}.")
+            return FAILED
+    return SUCCESS
+
+
+def _show_on_terminal(program: EnrichedTrainingProgram, lang: Language) -> int:
     try:
         from .rendering.terminal import terminal_text
     except ModuleNotFoundError as error:
         _needs(error, "rich", 'show needs rich: pip install "edn360-chatkit[cli]"')
-    text = terminal_text(read_program(args.program))
-    return _print(text, getattr(sys.stdout, "encoding", None) or "utf-8")
+    return _print(terminal_text(program, lang), getattr(sys.stdout, "encoding", None) or "utf-8")
+
+
+def _csv(program: EnrichedTrainingProgram, *, lang: Language) -> str:
+    """Its columns are the same in every language."""
+    from .rendering.table import program_csv
+
+    return program_csv(program)
 
 
 def _validate(args: argparse.Namespace) -> int:
+    against = read_input(args.against) if args.against is not None else None
     found = read_input_or_program(args.file)
+    findings = ""
     if isinstance(found, EDN360Input):
+        if against is not None:
+            raise InvalidInputError("--against checks a training program, and this is no program.")
         what = f"EDN360Input, {_count(len(found.questionnaires), 'questionnaire')}"
     else:
         exercises = sum(len(b.exercises) for session in found.sessions for b in session.blocks)
         sessions = _count(len(found.sessions), "session")
         what = f"training program, {sessions}, {_count(exercises, 'exercise')}"
+        findings = findings_text(found, against, args.lang)
     name = "standard input" if args.file == STANDARD else printable(args.file)
-    return _print(f"{name}: {what}\n")
+    return _print(f"{name}: {what}\n{findings}")
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _diff(args: argparse.Namespace) -> int:
+    if args.old == args.new == STANDARD:
+        raise ConfigurationError("Only one of the two programs can be standard input.")
+    old, new = read_program(args.old), read_program(args.new)
+    text = new.diff(old).to_text(lang=args.lang)
+    return _print(text, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 def _simulate(args: argparse.Namespace) -> int:
@@ -303,6 +345,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "show": _show,
     "validate": _validate,
+    "diff": _diff,
     "simulate": _simulate,
 }
 

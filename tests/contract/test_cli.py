@@ -51,21 +51,23 @@ Twelve weeks of work.
 
 Goal: Strength
 Type: full body
-Volume: 12 weeks, 1 day a week, 60 minutes a session
+Weeks: 12
+Days a week: 1
+Minutes a session: 60
 
 D1  Upper body ─────────────────────────────────────────────────────────────────
 Focus: Chest, Back
 
 A  Pectoralis (also Triceps, Deltoid)
-  #  Exercise               Series x reps  RPE    Notes
-  1  Cable fly              3 x 8-12       7.5    Slowly.
+  #  Exercise               Series × reps  RPE    Notes
+  1  Cable fly              3 × 8-12       7.5    Slowly.
 
 -
-  -  Row                    3-4 x -        -
-  -  -                      - x 9          -
+  -  Row                    3-4 × -        -
+  -  -                      - × 9          -
 
 C
-  (no exercises)
+  (No exercises)
 
 Core and mobility
   -  Plank                  -              -
@@ -763,14 +765,13 @@ def test_simulate_offers_no_run_to_take_up_when_it_is_interrupted(
         ({"title": "t", "sessions": []}, "training program, 0 sessions, 0 exercises"),
     ],
 )
-def test_validate_says_in_one_line_what_a_file_is(
+def test_validate_says_in_its_first_line_what_a_file_is(
     value: object, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate", write("some.json", value)]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("some.json: ")
-    assert said in out
-    assert out.count("\n") == 1
+    assert said in out.splitlines()[0]
     assert err == ""
 
 
@@ -829,7 +830,7 @@ def test_names_and_keys_can_do_nothing_to_the_terminal(capsys: pytest.CaptureFix
 
 
 def shown(capsys: pytest.CaptureFixture[str], value: object) -> str:
-    assert main(["show", write("program.json", value)]) == 0
+    assert main(["show", write("program.json", value), "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     return out
@@ -873,10 +874,10 @@ def test_show_has_everything_that_an_athlete_needs(capsys: pytest.CaptureFixture
 
 
 def test_show_leaves_out_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(no", "sessions)"]
+    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(No", "sessions)"]
     out = shown(capsys, {"title": "T", "sessions": [{"blocks": []}]})
-    assert "Session ───" in out
-    assert "(no blocks)" in out
+    assert "Session 1 ───" in out
+    assert "(No blocks)" in out
 
 
 @pytest.mark.parametrize(
@@ -979,7 +980,7 @@ def test_show_lets_no_text_command_the_terminal_or_rich(
 @settings(max_examples=50, deadline=None)
 @given(programs)
 def test_show_takes_every_program_and_prints_no_control_character(program: dict[str, Any]) -> None:
-    text = terminal_text(EnrichedTrainingProgram.model_validate(program))
+    text = terminal_text(EnrichedTrainingProgram.model_validate(program), "es")
     assert not [c for c in text if unicodedata.category(c) == "Cc" and c != "\n"]
 
 
@@ -1015,6 +1016,49 @@ def test_show_takes_a_terminal_that_knows_no_unicode(monkeypatch: pytest.MonkeyP
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     assert "Fuerza ? ni?o" in out
+
+
+def test_show_writes_a_page_and_markdown_in_the_language_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = write("answer.json", {ROOT_KEY: PROGRAM})
+    assert main(["show", answer, "--html", "out.html", "--markdown", "out.md"]) == 0
+    assert capsys.readouterr() == ("", "")
+    page, markdown = (Path(name).read_text("utf-8") for name in ("out.html", "out.md"))
+    assert page.startswith('<!DOCTYPE html>\n<html lang="es">')
+    assert markdown.startswith("# Fuerza — niño\n")
+    assert "Semanas" in page
+    assert "- Semanas: **4**" in markdown
+    assert main(["show", answer, "--markdown", "-", "--lang", "en"]) == 0
+    assert "- Weeks: **4**" in capsys.readouterr().out
+
+
+def test_show_needs_no_rich_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "edn360_chatkit.rendering.terminal", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert main(["show", write("program.json", PROGRAM), "--html", "out.html"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("program.json", "it is the input"), ("no/out.html", "there is no directory")],
+)
+def test_show_writes_nothing_where_an_output_is_unusable(
+    output: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.dumps(PROGRAM)
+    assert (
+        main(["show", write("program.json", before), "--markdown", "a.md", "--html", output]) == 2
+    )
+    assert f"{output} can't be written: {reason}" in capsys.readouterr().err
+    assert not Path("a.md").exists()
+    assert Path("program.json").read_text() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_show_says_when_a_file_can_not_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", write("program.json", PROGRAM), "--html", "/dev/full"]) == 1
+    assert "/dev/full can't be written: No space left on device" in capsys.readouterr().err
 
 
 def test_show_without_rich_says_how_to_get_it(
@@ -1218,8 +1262,8 @@ def test_a_result_goes_to_whatever_stands_for_standard_output(
 ) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    assert main(["validate", write("program.json", PROGRAM)]) == 0
-    assert out.getvalue() == "program.json: training program, 1 session, 1 exercise\n"
+    assert main(["validate", "athlete.json"]) == 0
+    assert out.getvalue() == "athlete.json: EDN360Input, 1 questionnaire\n"
 
 
 def test_the_command_imports_rich_and_the_simulator_only_where_it_needs_them() -> None:

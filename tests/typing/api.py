@@ -17,14 +17,17 @@ from edn360_chatkit import (
     ChatSession,
     EDN360Input,
     EnrichedTrainingProgram,
+    Finding,
     InvalidInputError,
     Message,
     MessageSentEvent,
     MissingProgramError,
     NoticeEvent,
+    ProgramDiff,
     ProgramValidationError,
     ProgressEvent,
     Questionnaire,
+    Range,
     RateLimitError,
     RawEvent,
     ResponseEvent,
@@ -215,3 +218,34 @@ def in_a_test() -> None:
         ChatKitClient(api_key=sim.api_key, base_url=sim.base_url, workflow_id="wf_demo").close()
         sim.fail_next("send_message", status=503, taken=True)
         assert_type(sim.requests[0].method, str)
+
+
+def what_a_coach_asks(
+    program: EnrichedTrainingProgram, previous: EnrichedTrainingProgram, data: EDN360Input
+) -> None:
+    for session, block, exercise in program.exercises():
+        assert_type(session.id, str | None)
+        assert_type(block.id, str | None)
+        assert_type(exercise.sets, float | None)
+        assert_type(exercise.reps_range, Range | None)
+        if exercise.rpe_range:
+            assert_type(exercise.rpe_range.low, float)
+    assert_type(program.weekly_sets_by_muscle(), dict[str, float])
+    assert_type(program.estimated_session_minutes(), list[float])
+    assert_type(program.check(), list[Finding])
+    for finding in program.check(against=data):
+        assert_type(finding.message(lang="en"), str)
+    diff = program.diff(previous)
+    assert_type(diff, ProgramDiff)
+    if diff:
+        for muscle, before, now in diff.weekly_sets:
+            assert_type((muscle, before, now), tuple[str, float, float])
+    assert_type(program.to_records(), list[dict[str, str | int | float | None]])
+    assert_type(data.with_previous_program(program, source="edn360"), EDN360Input)
+
+
+def what_an_athlete_sees(program: EnrichedTrainingProgram) -> None:
+    assert_type(program.to_html(full_page=True, lang="en"), str)
+    assert_type(program.to_markdown(), str)
+    assert_type(program.to_text(lang="es"), str)
+    program.to_html(lang="fr")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
             epilog=epilog,
         )
 
+    def language(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--lang", choices=("es", "en"), default="es", help="the labels' language; default es"
+        )
+
     run = add(
         "run",
         help="run the workflow on an athlete's data",
@@ -107,17 +112,39 @@ def parser() -> argparse.ArgumentParser:
     show = add(
         "show",
         help="show a training program",
-        description="Show a training program, or the workflow's answer with one in it.",
+        description="Show a training program, or the workflow's answer with one in it: here, or "
+        "as files for a browser, a printer or another program.",
     )
     show.add_argument("program", metavar="PROGRAM.json", help="- is standard input")
+    show.add_argument("--html", metavar="OUT.html", help="write it as an HTML page")
+    show.add_argument("--markdown", metavar="OUT.md", help="write it as Markdown")
+    show.add_argument(
+        "--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output"
+    )
+    language(show)
 
     validate = add(
         "validate",
         help="check an EDN360Input or a training program",
         description="Say what a file is, an EDN360Input or a training program, and name every "
-        "field at fault; values are never printed.",
+        "field at fault; values are never printed. Of a program, also say what somebody should "
+        "look at before it reaches an athlete.",
     )
     validate.add_argument("file", metavar="FILE.json", help="- is standard input")
+    validate.add_argument(
+        "--against", metavar="INPUT.json", help="compare a program with the athlete's data"
+    )
+    language(validate)
+
+    diff = add(
+        "diff",
+        help="compare two training programs",
+        description="Say what changed from one training program to the next. The exit status is "
+        "0 whether they differ or not.",
+    )
+    diff.add_argument("old", metavar="OLD.json", help="the program before; - is standard input")
+    diff.add_argument("new", metavar="NEW.json", help="the program now; - is standard input")
+    language(diff)
 
     simulate = add(
         "simulate",

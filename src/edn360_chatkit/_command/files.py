@@ -144,7 +144,7 @@ def _reason(error: OSError) -> str:
 
 
 class Destination:
-    """Where the program of a run goes: a file that appears whole or not at all, or standard output.
+    """Where a program goes: a file that appears whole or not at all, or standard output.
 
     Args:
         name: The file's name, or ``-``.
@@ -157,10 +157,10 @@ class Destination:
         self._path = Path(os.path.realpath(name))
 
     def check(self, source: str) -> None:
-        """Find out now whether it can be written, for after the run it is too late.
+        """Find out now whether it can be written, for after a run it is too late.
 
         Args:
-            source: The run's input, which must not be written over.
+            source: The command's input, which must not be written over.
 
         Raises:
             ConfigurationError: It can't.
@@ -175,8 +175,7 @@ class Destination:
             fault = _reason(error)
         if fault is not None:
             raise ConfigurationError(
-                f"{self.name} can't be written: {fault}. Name another file with -o. Nothing was "
-                "sent."
+                f"{self.name} can't be written: {fault}. Name another file; nothing was done."
             )
 
     def _fault(self, source: str) -> str | None:

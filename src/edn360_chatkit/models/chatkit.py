@@ -30,6 +30,11 @@ class ChatSession(OpenModel):
         state = super().__getstate__()
         return {**state, "__dict__": {**state["__dict__"], "client_secret": None}}
 
+    def _repr_html_(self) -> str:
+        from ..rendering.html import card_html
+
+        return card_html("ChatSession", id=self.id, user=self.user, status=self.status)
+
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("id", self.id), ("user", self.user), ("status", self.status)]
 
@@ -46,6 +51,12 @@ class Message(OpenModel):
     id: str | None = None
     session_id: str
     thread_id: str | None = None
+
+    def _repr_html_(self) -> str:
+        from ..rendering.html import card_html
+
+        ids = {"id": self.id, "session_id": self.session_id, "thread_id": self.thread_id}
+        return card_html("Message", **ids)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("id", self.id), ("session_id", self.session_id), ("thread_id", self.thread_id)]
@@ -123,6 +134,14 @@ class WorkflowResponse(OpenModel):
     thread_id: str | None = None
     attempts: int
     elapsed: float
+
+    def _repr_html_(self) -> str:
+        from ..rendering.html import response_html
+
+        return response_html(self)
+
+    def _repr_markdown_(self) -> str:
+        return self.program.to_markdown()
 
 
 def resume_call(session: ChatSession, message: Message | None = None) -> str:

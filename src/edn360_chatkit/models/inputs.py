@@ -6,12 +6,15 @@ goes out is what came in, the same keys and values.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_jsonable_python
 
 from ._open import Moment, Number, OpenModel
+
+if TYPE_CHECKING:
+    from .program import EnrichedTrainingProgram
 
 
 def _not_blank(text: str) -> str:
@@ -150,6 +153,50 @@ class EDN360Input(OpenModel):
             where = "; ".join(faults) or "a value that has no JSON form"
             raise ValueError(where) from None
         return text
+
+    def with_previous_program(
+        self,
+        program: "EnrichedTrainingProgram",
+        *,
+        created_at: Moment | None = None,
+        source: str | None = None,
+    ) -> "EDN360Input":
+        """The same input with the program that the athlete has done, for an evolution.
+
+        Args:
+            program: It goes into ``context.previous_training_plan.plan_data`` as it came from the
+                workflow, and takes the place of one that is there.
+            created_at: When it was made.
+            source: Where it comes from, such as ``"edn360"``.
+
+        Returns:
+            A new input. ``context.request_type`` is ``"evolution"`` where there was none, and else
+            as it was.
+        """
+        data = program.model_dump(mode="json", exclude_unset=True)
+        fields = {"plan_data": data, "created_at": created_at, "source": source}
+        # What is not known is left out: null is a value, which would be sent.
+        known = {name: value for name, value in fields.items() if value is not None}
+        plan = PreviousTrainingPlan.model_validate(known)
+        context = self.context or RequestContext()
+        update: dict[str, Any] = {"previous_training_plan": plan}
+        if context.request_type is None:
+            update["request_type"] = "evolution"
+        return self.model_copy(update={"context": context.model_copy(update=update)})
+
+    def _repr_html_(self) -> str:
+        from ..rendering.html import card_html
+
+        answers = sum(len(questionnaire.content) for questionnaire in self.questionnaires)
+        context = self.context or RequestContext()
+        return card_html(
+            "EDN360Input",
+            user_id=self.user_profile.user_id,
+            questionnaires=len(self.questionnaires),
+            answers=answers,
+            request_type=context.request_type,
+            previous_training_plan="yes" if context.previous_training_plan else None,
+        )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("questionnaires", len(self.questionnaires)), ("context", self.context)]

@@ -2,14 +2,28 @@
 
 A language model wrote it, so little is required and nothing is dropped: a program with gaps is
 delivered and its gaps are ``None``; ``model_dump(mode="json", exclude_unset=True)`` gives back
-the JSON that came.
+the JSON that came. What the program says in numbers is worked out by ``training``, and what it
+looks like by ``rendering``; both are imported when they are asked for: whoever only runs the
+workflow does not pay for them.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import StrictInt, StrictStr
 
 from ._open import Number, OpenModel
+
+if TYPE_CHECKING:
+    from ..training.checks import Finding
+    from ..training.diff import ProgramDiff
+    from ..training.numbers import Range
+    from ..training.records import Record
+    from ..training.volume import PlannedExercise
+    from .inputs import EDN360Input
+
+Language: TypeAlias = Literal["es", "en"]
+"""Spanish, which is the athletes', or English."""
 
 Notes: TypeAlias = StrictStr | list[Any] | dict[str, Any]
 """Free notes: workflows write text, a list or an object, and nobody documents which."""
@@ -41,6 +55,35 @@ class Exercise(OpenModel):
     db_id: StrictStr | StrictInt | None = None
     secondary_group: StrictStr | None = None
     notes: StrictStr | None = None
+
+    @property
+    def sets(self) -> float | None:
+        """How many sets ``series`` asks for; of a range its middle, 3.5 of ``"3-4"``."""
+        from ..training.numbers import read_series
+
+        found = read_series(self.series)
+        return found and found.middle
+
+    @property
+    def reps_range(self) -> "Range | None":
+        """The repetitions of a set, of each side where ``reps`` says so; ``None`` of a duration."""
+        from ..training.numbers import read_reps
+
+        return read_reps(self.reps)
+
+    @property
+    def seconds_range(self) -> "Range | None":
+        """The seconds that a set lasts, where ``reps`` is a duration such as ``"45-60s"``."""
+        from ..training.numbers import read_seconds
+
+        return read_seconds(self.reps)
+
+    @property
+    def rpe_range(self) -> "Range | None":
+        """The rating of perceived exertion, as it was written: it may lie outside of 1 to 10."""
+        from ..training.numbers import read_rpe
+
+        return read_rpe(self.rpe)
 
 
 class Block(OpenModel):
@@ -103,6 +146,138 @@ class EnrichedTrainingProgram(OpenModel):
     weeks: StrictInt | None = None
     sessions: list[TrainingSession]
     general_notes: Notes | None = None
+
+    def exercises(self) -> "Iterator[PlannedExercise]":
+        """Every exercise of the sessions' blocks, as ``(session, block, exercise)``.
+
+        Those of a ``core_mobility_block`` are not among them: it has no form that is documented.
+        """
+        from ..training.volume import exercises
+
+        return exercises(self)
+
+    def weekly_sets(self) -> float:
+        """The sets of one week, of all exercises whose ``series`` says how many."""
+        from ..training.volume import weekly_sets
+
+        return weekly_sets(self)
+
+    def weekly_sets_by_muscle(self) -> dict[str, float]:
+        """The sets of one week by muscle, the largest number first.
+
+        A set counts whole for each muscle of the exercise's ``primary_group`` and half for each of
+        its ``secondary_group``, the way of counting with the strongest evidence in Pelland et al.
+        (2024, SportRxiv preprint). Where the exercise names none, the muscles of its block count.
+        Names that differ in case or accents only are one muscle.
+        """
+        from ..training.volume import weekly_sets_by_muscle
+
+        return weekly_sets_by_muscle(self)
+
+    def estimated_session_minutes(self) -> list[float]:
+        """How many minutes each session takes, in their order; 0 where it has no countable sets.
+
+        Warm-up 10 minutes, 3 seconds a repetition, 2 minutes of rest after each set, 1 minute
+        between two exercises, 5 minutes for a ``core_mobility_block``. ``training/volume.py`` says
+        where each comes from. A rough guide: nobody's rests are known.
+        """
+        from ..training.volume import estimated_session_minutes
+
+        return estimated_session_minutes(self)
+
+    def check(self, against: "EDN360Input | None" = None) -> "list[Finding]":
+        """What a coach should look at before the program reaches the athlete.
+
+        Nothing is ever blocked by it. ``docs/programs.md`` lists the checks.
+
+        Args:
+            against: The athlete's data. Days, minutes, equipment, injuries and exercises to avoid
+                are compared where a questionnaire says something about them beyond doubt.
+
+        Returns:
+            The findings, in the order of the program; none where there is nothing to say.
+        """
+        from ..training.checks import check
+
+        return check(self, against)
+
+    def diff(self, previous: "EnrichedTrainingProgram") -> "ProgramDiff":
+        """What changed since the program before.
+
+        Exercises are the same if they have the same ``db_id``, else the same name, whatever its
+        case and accents; two that stand in the same place are one replaced by the other.
+
+        Args:
+            previous: The program before, such as the one that an evolution started from.
+
+        Returns:
+            The changes; false if there are none.
+        """
+        from ..training.diff import diff
+
+        return diff(self, previous)
+
+    def to_records(self) -> "list[Record]":
+        """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
+
+        Returns:
+            Records with the same columns in the same order, always; ``docs/programs.md`` lists
+            them. Each column holds one type, or ``None``.
+        """
+        from ..training.records import to_records
+
+        return to_records(self)
+
+    def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
+        """The program as HTML, without a script and without a request to anywhere.
+
+        Args:
+            full_page: A whole page, for a browser or a printer; else a fragment with its style,
+                for a page of your own.
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Returns:
+            HTML in which everything that the workflow wrote is escaped, and only URLs of http and
+            https are links.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.html import program_html, program_page
+
+        return program_page(self, lang) if full_page else program_html(self, lang)
+
+    def to_markdown(self, *, lang: Language = "es") -> str:
+        """The program as Markdown with tables, in which what the workflow wrote is escaped.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.markdown import program_markdown
+
+        return program_markdown(self, lang)
+
+    def to_text(self, *, lang: Language = "es") -> str:
+        """The program as plain text of at most 80 columns.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from ..rendering.text import program_text
+
+        return program_text(self, lang)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("title", self.title), ("weeks", self.weeks), ("sessions", len(self.sessions))]

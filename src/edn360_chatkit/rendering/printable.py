@@ -16,6 +16,8 @@ def printable(text: str) -> str:
     Line breaks of all kinds become line feeds, and each harmful character U+FFFD, so that the
     reader sees that something was there.
     """
+    if text.isprintable():
+        return text  # as nearly all of them are
     return _HARMFUL.sub("\ufffd", _LINE_BREAK.sub("\n", text))
 
 

@@ -6,18 +6,25 @@ printed as a ``str`` that rich would read for markup, and passes through ``print
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
 
-from pydantic import ValidationError
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
-from ..models.program import Block, EnrichedTrainingProgram, Exercise, TrainingSession
+from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from .content import (
+    joined,
+    note_lines,
+    read_core_block,
+    read_facts,
+    read_notes,
+    series_and_reps,
+    show_value,
+)
+from .labels import Labels, labels
 from .printable import one_line, printable
 
 WIDEST = 110
@@ -27,116 +34,82 @@ GAP = "-"
 """What stands where the program should have a value and has none."""
 
 
-def terminal_text(program: EnrichedTrainingProgram) -> str:
+def terminal_text(program: EnrichedTrainingProgram, lang: Language) -> str:
     """A program, readable on standard output as it is: a terminal, a pipe or a file.
 
     Args:
         program: What to show. Whatever is missing in it is left out, or shows as a dash.
+        lang: The language of the labels.
 
     Returns:
         The text, with colours only where standard output is a terminal, and as wide as that is.
     """
     console = Console(width=min(Console().width, WIDEST), highlight=False)
     with console.capture() as capture:
-        for part in _program(program):
+        for part in _program(program, labels(lang)):
             console.print(part)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
-def _program(program: EnrichedTrainingProgram) -> Iterator[RenderableType]:
+def _program(program: EnrichedTrainingProgram, words: Labels) -> Iterator[RenderableType]:
     yield Text(one_line(program.title) or GAP, style="bold")
     if program.summary:
         yield Text(printable(program.summary))
-    facts = [
-        *_field("Goal", program.goal),
-        *_field("Type", program.training_type),
-        *_field("Volume", _volume(program)),
-    ]
-    if facts:
+    if facts := read_facts(program, words):
         yield ""
-        yield from facts
-    for session in program.sessions:
-        yield from _session(session)
+        for name, text in facts:
+            yield from _field(name, text)
+    for index, session in enumerate(program.sessions, 1):
+        yield from _session(session, index, words)
     if not program.sessions:
-        yield "\n(no sessions)"
+        yield f"\n({words.no_sessions})"
     if program.general_notes:
         yield ""
-        yield Rule(Text("General notes", style="bold"), align="left", style="dim")
-        yield Text("\n".join(_lines(program.general_notes)))
+        yield Rule(Text(words.general_notes, style="bold"), align="left", style="dim")
+        yield Text(_lines(program.general_notes))
 
 
-def _volume(program: EnrichedTrainingProgram) -> str:
-    counts = (
-        (program.weeks, "week"),
-        (program.days_per_week, "day a week"),
-        (program.session_duration_min, "minute a session"),
-    )
-    return ", ".join(
-        f"{count} {what if count == 1 else _plural(what)}"
-        for count, what in counts
-        if count is not None
-    )
-
-
-def _plural(what: str) -> str:
-    noun, blank, rest = what.partition(" ")
-    return f"{noun}s{blank}{rest}"
-
-
-def _session(session: TrainingSession) -> Iterator[RenderableType]:
-    names = [one_line(name) for name in (session.id, session.name) if name]
+def _session(session: TrainingSession, index: int, words: Labels) -> Iterator[RenderableType]:
+    name = "  ".join(one_line(name) for name in (session.id, session.name) if name)
+    title = Text(name or f"{words.session} {index}", style="bold cyan")
     yield ""
-    yield Rule(Text("  ".join(names) or "Session", style="bold cyan"), align="left", style="dim")
-    yield from _field("Focus", _joined(session.focus))
-    for index, block in enumerate(session.blocks):
-        yield from _block(block, header=index == 0)
+    yield Rule(title, align="left", style="dim")
+    yield from _field(words.focus, joined(session.focus))
+    for place, block in enumerate(session.blocks):
+        yield from _block(block, words, header=place == 0)
     if not session.blocks:
-        yield "(no blocks)"
-    if session.core_mobility_block:
-        yield from _core_mobility(session.core_mobility_block, header=not session.blocks)
+        yield f"({words.no_blocks})"
+    core, rest = read_core_block(session.core_mobility_block)
+    if core:
+        yield from _exercises(words.core, "", core.exercises, words, header=not session.blocks)
+        if rest:
+            yield Padding(Text(_lines(rest)), (0, 0, 0, 2))
+    elif rest:
+        yield ""
+        yield from _notes(words.core, rest)
     if session.session_notes:
         yield ""
-        yield from _notes("Notes", session.session_notes)
+        yield from _notes(words.notes, session.session_notes)
 
 
-def _block(block: Block, *, header: bool) -> Iterator[RenderableType]:
-    muscles = _joined(block.primary_muscles)
-    if block.secondary_muscles:
-        muscles += f" (also {_joined(block.secondary_muscles)})"
+def _block(block: Block, words: Labels, *, header: bool) -> Iterator[RenderableType]:
+    muscles = joined(block.primary_muscles)
+    if others := joined(block.secondary_muscles):
+        muscles += f" ({words.also} {others})"
     title = one_line(block.id or "") or GAP
-    yield from _exercises(title, muscles, block.exercises, header=header)
-
-
-def _core_mobility(
-    content: str | Sequence[Any] | Mapping[str, Any], *, header: bool
-) -> Iterator[RenderableType]:
-    """As a block where it has exercises, as most workflows write it; else as notes."""
-    title = "Core and mobility"
-    if isinstance(content, Mapping):
-        try:
-            block = Block.model_validate(content)
-        except ValidationError:
-            pass
-        else:
-            yield from _exercises(title, "", block.exercises, header=header)
-            rest = {key: value for key, value in content.items() if key != "exercises"}
-            if rest:
-                yield Padding(Text("\n".join(_lines(rest))), (0, 0, 0, 2))
-            return
-    yield ""
-    yield from _notes(title, content)
+    yield from _exercises(title, muscles, block.exercises, words, header=header)
 
 
 def _exercises(
-    title: str, muscles: str, exercises: Sequence[Exercise], *, header: bool
+    title: str, muscles: str, exercises: Sequence[Exercise], words: Labels, *, header: bool
 ) -> Iterator[RenderableType]:
     # Fixed widths, so that the columns of all blocks stand below each other.
     table = Table(
         Column("#", width=3, justify="right", overflow="fold"),
-        Column("Exercise", ratio=3, overflow="fold"),
-        Column("Series x reps", width=13, overflow="fold"),
+        Column(words.exercise, ratio=3, overflow="fold"),
+        Column(words.series_and_reps, width=13, overflow="fold"),
         Column("RPE", width=5, overflow="fold"),
-        Column("Notes", ratio=4, overflow="fold"),
+        Column(words.notes, ratio=4, overflow="fold"),
         box=None,
         expand=True,
         show_header=header,
@@ -146,66 +119,30 @@ def _exercises(
     )
     for exercise in exercises:
         table.add_row(
-            _value(exercise.order),
+            Text(show_value(exercise.order) or GAP),
             Text(one_line(exercise.name) or GAP, style="bold"),
-            _series_and_reps(exercise),
-            _value(exercise.rpe),
+            Text(series_and_reps(exercise) or GAP),
+            Text(show_value(exercise.rpe) or GAP),
             Text(printable(exercise.notes or "")),
         )
     yield ""
     yield Text.assemble((title, "bold green"), "  ", muscles)
-    yield table if exercises else "  (no exercises)"
+    yield table if exercises else f"  ({words.no_exercises})"
 
 
-def _series_and_reps(exercise: Exercise) -> Text:
-    if exercise.series is None and exercise.reps is None:
-        return _value(None)
-    return Text(" x ").join([_value(exercise.series), _value(exercise.reps)])
-
-
-def _value(value: str | float | None) -> Text:
-    if isinstance(value, float):
-        value = f"{value:g}"
-    text = GAP if value is None else one_line(str(value))
-    return Text(text or GAP)
-
-
-def _joined(words: Sequence[str] | None) -> str:
-    return ", ".join(one_line(word) for word in words or ())
-
-
-def _field(name: str, value: str | None) -> Iterator[Text]:
+def _field(name: str, value: str) -> Iterator[Text]:
     if value:
-        yield Text.assemble((f"{name}: ", "dim"), one_line(value))
+        yield Text.assemble((f"{name}: ", "dim"), value)
 
 
 def _notes(name: str, content: object) -> Iterator[Text]:
-    lines = list(_lines(content))
-    start = " " if len(lines) == 1 else "\n"
-    yield Text.assemble((f"{name}:", "dim"), start, "\n".join(lines))
+    lines = _lines(content)
+    start = "\n" if "\n" in lines else " "
+    yield Text.assemble((f"{name}:", "dim"), start, lines)
 
 
-def _lines(content: object, indent: str = "") -> Iterator[str]:
-    """Free notes, whatever their shape: text, a list or an object, nested or not."""
-    if isinstance(content, Mapping):
-        for key, value in cast("Mapping[str, object]", content).items():
-            yield from _entry(f"{one_line(key)}:", value, indent)
-    elif isinstance(content, list):
-        for item in cast("list[object]", content):
-            yield from _entry("-", item, indent)
-    else:
-        yield from (indent + line for line in printable(_text(content)).split("\n"))
-
-
-def _entry(start: str, value: object, indent: str) -> Iterator[str]:
-    text = _text(value)
-    # Notes that are nested deeper than a reader can follow stay in one line.
-    if value and isinstance(value, (list, dict)) and len(indent) < 12:
-        yield indent + start
-        yield from _lines(cast("object", value), indent + "  ")
-    else:
-        yield f"{indent}{start} {one_line(text)}"
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _lines(content: object) -> str:
+    return "\n".join(
+        "  " * depth + f"{note.mark} {note.text}".strip()
+        for depth, note in note_lines(read_notes(content))
+    )

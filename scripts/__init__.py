@@ -1,0 +1,1 @@
+"""The few commands that a contributor needs."""

@@ -1,0 +1,56 @@
+"""HTML that is safe as it is built: whatever is not markup made here is escaped."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from urllib.parse import urlsplit
+
+from .printable import one_line, printable
+
+
+class Html(str):
+    """Markup that goes into the page as it is. Every other ``str`` is text."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: str, **attributes: str | None) -> Html:
+    """An element.
+
+    Args:
+        name: Its tag.
+        content: What is in it: :class:`Html` as it is, any other ``str`` as text.
+        attributes: ``class_`` is class and ``aria_label`` is aria-label; ``None`` leaves one out.
+    """
+    opening = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{opening}>{together(*content)}</{name}>")
+
+
+def together(*content: str) -> Html:
+    """Several pieces of content, one after the other."""
+    return Html("".join(part if isinstance(part, Html) else _escaped(part) for part in content))
+
+
+def _escaped(text: str) -> str:
+    return escape(printable(text))
+
+
+def web_link(url: str | None) -> str | None:
+    r"""A URL that may be a link: one of http or https with a host, and nothing else.
+
+    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``, so a URL with any of
+    them, or with a blank, is not what it seems to be and is no link.
+    """
+    url = (url or "").strip()
+    if not re.match("https?://", url, re.IGNORECASE) or re.search(r"[\s\\]", url):
+        return None
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        return None
+    return url if has_host and one_line(url) == url else None

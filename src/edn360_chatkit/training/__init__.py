@@ -1,0 +1,1 @@
+"""What a coach wants to know of a program: its numbers, its faults, its changes, its rows."""

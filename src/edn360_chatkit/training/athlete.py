@@ -1,0 +1,295 @@
+"""What an athlete's questionnaires say beyond doubt.
+
+The simulated workflow reads questionnaires too (``testing/_questionnaires.py``), for another end:
+it needs an answer to everything, and takes the likeliest. A check that did so would warn of
+contradictions that are none. Here an answer that could mean something else counts as not given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar, cast
+
+from pydantic import TypeAdapter
+
+from ..models.inputs import EDN360Input, Questionnaire
+from .numbers import Range, fold
+from .vocabulary import (
+    ACCESSORIES,
+    AFFIRMATIONS,
+    CONTRARY,
+    EQUIPMENT,
+    JOINTS,
+    NEGATIONS,
+    OWNING,
+    PAST,
+    WEEKDAYS,
+)
+
+T = TypeVar("T")
+
+LONGEST_ANSWER = 2000
+"""Characters. A longer one is prose, which is not read."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the athlete said; ``None`` or empty where it is not clear, or not asked.
+
+    Attributes:
+        days: Training days in a week, the fewest and the most.
+        minutes: Length of a session, the least and the most.
+        equipment: All kinds of equipment that there are.
+        injuries: Joints that hurt.
+        avoided: Exercises to avoid, as they are compared.
+    """
+
+    days: Range | None
+    minutes: Range | None
+    equipment: frozenset[str] | None
+    injuries: frozenset[str]
+    avoided: tuple[str, ...]
+
+
+def read_stated(edn360_input: EDN360Input) -> Stated:
+    """Read the questionnaires; of two that answer the same question the newer one counts."""
+    asked = _newest_first(edn360_input.questionnaires)
+    return Stated(
+        days=_first(asked, _days),
+        minutes=_first(asked, _minutes),
+        equipment=_first(asked, _equipment),
+        injuries=_first(asked, _injuries) or frozenset(),
+        avoided=_first(asked, _avoided) or (),
+    )
+
+
+def _first(
+    asked: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
+) -> T | None:
+    return next((found for answers in asked if (found := read(answers)) is not None), None)
+
+
+# --- questionnaires, questions, answers -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, with the words of its question's key."""
+
+    key: tuple[str, ...]
+    value: object
+
+    def asks(self, *about: str, only: str | None = None) -> bool:
+        """Whether the key has a word of each of ``about``, and none besides them and ``only``."""
+        groups = [set(group.split()) for group in about]
+        words = set(self.key)
+        known = set(only.split()).union(*groups) if only is not None else words
+        return words <= known and all(words & group for group in groups)
+
+    @property
+    def text(self) -> str:
+        """The answer as text; what has boxes to tick reads "no gym, yes bands"."""
+        return _text(self.value)
+
+
+_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD = re.compile(r"[a-z]+|[0-9]+")
+_CLAUSE = re.compile(r"[;:,.\n()]|\b(?:pero|but|aunque|although|excepto|except|salvo)\b")
+_MOMENT = TypeAdapter(datetime)
+
+
+def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
+    """By date where every one has a readable date, else by place; without those of nutrition."""
+    asked = [
+        q for q in questionnaires if not {"nutrition", "nutricion"} & set(_words(q.kind or ""))
+    ]
+    moments = [_moment(q.submitted_at) for q in asked]
+    dates = [moment for moment in moments if moment]
+    if len(dates) == len(asked):
+        order = sorted(range(len(asked)), key=dates.__getitem__)
+        asked = [asked[index] for index in order]
+    return [
+        [
+            Answer(tuple(_words(_CAMEL_HUMP.sub(" ", key[:LONGEST_ANSWER]))), value)
+            for key, value in questionnaire.content.items()
+        ]
+        for questionnaire in reversed(asked)
+    ]
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = _MOMENT.validate_python(value)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(fold(text.replace("_", " ")))
+
+
+def _text(value: object, depth: int = 2) -> str:
+    text = ""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    elif depth and isinstance(value, Mapping):
+        pairs = cast("Mapping[str, object]", value).items()
+        # What is neither yes nor no counts as named: better silent than wrong.
+        text = ", ".join(f"{_text(item, 0)} {key}" for key, item in pairs)
+    elif depth and isinstance(value, list):
+        text = ", ".join(_text(item, depth - 1) for item in cast("list[object]", value))
+    return text if len(text) <= LONGEST_ANSWER else ""
+
+
+def _named(text: str, vocabulary: Mapping[str, frozenset[str]]) -> Iterator[frozenset[str]]:
+    """What a text names and does not deny; of phrases that begin alike the longest counts."""
+    for clause in _CLAUSE.split(fold(text)):
+        words = _words(clause)
+        denied = False
+        place = 0
+        while place < len(words):
+            denied = words[place] in NEGATIONS or (denied and words[place] not in CONTRARY)
+            for length in (4, 3, 2, 1):
+                phrase = " ".join(words[place : place + length])
+                if phrase in vocabulary:
+                    if not denied:
+                        yield vocabulary[phrase]
+                    place += length - 1
+                    break
+            place += 1
+
+
+# --- days and minutes -------------------------------------------------------------------------
+
+_DAYS = re.compile(
+    r"([1-7])(?: ?(?:-|/|a|to|o|or) ?([1-7]))? ?(?:dias?|days?|veces|times|sesiones|sessions)?"
+    r"(?: (?:a la|por|per|a|each|every) (?:semana|week))?"
+)
+_MINUTES = re.compile(
+    r"([0-9]{1,3})(?: ?(?:-|/|a|to|o|or) ?([0-9]{1,3}))?"
+    r" ?(min|mins|minutos|minutes|'|h|horas?|hours?)?"
+)
+
+
+def _days(answers: Sequence[Answer]) -> Range | None:
+    found: list[float] = []
+    for answer in answers:
+        if not answer.asks(
+            "dias days sesiones sessions entrenamientos workouts",
+            "semana week weekly semanales training entrenamiento entrenar entreno train available "
+            "disponibles",
+            only="por per a la de for of to cuantos how many numero number puedes can you",
+        ):
+            continue
+        value = answer.value
+        if isinstance(value, list):
+            names = {fold(item) for item in cast("list[object]", value) if isinstance(item, str)}
+            if names and names <= WEEKDAYS and len(names) == len(cast("list[object]", value)):
+                found += [1, len(names)]  # days that are free need not all be trained on
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found += [value] if 1 <= value <= 7 else []
+        elif match := _DAYS.fullmatch(_dashed(answer.text)):
+            found += [float(number) for number in match.groups() if number]
+    return Range(float(min(found)), float(max(found))) if found else None
+
+
+def _minutes(answers: Sequence[Answer]) -> Range | None:
+    found: list[float] = []
+    for answer in answers:
+        if not answer.asks(
+            "session sessions sesion sesiones workout entrenamiento entreno training",
+            "duration duracion length minutes minutos min time tiempo",
+            only="por per de la el of for in en cada each available disponible",
+        ):
+            continue
+        value = answer.value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found += [value] if 10 <= value <= 240 else []
+        elif match := _MINUTES.fullmatch(_dashed(answer.text)):
+            *numbers, unit = match.groups()
+            factor = 60 if (unit or "").startswith("h") else 1
+            minutes = [float(number) * factor for number in numbers if number]
+            found += minutes if all(10 <= minute <= 240 for minute in minutes) else []
+    return Range(float(min(found)), float(max(found))) if found else None
+
+
+def _dashed(text: str) -> str:
+    return re.sub("[\u2010-\u2015\u2212]", "-", fold(text))
+
+
+# --- equipment, injuries, exercises to avoid ----------------------------------------------------
+
+_PLACES = (
+    "equipamiento equipment material equipo gym gimnasio lugar place donde where location sitio "
+    "centro club casa home acceso access maquinas machines barra barbell mancuernas dumbbells pesas"
+)
+_UNDERSTOOD = frozenset(" ".join(EQUIPMENT).split()).union(
+    ACCESSORIES, OWNING, NEGATIONS, CONTRARY, AFFIRMATIONS
+)
+
+
+def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
+    """What there is, if the question was asked and each answer to it is understood to the word.
+
+    Whatever is named where another question asks for the place counts as well.
+    """
+    asked = [
+        answer.text
+        for answer in answers
+        if answer.asks(
+            "equipamiento equipment material",
+            only="disponible available en in at de of casa home para for entrenar entrenamiento "
+            "training tienes have que what",
+        )
+        and answer.text.strip()
+    ]
+    words = [word for text in asked for word in _words(text)]
+    if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
+        return None
+    named = [
+        kinds
+        for answer in answers
+        if answer.asks(_PLACES)
+        for kinds in _named(answer.text, EQUIPMENT)
+    ]
+    nothing = not named and not set(words) & NEGATIONS
+    return None if nothing else frozenset[str]().union(*named)
+
+
+def _injuries(answers: Sequence[Answer]) -> frozenset[str] | None:
+    """The joints that hurt; an answer that speaks of the past is passed over."""
+    found: set[str] = set()
+    answered = False
+    for answer in answers:
+        if not answer.asks(
+            "lesion lesiones injury injuries limitacion limitaciones limitation limitations dolor "
+            "dolores pain molestia molestias discomfort"
+        ) or PAST & set(answer.key):
+            continue
+        words = set(_words(answer.text))
+        if not words:
+            continue
+        answered = True
+        if not PAST & words and not any(len(word) == 4 and word.isdigit() for word in words):
+            # "knee_pain: yes" names the joint in its key.
+            joints = [answer.text, " ".join(answer.key) if words <= AFFIRMATIONS else ""]
+            found.update(*(named for text in joints for named in _named(text, JOINTS)))
+    return frozenset(found) if answered else None
+
+
+def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
+    """Exercises by name: a few words each, and nothing that could be a sentence."""
+    found: list[str] = []
+    for answer in answers:
+        if answer.asks("evitar avoid", "ejercicio ejercicios exercise exercises", only="a to que"):
+            for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text)):
+                words = _words(part)
+                if 0 < len(words) <= 4 and not set(words) & (NEGATIONS | CONTRARY | AFFIRMATIONS):
+                    found.append(" ".join(words))
+    return tuple(found) or None

@@ -1,0 +1,193 @@
+"""What an exercise's series, reps and RPE say in numbers.
+
+A language model wrote these fields, in Spanish or English, so a text is read from its beginning and
+taken for what it plainly says: ``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``,
+``"1'30''"``, ``"7,5"``, ``"7½"``. Whatever says nothing countable (``"AMRAP"``, ``"20 m"``,
+``"70%"``, a negative number) is ``None``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple, TypeAlias
+
+MOST = 86_400
+"""The largest number that is taken for one: the seconds of a day. A larger one is a mistake."""
+
+LONGEST = 200
+"""Characters. A longer text is prose and says nothing countable."""
+
+
+class Range(NamedTuple):
+    """What a field allows, from ``low`` to ``high``; the two are equal where it names one number.
+
+    Attributes:
+        low: The smallest number.
+        high: The largest number.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """Half-way between the two: 3.5 of ``"3-4"``."""
+        return (self.low + self.high) / 2
+
+
+def read_series(value: object) -> Range | None:
+    """The sets that ``series`` asks for; of ``"3 x 10"`` the 3."""
+    return _counted(_factors(value)[:1])
+
+
+def read_reps(value: object) -> Range | None:
+    """The repetitions that ``reps`` asks for, of each side where it says so."""
+    return _counted(_factors(value)[-1:])
+
+
+def read_seconds(value: object) -> Range | None:
+    """The seconds that ``reps`` asks for, where it is a duration; a bare number is none."""
+    for factor in _factors(value)[-1:]:
+        units = [unit for _, unit in factor if unit]
+        if units:
+            # "30-45 s": a number without a unit has the next one's, or the last one's.
+            unit = units[-1]
+            seconds: list[float] = []
+            for number, own in reversed(factor):
+                unit = own or unit
+                seconds.append(number * _SECONDS[unit[0]])
+            return _range(seconds)
+    return None
+
+
+def read_rpe(value: object) -> Range | None:
+    """The rating of perceived exertion; ``"8/10"`` is 8 of 10, and no range."""
+    if isinstance(value, str) and len(value) <= LONGEST:
+        value = _OF_TEN.sub(r"\1", _plain(value))
+    return _counted(_factors(value)[:1])
+
+
+def fold(text: str) -> str:
+    """A name as names are compared: without case, accents and double blanks."""
+    parts = unicodedata.normalize("NFKD", text).casefold()
+    return " ".join("".join(c for c in parts if not unicodedata.combining(c)).split())
+
+
+# --- the grammar ----------------------------------------------------------------------------
+
+Factor: TypeAlias = list[tuple[float, str | None]]
+"""Numbers with their unit of time, if any: ``"30-45 s"``. ``"3 x 10"`` has two factors."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+"""By the first letter of a unit of time."""
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_S = r"(?:s|segs?|segundos?|secs?|seconds?)(?![a-z])"
+_MIN = r"(?:mins?|minutos?|minutes?)(?![a-z])"
+_UNIT = rf"(?:{_S}|{_MIN}|(?:h|hs|hrs?|horas?|hours?)(?![a-z]))"
+_TO = r" ?(?:-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|or|y|and|hasta)(?![a-z])) ?"
+_ROUNDS = r"(?:series?|sets?|rondas?|rounds?|vueltas?)"
+
+_CHAIN = re.compile(rf"{_NUMBER}(?: ?{_UNIT})?(?:{_TO}{_NUMBER}(?: ?{_UNIT})?)*")
+_QUANTITY = re.compile(rf"({_NUMBER})(?: ?({_UNIT}))?")
+_TIMES = re.compile(rf" ?(?:{_ROUNDS} ?)?x[ (]*| ?{_ROUNDS} (?:de|of) ")
+# What may stand before the numbers without changing what they mean.
+_LEAD = re.compile(
+    r"(?:[ ~≈<>≤≥=@+:(\[]|(?:aprox|approx|about|unos|unas|hasta|up to|max|maximo|maximum|min"
+    r"|minimo|minimum|al menos|at least|entre|between|de|from|x|al fallo|to failure|fallo|failure"
+    rf"|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
+)
+# What may not come after them: they then count something else, or are no such number.
+_OTHER = re.compile(
+    r"[.:][0-9]|e[-+]?[0-9]"
+    r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|kg|kgs|kilos?|lbs?|cals?"
+    r"|calorias?|calories|kcal|w|watts?|rm|rir)(?![a-z]))"
+)
+_OF_TEN = re.compile(rf"({_NUMBER}) ?(?:/|de|sobre|out of) ?10(?![0-9.])")
+
+_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        **dict.fromkeys("\u2018\u2019\u00b4`\u2032", "'"),
+        **dict.fromkeys('"\u201c\u201d\u2033', "''"),
+        **dict.fromkeys("\u00d7\u2715*", "x"),
+        **dict.fromkeys("\u2044\u2215", "/"),
+    }
+)
+# One digit, or a quarter: "7,5" is a number, "12,10,8" and "12,10" are several.
+_DECIMAL_COMMA = re.compile(r"(?<![0-9,])([0-9]+),([0-9]|25|75)(?![0-9,])")
+_MINUTES_AND_SECONDS = re.compile(
+    rf"([0-9]+)(?::([0-5][0-9])(?![:0-9])(?: ?{_MIN})?"
+    rf"|' ?([0-5]?[0-9])(?![0-9])(?: ?(?:''|{_S}))?"
+    rf"|(?:'| ?{_MIN}) ?(?:(?:y|and) )?([0-5]?[0-9]) ?(?:''|{_S}))"
+)
+
+
+def _factors(value: object) -> list[Factor]:
+    """What a field says: a number, or the numbers that a text begins with."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [[(value, None)]]
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return []
+    text = _plain(value)
+    lead = _LEAD.match(text)
+    place = lead.end() if lead else 0
+    factors: list[Factor] = []
+    while chain := _CHAIN.match(text, place):
+        place = chain.end()
+        quantities = [(float(number), unit or None) for number, unit in _QUANTITY.findall(chain[0])]
+        factors.append([] if _OTHER.match(text, place) else quantities)
+        if not (times := _TIMES.match(text, place)):
+            break
+        place = times.end()
+    return factors
+
+
+def _plain(text: str) -> str:
+    """A text as the grammar has it: small letters, no accents, one form of every sign."""
+    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
+    text = fold(text.translate(_SIGNS))
+    text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    text = _MINUTES_AND_SECONDS.sub(_as_seconds, text)
+    return text.replace("''", "s").replace("'", "min")
+
+
+def _as_seconds(found: re.Match[str]) -> str:
+    minutes, *seconds = found.groups()
+    return f"{int(minutes) * 60 + int(next(filter(None, seconds)))}s"
+
+
+def _counted(factors: list[Factor]) -> Range | None:
+    """The numbers of a factor that is no duration."""
+    for factor in factors:
+        if factor and not any(unit for _, unit in factor):
+            return _range([number for number, _ in factor])
+    return None
+
+
+def _range(numbers: list[float]) -> Range | None:
+    # The comparison comes first: an int can be too large for a float; NaN fails it.
+    if not all(0 <= number <= MOST for number in numbers):
+        return None
+    return Range(round(float(min(numbers)), 2), round(float(max(numbers)), 2))
+
+
+def written(value: float | str | None) -> str:
+    """A field's value as text; of a number without a needless ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        return "" if value is None else str(value)
+    except ValueError:
+        return "…"  # thousands of digits, which Python does not write out
+
+
+def is_same(one: float | str | None, other: float | str | None) -> bool:
+    """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
+    texts = written(one), written(other)
+    if max(map(len, texts)) > LONGEST:
+        return texts[0] == texts[1]
+    first, second = (_plain(text).replace(" ", "") for text in texts)
+    return first == second

@@ -1,0 +1,138 @@
+"""The words by which questionnaires and exercises are known, in Spanish and English.
+
+They are written as they are compared: small letters, no accents, no signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def _words(row: str) -> frozenset[str]:
+    return frozenset(row.split())
+
+
+def _by_phrase(phrases: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Turn "kind kind" → "phrase, phrase" into phrase → kinds."""
+    return {
+        phrase: frozenset(kinds.split())
+        for kinds, row in phrases.items()
+        for phrase in row.split(", ")
+    }
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+NEGATIONS = _words(
+    "no not none nothing never don dont doesn without false sin ni nada ningun ninguna ninguno "
+    "nunca"
+)
+"""Deny what follows, up to the end of the clause or a word of ``CONTRARY``."""
+
+CONTRARY = _words("con with si yes solo solamente only just")
+
+AFFIRMATIONS = _words(
+    "si yes true a veces menudo siempre leve leves moderado moderada fuerte sometimes often "
+    "always mild moderate"
+)
+
+PAST = _words(
+    "pasada pasadas pasado pasados previa previas previo anterior anteriores antes antigua "
+    "antiguas historial hace ya curada curado recuperada recuperado superada superado operada "
+    "operado operacion operaciones familia past previous former old history ago used was were had "
+    "healed recovered fixed surgery family"
+)
+"""Make an injury one that may be over."""
+
+WEEKDAYS = _words(
+    "lunes martes miercoles jueves viernes sabado domingo monday tuesday wednesday thursday "
+    "friday saturday sunday"
+)
+
+# --- equipment ----------------------------------------------------------------------------------
+
+EQUIPMENT = _by_phrase(
+    {
+        "barbell dumbbells kettlebell bands machines pull_up_bar": "gym, gyms, gimnasio, "
+        "gimnasios, box, crossfit, completo, completa, full",
+        "barbell": "barbell, barbells, barra olimpica, rack, disco, discos, plates",
+        "barbell pull_up_bar": "barra, barras",  # it may be either bar
+        "dumbbells": "dumbbell, dumbbells, mancuerna, mancuernas",
+        "kettlebell": "kettlebell, kettlebells, pesa rusa, pesas rusas",
+        "barbell dumbbells kettlebell": "pesas, weights",
+        "bands": "band, bands, banda, bandas, goma, gomas, elastico, elasticos",
+        "machines": "machine, machines, maquina, maquinas, cable, cables, polea, poleas, "
+        "multipower",
+        "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija",
+        "": "bodyweight, body weight, peso corporal, propio peso, calistenia, calisthenics",
+    }
+)
+"""What an athlete has."""
+
+ACCESSORIES = _words(
+    "esterilla colchoneta yoga mat silla chair banco bench comba rope foam roller fitball step trx"
+)
+"""What none of the exercises below needs."""
+
+OWNING = _words(
+    "tengo tiene hay un una unos unas el la los las de del en y e mi mis para o casa entreno "
+    "material equipamiento ajustable ajustables elastica elasticas resistencia i have has there "
+    "is are the an and at in my of some any t or par pair kg kilos home train training equipment "
+    "adjustable resistance"
+)
+"""Says nothing about which equipment there is."""
+
+NEEDED_EQUIPMENT = _by_phrase(
+    {
+        "barbell": "barbell, barra olimpica, barra z, ez bar, trap bar, landmine",
+        "barbell pull_up_bar": "barra",
+        "dumbbells": "dumbbell, dumbbells, mancuerna, mancuernas",
+        "kettlebell": "kettlebell, kettlebells, pesa rusa, pesas rusas",
+        "machines": "machine, maquina, polea, poleas, cable, cables, multipower, leg press, "
+        "prensa de piernas",
+        "bands": "resistance band, resistance bands, banda elastica, bandas elasticas, con banda, "
+        "con bandas, con goma, con gomas, miniband, mini band",
+        "pull_up_bar": "pull up bar, barra de dominadas, barra fija",
+    }
+)
+"""What an exercise can't be done without, by its name; one of the kinds will do."""
+
+OPEN_NAMES = _words("o or u sin without no bodyweight corporal")
+"""A name with one of these leaves open what is needed."""
+
+# --- injuries -----------------------------------------------------------------------------------
+
+JOINTS = _by_phrase(
+    {
+        "knee": "knee, knees, meniscus, acl, rodilla, rodillas, menisco, lca",
+        "shoulder": "shoulder, shoulders, rotator cuff, hombro, hombros, manguito",
+        "lower_back": "lower back, back pain, bad back, sore back, my back, sciatica, herniated "
+        "disc, espalda, espalda baja, lumbar, lumbares, lumbalgia, hernia discal, ciatica",
+        "wrist": "wrist, wrists, carpal tunnel, muneca, munecas, tunel carpiano",
+        "ankle": "ankle, ankles, achilles, tobillo, tobillos, aquiles",
+        "elbow": "elbow, elbows, codo, codos, epicondilitis",
+        "neck": "neck, cuello, cervical, cervicales",
+        "": "upper back, espalda alta",
+    }
+)
+
+LOADED_JOINTS = _by_phrase(
+    {
+        "knee": "squat, squats, sentadilla, sentadillas, lunge, lunges, zancada, zancadas, leg "
+        "press, prensa de piernas, leg extension, leg extensions, extension de cuadriceps, "
+        "extensiones de cuadriceps, step up, step ups",
+        "knee ankle": "jump, jumps, salto, saltos, box jump, box jumps, sprint, sprints",
+        "knee ankle wrist": "burpee, burpees",
+        "knee lower_back": "back squat, sentadilla trasera",
+        "lower_back": "deadlift, deadlifts, peso muerto, good morning, buenos dias, bent over "
+        "row, barbell row, remo con barra, swing, swings",
+        "shoulder": "overhead press, military press, press militar, shoulder press, push press, "
+        "press de hombro, press de hombros, arnold press, upright row, remo al menton, lateral "
+        "raise, lateral raises, elevaciones laterales, snatch, arrancada",
+        "shoulder elbow": "dip, dips, fondos",
+        "wrist": "push up, push ups, pushup, pushups, flexiones",
+        "elbow": "skull crusher, skull crushers, french press, press frances",
+        "neck": "behind the neck press, press tras nuca, shrug, shrugs, encogimientos",
+    }
+)
+"""The joints that an exercise loads, by its name: what any coach would say, and not complete."""

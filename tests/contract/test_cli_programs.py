@@ -1,0 +1,154 @@
+"""The command on programs that are there: what it finds in them, what changed, a table of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import EDN360Input
+from edn360_chatkit.cli import main
+from edn360_chatkit.testing._workflow import simulated_program
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ATHLETE: dict[str, Any] = json.loads((EXAMPLES / "athlete_evolution.json").read_text("utf-8"))
+OLD: dict[str, Any] = ATHLETE["context"]["previous_training_plan"]["plan_data"]
+NEW = simulated_program(EDN360Input.model_validate(ATHLETE))
+
+
+@pytest.fixture(autouse=True)
+def directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty one with the example's athlete and programs."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("athlete.json", ATHLETE), ("old.json", OLD), ("new.json", NEW)):
+        Path(name).write_text(json.dumps(value), "utf-8")
+
+
+@pytest.fixture
+def give_stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def give(text: str) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
+
+    return give
+
+
+def write(name: str, value: object) -> str:
+    Path(name).write_text(json.dumps(value), "utf-8")
+    return name
+
+
+# --- validate -----------------------------------------------------------------------------------
+
+
+def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "old.json", "--lang", "en"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "old.json: training program, 1 session, 2 exercises",
+        "  error: days_per_week: It says 2 days a week and has sessions for 1.",
+        "  warning: sessions.0: By its sets the session takes some 26 minutes; the program says "
+        "60.",
+    ]
+    assert err == ""
+
+
+def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "old.json"]) == 0
+    assert "Dice 2 días por semana y tiene sesiones para 1." in capsys.readouterr().out
+
+
+def test_validate_says_nothing_more_of_a_good_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "new.json", "--against", "athlete.json"]) == 0
+    assert capsys.readouterr().out == "new.json: training program, 3 sessions, 9 exercises\n"
+
+
+def test_validate_compares_a_program_with_the_athlete(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "old.json", "--against", "athlete.json", "--lang", "en"]) == 0
+    out = capsys.readouterr().out
+    assert "days_per_week: The program has 2 days a week; the questionnaire says 3." in out
+    assert 'exercises.0.name: "Dumbbell goblet squat" loads the knee' in out
+
+
+def test_validate_takes_no_input_against_another(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "athlete.json", "--against", "athlete.json"]) == 2
+    assert main(["validate", "new.json", "--against", "old.json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_finding_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    exercise = {"name": "x", "rpe": "\x1b[31m\u202e\n\rhigh", "video_url": "\x9b2J"}
+    hostile = {"title": "t", "sessions": [{"blocks": [{"exercises": [exercise]}]}]}
+    assert main(["validate", write("hostile.json", hostile)]) == 0
+    out = capsys.readouterr().out
+    assert not set(out) & set("\x1b\u202e\r\x9b")
+    assert all(line.startswith("  ") for line in out.splitlines()[1:])
+
+
+# --- diff ---------------------------------------------------------------------------------------
+
+
+def test_diff_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
+    out, err = capsys.readouterr()
+    assert "  Days a week: 2 → 3\n" in out
+    assert "  Dumbbell floor press (D1 · A · 1): series 3-4 → 3; RPE 7.5 → 8-9\n" in out
+    assert "  Quadriceps: 3 → 0 (-3)\n" in out
+    assert err == ""
+
+
+def test_diff_reads_answers_and_standard_input(
+    capsys: pytest.CaptureFixture[str], give_stdin: Callable[[str], None]
+) -> None:
+    answer = json.dumps({"client_training_program_enriched": OLD})
+    Path("answer.txt").write_text(f"Here it is:\n```json\n{answer}\n```\n", "utf-8")
+    give_stdin(json.dumps(OLD))
+    assert main(["diff", "answer.txt", "-"]) == 0
+    assert capsys.readouterr().out == "Sin cambios.\n"
+
+
+@pytest.mark.parametrize(
+    "args", [["-", "-"], ["old.json"], ["old.json", "missing.json"], ["athlete.json", "new.json"]]
+)
+def test_diff_needs_two_programs(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", *args]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("edn360-chatkit: ")
+
+
+# --- show --csv -----------------------------------------------------------------------------------
+
+
+def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "new.json", "--csv", "out.csv"]) == 0
+    assert capsys.readouterr() == ("", "")
+    with open("out.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows][:2] == ["Dumbbell floor press", "One-arm dumbbell row"]
+    assert (rows[0]["sets"], rows[0]["reps"], rows[0]["rpe_low"]) == ("3.0", "4-6", "8.0")
+
+
+def test_show_writes_a_table_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "new.json", "--csv", "-"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("session_number,session,")
+    assert len(list(csv.reader(io.StringIO(out)))) == 10
+
+
+def test_a_table_is_never_written_over_its_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "new.json", "--csv", "new.json"]) == 2
+    assert json.loads(Path("new.json").read_text("utf-8")) == NEW
+
+
+def test_a_table_appears_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out.csv").write_text("mine", "utf-8")
+    before = set(Path().iterdir())
+    assert main(["show", write("bad.json", {"title": 1}), "--csv", "out.csv"]) == 2
+    assert Path("out.csv").read_text("utf-8") == "mine"
+    assert set(Path().iterdir()) - before == {Path("bad.json")}

@@ -1,0 +1,346 @@
+"""What a check finds in a program, and what it does not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
+from edn360_chatkit.testing._workflow import simulated_program
+
+from .samples import inputs, programs
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+GOOD: dict[str, Any] = {
+    "title": "Fuerza",
+    "days_per_week": 1,
+    "session_duration_min": 40,
+    "sessions": [
+        {
+            "id": "D1",
+            "blocks": [
+                {
+                    "id": block,
+                    "exercises": [
+                        {
+                            "order": order,
+                            "name": name,
+                            "series": "3-4",
+                            "reps": "8-10",
+                            "rpe": "7-8",
+                            "video_url": "https://example.com/v",
+                        }
+                        for order, name in enumerate(names, 1)
+                    ],
+                }
+                for block, names in (("A", ("Remo con mancuerna", "Puente")), ("B", ("Plancha",)))
+            ],
+        }
+    ],
+}
+EXERCISE = "sessions.0.blocks.0.exercises.0"
+
+
+def changed(path: str, value: Any) -> EnrichedTrainingProgram:
+    """The good program with one value changed."""
+    data = copy.deepcopy(GOOD)
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    place: Any = data
+    for part in way:
+        place = place[part]
+    place[last] = value
+    return EnrichedTrainingProgram.model_validate(data)
+
+
+def athlete(*answers: dict[str, Any], **fields: Any) -> EDN360Input:
+    """An athlete who filled in one questionnaire after the other."""
+    asked = [{"source": "initial", "payload": given} for given in answers]
+    data = {"user_profile": {"user_id": "athlete-1"}, "questionnaires": asked, **fields}
+    return EDN360Input.model_validate(data)
+
+
+def found(program: EnrichedTrainingProgram, against: EDN360Input | None = None) -> list[Any]:
+    return [(f.severity, f.code, f.path) for f in program.check(against)]
+
+
+def named(name: str) -> EnrichedTrainingProgram:
+    return changed(f"{EXERCISE}.name", name)
+
+
+def test_there_is_nothing_to_say_of_a_good_program() -> None:
+    assert EnrichedTrainingProgram.model_validate(GOOD).check() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "severity", "code", "where"),
+    [
+        ("days_per_week", 3, "error", "days_mismatch", "days_per_week"),
+        ("sessions", [], "error", "no_sessions", "sessions"),
+        ("sessions.0.blocks", [], "error", "empty_session", "sessions.0"),
+        ("sessions.0.blocks.1.exercises", [], "error", "empty_block", "sessions.0.blocks.1"),
+        ("session_duration_min", 90, "warning", "time_far", "sessions.0"),
+        ("session_duration_min", 25, "warning", "time_far", "sessions.0"),
+        ("session_duration_min", 10**400, "warning", "time_far", "sessions.0"),
+        (
+            f"{EXERCISE}.order",
+            2,
+            "warning",
+            "order_repeated",
+            "sessions.0.blocks.0.exercises.1.order",
+        ),
+        (f"{EXERCISE}.order", 3, "warning", "order_gap", "sessions.0.blocks.0"),
+        (f"{EXERCISE}.series", None, "warning", "series_missing", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", "varias", "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", 0, "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.reps", None, "warning", "reps_missing", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.reps", "algunas", "warning", "reps_unreadable", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.reps", -8, "warning", "reps_unreadable", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.rpe", "alto", "warning", "rpe_unreadable", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", 11, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", "9-11", "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", 0.5, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", -1, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", float("nan"), "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.video_url", None, "info", "video_missing", f"{EXERCISE}.video_url"),
+        (f"{EXERCISE}.video_url", " ", "info", "video_missing", f"{EXERCISE}.video_url"),
+        (
+            f"{EXERCISE}.video_url",
+            "javascript:x",
+            "warning",
+            "video_not_web",
+            f"{EXERCISE}.video_url",
+        ),
+        (f"{EXERCISE}.video_url", "www.a.es", "warning", "video_not_web", f"{EXERCISE}.video_url"),
+        (f"{EXERCISE}.video_url", "http://[", "warning", "video_not_web", f"{EXERCISE}.video_url"),
+    ],
+)
+def test_a_fault_is_found_where_it_is(
+    path: str, value: Any, severity: str, code: str, where: str
+) -> None:
+    assert (severity, code, where) in found(changed(path, value))
+    assert not [f for f in found(changed(path, value)) if f[1] != code and code != "series_missing"]
+
+
+@pytest.mark.parametrize(
+    "reps", ["AMRAP", "máx", "al fallo", "20 m", "15 calorías", "45-60s", "8/lado"]
+)
+def test_reps_that_say_what_to_do_are_no_fault(reps: str) -> None:
+    assert found(changed(f"{EXERCISE}.reps", reps)) == []
+
+
+def test_orders_may_go_on_from_block_to_block() -> None:
+    assert found(changed("sessions.0.blocks.1.exercises.0.order", 3)) == []
+    assert found(changed("sessions.0.blocks.1.exercises.0.order", 4)) == [
+        ("warning", "order_gap", "sessions.0.blocks.1")
+    ]
+
+
+def test_a_time_that_can_not_be_estimated_is_not_compared() -> None:
+    program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 200})
+    assert found(program) == []
+
+
+def test_a_finding_speaks_both_languages() -> None:
+    (finding,) = changed(f"{EXERCISE}.rpe", "11\n" + "x" * 100).check()
+    assert finding.message() == finding.message("es") == finding.es
+    assert "RPE" in finding.es
+    assert finding.es != finding.message("en")
+    assert "\n" not in finding.es
+    assert len(finding.en) < 120
+    assert str(finding) == f"error: {EXERCISE}.rpe: {finding.en}"
+    with pytest.raises(ValueError, match="lang"):
+        finding.message("fr")  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        finding.path = "x"  # type: ignore[misc]
+    assert isinstance(finding, Finding)
+
+
+# --- against the questionnaires -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        ({"dias_por_semana": 3}, ["days_not_as_asked"]),
+        ({"days_per_week": "2-3 days"}, ["days_not_as_asked"]),
+        ({"trainingDays": "3 días a la semana"}, ["days_not_as_asked"]),
+        ({"dias_por_semana": 1}, []),
+        ({"dias_por_semana": "1-2"}, []),
+        ({"dias_disponibles": ["lunes", "jueves"]}, []),  # not all of them need be trained on
+        ({"dias_por_semana": "los que pueda, 3 o así"}, []),
+        ({"dias_por_semana_de_cardio": 3}, []),
+        ({"dias_de_descanso_semana": 3}, []),
+        ({"duracion_sesion": 30}, ["minutes_over"]),
+        ({"minutes_per_session": "20-30 min"}, ["minutes_over"]),
+        ({"tiempo_por_sesion": "media hora"}, []),
+        ({"tiempo_por_sesion": "1h30"}, []),
+        ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
+        ({"session_duration_min": 40}, []),
+        ({"minutos_por_sesion_de_cardio": 20}, []),
+    ],
+)
+def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
+    answers: dict[str, Any], codes: list[str]
+) -> None:
+    program = EnrichedTrainingProgram.model_validate(GOOD)
+    assert [code for _, code, _ in found(program, athlete(answers))] == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "is_found"),
+    [
+        ("Barbell back squat", {"equipment": "bodyweight only"}, True),
+        ("Press de banca con barra", {"equipamiento": "Ninguno"}, True),
+        ("Press de banca con barra", {"equipamiento_en_casa": "Nada", "lugar": "Casa"}, True),
+        ("Press de banca con barra", {"equipamiento": ["mancuernas", "esterilla"]}, True),
+        ("Press de banca con barra", {"material": "Mancuernas de 10 kg y gomas"}, True),
+        ("Barbell row", {"equipment": {"gym": False, "dumbbells": True}}, True),
+        ("Jalón en polea", {"equipment": "I have a barbell, no machines"}, True),
+        ("Dumbbell row", {"equipment": "I don't have a barbell or dumbbells"}, True),
+        # There is one, or there may be.
+        ("Press de banca con barra", {"equipamiento": "Barra y discos"}, False),
+        ("Press de banca con barra", {"equipamiento": "Sin mancuernas y con barra"}, False),
+        ("Press de banca con barra", {"equipamiento": "Lo básico de casa"}, False),
+        ("Press de banca con barra", {"equipamiento": "Mancuernas, bandas y algo más"}, False),
+        ("Press de banca con barra", {"equipamiento": ""}, False),
+        ("Press de banca con barra", {"equipamiento": "Sí"}, False),
+        ("Press de banca con barra", {"equipamiento": {"barra": None, "bandas": True}}, False),
+        ("Press de banca con barra", {"equipamiento": "Ninguno", "lugar": "Gimnasio"}, False),
+        ("Press de banca con barra", {"acceso_gimnasio": False}, False),
+        ("Press de banca con barra", {"equipamiento_deseado": "Ninguno"}, False),
+        # The exercise does not need it, or there is another way.
+        ("Remo en barra de dominadas", {"equipamiento": "Barra de dominadas"}, False),
+        ("Remo invertido en barra", {"equipamiento": "Barra de dominadas"}, False),
+        ("Sentadilla sin barra", {"equipamiento": "Ninguno"}, False),
+        ("Sentadilla con barra o mochila", {"equipamiento": "Ninguno"}, False),
+        ("Barbell/backpack squat", {"equipment": "none"}, False),
+        ("Barracuda", {"equipment": "none"}, False),
+    ],
+)
+def test_equipment_is_missed_only_where_there_is_none(
+    name: str, answers: dict[str, Any], is_found: bool
+) -> None:
+    # The good program's own row needs a dumbbell.
+    program = named(name)
+    codes = [(code, path) for _, code, path in found(program, athlete(answers))]
+    assert (("equipment_missing", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "is_found"),
+    [
+        ("Sentadilla búlgara", {"lesiones": "Molestia en la rodilla derecha"}, True),
+        ("Goblet squat", {"injuries": "Left knee is sore after running"}, True),
+        ("Zancadas", {"dolor_rodilla": "Sí"}, True),
+        ("Zancadas", {"knee_pain": True}, True),
+        ("Press militar", {"limitaciones": ["Hombro", "Muñeca"]}, True),
+        ("Peso muerto rumano", {"lesiones": "Lumbalgia; ninguna otra"}, True),
+        ("Puente de glúteos", {"lesiones": "rodilla"}, False),
+        ("Sentadilla", {"lesiones": "Ninguna"}, False),
+        ("Sentadilla", {"lesiones": "No en la rodilla"}, False),
+        ("Sentadilla", {"lesiones": "Operado de la rodilla en 2010"}, False),
+        ("Sentadilla", {"lesiones": "Me dolía la rodilla, ya no"}, False),
+        ("Sentadilla", {"lesiones_pasadas": "Rodilla"}, False),
+        ("Sentadilla", {"dolor_rodilla": "No"}, False),
+        ("Sentadilla", {"dolor_rodilla": False}, False),
+        ("Sentadilla", {"objetivo": "Fortalecer la rodilla"}, False),
+        ("Peso muerto", {"injuries": "upper back"}, False),
+    ],
+)
+def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
+    name: str, answers: dict[str, Any], is_found: bool
+) -> None:
+    codes = found(named(name), athlete(answers))
+    assert (("warning", "injury_loaded", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "is_found"),
+    [
+        ("Burpee con salto", {"ejercicios_a_evitar": "Burpees"}, True),
+        ("Peso muerto rumano", {"exercises_to_avoid": ["dominadas", "Peso muerto"]}, True),
+        ("Peso muerto", {"ejercicios_a_evitar": "Burpees y peso muerto"}, True),
+        ("Burpee", {"ejercicios_a_evitar": "Ninguno"}, False),
+        (
+            "Burpee",
+            {"ejercicios_a_evitar": "Cualquier cosa que se parezca mucho a un burpee"},
+            False,
+        ),
+        ("Burpee", {"ejercicios_favoritos": "Burpee"}, False),
+    ],
+)
+def test_an_exercise_to_avoid_is_found_by_its_name(
+    name: str, answers: dict[str, Any], is_found: bool
+) -> None:
+    codes = found(named(name), athlete(answers))
+    assert (("warning", "exercise_to_avoid", f"{EXERCISE}.name") in codes) is is_found
+
+
+def test_of_two_questionnaires_the_newer_one_counts() -> None:
+    program = named("Sentadilla")
+    asked: list[dict[str, Any]] = [
+        {"lesiones": "rodilla", "dias_por_semana": 3},
+        {"lesiones": "ninguna"},
+        {"otra": 1},
+    ]
+    codes = [code for _, code, _ in found(program, athlete(*asked))]
+    assert codes == ["days_not_as_asked"]
+    dated = athlete(*asked).model_dump(exclude_unset=True)
+    for month, questionnaire in zip((3, 2, 1), dated["questionnaires"], strict=True):
+        questionnaire["submitted_at"] = f"2026-0{month}-01T10:00:00Z"
+    again = [code for _, code, _ in found(program, EDN360Input.model_validate(dated))]
+    assert again == ["days_not_as_asked", "injury_loaded"]
+
+
+def test_what_is_asked_about_food_is_not_about_training() -> None:
+    data = {
+        "user_profile": {"user_id": "a"},
+        "questionnaires": [{"source": "nutrition_initial", "payload": {"dias_por_semana": 3}}],
+    }
+    program = EnrichedTrainingProgram.model_validate(GOOD)
+    assert found(program, EDN360Input.model_validate(data)) == []
+
+
+@pytest.mark.parametrize("name", ["athlete_initial", "athlete_evolution"])
+def test_the_simulated_programs_are_as_the_examples_ask(name: str) -> None:
+    asked = EDN360Input.model_validate_json((EXAMPLES / f"{name}.json").read_text("utf-8"))
+    program = EnrichedTrainingProgram.model_validate(simulated_program(asked))
+    assert program.check(asked) == []
+
+
+@settings(deadline=None)  # the first one imports the room
+@given(programs, inputs)
+def test_every_program_can_be_checked_against_every_input(
+    data: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    program = EnrichedTrainingProgram.model_validate(data)
+    for finding in program.check(EDN360Input.model_validate(asked)):
+        assert finding.es
+        assert finding.en
+        place: Any = json.loads(json.dumps(data))
+        *way, _ = finding.path.split(".")
+        for part in way:  # the last part may be what is missing
+            place = place[int(part) if part.isdigit() else part]
+
+
+def test_hostile_text_is_checked_at_once() -> None:
+    huge = "barra " * 200_000
+    data: dict[str, Any] = {
+        "title": "t",
+        "days_per_week": 10**5000,
+        "session_duration_min": 10**5000,
+        "sessions": [{"blocks": [{"exercises": [{"name": huge, "order": 10**5000, "rpe": huge}]}]}],
+    }
+    asked = athlete(
+        {"lesiones": huge, "equipamiento": "ninguno", huge: huge, "dias_por_semana": huge}
+    )
+    program = EnrichedTrainingProgram.model_validate(data)
+    findings = program.check(asked)
+    assert "equipment_missing" in {f.code for f in findings}
+    assert max(len(f.es) + len(f.en) for f in findings) < 400

@@ -1,0 +1,273 @@
+"""What changed from one program to the next, and an input that carries the one before."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, ProgramDiff
+from edn360_chatkit.training.diff import ExerciseChange, Place
+
+from .samples import ATHLETE, inputs, programs
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def program(
+    *blocks: list[dict[str, Any] | str], session: str = "D1", **fields: Any
+) -> EnrichedTrainingProgram:
+    """A program of one session; an exercise may be its name only."""
+    written = [
+        {"id": letter, "exercises": [{"name": e} if isinstance(e, str) else e for e in block]}
+        for letter, block in zip("ABC", blocks, strict=False)
+    ]
+    sessions = [{"id": session, "blocks": written}]
+    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions, **fields})
+
+
+def places(found: tuple[Place, ...]) -> list[str]:
+    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in found]
+
+
+def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str, str]]:
+    return [(change.old.exercise.name, change.new.exercise.name) for change in found]
+
+
+def test_what_was_added_and_removed() -> None:
+    diff = program(["Squat", "Row", "Plank"]).diff(program(["Squat"], ["Dip"]))
+    assert places(diff.added) == [
+        "Row D1A2 sessions.0.blocks.0.exercises.1",
+        "Plank D1A3 sessions.0.blocks.0.exercises.2",
+    ]
+    assert places(diff.removed) == ["Dip D1B1 sessions.0.blocks.1.exercises.0"]
+    assert (diff.moved, diff.changed, diff.replaced) == ((), (), ())
+
+
+def test_series_reps_and_rpe_with_the_values_before_and_now() -> None:
+    before = {"name": "Squat", "series": 3, "reps": "8-10", "rpe": "7-8", "notes": "a"}
+    now = {"name": "Squat", "series": "3-4", "reps": "8-10", "rpe": 8, "notes": "b"}
+    (change,) = program([now]).diff(program([before])).changed
+    assert change.fields == (("series", 3, "3-4"), ("rpe", "7-8", 8))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [(3, "3"), (3.0, 3), ("8-10", "8 – 10"), ("7,5", 7.5), ("AMRAP", "amrap"), (None, "")],
+)
+def test_the_same_value_written_otherwise_is_no_change(before: Any, now: Any) -> None:
+    fields = ("series", "reps", "rpe")
+    new = program([{"name": "Squat", **dict.fromkeys(fields, now)}])
+    old = program([{"name": "Squat", **dict.fromkeys(fields, before)}])
+    assert new.diff(old).changed == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("8", "8/lado"), ("30 s", 30), ("AMRAP", "máx"), (8, None), ("x" * 999, "X" * 999)],
+)
+def test_another_value_is_a_change(before: Any, now: Any) -> None:
+    new, old = (
+        program([{"name": "Squat", "reps": now}]),
+        program([{"name": "Squat", "reps": before}]),
+    )
+    assert new.diff(old).changed[0].fields == (("reps", before, now),)
+
+
+def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
+    old = program([{"name": "Squat", "db_id": 1, "rpe": 7}, {"name": "Back squat", "db_id": 2}])
+    new = program([{"name": "Back squat", "db_id": "1", "rpe": 8}, {"name": "Squat", "db_id": 2}])
+    diff = new.diff(old)
+    assert names(diff.changed) == [("Squat", "Back squat")]
+    assert (diff.added, diff.removed, diff.moved, diff.replaced) == ((), (), (), ())
+
+
+def test_an_exercise_is_known_by_its_name_whatever_its_case_and_accents() -> None:
+    old = program([{"name": "Jalón  al pecho", "db_id": None}])
+    new = program([{"name": "JALON al pecho", "db_id": "x"}])
+    assert not new.diff(old)
+
+
+def test_an_exercise_in_anothers_place_replaces_it() -> None:
+    diff = program(["Squat", "Leg press"]).diff(program(["Squat", "Lunge"]))
+    assert names(diff.replaced) == [("Lunge", "Leg press")]
+    assert (diff.added, diff.removed) == ((), ())
+
+
+def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
+    old = program([{"name": "Plank", "rpe": 5}], [{"name": "Plank", "rpe": 6}])
+    new = program(["Row"], [{"name": "Plank", "rpe": 7}])
+    (change,) = new.diff(old).changed
+    assert list(change.fields) == [("rpe", 6, 7)]
+    assert (change.old.block, change.new.block) == ("B", "B")
+    other_day = [*program([{"name": "Plank"}], session="D0").sessions, *old.sessions]
+    (change,) = (
+        program([], [], ["Plank"]).diff(old.model_copy(update={"sessions": other_day})).moved
+    )
+    assert (change.old.session, change.new.session) == ("D1", "D1")
+
+
+def test_what_only_made_room_did_not_move() -> None:
+    diff = program(["New", "Squat", "Row"]).diff(program(["Squat", "Row"]))
+    assert diff.moved == ()
+    swapped = program(["Row", "Squat"]).diff(program(["Squat", "Row"]))
+    assert names(swapped.moved) == [("Row", "Row"), ("Squat", "Squat")]
+    other_block = program(["Squat"], ["Row"]).diff(program(["Squat", "Row"]))
+    assert names(other_block.moved) == [("Row", "Row")]
+    other_day = program(["Squat"], session="D2").diff(program(["Squat"]))
+    assert names(other_day.moved) == [("Squat", "Squat")]
+
+
+def test_weekly_sets_the_largest_change_first() -> None:
+    old = program(
+        [
+            {"name": "a", "series": 3, "primary_group": "Pecho"},
+            {"name": "b", "series": 3, "primary_group": "Core"},
+            {"name": "c", "series": 1, "primary_group": "Gemelo"},
+        ]
+    )
+    new = program(
+        [
+            {"name": "a", "series": 4, "primary_group": "PECHO"},
+            {"name": "b", "series": 3, "primary_group": "Core"},
+            {"name": "d", "series": 5, "primary_group": "Glúteo"},
+        ]
+    )
+    changes = [tuple(change) for change in new.diff(old).weekly_sets]
+    assert changes == [("Glúteo", 0, 5), ("PECHO", 3, 4), ("Gemelo", 1, 0)]
+
+
+def test_what_changed_of_the_whole_program() -> None:
+    diff = program(weeks=6, goal="Fuerza").diff(program(weeks=4, goal="fuerza", summary="x"))
+    assert list(diff.program) == [("weeks", 4, 6)]
+    assert diff
+
+
+def test_it_reads_in_both_languages() -> None:
+    old = program(
+        [{"name": "Squat", "series": 3, "primary_group": "Legs"}, "Lunge"], ["Dip"], weeks=4
+    )
+    new = program(
+        [{"name": "Squat", "series": 4, "primary_group": "Legs"}, "Step"],
+        [],
+        ["Dip", "Row"],
+        weeks=6,
+    )
+    assert new.diff(old).to_text(lang="en") == (
+        "Program\n  Weeks: 4 → 6\n\n"
+        "Exercises added\n  Row: D1 · C · 2\n\n"
+        "Exercises replaced\n  Lunge → Step: D1 · A · 2\n\n"
+        "Exercises moved\n  Dip: D1 · B · 1 → D1 · C · 1\n\n"
+        "Series, reps and RPE\n  Squat (D1 · A · 1): series 3 → 4\n\n"
+        "Weekly sets per muscle group\n  Legs: 3 → 4 (+1)\n"
+    )
+    assert "Ejercicios sustituidos" in new.diff(old).to_text()
+    assert "Ejercicios sustituidos" in new.diff(old)._repr_html_()
+    assert new.diff(new).to_text() == "Sin cambios.\n"
+    assert "No changes." in new.diff(new).to_html(lang="en")
+    for write in (new.diff(old).to_text, new.diff(old).to_html):
+        with pytest.raises(ValueError, match="lang"):
+            write(lang="fr")  # type: ignore[arg-type]
+
+
+class Elements(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+
+
+def test_what_a_model_wrote_is_text_in_the_html() -> None:
+    bad = '</li><script>alert(1)</script><img src=x onerror="x">'
+    old = program([{"name": bad + "1", "reps": bad}], session=bad, goal=bad)
+    new = program(
+        [{"name": bad + "2", "primary_group": bad, "series": 3}], session=bad, goal=bad + "!"
+    )
+    html = new.diff(old).to_html()
+    assert not Elements(html).names & {"script", "img"}
+    assert "&lt;script&gt;" in html
+
+
+@settings(deadline=None)
+@given(programs)
+def test_nothing_changed_from_a_program_to_itself(data: dict[str, Any]) -> None:
+    found = EnrichedTrainingProgram.model_validate(data)
+    again = EnrichedTrainingProgram.model_validate_json(found.model_dump_json(exclude_unset=True))
+    assert not found.diff(found)
+    assert not found.diff(again)
+
+
+@settings(deadline=None)  # the first one imports the rendering
+@given(programs, programs)
+def test_two_programs_can_be_compared_and_every_exercise_counts_once(
+    before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    old, new = (EnrichedTrainingProgram.model_validate(data) for data in (before, now))
+    diff = new.diff(old)
+    back = old.diff(new)
+    assert bool(diff) == bool(back)
+    assert len(diff.added) - len(diff.removed) == len(list(new.exercises())) - len(
+        list(old.exercises())
+    )
+    assert len(diff.weekly_sets) == len(back.weekly_sets)
+    for lang in ("es", "en"):
+        assert diff.to_text(lang=lang)
+        assert diff.to_html(lang=lang)
+    assert isinstance(diff, ProgramDiff)
+
+
+def test_ten_thousand_exercises_are_compared_at_once() -> None:
+    many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
+    few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
+    assert len(few.diff(many).changed) == 5_000
+
+
+# --- the program before -------------------------------------------------------------------------
+
+
+def test_an_input_takes_the_program_before_as_the_example_has_it() -> None:
+    text = (EXAMPLES / "athlete_evolution.json").read_text("utf-8")
+    expected = json.loads(text)
+    plan = expected["context"].pop("previous_training_plan")
+    before = EDN360Input.model_validate(expected)
+    previous = EnrichedTrainingProgram.model_validate(plan["plan_data"])
+    now = before.with_previous_program(
+        previous, created_at=plan["created_at"], source=plan["source"]
+    )
+    assert json.loads(now.to_json_text()) == json.loads(text)
+    assert json.loads(before.to_json_text()) == expected
+
+
+def test_an_input_without_a_request_type_asks_for_an_evolution() -> None:
+    previous = program(["Squat"])
+    without = EDN360Input.model_validate({k: v for k, v in ATHLETE.items() if k != "context"})
+    sent = json.loads(without.with_previous_program(previous).to_json_text())
+    assert sent["context"] == {
+        "request_type": "evolution",
+        "previous_training_plan": {"plan_data": previous.model_dump(exclude_unset=True)},
+    }
+    asked = EDN360Input.model_validate(ATHLETE).with_previous_program(previous)
+    assert asked.context is not None
+    assert asked.context.request_type == "initial"
+
+
+@settings(deadline=None)
+@given(inputs, programs)
+def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str, Any]) -> None:
+    before = EDN360Input.model_validate(asked)
+    previous = EnrichedTrainingProgram.model_validate(data)
+    now = json.loads(before.with_previous_program(previous, source="db").to_json_text())
+    assert now["context"].pop("previous_training_plan") == {"plan_data": data, "source": "db"}
+    context = {**(asked.get("context") or {})}
+    context.pop("previous_training_plan", None)
+    if context.get("request_type") is None:
+        context["request_type"] = "evolution"
+    assert now == {**asked, "context": context}
+    assert json.loads(before.to_json_text()) == asked

@@ -1,0 +1,315 @@
+"""What an exercise says in numbers, and what they add up to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
+from edn360_chatkit.training.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
+
+from .samples import programs
+
+
+def exercise(**fields: Any) -> Exercise:
+    return Exercise.model_validate({"name": "Squat", **fields})
+
+
+def program(*blocks: dict[str, Any], **fields: Any) -> EnrichedTrainingProgram:
+    """A program of one session."""
+    session = {"id": "D1", "blocks": list(blocks)}
+    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": [session], **fields})
+
+
+@pytest.mark.parametrize(
+    ("series", "sets"),
+    [
+        (3, 3),
+        (3.0, 3),
+        (0, 0),
+        ("3", 3),
+        ("3-4", 3.5),
+        ("3–4", 3.5),
+        ("4-3", 3.5),
+        ("3 a 4", 3.5),
+        ("3 o 4 series", 3.5),
+        ("3½", 3.5),
+        ("2,5", 2.5),
+        ("３", 3),
+        ("3 x 10", 3),
+        ("3X20 m", 3),
+        ("x3", 3),
+        ("Series: 3", 3),
+        ("3 series de 10", 3),
+        (None, None),
+        ("", None),
+        ("AMRAP", None),
+        ("45 s", None),
+        ("70%", None),
+        ("-3", None),
+        ("−3", None),
+        (-3, None),
+        ("nan", None),
+        ("1e3", None),
+        ("3.5.2", None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**400, None),
+        (MOST + 1, None),
+    ],
+)
+def test_sets_are_what_series_says_and_of_a_range_its_middle(series: Any, sets: Any) -> None:
+    assert exercise(series=series).sets == sets
+
+
+@pytest.mark.parametrize(
+    ("reps", "expected"),
+    [
+        (10, (10, 10)),
+        ("8-10", (8, 10)),
+        ("8..10", (8, 10)),
+        ("entre 8 y 10", (8, 10)),
+        ("8/lado", (8, 8)),
+        ("10 c/u", (10, 10)),
+        ("8 por pierna", (8, 8)),
+        ("12,10,8", (8, 12)),
+        ("12-10-8-6", (6, 12)),
+        ("8+", (8, 8)),
+        ("8-AMRAP", (8, 8)),
+        ("~10", (10, 10)),
+        ("máx. 12", (12, 12)),
+        ("al fallo (8-12)", (8, 12)),
+        ("3 x 10", (10, 10)),
+        ("4 × (8-10)", (8, 10)),
+        ("3 series de 10 reps", (10, 10)),
+        ("10 reps (30 s)", (10, 10)),
+        ("AMRAP", None),
+        ("máx", None),
+        ("45-60s", None),
+        ("20 m", None),
+        ("10-20 m", None),
+        ("3 x 20 m", None),
+        ("15 cal", None),
+        ("tempo 3-0-1", None),
+        ("2:1:2", None),
+        ("RIR 2", None),
+    ],
+)
+def test_reps_are_read_as_a_coach_reads_them(reps: Any, expected: Any) -> None:
+    assert exercise(reps=reps).reps_range == expected
+
+
+@pytest.mark.parametrize(
+    ("reps", "expected"),
+    [
+        ("45-60s", (45, 60)),
+        ("30-45 s", (30, 45)),
+        ("30 s - 45 s", (30, 45)),
+        ("40 segundos por lado", (40, 40)),
+        ("40”", (40, 40)),
+        ("40''", (40, 40)),
+        ("1 min", (60, 60)),
+        ("1,5 min", (90, 90)),
+        ("2'", (120, 120)),
+        ("1-2 min", (60, 120)),
+        ("30s-1min", (30, 60)),
+        ("1:30", (90, 90)),
+        ("1'30''", (90, 90)),
+        ("1′30″", (90, 90)),
+        ("1 min y 30 seg", (90, 90)),
+        ("1 h", (3600, 3600)),
+        ("3x30s", (30, 30)),
+        ("AMRAP 10 min", (600, 600)),
+        (45, None),
+        ("45", None),
+        ("8-10", None),
+        ("5 millas", None),
+        ("30 h", None),
+    ],
+)
+def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
+    assert exercise(reps=reps).seconds_range == expected
+
+
+@pytest.mark.parametrize(
+    ("rpe", "expected"),
+    [
+        (7.5, (7.5, 7.5)),
+        ("7-8", (7, 8)),
+        ("7,5-8,5", (7.5, 8.5)),
+        ("RPE 8", (8, 8)),
+        ("@8", (8, 8)),
+        ("8/10", (8, 8)),
+        ("8-9/10", (8, 9)),
+        ("7 de 10", (7, 7)),
+        ("10", (10, 10)),
+        (12, (12, 12)),
+        ("2 RIR", None),
+        ("80%", None),
+        ("alta", None),
+    ],
+)
+def test_rpe_is_read_as_it_was_written(rpe: Any, expected: Any) -> None:
+    assert exercise(rpe=rpe).rpe_range == expected
+
+
+# What the grammar is made of, so that hypothesis gets into its corners.
+PIECES = st.sampled_from(
+    [
+        *"0123456789-–/x×,.:'\"½~+( ",
+        " min ",
+        "s",
+        "h",
+        " a ",
+        " o ",
+        "reps",
+        "series ",
+        "AMRAP",
+        "%",
+    ]
+)
+FIELDS = (
+    st.text(max_size=30)
+    | st.lists(PIECES, max_size=12).map("".join)
+    | st.integers()
+    | st.floats()
+    | st.none()
+)
+
+
+@given(FIELDS)
+@example("⅓")
+@example("9" * 5000)
+def test_a_reading_reads_as_itself_again(field: Any) -> None:
+    for read in (read_series, read_reps, read_rpe):
+        if found := read(field):
+            assert 0 <= found.low <= found.middle <= found.high <= MOST
+            assert read(f"{found.low}-{found.high}") == found
+            assert read(found.low) == Range(found.low, found.low)
+    if found := read_seconds(field):
+        assert read_seconds(f"{found.low}-{found.high} s") == found
+        assert read_reps(field) is None
+
+
+@pytest.mark.parametrize(
+    "piece", ["1", "1-", "1 min ", "3 x ", "'", "(~", "de ", "½", "a\u0301", "\ufdfa", " "]
+)
+def test_a_text_of_a_megabyte_is_read_at_once(piece: str) -> None:
+    text = (piece * 1_000_000)[:1_000_000]
+    started = time.process_time()
+    planned = exercise(series=text, reps=text, rpe=text)
+    assert (planned.sets, planned.reps_range, planned.seconds_range, planned.rpe_range) == (
+        None,
+    ) * 4
+    for read in (read_series, read_reps, read_seconds, read_rpe):
+        read(text[:200])
+    assert time.process_time() - started < 0.5
+
+
+def test_properties_are_no_fields() -> None:
+    data = {"name": "Squat", "series": "3-4", "sets": "many", "reps_range": [1]}
+    read = Exercise.model_validate(data)
+    assert read.sets == 3.5
+    assert read.model_dump(mode="json", exclude_unset=True) == data
+
+
+# --- a week and a session -----------------------------------------------------------------------
+
+
+def test_every_exercise_comes_with_its_session_and_block() -> None:
+    found = program(
+        {"id": "A", "exercises": [{"name": "Squat"}, {"name": "Row"}]},
+        {"id": "B", "exercises": [{"name": "Plank"}]},
+    )
+    places = [(s.id, b.id, e.name) for s, b, e in found.exercises()]
+    assert places == [("D1", "A", "Squat"), ("D1", "A", "Row"), ("D1", "B", "Plank")]
+
+
+def test_a_set_counts_whole_for_the_primary_and_half_for_the_secondary_muscle() -> None:
+    found = program(
+        {
+            "exercises": [
+                {"name": "a", "series": 4, "primary_group": "Pecho", "secondary_group": "Tríceps"},
+                {"name": "b", "series": "3-4", "primary_group": "TRICEPS "},
+                {"name": "c", "series": 2, "primary_group": "Core", "secondary_group": "core"},
+                {"name": "d", "series": "AMRAP", "primary_group": "Espalda"},
+                {"name": "e", "series": 1},
+            ]
+        }
+    )
+    assert list(found.weekly_sets_by_muscle().items()) == [
+        ("Tríceps", 5.5),
+        ("Pecho", 4),
+        ("Core", 2),
+    ]
+    assert found.weekly_sets() == 10.5
+
+
+def test_the_muscles_of_the_block_count_where_the_exercise_names_none() -> None:
+    found = program(
+        {
+            "primary_muscles": ["Quads", "Glutes"],
+            "secondary_muscles": ["Core", "Quads"],
+            "exercises": [
+                {"name": "a", "series": 2},
+                {"name": "b", "series": 2, "primary_group": "Calves / Feet", "secondary_group": ""},
+            ],
+        }
+    )
+    assert found.weekly_sets_by_muscle() == {
+        "Quads": 3,  # of b, whose own secondary group is empty, by half
+        "Glutes": 2,
+        "Calves": 2,
+        "Feet": 2,
+        "Core": 2,
+    }
+
+
+def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
+    found = program(
+        {
+            "exercises": [
+                {"name": "a", "series": 3, "reps": "8-12"},  # 3 × (10 × 3 s + 2 min)
+                {"name": "b", "series": 2, "reps": "1 min"},  # 2 × (1 min + 2 min)
+                {"name": "c", "series": 1, "reps": "AMRAP"},  # 30 s + 2 min
+                {"name": "d"},
+            ]
+        }
+    )
+    # Warm-up 10 min, two changes of 1 min.
+    assert found.estimated_session_minutes() == [10 + 7.5 + 6 + 2.5 + 2]
+    closing = found.sessions[0].model_copy(update={"core_mobility_block": "plank"})
+    longer = found.model_copy(
+        update={"sessions": [closing, program({"exercises": []}).sessions[0]]}
+    )
+    assert longer.estimated_session_minutes() == [33.0, 0.0]
+
+
+def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
+    code = (
+        "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
+        "rooms = 'edn360_chatkit.training', 'edn360_chatkit.rendering.html';"
+        "assert not set(rooms) & set(sys.modules);"
+        "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
+        "from edn360_chatkit import *; Finding, ProgramDiff"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@settings(deadline=None)  # the first one imports the room
+@given(programs)
+def test_every_program_has_numbers(data: dict[str, Any]) -> None:
+    found = EnrichedTrainingProgram.model_validate(data)
+    assert found.weekly_sets() >= 0
+    sizes = list(found.weekly_sets_by_muscle().values())
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(found.estimated_session_minutes()) == len(found.sessions)
+    assert len(list(found.exercises())) == sum(
+        len(b.exercises) for s in found.sessions for b in s.blocks
+    )

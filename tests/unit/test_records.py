@@ -1,0 +1,110 @@
+"""A program in a table, and the models' schemas in the docs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from pydantic import BaseModel
+
+from edn360_chatkit import EnrichedTrainingProgram
+from edn360_chatkit.rendering.table import program_csv
+from edn360_chatkit.training.records import COLUMNS
+from scripts.schemas import FOLDER, MODELS, schema_text
+
+from .samples import programs
+
+NUMBERS = {"sets", "reps_low", "reps_high", "seconds_low", "seconds_high", "rpe_low", "rpe_high"}
+WHOLE_NUMBERS = {"session_number", "block_number", "order"}
+
+
+def program(**fields: Any) -> EnrichedTrainingProgram:
+    blocks = [{"id": "A", "exercises": [{"name": "Squat", **fields}]}]
+    sessions = [{"blocks": []}, {"id": "D2", "name": "Legs", "blocks": blocks}]
+    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
+
+
+def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
+    fields = {
+        "order": 1,
+        "primary_group": "Quads",
+        "secondary_group": None,
+        "series": 3,
+        "reps": "8-10",
+        "rpe": "7-8",
+        "video_url": "https://example.com/v",
+        "db_id": 7,
+    }
+    assert program(**fields).to_records() == [
+        {
+            "session_number": 2,
+            "session": "D2",
+            "session_name": "Legs",
+            "block_number": 1,
+            "block": "A",
+            "order": 1,
+            "name": "Squat",
+            "primary_group": "Quads",
+            "secondary_group": None,
+            "series": "3",
+            "sets": 3.0,
+            "reps": "8-10",
+            "reps_low": 8.0,
+            "reps_high": 10.0,
+            "seconds_low": None,
+            "seconds_high": None,
+            "rpe": "7-8",
+            "rpe_low": 7.0,
+            "rpe_high": 8.0,
+            "notes": None,
+            "video_url": "https://example.com/v",
+            "db_id": "7",
+        }
+    ]
+
+
+@settings(deadline=None)  # the first one imports the room
+@given(programs)
+def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]) -> None:
+    for record in EnrichedTrainingProgram.model_validate(data).to_records():
+        assert tuple(record) == COLUMNS
+        for column, value in record.items():
+            kind = int if column in WHOLE_NUMBERS else float if column in NUMBERS else str
+            assert value is None or type(value) is kind
+
+
+def test_what_a_table_can_not_hold_is_left_out() -> None:
+    (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
+    assert (record["order"], record["sets"]) == (None, None)
+    assert str(record["notes"]).encode() == "half \ufffd".encode()
+
+
+@settings(deadline=None)  # the first one imports the room
+@given(programs)
+def test_a_table_reads_back_as_the_records(data: dict[str, Any]) -> None:
+    found = EnrichedTrainingProgram.model_validate(data)
+    header, *rows = csv.reader(io.StringIO(program_csv(found), newline=""))
+    assert tuple(header) == COLUMNS
+    records = found.to_records()
+    assert len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
+        for cell, (column, value) in zip(row, record.items(), strict=True):
+            if column in NUMBERS | WHOLE_NUMBERS:
+                assert (float(cell) if cell else None) == value
+            assert not cell.startswith(("=", "+", "@", "\t", "\r"))
+            assert not cell.startswith("-") or column == "order"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\uff1d"])
+def test_a_text_never_becomes_a_formula(start: str) -> None:
+    name = f'{start}HYPERLINK("https://example.com")'
+    row = list(csv.reader(io.StringIO(program_csv(program(name=name)), newline="")))[1]
+    assert row[COLUMNS.index("name")].startswith("'")
+
+
+@pytest.mark.parametrize(("name", "model"), MODELS.items())
+def test_the_schemas_in_the_docs_are_the_models(name: str, model: type[BaseModel]) -> None:
+    assert (FOLDER / name).read_text("utf-8") == schema_text(model), "python -m scripts.schemas"

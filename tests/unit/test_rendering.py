@@ -1,0 +1,472 @@
+"""A program as HTML, Markdown and text: nothing is lost, and nothing that came is obeyed."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
+from edn360_chatkit.models.chatkit import WorkflowResponse
+from edn360_chatkit.rendering.columns import width, wrap
+from edn360_chatkit.rendering.elements import web_link
+from edn360_chatkit.rendering.printable import one_line
+
+from .samples import ATHLETE, json_values, programs
+
+READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+VOID = {"meta"}
+TAGS = {
+    *("html", "head", "title", "body", "main", "div", "article", "header", "section", "figure"),
+    *("figcaption", "svg", "text", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
+    *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
+}
+ATTRIBUTES = {
+    *(
+        "aria-hidden",
+        "aria-label",
+        "charset",
+        "class",
+        "content",
+        "data-label",
+        "dir",
+        "dominant-baseline",
+    ),
+    *("dx", "height", "href", "http-equiv", "lang", "name", "rel", "role", "rx"),
+    *("scope", "target", "text-anchor", "width", "x", "y"),
+}
+
+
+class Page(HTMLParser):
+    """Reads a page, and fails where an element does not end or nobody knows it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.links: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in TAGS
+        assert {name for name, _ in attrs} <= ATTRIBUTES
+        if tag not in VOID:
+            self.open.append(tag)
+        self.links += (value or "" for name, value in attrs if name == "href")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data + " "
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data}")
+
+
+def model(value: dict[str, Any]) -> EnrichedTrainingProgram:
+    return EnrichedTrainingProgram.model_validate(value)
+
+
+def one_exercise(**fields: Any) -> EnrichedTrainingProgram:
+    exercise = {"name": "Squat", **fields}
+    return model({"title": "T", "sessions": [{"blocks": [{"exercises": [exercise]}]}]})
+
+
+def everywhere(text: str) -> EnrichedTrainingProgram:
+    """A program with a text in every place that holds one."""
+    names = ("name", "primary_group", "series", "reps", "rpe", "secondary_group", "notes")
+    exercise = {"order": 1, "video_url": text, **dict.fromkeys(names, text)}
+    block = {"id": text, "primary_muscles": [text], "secondary_muscles": [text]}
+    session = {
+        "id": text,
+        "name": text,
+        "focus": [text],
+        "session_notes": {text: [text]},
+        "blocks": [{**block, "exercises": [exercise]}],
+        "core_mobility_block": {"exercises": [exercise], text: text},
+    }
+    heads = dict.fromkeys(("title", "summary", "goal", "training_type", "general_notes"), text)
+    return model({**heads, "sessions": [session]})
+
+
+PLACES = 27  # those of everywhere() that are shown as text
+
+
+def shown_texts(program: EnrichedTrainingProgram, *, groups: bool = False) -> list[str]:
+    """Every text that the workflow wrote for people to read.
+
+    Args:
+        groups: With each exercise's muscle groups, for which only HTML has room.
+    """
+    texts = [program.title, program.summary, program.goal, program.training_type]
+    for session in program.sessions:
+        texts += [session.id, session.name, *(session.focus or [])]
+        for block in session.blocks:
+            texts += [block.id, *(block.primary_muscles or []), *(block.secondary_muscles or [])]
+    for _, _, exercise in program.exercises():
+        values = (exercise.series, exercise.reps, exercise.rpe)
+        texts += [value for value in values if isinstance(value, str)]
+        texts += [exercise.name, exercise.notes]
+        texts += [exercise.primary_group, exercise.secondary_group] if groups else []
+    notes = [program.general_notes, *(session.session_notes for session in program.sessions)]
+    texts += [note for note in notes if isinstance(note, str)]
+    return [text for text in texts if text]
+
+
+def told(page: Page) -> str:
+    return " ".join(page.text.split())
+
+
+def words(text: str) -> str:
+    return "".join(one_line(text).split())
+
+
+# --- on any program ---------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs, st.sampled_from(["es", "en"]))
+def test_html_is_well_formed_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
+    program = model(value)
+    for full_page in (False, True):
+        page = Page(program.to_html(full_page=full_page, lang=lang))
+        seen = words(page.text)
+        assert not [text for text in shown_texts(program, groups=True) if words(text) not in seen]
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs)
+def test_markdown_shows_every_text_as_it_was_written(value: dict[str, Any]) -> None:
+    program = model(value)
+    tokens = READER.parse(program.to_markdown())
+    inline = [child for token in tokens for child in token.children or ()]
+    known = ("strong_open", "strong_close", "link_open", "link_close", "hardbreak", "html_inline")
+    assert {token.type for token in inline} <= {"text", *known}
+    assert {token.content for token in inline if token.type == "html_inline"} <= {"<br>"}
+    seen = words("".join(token.content for token in inline if token.type == "text"))
+    assert not [text for text in shown_texts(program) if words(text) not in seen]
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs, st.sampled_from(["es", "en"]))
+def test_text_fits_80_columns_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
+    program = model(value)
+    text = program.to_text(lang=lang)
+    assert max(map(width, text.split("\n"))) <= 80
+    seen = words(text)
+    assert not [text for text in shown_texts(program) if words(text) not in seen]
+
+
+@settings(max_examples=100, deadline=None)
+@given(json_values, json_values)
+def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
+    session = {"blocks": [], "session_notes": {"a": notes}, "core_mobility_block": [core]}
+    program = model({"title": "T", "sessions": [session], "general_notes": [notes, core]})
+    Page(program.to_html())
+    assert program.to_markdown()
+    assert program.to_text()
+
+
+# --- what a program must not do ---------------------------------------------------------------
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "</style></title></textarea><b>",
+    "<!-- --> ]]> <?php ?>",
+    "&lt;b&gt; &amp;#60;",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markup_is_text_in_every_place(text: str) -> None:
+    program = everywhere(text)
+    for full_page in (False, True):
+        page = Page(program.to_html(full_page=full_page))
+        assert words(page.text).count(words(text)) >= PLACES + full_page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |",
+        "# title",
+        "- item",
+        "+ item",
+        "1. item",
+        "2) item",
+        "---",
+        "===",
+        "> quote",
+        "    code",
+        "`code` ``` ~~~",
+        "*a* _b_ **c** ~~d~~",
+        "[a](https://example.com) ![a](https://example.com/i.png) [^1] [x]: https://example.com",
+        "<https://example.com> <b>bold</b> &amp; &lt;",
+        "$x$ $$y$$ \\(z\\) \\",
+        "https://example.com www.example.com",
+        "a\n\n# b\n- c",
+    ],
+)
+def test_markdown_in_a_text_is_text(text: str) -> None:
+    tokens = READER.parse(everywhere(text).to_markdown())
+    # A series that begins with a number counts, and adds a table of weekly sets.
+    harmless = READER.parse(everywhere("1 word" if text[0].isdigit() else "word").to_markdown())
+    if "\n" not in text:
+        assert [token.type for token in tokens] == [token.type for token in harmless]
+    inline = [child for token in tokens for child in token.children or ()]
+    assert "link_open" not in {token.type for token in inline}
+    shown = "".join(token.content for token in inline if token.type == "text")
+    assert words(shown).count(words(text)) >= 18
+
+
+def test_bare_addresses_are_not_links_in_readers_that_look_for_them() -> None:
+    text = one_exercise(notes="see http://example.com or WWW.example.com").to_markdown()
+    assert r"http\://example.com or WWW\.example.com" in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "javascript://example.com/%0aalert(1)",
+        "java\nscript:alert(1)",
+        "\x01javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "//example.com/video",
+        "/video",
+        "video",
+        "",
+        "http://",
+        "https:///video",
+        "https:example.com",
+        "http:\\\\example.com",
+        "https://exam\tple.com",
+        "https://example.com/a b",
+        "https://example.com/\u202egnp.exe",
+        "https://[::1",
+        "ftp://example.com/video",
+    ],
+)
+def test_only_http_and_https_are_links(url: str) -> None:
+    program = one_exercise(video_url=url)
+    assert web_link(url) is None
+    assert Page(program.to_html()).links == []
+    assert "](" not in program.to_markdown()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/v?a=1&b=2#t",
+        "HTTP://EXAMPLE.COM",
+        " https://example.com/video\n",
+        "https://example.com/niño",
+        "https://example.com/(a)|b>c<d\"e'f`$",
+        "http://127.0.0.1:8080/v",
+    ],
+)
+def test_a_video_is_a_link_that_tells_nobody_where_it_was_clicked(url: str) -> None:
+    program = one_exercise(video_url=url)
+    html = program.to_html()
+    assert Page(html).links == [url.strip()]
+    assert 'rel="noopener noreferrer"' in html
+    tokens = READER.parse(program.to_markdown())
+    links = [
+        child for token in tokens for child in token.children or () if child.type == "link_open"
+    ]
+    assert len(links) == 1
+    shown = [
+        line for line in program.to_text().splitlines() if line.strip() and "http" in line.lower()
+    ]
+    assert [line.strip() for line in shown] == [url.strip()]
+
+
+def test_control_and_bidi_characters_are_replaced_everywhere() -> None:
+    program = everywhere("a\x00\x1b[31m\u202eb\x9b\u2066c")
+    for text in (program.to_html(full_page=True), program.to_markdown(), program.to_text()):
+        assert not set(text) & set("\x00\x1b\u202e\x9b\u2066")
+        assert text.count("\ufffd") >= 5 * 18
+
+
+def test_what_is_missing_leaves_no_none_behind() -> None:
+    exercise = dict.fromkeys(("order", "series", "reps", "rpe", "video_url", "notes"))
+    block = {"id": None, "primary_muscles": None, "exercises": [{"name": "Squat", **exercise}]}
+    session = {"id": None, "name": None, "focus": None, "session_notes": None, "blocks": [block]}
+    heads = dict.fromkeys(("summary", "goal", "weeks", "general_notes"))
+    program = model({"title": "T", **heads, "sessions": [session, {"blocks": []}]})
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert "None" not in text
+        assert "Squat" in text
+    html = program.to_html()
+    assert "<figure" not in html
+    assert "<dl" not in html
+
+
+# --- what it looks like -----------------------------------------------------------------------
+
+
+def test_labels_are_spanish_or_english() -> None:
+    program = model({"title": "T", "goal": "Fuerza", "weeks": 4, "sessions": []})
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert "Semanas" in text
+        assert "Sin sesiones" in text
+    for text in (
+        program.to_html(lang="en"),
+        program.to_markdown(lang="en"),
+        program.to_text(lang="en"),
+    ):
+        assert "Weeks" in text
+        assert "Semanas" not in text
+    assert (program._repr_html_(), program._repr_markdown_()) == (
+        program.to_html(lang="es"),
+        program.to_markdown(lang="es"),
+    )
+    assert '<html lang="en">' in program.to_html(full_page=True, lang="en")
+    assert 'class="edn360" lang="es"' in program.to_html()
+    with pytest.raises(ValueError, match='lang must be "es" or "en", not \'fr\''):
+        program.to_html(lang="fr")  # type: ignore[arg-type]
+
+
+def test_the_chart_shows_the_weekly_sets() -> None:
+    exercise = {"name": "Press", "primary_group": "Pecho", "secondary_group": "Tríceps"}
+    program = one_exercise(**exercise, series="3-4")
+    html = program.to_html()
+    assert 'aria-label="Series semanales por grupo muscular: Pecho 3,5, Tríceps 1,75"' in html
+    assert 'width="100.00%"' in html
+    assert 'width="50.00%"' in html
+    assert "| Pecho | 3,5 |" in program.to_markdown()
+    assert "   3,5  Pecho\n  1,75  Tríceps\n" in program.to_text()
+
+
+@pytest.mark.parametrize(
+    "series", [1e308, 10**400, 10**6000, math.inf, math.nan, -3, 0.001, "9" * 5000], ids="abcdefgh"
+)
+def test_numbers_that_nobody_trains_are_no_fault(series: Any) -> None:
+    program = one_exercise(
+        series=series, reps=series, rpe=series, primary_group="Pecho", order=10**6000
+    )
+    again = one_exercise(series=1, primary_group="Espalda").sessions
+    both = program.model_copy(update={"sessions": program.sessions * 3 + again})
+    for one in (program, both):
+        html = one.to_html(lang="en")
+        Page(html)
+        assert "nan%" not in html
+        assert "inf%" not in html
+        assert one.to_markdown()
+        assert max(map(len, one.to_text().splitlines())) <= 80
+
+
+def test_a_chart_of_too_many_muscles_says_how_many_more_there_are() -> None:
+    exercises = [{"name": "x", "series": 3, "primary_group": f"m{n}"} for n in range(30)]
+    html = model({"title": "T", "sessions": [{"blocks": [{"exercises": exercises}]}]}).to_html()
+    assert html.count("<rect") == 24
+    assert "+ 6 más" in html
+
+
+def test_a_value_within_itself_is_no_fault() -> None:
+    notes: dict[str, Any] = {"a": {}}
+    notes["a"]["b"] = notes
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    program = model({"title": "T", "sessions": []}).model_copy(
+        update={"general_notes": {"self": notes, "deep": deep, "key": {(1, 2): {("a",): 1}}}}
+    )
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert "…" in text
+
+
+def test_the_page_forbids_scripts_and_requests() -> None:
+    page = model({"title": "T", "sessions": []}).to_html(full_page=True)
+    assert page.startswith("<!DOCTYPE html>\n<html")
+    assert "default-src 'none'; style-src 'sha256-" in page
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+@pytest.mark.parametrize("render", ["to_html", "to_markdown", "to_text"])
+def test_rendering_takes_time_in_proportion_to_the_size(render: str) -> None:
+    exercise = {"name": "Sentadilla <b>", "series": 3, "reps": "8-10", "notes": "Despacio | . " * 5}
+    session = {"blocks": [{"exercises": [exercise] * 10}]}
+
+    def seconds(sessions: int, text: str) -> float:
+        program = model({"title": text, "summary": text, "sessions": [session] * sessions})
+        started = time.process_time()
+        getattr(program, render)()
+        return time.process_time() - started
+
+    seconds(1, "")
+    small = min(seconds(40, "x" * 20_000) for _ in range(3))
+    assert seconds(400, "x" * 200_000) < 30 * small + 0.05
+
+
+def test_a_response_shows_its_program_and_how_it_came() -> None:
+    response = WorkflowResponse(
+        program=one_exercise(),
+        text="<secret>",
+        message_id="msg_<1>",
+        session_id="cksess_1",
+        attempts=3,
+        elapsed=61.25,
+    )
+    page = Page(response._repr_html_())
+    for text in ("WorkflowResponse", "attempts 3", "elapsed 61.2 s", "msg_<1>", "Squat"):
+        assert text in told(page)
+    assert "secret" not in page.text
+    assert "Squat" in response._repr_markdown_()
+
+
+def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
+    session = ChatSession(
+        id="cksess_1", client_secret="ek_hidden", user="athlete-1", status="active"
+    )
+    page = Page(session._repr_html_())
+    assert told(page) == "ChatSession id cksess_1 user athlete-1 status active"
+    page = Page(Message(id="msg_1", session_id="cksess_1")._repr_html_())
+    assert told(page) == "Message id msg_1 session_id cksess_1"
+    athlete = EDN360Input.model_validate(ATHLETE)
+    counts = "user_id athlete-1 questionnaires 1 answers 1 request_type initial"
+    assert told(Page(athlete._repr_html_())) == f"EDN360Input {counts}"
+    evolution = copy.deepcopy(ATHLETE)
+    evolution["context"]["previous_training_plan"] = {"plan_data": {"title": "hidden"}}
+    page = Page(EDN360Input.model_validate(evolution)._repr_html_())
+    assert told(page) == f"EDN360Input {counts} previous_training_plan yes"
+    without = EDN360Input.model_validate({**ATHLETE, "context": None})
+    assert "request_type" not in without._repr_html_()
+
+
+# --- columns ----------------------------------------------------------------------------------
+
+
+@given(st.text(), st.integers(2, 20))
+@example("a" * 30 + " 日本語" * 9, 7)
+def test_wrapped_lines_fit_and_lose_nothing(text: str, columns: int) -> None:
+    lines = wrap(text, columns)
+    assert all(width(line) <= columns for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_wrapping_breaks_at_blanks_and_counts_wide_characters_twice() -> None:
+    assert wrap("one two  three\nfour", 8) == ["one two", "three", "four"]
+    assert wrap("abcdefgh ij", 4) == ["abcd", "efgh", "ij"]
+    assert wrap("日本語", 4) == ["日本", "語"]
+    assert wrap("e\u0301e\u0301", 2) == ["e\u0301e\u0301"]
+    assert wrap("  ", 4) == []
