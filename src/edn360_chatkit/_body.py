@@ -28,6 +28,7 @@ class Body:
 
     Attributes:
         bound: The time that reading on may take.
+        marked: Whether its end can be told from a connection that broke.
     """
 
     def __init__(self, response: httpx.Response, limit: int, bound: Bound) -> None:
@@ -46,6 +47,9 @@ class Body:
         self._packets: AsyncIterator[bytes] | None = None
         self._coding = str(response.headers.get("content-encoding", "")).strip().lower()
         self._packed = self._coding not in ("", "identity")
+        # RFC 9112, section 6.3: without either of the two, the body ends where the connection does.
+        framed = response.headers.keys() & {"content-length", "transfer-encoding"}
+        self.marked = bool(framed) or not response.http_version.startswith("HTTP/1")
         self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def begin_again(self) -> None:

@@ -197,6 +197,12 @@ def _events(body: Body) -> EventSource:
     return EventSource(httpx.Response(200, headers=headers, stream=_Chunks(body)))
 
 
+def _check_end(body: Body) -> None:
+    """Whether the end of a stream can be believed."""
+    if not body.marked:
+        raise httpx.RemoteProtocolError("the connection ended, and perhaps the stream did not")
+
+
 class SyncStream(Stream):
     """A stream on an ``httpx.Client``."""
 
@@ -218,7 +224,10 @@ class SyncStream(Stream):
         self._body.begin_again()
         self._body.bound = bound
         event = next(self._events, None)
-        return None if event is None else event.data
+        if event is None:
+            _check_end(self._body)
+            return None
+        return event.data
 
     def close(self) -> None:
         """Hang up."""
@@ -241,7 +250,10 @@ class AsyncStream(Stream):
         self._body.begin_again()
         self._body.bound = bound
         event = await anext(self._events, None)
-        return None if event is None else event.data
+        if event is None:
+            _check_end(self._body)
+            return None
+        return event.data
 
     async def close(self) -> None:
         """Hang up, even where the task that does it is being cancelled."""

@@ -54,6 +54,16 @@ def is_late(error: BaseException | None) -> bool:
     return isinstance(error, APITimeoutError) and error.deadline_passed
 
 
+def is_final(error: BaseException) -> bool:
+    """Whether a poll that failed like this ends the waiting: the server will not show the run.
+
+    A body that is too large does, too: it would come again.
+    """
+    if isinstance(error, APIStatusError):
+        return error.status_code in {401, 403, 404}
+    return not isinstance(error, APIConnectionError)
+
+
 def can_wait_on(error: BaseException) -> bool:
     """Whether a poll that failed like this says nothing about the run, so that waiting goes on.
 
@@ -69,9 +79,9 @@ def retry_after(error: BaseException | None) -> float:
     return (error.retry_after or 0.0) if isinstance(error, APIStatusError) else 0.0
 
 
-def _worth_retrying(error: BaseException) -> bool:
+def _is_patient(error: BaseException) -> bool:
     # A server that asks for more patience than we have gets its error passed on at once.
-    return is_transient(error) and retry_after(error) <= LONGEST_RETRY_AFTER
+    return retry_after(error) <= LONGEST_RETRY_AFTER
 
 
 class _WaitAsTold(wait_base):
@@ -85,12 +95,18 @@ class _WaitAsTold(wait_base):
         return max(self.otherwise(retry_state), retry_after(error))
 
 
-def retrying(attempt: Callable[[], Operation[T]], *, max_retries: int) -> Operation[T]:
+def retrying(
+    attempt: Callable[[], Operation[T]],
+    *,
+    max_retries: int,
+    transient: Callable[[BaseException], bool] = is_transient,
+) -> Operation[T]:
     """Run an operation, and again where that can help.
 
     Args:
         attempt: Makes the operation anew for every attempt.
         max_retries: How often it is repeated at most.
+        transient: Whether a failure can be different a little later.
 
     Raises:
         APIError: The last attempt's error, or one that repeating can't help.
@@ -100,7 +116,7 @@ def retrying(attempt: Callable[[], Operation[T]], *, max_retries: int) -> Operat
         wait=_WaitAsTold(
             wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, JITTER)
         ),
-        retry=retry_if_exception(_worth_retrying),
+        retry=retry_if_exception(lambda error: transient(error) and _is_patient(error)),
     )
     state = RetryCallState(policy, fn=None, args=(), kwargs={})
     while True:

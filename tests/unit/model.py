@@ -338,6 +338,7 @@ class Call:
         listed: The ids on the pages of the list that it is reading.
         answered: Whether the program has got back to it.
         last: What got back last.
+        over: Whether its stream has come to its end.
         until: When its deadline is.
         overtime: What it has still asked for after that.
     """
@@ -358,6 +359,7 @@ class Call:
     listed: list[str] = field(default_factory=list[str])
     answered: bool = False
     last: object = None
+    over: bool = False
     result: WorkflowResponse | Message | None = None
     error: ChatKitError | None = None
     dropped: bool = False

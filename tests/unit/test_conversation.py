@@ -16,6 +16,7 @@ from edn360_chatkit import (
     ConfigurationError,
     EndpointNotFoundError,
     InvalidInputError,
+    InvalidResponseError,
     Message,
     RawEvent,
     WorkflowFailedError,
@@ -202,6 +203,13 @@ def test_after_a_timeout_one_empty_look_is_not_enough() -> None:
     assert kinds(play).count("GET /threads") == 2
 
 
+def test_in_a_thread_that_was_made_for_it_any_message_is_ours() -> None:
+    other = items(item("user_message", "msg_1", "written anew by the server"))
+    play = Play([Scene([CREATED], LOST), other])
+    assert start(play).id == "msg_1"
+    assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
+
+
 def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
     play = Play([LOST, *[api_error(503)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
@@ -215,15 +223,23 @@ def test_a_refusal_ends_it(status: int) -> None:
         start(Play([api_error(status)]))
 
 
-def test_an_answer_that_is_no_stream_is_named_and_leaves_a_doubt() -> None:
+def test_an_answer_that_is_no_stream_is_looked_into_and_named_where_that_does_not_help() -> None:
+    page = answer({"ok": True})
+    ours = items(item("user_message", "msg_1", "hello"))
+    play = Play([page, page, answer({"data": [{"id": "thr_1"}]}), ours])
+    assert start(play).thread_id == "thr_1"
+    assert kinds(play).count("threads.create") == 1
     with pytest.raises(APIError, match="no event stream") as caught:
-        start(Play([answer({"ok": True})]))
+        start(Play([page]), max_retries=0)
+    assert caught.value.may_have_been_taken
+    with pytest.raises(APIError, match="no list") as caught:
+        start(Play([page] * 5))
     assert caught.value.may_have_been_taken
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
 def test_what_is_no_list_of_threads_does_not_say_that_there_are_none(data: Any) -> None:
-    play = Play([LOST, answer(data)])
+    play = Play([LOST, *[answer(data)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         start(play)
     assert kinds(play).count("threads.create") == 1
@@ -269,6 +285,35 @@ def test_within_a_client_the_ids_find_the_thread() -> None:
     assert follow(again, runs, Message(id="msg_1", session_id="cksess_1")).text == ANSWER
 
 
+@pytest.mark.parametrize(
+    "said", [[], [done('{"profile": 1}')], [done(ANSWER[:-9])], [done("Working on it")]]
+)
+def test_what_a_stream_does_not_say_to_its_end_is_looked_for_in_the_thread(said: Any) -> None:
+    """A proxy ends a stream in order where the server behind it could not."""
+    runs, message = begun(*said)
+    stored = items(
+        item("assistant_message", "msg_3", ANSWER),
+        *(item("assistant_message", "msg_2", "{}") for _ in said),
+        item("user_message", "msg_1", "hello"),
+    )
+    play = Play([api_error(503), stored])
+    assert follow(play, runs, message).text == ANSWER
+    assert kinds(play) == ["GET /threads/thr_1/items"] * 2
+
+
+def test_a_thread_that_can_not_be_read_does_not_hide_what_the_stream_said() -> None:
+    runs, message = begun(done("Sorry."))
+    with pytest.raises(InvalidResponseError) as caught:
+        follow(Play([api_error(403)]), runs, message)
+    assert caught.value.text == "Sorry."
+
+
+def test_a_run_that_has_failed_is_not_looked_for() -> None:
+    runs, message = begun(done('{"error": "no tokens"}'))
+    with pytest.raises(WorkflowFailedError):
+        follow(Play([]), runs, message)
+
+
 def test_a_client_does_not_remember_without_end() -> None:
     runs = OpenRuns()
     for number in range(1500):
@@ -287,7 +332,7 @@ def test_a_client_secret_that_has_expired_is_pointed_out() -> None:
 def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
     runs, message = begun()
     with pytest.raises(WorkflowTimeoutError, match="stream ended") as caught:
-        follow(Play([]), runs, message)
+        follow(Play([items(item("user_message", "msg_1", "hello"))]), runs, message)
     # What is told can be pasted into another process.
     told = str(caught.value)
     call = told[told.index("poll_response(") :].rstrip(".")
@@ -438,11 +483,11 @@ def test_auto_does_not_change_its_mind() -> None:
 
 
 def test_auto_does_not_send_over_threads_what_is_in_doubt() -> None:
-    operation, play = run_in(State(), HOSTED, api_error(502), REFUSED)
+    operation, play = run_in(State(), HOSTED, api_error(502), *[REFUSED] * 4)
     with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
         play.run(operation)
     assert caught.value.may_have_been_taken
-    assert len(play.requests) == 2
+    assert [request.method for request in play.requests] == ["POST", "GET", "GET", "GET", "GET"]
 
 
 def test_auto_says_that_a_stored_session_has_no_secret() -> None:

@@ -88,10 +88,16 @@ def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
     assert "poll_response('cksess_1')" in caught.value.message
 
 
-def test_a_look_that_is_refused_ends_it() -> None:
-    play = Play([LOST, api_error(401)])
+@pytest.mark.parametrize("status", [400, 401, 404, 501])
+def test_a_look_that_is_refused_is_tried_again_and_never_a_reason_to_send(status: int) -> None:
+    refused = api_error(status)
+    found = Play([LOST, refused, refused, listing(user("msg_7"))])
+    assert send(found).id == "msg_7"
+    assert found.paths == [POST, GET, GET, GET]
+    play = Play([LOST, *[refused] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         send(play)
+    assert play.paths == [POST, GET, GET, GET, GET]
 
 
 def test_a_lost_answer_without_retries_says_that_it_may_have_been_taken() -> None:
@@ -183,6 +189,21 @@ def test_an_id_is_quoted_into_its_segment() -> None:
     assert play.paths == ["POST /sessions/..%2Fx%2Fy/messages"]
     with pytest.raises(InvalidInputError):
         send(Play([]), "..")
+
+
+def test_a_message_that_the_server_has_tidied_up_is_ours() -> None:
+    text = '{"nombre": "Ana Pe\u0301rez",\r\n "notas": "sin  az\u00facar "}'
+    stored = '{"nombre":"Ana P\u00e9rez","notas":"sin az\u00facar"}'
+    play = Play([LOST, listing(user("msg_7", stored))])
+    assert play.run(send_message(config(), "cksess_1", text)).id == "msg_7"
+
+
+def test_in_a_session_of_its_own_any_message_is_ours() -> None:
+    other = listing(user("msg_7", "written anew by the server"))
+    play = Play([LOST, other])
+    assert play.run(send_message(config(), "cksess_1", "hello", alone=True)).id == "msg_7"
+    shared = Play([LOST, other, answer({"id": "msg_8"})])
+    assert shared.run(send_message(config(), "cksess_1", "hello")).id == "msg_8"
 
 
 # --- which messages answer which ----------------------------------------------------------------

@@ -289,6 +289,7 @@ class Conversations(RuleBasedStateMachine):
         elif wire.run is None:
             self._give(call, APIConnectionError("lost"), "lost")
         elif wire.run.over:
+            call.over = True
             self._give(call, None, "the end")
 
     def _give(self, call: Call, got: object, last: object) -> None:
@@ -422,7 +423,7 @@ class Conversations(RuleBasedStateMachine):
             # A server may have asked for a longer pause than there is time for.
             asked = 7.0 if call.last == 429 else 0.0
             late = self.clock + max(LAST_LOOK, asked) >= call.until
-            ended = call.last == "the end" or call.attempts == ATTEMPTS
+            ended = call.over or call.attempts == ATTEMPTS
             assert ended or late, "it has not tried for as long as it was told"
             assert isinstance(error, (WorkflowTimeoutError, InvalidResponseError))
             assert error.text or not call.seen, "what came is thrown away"

@@ -276,10 +276,23 @@ def test_a_poll_that_fails_counts_and_the_waiting_goes_on(
     assert [r.levelname for r in caplog.records if "still waiting" in r.message] == ["WARNING"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_poll_that_is_refused_ends_the_waiting_and_carries_the_run(status: int) -> None:
     with pytest.raises(APIError) as caught:
         poll(NOTHING, api_error(status), attempts=60)
+    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+
+
+@pytest.mark.parametrize("status", [400, 405, 422, 302])
+def test_a_poll_that_is_found_at_fault_counts_when_it_is_so_twice_in_a_row(status: int) -> None:
+    fault = api_error(status)
+    response, _ = poll(fault, NOTHING, fault, posted(ANSWER), attempts=60)
+    assert response.attempts == 4
+    with pytest.raises(APIError) as caught:
+        poll(NOTHING, fault, fault, attempts=60)
+    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+    with pytest.raises(APIError) as caught:
+        poll(NOTHING, fault)
     assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
 
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from .._config import Config
 from .._effects import Operation, Response, Stream, emit, now, open_stream, read
+from .._retry import retrying
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -20,7 +21,7 @@ from ..errors import (
     WorkflowFailedError,
 )
 from ..models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
-from ..models.events import WorkflowEvent
+from ..models.events import StepEvent, WorkflowEvent
 from .inbox import Inbox, Waiting, deliver, poll
 from .once import find_ours, send_once
 from .reader import ThreadReader
@@ -189,13 +190,16 @@ class _Starting:
         )
 
     def find(self, started: float) -> Operation[tuple[Message, LiveRun | None] | None]:
+        # A thread that was made for the message holds no other.
+        alone = self.thread_id is None and self._reader.thread_id is not None
         if self._reader.thread_id is not None:
             threads = [self._reader.thread_id]
         else:
             threads = yield from newest_threads(self.config, self.session)
         for thread_id in threads:
             listing = yield from thread_messages(self.config, self.session, thread_id, None)
-            found = find_ours(listing, self.text, (yield from now()) - started)
+            waited = (yield from now()) - started
+            found = find_ours(listing, self.text, waited, alone=alone)
             if found is not False:
                 logger.info("message found in its thread: it had been taken")
                 message_id = cast("str | None", found)
@@ -301,7 +305,28 @@ def _read_to_end(
     for step in inbox.take(reader.messages(unfinished=True)):
         yield from emit(step)
     _fail_by_error(reader, inbox)
+    if waiting.answer == "program" and not inbox.is_settled():
+        # A proxy may have ended the stream in order for a server that could not: what is stored
+        # counts.
+        for step in (yield from _look(config, live, inbox)):
+            yield from emit(step)
     return (yield from _deliver(inbox, waiting, started))
+
+
+def _look(config: Config, live: LiveRun, inbox: Inbox) -> Operation[list[StepEvent]]:
+    """Take in what the thread holds; nothing where it can't be read."""
+    thread_id, message_id = live.reader.thread_id, live.reader.message_id
+    if thread_id is None:
+        return []
+    try:
+        listing = yield from retrying(
+            lambda: thread_messages(config, inbox.session, thread_id, message_id),
+            max_retries=config.max_retries,
+        )
+    except APIError as error:
+        logger.warning("the thread can't be read (%s)", type(error).__name__)
+        return []
+    return inbox.take(listing.messages)
 
 
 def _deliver(inbox: Inbox, waiting: Waiting, started: float) -> Operation[WorkflowResponse]:

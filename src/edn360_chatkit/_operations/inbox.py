@@ -20,7 +20,7 @@ from .._answers import (
     read_answer,
 )
 from .._effects import Operation, emit, now, sleep
-from .._retry import LONGEST_RETRY_AFTER, can_wait_on, retry_after
+from .._retry import LONGEST_RETRY_AFTER, can_wait_on, is_final, retry_after
 from ..errors import (
     APIError,
     InvalidResponseError,
@@ -148,6 +148,10 @@ class Inbox:
         """Whether a program that validates is among what came."""
         return any(isinstance(answer, Program) for _, answer in self.posts)
 
+    def is_settled(self) -> bool:
+        """Whether nothing that is still to come could be a better answer."""
+        return any(isinstance(answer, (Program, Failure)) for _, answer in self.posts)
+
     def newest_text(self) -> str | None:
         """The newest text that came."""
         return self.posts[-1][0].text if self.posts else None
@@ -221,18 +225,20 @@ def poll(
         WorkflowError: The run went wrong, or is not done yet; it carries what came.
         APIError: The server refused a poll in a way that no waiting helps.
     """
-    attempt, last = 0, False
+    attempt, last, refused = 0, False, False
     while True:
         attempt += 1
         try:
             listing = yield from fetch()
         except APIError as error:
-            if not can_wait_on(error):
+            if is_final(error) or (refused and not can_wait_on(error)):
                 raise
-            failure = error
+            # What a request that is as it should be is refused for may have happened to it on the
+            # way: only the second refusal in a row is the server's word.
+            failure, refused = error, not can_wait_on(error)
             logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
         else:
-            failure = None
+            failure, refused = None, False
             for step in inbox.take(listing.messages):
                 yield from emit(step)
         elapsed = (yield from now()) - started
@@ -257,6 +263,8 @@ def poll(
         if pause is None:
             break
         yield from sleep(pause)
+    if refused and failure is not None:
+        raise failure
     waited, by = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
     if attempt < waiting.max_attempts:
         waited, by = f"within the deadline of {waiting.deadline:g} s", "deadline=..."

@@ -8,12 +8,13 @@ first, and a message of ours that is there is taken as sent.
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from .._config import Config
 from .._effects import Operation, now
-from .._retry import retrying
+from .._retry import is_transient, retrying
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
 from ..models.chatkit import Message
 from .messages import Listing, list_messages, post_message
@@ -51,7 +52,11 @@ def send_once(
     """
     sending = _Sending(send, find, (yield from now()))
     try:
-        return (yield from retrying(sending.attempt, max_retries=max_retries))
+        return (
+            yield from retrying(
+                sending.attempt, max_retries=max_retries, transient=sending.can_be_settled
+            )
+        )
     except APIError as error:
         if sending.doubt is not None:
             error.may_have_been_taken = True
@@ -75,6 +80,12 @@ class _Sending(Generic[T]):
         self._looks = 0
         self._was_in_doubt = False
         self.doubt: APIError | None = None
+
+    def can_be_settled(self, error: BaseException) -> bool:
+        """Whether trying again can help: as long as the message is in doubt, a look can."""
+        # Whatever the status is: a gateway's page, or a look that is refused, may pass as well.
+        looking = self.doubt is not None and isinstance(error, APIStatusError)
+        return looking or is_transient(error)
 
     def attempt(self) -> Operation[T]:
         """Send the message, or find it sent."""
@@ -111,23 +122,28 @@ def _timed_out(error: APIError) -> bool:
     return gateway or isinstance(error, APITimeoutError)
 
 
-def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
+def find_ours(
+    listing: Listing, text: str, waited: float, *, alone: bool = False
+) -> str | bool | None:
     """Our message among those that the server lists.
 
-    A message with our text may be from an earlier run. Only the server's clock tells: its time now,
-    less the time since we began. Where it does not say, the message counts as ours: an answer to
-    the same text is better than a second run.
+    A server may have stored it with other blanks, or with accents composed otherwise, and it is
+    ours all the same. A message with our text may be from an earlier run. Only the server's clock
+    tells: its time now, less the time since we began. Where it does not say, the message counts as
+    ours: an answer to the same text is better than a second run.
 
     Args:
         listing: What the server lists, newest first.
         text: The text that was sent.
         waited: Seconds since it was first sent.
+        alone: Whether nobody else can have written there, so that the text does not matter.
 
     Returns:
         Its id, which may be ``None``; ``False`` where it is not there.
     """
+    ours = _bare(text)
     for message in listing.messages:
-        if message.role == "user" and message.text == text:
+        if message.role == "user" and (alone or _bare(message.text) == ours):
             if message.created_at is None or listing.server_now is None:
                 return message.id
             age = listing.server_now - message.created_at
@@ -144,8 +160,21 @@ def find_ours(listing: Listing, text: str, waited: float) -> str | bool | None:
     return False
 
 
-def send_message(config: Config, session_id: str, text: str) -> Operation[Message]:
+def _bare(text: str) -> str:
+    """A text without what a server may change about it."""
+    return "".join(unicodedata.normalize("NFC", text).split())
+
+
+def send_message(
+    config: Config, session_id: str, text: str, *, alone: bool = False
+) -> Operation[Message]:
     """Send a text as the user's message of a session, once.
+
+    Args:
+        config: The client's configuration.
+        session_id: The session.
+        text: The text.
+        alone: Whether the session was made for this message.
 
     Raises:
         APIError: It was refused, or it could not be found out whether it was taken.
@@ -154,7 +183,7 @@ def send_message(config: Config, session_id: str, text: str) -> Operation[Messag
     def find(started: float) -> Operation[Message | None]:
         listing = yield from list_messages(config, session_id, limit=100)
         # Only now: the look itself may have taken long, and the server's clock went on.
-        found = find_ours(listing, text, (yield from now()) - started)
+        found = find_ours(listing, text, (yield from now()) - started, alone=alone)
         if found is False:
             return None
         logger.info("message found in the session: it had been taken")

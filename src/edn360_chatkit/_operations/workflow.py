@@ -61,7 +61,7 @@ def run_workflow(
     prepared.log()
     session = yield from new_session(config, body)
     yield from emit(SessionCreatedEvent(session=session))
-    message = yield from _send_in(config, state, session, prepared, waiting)
+    message = yield from _send_in(config, state, session, prepared, waiting, alone=True)
     try:
         yield from emit(MessageSentEvent(message=message))
     except GeneratorExit:
@@ -84,7 +84,13 @@ def send_input(
 
 
 def _send_in(
-    config: Config, state: State, session: ChatSession, prepared: Prepared, waiting: Waiting
+    config: Config,
+    state: State,
+    session: ChatSession,
+    prepared: Prepared,
+    waiting: Waiting,
+    *,
+    alone: bool = False,
 ) -> Operation[Message]:
     """Send an input in a session; an error says which session it was."""
     text = prepared.text
@@ -94,7 +100,7 @@ def _send_in(
         if _protocol(config, state) == "threads":
             return (yield from start_run(config, session, text, state.runs, patience))
         try:
-            message = yield from send_message(config, session.id, text)
+            message = yield from send_message(config, session.id, text, alone=alone)
         except EndpointNotFoundError as error:
             if config.protocol != "auto" or state.protocol is not None or not _is_refused(error):
                 raise
