@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import itertools
 import json
 import re
@@ -14,8 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -24,30 +22,13 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from httpx_sse import connect_sse
 
 from edn360_chatkit import EnrichedTrainingProgram
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "self_hosted_server.py"
+from .example_server import EXAMPLE, PATIENCE, ExampleServer, Run, example, wait_for
+
 ROOT_KEY = "client_training_program_enriched"
-PATIENCE = 5.0
-
-
-def load_example() -> Any:
-    spec = importlib.util.spec_from_file_location("self_hosted_server", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with warnings.catch_warnings():
-        # openai-chatkit warns of its own widget classes when it is imported.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        spec.loader.exec_module(module)
-    return module
-
-
-example = load_example()
-Run = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class User:
@@ -90,34 +71,19 @@ class User:
 
 
 class Server(User):
-    """The example's app on loopback, in a thread of its own, and its first user."""
+    """The example's app on loopback, and its first user."""
 
     def __init__(self, run: Run, database: Path, **options: Any) -> None:
         self.database = database
-        # IPPROTO_TCP by name: asyncio sets TCP_NODELAY only where it sees it.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.bind(("127.0.0.1", 0))
-        self.port: int = listener.getsockname()[1]
-        config = uvicorn.Config(
-            example.build_app(run, database, **options),
-            lifespan="on",
-            log_config=None,
-            timeout_graceful_shutdown=int(PATIENCE),
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
-        self._thread.start()
+        self._server = ExampleServer(run, database, **options)
+        self.port = self._server.port
+        self.begin_to_stop = self._server.begin_to_stop
         super().__init__(httpx.Client(base_url=f"http://127.0.0.1:{self.port}"), "ana")
-        wait_for(lambda: self._server.started)
-
-    def begin_to_stop(self) -> None:
-        self._server.should_exit = True
 
     def stop(self) -> None:
         self.begin_to_stop()
         self.http.close()
-        self._thread.join(2 * PATIENCE)
-        assert not self._thread.is_alive(), "it does not stop"
+        self._server.stop()
 
     def stored(self) -> list[str]:
         """The types of all items in the database, in order; it has those too that none may see."""
@@ -134,14 +100,6 @@ def message(data: Any = None) -> dict[str, Any]:
     text = data if isinstance(data, str) else json.dumps({} if data is None else data)
     content = [{"type": "input_text", "text": text}]
     return {"content": content, "attachments": [], "quoted_text": "", "inference_options": {}}
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
-    return found
 
 
 def texts(items: list[dict[str, Any]], type: str = "assistant_message") -> list[str]:
