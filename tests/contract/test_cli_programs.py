@@ -97,7 +97,7 @@ def test_diff_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "  Days a week: 2 → 3\n" in out
-    assert "  Dumbbell floor press (D1 · A · 1): series 3-4 → 3; RPE 7.5 → 8-9\n" in out
+    assert "  Dumbbell floor press: D1 · A · 1, series 3-4 → 3; RPE 7.5 → 8-9\n" in out
     assert "  Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""
 

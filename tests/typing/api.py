@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from typing_extensions import assert_type
@@ -228,20 +228,31 @@ def what_a_coach_asks(
         assert_type(block.id, str | None)
         assert_type(exercise.sets, float | None)
         assert_type(exercise.reps_range, Range | None)
+        assert_type(exercise.seconds_range, Range | None)
         if exercise.rpe_range:
             assert_type(exercise.rpe_range.low, float)
+    assert_type(program.weekly_sets(), float)
     assert_type(program.weekly_sets_by_muscle(), dict[str, float])
     assert_type(program.estimated_session_minutes(), list[float])
     assert_type(program.check(), list[Finding])
     for finding in program.check(against=data):
+        assert_type(finding.severity, Literal["error", "warning", "info"])
         assert_type(finding.message(lang="en"), str)
     diff = program.diff(previous)
     assert_type(diff, ProgramDiff)
     if diff:
         for muscle, before, now in diff.weekly_sets:
             assert_type((muscle, before, now), tuple[str, float, float])
+        for place in (*diff.added, *diff.removed):
+            assert_type(place.exercise.name, str)
+        for change in (*diff.replaced, *diff.moved, *diff.changed):
+            assert_type((change.old.path, change.new.number), tuple[str, int])
+            assert_type([field for field, _, _ in change.fields], list[str])
+        assert_type(diff.to_text(lang="en") + diff.to_html(), str)
     assert_type(program.to_records(), list[dict[str, str | int | float | None]])
     assert_type(data.with_previous_program(program, source="edn360"), EDN360Input)
+    data.with_previous_program(program, created_at="2026-01-05T09:00:00Z")
+    assert_type(EDN360Input.model_json_schema(), dict[str, Any])
 
 
 def what_an_athlete_sees(program: EnrichedTrainingProgram) -> None:

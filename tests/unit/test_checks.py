@@ -134,6 +134,18 @@ def test_reps_that_say_what_to_do_are_no_fault(reps: str) -> None:
     assert found(changed(f"{EXERCISE}.reps", reps)) == []
 
 
+@pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica"])
+def test_an_rpe_that_says_that_there_is_none_is_no_fault(rpe: str) -> None:
+    assert found(changed(f"{EXERCISE}.rpe", rpe)) == []
+
+
+def test_a_single_day_is_one_day() -> None:
+    program = EnrichedTrainingProgram.model_validate(GOOD)
+    (finding,) = program.check(athlete({"dias_por_semana": 3}))
+    assert finding.es == "El programa es de 1 día por semana; el cuestionario dice 3."
+    assert finding.en == "The program has 1 day a week; the questionnaire says 3."
+
+
 def test_orders_may_go_on_from_block_to_block() -> None:
     assert found(changed("sessions.0.blocks.1.exercises.0.order", 3)) == []
     assert found(changed("sessions.0.blocks.1.exercises.0.order", 4)) == [
@@ -173,11 +185,15 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"dias_por_semana": 1}, []),
         ({"dias_por_semana": "1-2"}, []),
         ({"dias_disponibles": ["lunes", "jueves"]}, []),  # not all of them need be trained on
+        ({"¿Cuántos días puedes entrenar a la semana?": "Entre 3 y 4"}, ["days_not_as_asked"]),
+        ({"dias_por_semana": "entre 1 y 3 días"}, []),
         ({"dias_por_semana": "los que pueda, 3 o así"}, []),
         ({"dias_por_semana_de_cardio": 3}, []),
         ({"dias_de_descanso_semana": 3}, []),
         ({"duracion_sesion": 30}, ["minutes_over"]),
         ({"minutes_per_session": "20-30 min"}, ["minutes_over"]),
+        ({"¿Cuánto tiempo tienes por sesión?": "entre 20 y 30 minutos"}, ["minutes_over"]),
+        ({"tiempo_disponible": "30 min"}, []),  # in a day, or in a week
         ({"tiempo_por_sesion": "media hora"}, []),
         ({"tiempo_por_sesion": "1h30"}, []),
         ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
@@ -203,7 +219,15 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Barbell row", {"equipment": {"gym": False, "dumbbells": True}}, True),
         ("Jalón en polea", {"equipment": "I have a barbell, no machines"}, True),
         ("Dumbbell row", {"equipment": "I don't have a barbell or dumbbells"}, True),
+        ("Dominadas", {"equipamiento": "Mancuernas y gomas"}, True),
+        ("Jalón al pecho", {"equipamiento": "Mancuernas"}, True),
         # There is one, or there may be.
+        ("Dominadas", {"equipamiento": "Barra"}, False),
+        ("Dominadas", {"equipamiento": "Ninguno", "lugar": "En el parque"}, False),
+        ("Pull-ups", {"equipment": "calisthenics"}, False),
+        ("Dominadas asistidas en máquina", {"equipamiento": "Máquinas"}, False),
+        ("Jalón al pecho con goma", {"equipamiento": "Gomas"}, False),
+        ("Press de banca con barra", {"equipamiento": "Ninguno, no puedo ir al gimnasio"}, False),
         ("Press de banca con barra", {"equipamiento": "Barra y discos"}, False),
         ("Press de banca con barra", {"equipamiento": "Sin mancuernas y con barra"}, False),
         ("Press de banca con barra", {"equipamiento": "Lo básico de casa"}, False),
@@ -241,6 +265,7 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Zancadas", {"knee_pain": True}, True),
         ("Press militar", {"limitaciones": ["Hombro", "Muñeca"]}, True),
         ("Peso muerto rumano", {"lesiones": "Lumbalgia; ninguna otra"}, True),
+        ("Sentadilla", {"lesiones": "No puedo doblar la rodilla izquierda"}, True),
         ("Puente de glúteos", {"lesiones": "rodilla"}, False),
         ("Sentadilla", {"lesiones": "Ninguna"}, False),
         ("Sentadilla", {"lesiones": "No en la rodilla"}, False),

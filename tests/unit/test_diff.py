@@ -162,7 +162,7 @@ def test_it_reads_in_both_languages() -> None:
         "Exercises added\n  Row: D1 · C · 2\n\n"
         "Exercises replaced\n  Lunge → Step: D1 · A · 2\n\n"
         "Exercises moved\n  Dip: D1 · B · 1 → D1 · C · 1\n\n"
-        "Series, reps and RPE\n  Squat (D1 · A · 1): series 3 → 4\n\n"
+        "Series, reps and RPE\n  Squat: D1 · A · 1, series 3 → 4\n\n"
         "Weekly sets per muscle group\n  Legs: 3 → 4 (+1)\n"
     )
     assert "Ejercicios sustituidos" in new.diff(old).to_text()

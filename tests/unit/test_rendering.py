@@ -19,7 +19,7 @@ from edn360_chatkit.rendering.columns import width, wrap
 from edn360_chatkit.rendering.elements import web_link
 from edn360_chatkit.rendering.printable import one_line
 
-from .samples import ATHLETE, json_values, programs
+from .samples import ATHLETE, inputs, json_values, programs, texts
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -177,6 +177,25 @@ def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
     Page(program.to_html())
     assert program.to_markdown()
     assert program.to_text()
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs, inputs, texts, st.sampled_from(["es", "en"]))
+def test_whatever_validates_shows_itself(
+    value: dict[str, Any], asked: dict[str, Any], text: str, lang: Any
+) -> None:
+    program = model(value)
+    response = WorkflowResponse(
+        program=program, text=text, session_id=text, attempts=1, elapsed=0.0
+    )
+    session = ChatSession(id=text, user=text, status=text, client_secret="ek_hidden")
+    shown = (program, response, session, Message(id=text, session_id=text))
+    for thing in (*shown, EDN360Input.model_validate(asked)):
+        Page(thing._repr_html_())
+        assert "ek_hidden" not in thing._repr_html_() + repr(thing)
+    assert response._repr_markdown_() == program._repr_markdown_() == program.to_markdown()
+    assert program.to_markdown(lang=lang)
+    Page(program.diff(model({"title": text, "sessions": []})).to_html(lang=lang))
 
 
 # --- what a program must not do ---------------------------------------------------------------

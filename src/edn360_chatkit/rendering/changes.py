@@ -81,8 +81,8 @@ def changes_html(diff: ProgramDiff, lang: Language) -> Html:
         element(
             "section",
             element("h2", title),
-            element("ul", *(_entry(who, what) for who, what in entries)),
-            class_="remarks general",
+            element("ul", *(_entry(who, what) for who, what in entries), class_="changes"),
+            class_="general",
         )
         for title, entries in _sections(diff, words, own)
     ]
@@ -126,13 +126,15 @@ def _sections(
 def _replaced(change: ExerciseChange) -> tuple[str, str]:
     names = [one_line(place.exercise.name) for place in (change.old, change.new)]
     loads = [series_and_reps(place.exercise) for place in (change.old, change.new)]
-    what = [_where(change.new), " → ".join(load or "-" for load in loads) if any(loads) else ""]
-    return " → ".join(names), ", ".join(filter(None, what))
+    if loads[0] == loads[1]:
+        del loads[0]
+    load = " → ".join(load or "-" for load in loads) if any(loads) else ""
+    return " → ".join(names), ", ".join(filter(None, (_where(change.new), load)))
 
 
 def _changed(change: ExerciseChange, words: Labels, own: _Words) -> tuple[str, str]:
     what = "; ".join(f"{_label(field, words, own)} {_from_to(field)}" for field in change.fields)
-    return f"{one_line(change.new.exercise.name)} ({_where(change.new)})", what
+    return one_line(change.new.exercise.name), f"{_where(change.new)}, {what}"
 
 
 def _whole(place: Place) -> str:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from ..models.inputs import EDN360Input, Questionnaire
 from .numbers import Range, fold
 from .vocabulary import (
+    ABLE,
     ACCESSORIES,
     AFFIRMATIONS,
     CONTRARY,
@@ -154,7 +155,9 @@ def _named(text: str, vocabulary: Mapping[str, frozenset[str]]) -> Iterator[froz
         denied = False
         place = 0
         while place < len(words):
-            denied = words[place] in NEGATIONS or (denied and words[place] not in CONTRARY)
+            able = ABLE & set(words[place + 1 : place + 2])
+            denies = words[place] in NEGATIONS and not able
+            denied = denies or (denied and words[place] not in CONTRARY)
             for length in (4, 3, 2, 1):
                 phrase = " ".join(words[place : place + length])
                 if phrase in vocabulary:
@@ -168,11 +171,12 @@ def _named(text: str, vocabulary: Mapping[str, frozenset[str]]) -> Iterator[froz
 # --- days and minutes -------------------------------------------------------------------------
 
 _DAYS = re.compile(
-    r"([1-7])(?: ?(?:-|/|a|to|o|or) ?([1-7]))? ?(?:dias?|days?|veces|times|sesiones|sessions)?"
+    r"(?:entre |between )?([1-7])(?: ?(?:-|/|a|y|o|to|and|or) ?([1-7]))?"
+    r" ?(?:dias?|days?|veces|times|sesiones|sessions)?"
     r"(?: (?:a la|por|per|a|each|every) (?:semana|week))?"
 )
 _MINUTES = re.compile(
-    r"([0-9]{1,3})(?: ?(?:-|/|a|to|o|or) ?([0-9]{1,3}))?"
+    r"(?:entre |between )?([0-9]{1,3})(?: ?(?:-|/|a|y|o|to|and|or) ?([0-9]{1,3}))?"
     r" ?(min|mins|minutos|minutes|'|h|horas?|hours?)?"
 )
 
@@ -205,7 +209,8 @@ def _minutes(answers: Sequence[Answer]) -> Range | None:
         if not answer.asks(
             "session sessions sesion sesiones workout entrenamiento entreno training",
             "duration duracion length minutes minutos min time tiempo",
-            only="por per de la el of for in en cada each available disponible",
+            only="por per de la el of for in en a to cada each available disponible cuanto how "
+            "much tienes puedes dedicar do can you have spend",
         ):
             continue
         value = answer.value

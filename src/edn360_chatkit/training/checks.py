@@ -79,7 +79,7 @@ def _program(program: EnrichedTrainingProgram) -> Iterator[Finding]:
     if not sessions:
         yield _finding("no_sessions", "sessions")
     elif days is not None and days != sessions:
-        yield _finding("days_mismatch", "days_per_week", days=written(days), sessions=sessions)
+        yield _finding("days_mismatch", "days_per_week", days=_days(days), sessions=sessions)
 
 
 def _sessions(program: EnrichedTrainingProgram, stated: Stated | None) -> Iterator[Finding]:
@@ -147,6 +147,9 @@ _UNCOUNTED_REPS = re.compile(
     r"[0-9.,]+ ?(?:m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
 )
 
+_NO_VALUE = re.compile(r"[^\w]*(?:n[/.]?a[.]?|no aplica|none|null)?[^\w]*")
+"""An RPE that says that there is none, as for a stretch."""
+
 
 def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
     if exercise.series is None:
@@ -157,7 +160,7 @@ def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
         yield _finding("reps_missing", f"{path}.reps")
     elif not _says_what_to_do(exercise):
         yield _finding("reps_unreadable", f"{path}.reps", value=_quote(exercise.reps))
-    if exercise.rpe is not None:
+    if exercise.rpe is not None and not _NO_VALUE.fullmatch(fold(written(exercise.rpe)[:LONGEST])):
         rpe = exercise.rpe_range
         is_number = isinstance(exercise.rpe, (int, float))
         if rpe is None and not is_number:
@@ -193,7 +196,7 @@ def _program_against(program: EnrichedTrainingProgram, stated: Stated) -> Iterat
     days = len(program.sessions) if program.days_per_week is None else program.days_per_week
     if stated.days and not stated.days.low <= days <= stated.days.high:
         asked = _span(stated.days)
-        yield _finding("days_not_as_asked", "days_per_week", days=written(days), asked=asked)
+        yield _finding("days_not_as_asked", "days_per_week", days=_days(days), asked=asked)
     minutes = program.session_duration_min
     if stated.minutes and minutes is not None:
         asked = _span(stated.minutes)
@@ -212,7 +215,7 @@ def _exercise_against(exercise: Exercise, path: str, stated: Stated) -> Iterator
     if stated.equipment is not None and not open_name:
         for needed in _named(name, NEEDED_EQUIPMENT):
             if not needed & stated.equipment:
-                kind = _EQUIPMENT_NAMES[min(needed)]
+                kind = next(name for kind, name in _EQUIPMENT_NAMES.items() if kind in needed)
                 yield _finding("equipment_missing", path, name=_quote(exercise.name), kind=kind)
                 break
     loaded = frozenset[str]().union(*_named(name, LOADED_JOINTS)) & stated.injuries
@@ -252,8 +255,8 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     ),
     "days_mismatch": (
         "error",
-        "Dice {days} días por semana y tiene sesiones para {sessions}.",
-        "It says {days} days a week and has sessions for {sessions}.",
+        "Dice {days} por semana y tiene sesiones para {sessions}.",
+        "It says {days} a week and has sessions for {sessions}.",
     ),
     "empty_session": (
         "error",
@@ -322,8 +325,8 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     ),
     "days_not_as_asked": (
         "warning",
-        "El programa es de {days} días por semana; el cuestionario dice {asked}.",
-        "The program has {days} days a week; the questionnaire says {asked}.",
+        "El programa es de {days} por semana; el cuestionario dice {asked}.",
+        "The program has {days} a week; the questionnaire says {asked}.",
     ),
     "minutes_over": (
         "warning",
@@ -356,10 +359,12 @@ _EQUIPMENT_NAMES = {
     "barbell": ("una barra", "a barbell"),
     "dumbbells": ("mancuernas", "dumbbells"),
     "kettlebell": ("una pesa rusa", "a kettlebell"),
-    "bands": ("bandas elásticas", "bands"),
-    "machines": ("máquinas o poleas", "machines or cables"),
     "pull_up_bar": ("una barra de dominadas", "a pull-up bar"),
+    "machines": ("máquinas o poleas", "machines or cables"),
+    "bands": ("bandas elásticas", "bands"),
 }
+"""Of several that will do the first is named."""
+
 _JOINT_NAMES = {
     "knee": ("la rodilla", "knee"),
     "shoulder": ("el hombro", "shoulder"),
@@ -378,6 +383,14 @@ def _finding(code: str, path: str, **values: _Text) -> Finding:
         for i, text in enumerate(texts)
     )
     return Finding(severity, path, code, es, en)
+
+
+def _days(number: int) -> tuple[str, str]:
+    return (
+        ("1 día", "1 day")
+        if number == 1
+        else (f"{written(number)} días", f"{written(number)} days")
+    )
 
 
 def _span(span: Iterable[float]) -> str:

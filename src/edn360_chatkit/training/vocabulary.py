@@ -31,6 +31,9 @@ NEGATIONS = _words(
 
 CONTRARY = _words("con with si yes solo solamente only just")
 
+ABLE = _words("puedo puede soporto tolero aguanto able")
+"""Denied, they deny nothing: "no puedo doblar la rodilla" is a knee."""
+
 AFFIRMATIONS = _words(
     "si yes true a veces menudo siempre leve leves moderado moderada fuerte sometimes often "
     "always mild moderate"
@@ -63,8 +66,9 @@ EQUIPMENT = _by_phrase(
         "bands": "band, bands, banda, bandas, goma, gomas, elastico, elasticos",
         "machines": "machine, machines, maquina, maquinas, cable, cables, polea, poleas, "
         "multipower",
-        "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija",
-        "": "bodyweight, body weight, peso corporal, propio peso, calistenia, calisthenics",
+        "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija, "
+        "calistenia, calisthenics, parque, park",  # where there is something to hang from
+        "": "bodyweight, body weight, peso corporal, propio peso",
     }
 )
 """What an athlete has."""
@@ -93,6 +97,8 @@ NEEDED_EQUIPMENT = _by_phrase(
         "bands": "resistance band, resistance bands, banda elastica, bandas elasticas, con banda, "
         "con bandas, con goma, con gomas, miniband, mini band",
         "pull_up_bar": "pull up bar, barra de dominadas, barra fija",
+        "pull_up_bar machines": "pull ups, chin up, chin ups, dominada, dominadas",
+        "machines bands": "pulldown, pulldowns, jalon, jalones",
     }
 )
 """What an exercise can't be done without, by its name; one of the kinds will do."""

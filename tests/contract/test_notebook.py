@@ -1,0 +1,88 @@
+"""The example notebook runs from top to bottom, and shows what it says that it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
+
+
+def read() -> Any:
+    """The notebook as nbformat has it, which is without types."""
+    notebook: Any = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The cells by their ids, after they ran in a directory that has nothing else in it."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = read()
+    with pytest.MonkeyPatch.context() as environment:
+        # Of the home directory nothing is read and nothing is left there.
+        for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+            environment.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
+        place = {"metadata": {"path": str(folder)}}
+        NotebookClient(notebook, timeout=60, resources=place).execute()
+    assert [file.name for file in folder.iterdir()] == ["program.html"]
+    return {cell.id: cell for cell in notebook.cells}
+
+
+def data(cell: Any) -> dict[str, str]:
+    """What the last line of a cell shows, by media type; nothing else may have been printed."""
+    (output,) = cell.outputs
+    assert output.output_type == "execute_result"
+    return dict(output.data)
+
+
+def printed(cell: Any) -> str:
+    assert {(o.output_type, o.get("name")) for o in cell.outputs} == {("stream", "stdout")}
+    return "".join(output.text for output in cell.outputs)
+
+
+def test_it_is_kept_without_outputs() -> None:
+    for cell in read().cells:
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None)
+
+
+def test_every_cell_ran(cells: dict[str, Any]) -> None:
+    ran = [cell for cell in cells.values() if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
+    assert {o.get("name") for cell in ran for o in cell.outputs} <= {"stdout", None}
+
+
+def test_a_run_shows_its_progress(cells: dict[str, Any]) -> None:
+    first, *steps = printed(cells["run"]).splitlines()
+    assert first == "sent"
+    assert [step.split()[0] for step in steps] == ["done:"] * 3
+
+
+def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
+    shown = data(cells["program"])
+    assert "<h1" in shown["text/html"]
+    assert "Objetivo" in shown["text/html"]
+    assert shown["text/markdown"].startswith("# ")
+    assert "ana-ejemplo" in data(cells["athlete"])["text/html"]
+    assert "rodilla" not in str(cells["athlete"].outputs)
+    diff = data(cells["diff"])["text/html"]
+    assert "Ejercicios sustituidos" in diff
+    assert "Quadriceps" in diff
+
+
+def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
+    assert data(cells["check"])["text/plain"] == "[]"
+    assert "carga la rodilla" in printed(cells["later"])
+    assert data(cells["evolution"])["text/plain"] == "[]"
+
+
+def test_the_program_goes_elsewhere(cells: dict[str, Any]) -> None:
+    assert "Shoulders" in printed(cells["numbers"])
+    assert data(cells["records"])["text/plain"].startswith("{'session_number': 1,")
+    assert "program.html" in printed(cells["page"])
