@@ -8,6 +8,7 @@ gives and takes is in ``_http``.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 import weakref
@@ -20,6 +21,7 @@ import anyio
 import httpx
 
 from ._body import Body, TooLargeError
+from ._boundary import forget_locals, public, public_async, unexpected
 from ._bounds import MOST_CONNECTIONS, Bound, Bounds, bound_connection
 from ._effects import (
     Effect,
@@ -34,7 +36,6 @@ from ._effects import (
     Stream,
 )
 from ._http import (
-    FAILURES,
     AsyncStream,
     SyncStream,
     async_stream,
@@ -49,6 +50,7 @@ from ._http import (
 from .errors import (
     APIConnectionError,
     ChatKitError,
+    ConfigurationError,
 )
 from .models.events import WorkflowEvent
 
@@ -92,6 +94,13 @@ class _Stepper(Generic[T]):
         except StopIteration as stop:
             result = cast("T", stop.value)
             self._outcome = lambda: result
+        except Exception as error:
+            known = error if isinstance(error, ChatKitError) else unexpected(error)
+            self._outcome = partial(_raise, known)
+            self.finished = True
+            if known is error:
+                raise
+            raise known from error
         except BaseException as error:
             self._outcome = partial(_raise, error)
             self.finished = True
@@ -263,7 +272,9 @@ class SyncDriver(_Driver):
             answer = self._answer(response, request, bound, pool, stream=stream)
             kept = isinstance(answer, SyncStream)
             return answer
-        except FAILURES as error:
+        except ChatKitError:
+            raise
+        except Exception as error:
             raise self._failure(error, request, until) from error
         finally:
             if not kept:
@@ -292,7 +303,7 @@ class SyncDriver(_Driver):
     def _read(self, stream: SyncStream, until: float) -> str | None:
         try:
             return stream.read(Bound(until))
-        except FAILURES as error:
+        except Exception as error:
             raise self._failure(error, stream.request, until) from error
 
     def close(self, streams: Iterable[Stream] = ()) -> None:
@@ -366,9 +377,10 @@ class AsyncDriver(_Driver):
         self, request: Request, until: float, *, stream: bool = False
     ) -> AsyncStream | Response:
         bound = self._bound(request, until)
-        await self._enter(bound)
-        kept = False
+        entered = kept = False
         try:
+            await self._enter(bound)
+            entered = True
             timeout = self.bounds.timeout_of(request.patience, bound.left())
             message = message_of(self._http, request, timeout, bound.atrace)
             with bound.on_this_task():
@@ -378,10 +390,12 @@ class AsyncDriver(_Driver):
             answer = await self._answer(response, request, bound, stream=stream)
             kept = isinstance(answer, AsyncStream)
             return answer
-        except FAILURES as error:
+        except ChatKitError:
+            raise
+        except Exception as error:
             raise self._failure(error, request, until) from error
         finally:
-            if not kept:
+            if entered and not kept:
                 self._leave()
 
     async def _enter(self, bound: Bound) -> None:
@@ -416,7 +430,7 @@ class AsyncDriver(_Driver):
     async def _read(self, stream: AsyncStream, until: float) -> str | None:
         try:
             return await stream.read(Bound(until))
-        except FAILURES as error:
+        except Exception as error:
             raise self._failure(error, stream.request, until) from error
 
     async def aclose(self, streams: Iterable[Stream] = ()) -> None:
@@ -424,7 +438,14 @@ class AsyncDriver(_Driver):
         for stream in streams:
             await async_stream(stream).close()
         if self._owned:
-            await self._http.aclose()
+            try:
+                await self._http.aclose()
+            except RuntimeError as error:
+                # Its connections belong to an event loop, which may even be gone.
+                raise ConfigurationError(
+                    f"The client can't be closed here ({type(error).__name__}). An async client "
+                    "serves one event loop: close it there."
+                ) from error
 
 
 class OperationRun(Generic[T]):
@@ -453,6 +474,9 @@ class OperationRun(Generic[T]):
         return self
 
     def __next__(self) -> WorkflowEvent:
+        handled = sys.exc_info()[1]
+        effect: Effect | None = None
+        done: object = None
         try:
             while not self._stepper.finished:
                 effect = self._stepper.step()
@@ -471,6 +495,10 @@ class OperationRun(Generic[T]):
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
                     self._driver.renew()
                     raise
+        except BaseException as error:
+            effect = done = None
+            forget_locals(error, handled)
+            raise
         finally:
             if self._stepper.finished:
                 self._hang_up()
@@ -480,6 +508,7 @@ class OperationRun(Generic[T]):
         for stream in self._stepper.left_open():
             sync_stream(stream).close()
 
+    @public
     def get_response(self) -> T:
         """Wait for what is left of the run.
 
@@ -522,6 +551,9 @@ class AsyncOperationRun(Generic[T]):
         return self
 
     async def __anext__(self) -> WorkflowEvent:
+        handled = sys.exc_info()[1]
+        effect: Effect | None = None
+        done: object = None
         try:
             while not self._stepper.finished:
                 effect = self._stepper.step()
@@ -539,6 +571,10 @@ class AsyncOperationRun(Generic[T]):
                     # an answer that something was awaited and did not come.
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
                     raise
+        except BaseException as error:
+            effect = done = None
+            forget_locals(error, handled)
+            raise
         finally:
             if self._stepper.finished:
                 await self._hang_up()
@@ -548,6 +584,7 @@ class AsyncOperationRun(Generic[T]):
         for stream in self._stepper.left_open():
             await async_stream(stream).close()
 
+    @public_async
     async def get_response(self) -> T:
         """Wait for what is left of the run; see :meth:`OperationRun.get_response`."""
         async for _ in self:

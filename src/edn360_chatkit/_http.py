@@ -45,7 +45,11 @@ class _Bearer(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._credential.get_secret_value()}"
-        yield request
+        try:
+            yield request
+        finally:
+            # httpx's exceptions hold on to their request.
+            request.headers.pop("Authorization", None)
 
 
 class _NoAuth(httpx.Auth):
@@ -129,21 +133,19 @@ def error_of(error: Exception, request: Request, *, late: bool = False) -> ChatK
             f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
             may_have_arrived=arrived,
         )
-    if isinstance(error, httpx.HTTPError):
-        return APIConnectionError(
-            f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
-            "server's address (base_url or server_url).",
-            may_have_arrived=arrived,
-        )
     if isinstance(error, RuntimeError) and "client has been closed" in str(error):
         return ConfigurationError("The client is closed. Make a new one, or close it later.")
-    return APIError(
-        f"The request to {host} could not be made ({kind}). An async client serves one event loop: "
-        "make one in each."
+    if isinstance(error, (RuntimeError, httpx.InvalidURL)):
+        return APIError(
+            f"The request to {host} could not be made ({kind}). An async client serves one event "
+            "loop: make one in each."
+        )
+    # Whatever else a transport raises, the caller's own too: it is not known how far it got.
+    return APIConnectionError(
+        f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
+        "server's address (base_url or server_url).",
+        may_have_arrived=arrived,
     )
-
-
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TooLargeError, RuntimeError)
 
 
 def is_stream(response: httpx.Response) -> bool:
@@ -224,7 +226,9 @@ class SyncStream(Stream):
         """Hang up."""
         leave, self._leave = self._leave, _nothing
         leave()
-        self._response.close()
+        # A connection that can't be closed properly is gone all the same.
+        with suppress(Exception):
+            self._response.close()
 
 
 class AsyncStream(Stream):
@@ -247,7 +251,8 @@ class AsyncStream(Stream):
         """Hang up, even where the task that does it is being cancelled."""
         leave, self._leave = self._leave, _nothing
         leave()
-        await self._body.aclose()
+        with suppress(Exception):
+            await self._body.aclose()
         with anyio.CancelScope(shield=True):
             # There is nothing left to read, and that ends what stands at its yields in between.
             with suppress(Exception):

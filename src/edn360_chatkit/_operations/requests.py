@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -96,8 +97,37 @@ def segment(kind: str, value: object) -> str:
         )
     try:
         return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"{kind} is no id: it has half a character in it.") from None
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{kind} is no id: it has half a character in it.") from error
+
+
+def text_argument(name: str, value: object) -> str:
+    """A text of the caller's that is not empty and that UTF-8 can hold.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{name} must be a string that is not empty.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{name} has half a character (a lone surrogate).") from error
+    return value
+
+
+def fit_secret(value: object) -> str:
+    """A client secret that can go into a header and nowhere else.
+
+    Raises:
+        InvalidInputError: It can't. It is not quoted.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise InvalidInputError(
+            "The session's client secret has a blank, a line break or another character that no "
+            "secret has; nothing was sent with it. Make a new session with create_session(...)."
+        )
+    return value
 
 
 def call(
@@ -164,8 +194,8 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
         )
     try:
         data = parse(response.content)
-    except ValueError:
-        data = None
+    except ValueError as error:
+        raise unusable(config, response, "no JSON object") from error
     if isinstance(data, dict):
         if len(response.content) > LARGE:
             response.let_go()
