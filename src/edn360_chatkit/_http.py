@@ -52,6 +52,22 @@ class _Bearer(httpx.Auth):
             request.headers.pop("Authorization", None)
 
 
+class _QuietURL(httpx.URL):
+    """A URL whose text has no query: httpx logs it at INFO, and the query names an athlete."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+    def __repr__(self) -> str:
+        return repr(self.copy_with(query=None))
+
+    def __eq__(self, other: object) -> bool:
+        return httpx.URL(self) == other
+
+    def __hash__(self) -> int:
+        return hash(httpx.URL(self))
+
+
 class _NoAuth(httpx.Auth):
     """Keeps an ``auth`` of the caller's own ``http_client`` away from our requests."""
 
@@ -77,7 +93,8 @@ def message_of(
         extensions={"trace": trace},
     )
     # An http_client with params= of its own would have replaced our query.
-    message.url = httpx.URL(request.url)
+    url = httpx.URL(request.url)
+    message.url = _QuietURL(url) if "user" in url.params else url
     message.headers["Accept-Encoding"] = ACCEPTED_ENCODING
     if request.content is not None:
         message.stream = _Content(request.content)

@@ -29,6 +29,7 @@ from ..errors import (
     SessionNotFoundError,
     UnprocessableEntityError,
 )
+from .quoting import quoted
 
 BETA = "chatkit_beta=v1"
 """The value of ``OpenAI-Beta`` that ChatKit asks for (source: OpenAI's published client)."""
@@ -221,7 +222,8 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
     fields = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
     message = fields.get("message")
     cls = _error_class(response.status, message)
-    quoted = f": {message[:300].rstrip('.')}" if isinstance(message, str) else ""
+    words = quoted(message, _message_in(response.request)) if isinstance(message, str) else None
+    said_so = "" if words is None else f": {words.rstrip('.')}"
     if 300 <= response.status < 400:
         advice = (
             "Redirects are not followed, to keep credentials and data here; set base_url or "
@@ -233,7 +235,7 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
         advice = _OWN_SERVER_ADVICE.get(cls, advice)
     code, param, kind = (fields.get(name) for name in ("code", "param", "type"))
     return cls(
-        f"{request} was answered {response.status}{quoted}. {advice}".strip(),
+        f"{request} was answered {response.status}{said_so}. {advice}".strip(),
         status_code=response.status,
         code=code if isinstance(code, str) else None,
         param=param if isinstance(param, str) else None,
@@ -242,6 +244,16 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
         body=body,
         retry_after=_retry_after(response.headers),
     )
+
+
+def _message_in(request: Request | None) -> str | None:
+    """The text of the message that a request sends, if it sends one."""
+    if request is None or request.content is None:
+        return None
+    body = json.loads(request.content)
+    body = body.get("params", {}).get("input", body)
+    content = body.get("content")
+    return str(content[0]["text"]) if content else None
 
 
 def _error_class(status: int, message: object) -> type[APIStatusError]:

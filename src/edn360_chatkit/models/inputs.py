@@ -26,8 +26,8 @@ def _not_blank(text: str) -> str:
 class Subscription(OpenModel):
     """The athlete's subscription, where a backend nests it."""
 
-    plan: StrictStr | None = None
-    status: StrictStr | None = None
+    plan: StrictStr | None = Field(default=None, repr=False)
+    status: StrictStr | None = Field(default=None, repr=False)
 
 
 class UserProfile(OpenModel):
