@@ -30,6 +30,7 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 # and inner blanks for its value.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
+_AMBIGUOUS = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
 _OUR_HEADERS = frozenset({"authorization", "content-type", "content-length", "host", "openai-beta"})
 
 
@@ -200,13 +201,21 @@ def _checked_url(name: str, url: object) -> str:
         if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
             # Such as half a bracket, which every reader of URLs takes for something else.
             raise ValueError
+        if parsed.port is not None and not 0 < parsed.port < 65536:
+            raise ValueError
     except (httpx.InvalidURL, ValueError):
         # Without its cause, which quotes a piece of the URL: there may be a password in it.
         raise ConfigurationError(f"{variable} is not a URL.") from None
-    if parsed.userinfo or "?" in url or "#" in url:
+    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
         raise ConfigurationError(
             f"{variable} must not carry a user, a query or a fragment; pass what the server asks "
             "for as api_key=... or headers=..."
+        )
+    if _AMBIGUOUS.search(url):
+        raise ConfigurationError(
+            f"{variable} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
+            "slashes and control characters written with %: servers and proxies read them "
+            "differently."
         )
     if parsed.scheme not in ("https", "http") or not parsed.host:
         raise ConfigurationError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
@@ -189,7 +190,9 @@ def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
         )
         own = is_loopback(httpx.URL(config.server_url or config.base_url).host)
-        return kind(trust_env=not own, limits=limits)
+        # A cookie could tie one athlete's requests to another's: none is taken.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return kind(trust_env=not own, limits=limits, cookies=none)
     except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "

@@ -83,7 +83,7 @@ def _all(
                 raise unusable(config, response, what) from error
             yield from emit(cast("Any", found))
         last = page.get("last_id")
-        if not page.get("has_more") or not isinstance(last, str) or last == after:
+        if not page.get("has_more") or not isinstance(last, str) or last in ("", after):
             return
         after = last
 
