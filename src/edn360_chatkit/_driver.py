@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
@@ -187,9 +187,10 @@ class _Pool:
     def __init__(self, http: httpx.Client, *, owned: bool) -> None:
         self.http = http
         self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
+        self._last: weakref.finalize[Any, Any] | None = None
         if owned:
             # A notebook or a short script seldom closes its client.
-            weakref.finalize(self, http.close)
+            self._last = weakref.finalize(self, http.close)
 
     def enter(self, bound: Bound) -> None:
         """Wait for a place."""
@@ -200,6 +201,19 @@ class _Pool:
         """Give the place back."""
         if self._places is not None:
             self._places.release()
+
+    def interrupted(self) -> None:
+        """A Ctrl-C may have left one of httpx's locks locked: nobody is to wait for it at the end.
+
+        What an exception's frames held is let go when it leaves, so the end may come right there.
+        """
+        if self._last is not None and self._last.detach():
+            self._last = weakref.finalize(self, _close_aside, self.http)
+
+
+def _close_aside(http: httpx.Client) -> None:
+    with suppress(RuntimeError):  # no new threads at the interpreter's end
+        threading.Thread(target=http.close, daemon=True).start()
 
 
 class SyncDriver(_Driver):
@@ -321,6 +335,7 @@ class SyncDriver(_Driver):
         the last of it closes them.
         """
         if self._owned:
+            self._pool.interrupted()
             self._pool = _Pool(self._make(), owned=True)
 
 
