@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias, cast
 import httpx
 from pydantic import SecretStr
 
-from .errors import APIConnectionError, ConfigurationError
+from ._boundary import checked
+from .errors import APIConnectionError, ChatKitError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
 """Where OpenAI serves ChatKit."""
@@ -29,6 +30,7 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 # and inner blanks for its value.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
+_AMBIGUOUS = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
 _OUR_HEADERS = frozenset({"authorization", "content-type", "content-length", "host", "openai-beta"})
 
 
@@ -55,6 +57,7 @@ class Config:
     request_seconds: float | None
 
 
+@checked(ConfigurationError, "A setting")
 def load_config(
     *,
     api_key: str | None = None,
@@ -78,10 +81,7 @@ def load_config(
         ConfigurationError: Something is missing or wrong; the text says which argument or
             environment variable to set.
     """
-    if protocol not in ("auto", "messages", "threads"):
-        raise ConfigurationError(
-            f"protocol={protocol!r} is not known; use 'auto', 'messages' or 'threads'."
-        )
+    checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
     # An address that is given by name is meant, whatever the environment says.
     server = server_url or (
         None if base_url else _first("server_url", None, environ, "EDN360_CHATKIT_SERVER_URL")
@@ -137,15 +137,26 @@ def _checked_key(key: str | None) -> SecretStr:
     return SecretStr(key)
 
 
+def checked_choice(
+    name: str, value: object, choices: tuple[str, ...], error: type[ChatKitError]
+) -> None:
+    """Raise the error where a value is none of its choices."""
+    if not isinstance(value, str) or value not in choices:
+        named = f"{name}={value[:100]!r}" if isinstance(value, str) else f"This {name}"
+        raise error(f"{named} is not known; use {', '.join(map(repr, choices))}.")
+
+
+MOST = 2**53
+"""The largest count that can be asked for: floats hold every whole number up to here."""
 LONGEST = 7 * 86400.0
 """The longest time that can be asked for, in seconds."""
 
 
-def checked_count(name: str, value: object, *, least: int, most: int | None = None) -> int:
+def checked_count(name: str, value: object, *, least: int, most: int = MOST) -> int:
     """A whole number within its bounds, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} must be a whole number of {least} or more.")
-    if most is not None and value > most:
+    if value > most:
         raise ConfigurationError(f"{name} must be at most {most}.")
     return value
 
@@ -181,19 +192,30 @@ def _first(name: str, argument: object, environ: Mapping[str, str], *variables: 
 
 def _checked_url(name: str, url: object) -> str:
     variable = f"{name} (or $EDN360_CHATKIT_{name.upper()})"
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{variable} must be a string, not a {type(url).__name__}.")
     try:
-        parsed = httpx.URL(url if isinstance(url, str) else "")
+        parsed = httpx.URL(url)
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
         if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
             # Such as half a bracket, which every reader of URLs takes for something else.
             raise ValueError
+        if parsed.port is not None and not 0 < parsed.port < 65536:
+            raise ValueError
     except (httpx.InvalidURL, ValueError):
+        # Without its cause, which quotes a piece of the URL: there may be a password in it.
         raise ConfigurationError(f"{variable} is not a URL.") from None
-    if parsed.userinfo or "?" in str(url) or "#" in str(url):
+    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
         raise ConfigurationError(
             f"{variable} must not carry a user, a query or a fragment; pass what the server asks "
             "for as api_key=... or headers=..."
+        )
+    if _AMBIGUOUS.search(url):
+        raise ConfigurationError(
+            f"{variable} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
+            "slashes and control characters written with %: servers and proxies read them "
+            "differently."
         )
     if parsed.scheme not in ("https", "http") or not parsed.host:
         raise ConfigurationError(
@@ -237,6 +259,7 @@ def _asked(headers: Callable[[], Mapping[str, str]]) -> object:
         ) from error
 
 
+@checked(ConfigurationError, "headers")
 def checked_headers(headers: object, *, own: bool) -> Mapping[str, str]:
     """Headers of the caller's, checked.
 
@@ -249,27 +272,29 @@ def checked_headers(headers: object, *, own: bool) -> Mapping[str, str]:
             "headers must be a mapping of names to values, or a function that returns one."
         )
     reserved = _OUR_HEADERS - {"authorization"} if own else _OUR_HEADERS
-    checked: dict[str, str] = {}
+    fit: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", headers).items():
-        if (
-            not isinstance(name, str)
-            or not isinstance(value, str)
-            or not _HEADER_NAME.fullmatch(name)
-            or not _HEADER_VALUE.fullmatch(value)
-        ):
+        # A name that is none is not quoted: it may be the token, in the wrong place.
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers: one has a name that is no HTTP header's.")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(
-                f"headers: {name!r} or its value is no HTTP header: use ASCII, no line breaks."
+                f"headers: the value of {name} is no HTTP header's: use ASCII, no line breaks."
             )
         if name.lower() in reserved:
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )
-        checked[name] = value
-    return checked
+        fit[name] = value
+    return fit
 
 
 def _checked_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:
     if isinstance(timeout, httpx.Timeout):
+        for step, seconds in timeout.as_dict().items():
+            # httpx takes anything here, and fails with it when it connects.
+            if seconds is not None:
+                checked_seconds(f"timeout.{step}", seconds)
         return timeout
     seconds = checked_seconds("timeout", timeout)
     if seconds == 0:

@@ -8,18 +8,20 @@ gives and takes is in ``_http``.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Generic, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
 from ._body import Body, TooLargeError
+from ._boundary import forget_locals, public, public_async, unexpected
 from ._bounds import MOST_CONNECTIONS, Bound, Bounds, bound_connection
 from ._effects import (
     Effect,
@@ -34,7 +36,6 @@ from ._effects import (
     Stream,
 )
 from ._http import (
-    FAILURES,
     AsyncStream,
     SyncStream,
     async_stream,
@@ -49,6 +50,7 @@ from ._http import (
 from .errors import (
     APIConnectionError,
     ChatKitError,
+    ConfigurationError,
 )
 from .models.events import WorkflowEvent
 
@@ -92,6 +94,13 @@ class _Stepper(Generic[T]):
         except StopIteration as stop:
             result = cast("T", stop.value)
             self._outcome = lambda: result
+        except Exception as error:
+            known = error if isinstance(error, ChatKitError) else unexpected(error)
+            self._outcome = partial(_raise, known)
+            self.finished = True
+            if known is error:
+                raise
+            raise known from error
         except BaseException as error:
             self._outcome = partial(_raise, error)
             self.finished = True
@@ -178,9 +187,10 @@ class _Pool:
     def __init__(self, http: httpx.Client, *, owned: bool) -> None:
         self.http = http
         self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
+        self._last: weakref.finalize[Any, Any] | None = None
         if owned:
             # A notebook or a short script seldom closes its client.
-            weakref.finalize(self, http.close)
+            self._last = weakref.finalize(self, http.close)
 
     def enter(self, bound: Bound) -> None:
         """Wait for a place."""
@@ -191,6 +201,19 @@ class _Pool:
         """Give the place back."""
         if self._places is not None:
             self._places.release()
+
+    def interrupted(self) -> None:
+        """A Ctrl-C may have left one of httpx's locks locked: nobody is to wait for it at the end.
+
+        What an exception's frames held is let go when it leaves, so the end may come right there.
+        """
+        if self._last is not None and self._last.detach():
+            self._last = weakref.finalize(self, _close_aside, self.http)
+
+
+def _close_aside(http: httpx.Client) -> None:
+    with suppress(RuntimeError):  # no new threads at the interpreter's end
+        threading.Thread(target=http.close, daemon=True).start()
 
 
 class SyncDriver(_Driver):
@@ -263,7 +286,9 @@ class SyncDriver(_Driver):
             answer = self._answer(response, request, bound, pool, stream=stream)
             kept = isinstance(answer, SyncStream)
             return answer
-        except FAILURES as error:
+        except ChatKitError:
+            raise
+        except Exception as error:
             raise self._failure(error, request, until) from error
         finally:
             if not kept:
@@ -292,7 +317,7 @@ class SyncDriver(_Driver):
     def _read(self, stream: SyncStream, until: float) -> str | None:
         try:
             return stream.read(Bound(until))
-        except FAILURES as error:
+        except Exception as error:
             raise self._failure(error, stream.request, until) from error
 
     def close(self, streams: Iterable[Stream] = ()) -> None:
@@ -310,6 +335,7 @@ class SyncDriver(_Driver):
         the last of it closes them.
         """
         if self._owned:
+            self._pool.interrupted()
             self._pool = _Pool(self._make(), owned=True)
 
 
@@ -366,9 +392,10 @@ class AsyncDriver(_Driver):
         self, request: Request, until: float, *, stream: bool = False
     ) -> AsyncStream | Response:
         bound = self._bound(request, until)
-        await self._enter(bound)
-        kept = False
+        entered = kept = False
         try:
+            await self._enter(bound)
+            entered = True
             timeout = self.bounds.timeout_of(request.patience, bound.left())
             message = message_of(self._http, request, timeout, bound.atrace)
             with bound.on_this_task():
@@ -378,10 +405,12 @@ class AsyncDriver(_Driver):
             answer = await self._answer(response, request, bound, stream=stream)
             kept = isinstance(answer, AsyncStream)
             return answer
-        except FAILURES as error:
+        except ChatKitError:
+            raise
+        except Exception as error:
             raise self._failure(error, request, until) from error
         finally:
-            if not kept:
+            if entered and not kept:
                 self._leave()
 
     async def _enter(self, bound: Bound) -> None:
@@ -416,7 +445,7 @@ class AsyncDriver(_Driver):
     async def _read(self, stream: AsyncStream, until: float) -> str | None:
         try:
             return await stream.read(Bound(until))
-        except FAILURES as error:
+        except Exception as error:
             raise self._failure(error, stream.request, until) from error
 
     async def aclose(self, streams: Iterable[Stream] = ()) -> None:
@@ -424,7 +453,14 @@ class AsyncDriver(_Driver):
         for stream in streams:
             await async_stream(stream).close()
         if self._owned:
-            await self._http.aclose()
+            try:
+                await self._http.aclose()
+            except RuntimeError as error:
+                # Its connections belong to an event loop, which may even be gone.
+                raise ConfigurationError(
+                    f"The client can't be closed here ({type(error).__name__}). An async client "
+                    "serves one event loop: close it there."
+                ) from error
 
 
 class OperationRun(Generic[T]):
@@ -453,6 +489,9 @@ class OperationRun(Generic[T]):
         return self
 
     def __next__(self) -> WorkflowEvent:
+        handled = sys.exc_info()[1]
+        effect: Effect | None = None
+        done: object = None
         try:
             while not self._stepper.finished:
                 effect = self._stepper.step()
@@ -471,6 +510,10 @@ class OperationRun(Generic[T]):
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
                     self._driver.renew()
                     raise
+        except BaseException as error:
+            effect = done = None
+            forget_locals(error, handled)
+            raise
         finally:
             if self._stepper.finished:
                 self._hang_up()
@@ -480,6 +523,7 @@ class OperationRun(Generic[T]):
         for stream in self._stepper.left_open():
             sync_stream(stream).close()
 
+    @public
     def get_response(self) -> T:
         """Wait for what is left of the run.
 
@@ -522,6 +566,9 @@ class AsyncOperationRun(Generic[T]):
         return self
 
     async def __anext__(self) -> WorkflowEvent:
+        handled = sys.exc_info()[1]
+        effect: Effect | None = None
+        done: object = None
         try:
             while not self._stepper.finished:
                 effect = self._stepper.step()
@@ -539,6 +586,10 @@ class AsyncOperationRun(Generic[T]):
                     # an answer that something was awaited and did not come.
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
                     raise
+        except BaseException as error:
+            effect = done = None
+            forget_locals(error, handled)
+            raise
         finally:
             if self._stepper.finished:
                 await self._hang_up()
@@ -548,6 +599,7 @@ class AsyncOperationRun(Generic[T]):
         for stream in self._stepper.left_open():
             await async_stream(stream).close()
 
+    @public_async
     async def get_response(self) -> T:
         """Wait for what is left of the run; see :meth:`OperationRun.get_response`."""
         async for _ in self:

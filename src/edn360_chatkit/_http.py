@@ -45,7 +45,27 @@ class _Bearer(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._credential.get_secret_value()}"
-        yield request
+        try:
+            yield request
+        finally:
+            # httpx's exceptions hold on to their request.
+            request.headers.pop("Authorization", None)
+
+
+class _QuietURL(httpx.URL):
+    """A URL whose text has no query: httpx logs it at INFO, and the query names an athlete."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+    def __repr__(self) -> str:
+        return repr(self.copy_with(query=None))
+
+    def __eq__(self, other: object) -> bool:
+        return httpx.URL(self) == other
+
+    def __hash__(self) -> int:
+        return hash(httpx.URL(self))
 
 
 class _NoAuth(httpx.Auth):
@@ -73,7 +93,8 @@ def message_of(
         extensions={"trace": trace},
     )
     # An http_client with params= of its own would have replaced our query.
-    message.url = httpx.URL(request.url)
+    url = httpx.URL(request.url)
+    message.url = _QuietURL(url) if "user" in url.params else url
     message.headers["Accept-Encoding"] = ACCEPTED_ENCODING
     if request.content is not None:
         message.stream = _Content(request.content)
@@ -129,21 +150,19 @@ def error_of(error: Exception, request: Request, *, late: bool = False) -> ChatK
             f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
             may_have_arrived=arrived,
         )
-    if isinstance(error, httpx.HTTPError):
-        return APIConnectionError(
-            f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
-            "server's address (base_url or server_url).",
-            may_have_arrived=arrived,
-        )
     if isinstance(error, RuntimeError) and "client has been closed" in str(error):
         return ConfigurationError("The client is closed. Make a new one, or close it later.")
-    return APIError(
-        f"The request to {host} could not be made ({kind}). An async client serves one event loop: "
-        "make one in each."
+    if isinstance(error, (RuntimeError, httpx.InvalidURL)):
+        return APIError(
+            f"The request to {host} could not be made ({kind}). An async client serves one event "
+            "loop: make one in each."
+        )
+    # Whatever else a transport raises, the caller's own too: it is not known how far it got.
+    return APIConnectionError(
+        f"No answer from {host} ({kind}). Check the network, the proxy settings, and the "
+        "server's address (base_url or server_url).",
+        may_have_arrived=arrived,
     )
-
-
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TooLargeError, RuntimeError)
 
 
 def is_stream(response: httpx.Response) -> bool:
@@ -233,7 +252,9 @@ class SyncStream(Stream):
         """Hang up."""
         leave, self._leave = self._leave, _nothing
         leave()
-        self._response.close()
+        # A connection that can't be closed properly is gone all the same.
+        with suppress(Exception):
+            self._response.close()
 
 
 class AsyncStream(Stream):
@@ -259,7 +280,8 @@ class AsyncStream(Stream):
         """Hang up, even where the task that does it is being cancelled."""
         leave, self._leave = self._leave, _nothing
         leave()
-        await self._body.aclose()
+        with suppress(Exception):
+            await self._body.aclose()
         with anyio.CancelScope(shield=True):
             # There is nothing left to read, and that ends what stands at its yields in between.
             with suppress(Exception):

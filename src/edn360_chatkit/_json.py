@@ -28,8 +28,8 @@ def parse(text: str | bytes) -> Any:
     try:
         lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
         return from_json(whole_characters(lenient))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def whole_characters(text: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from ._boundary import checked, public, public_async
 from ._bounds import MOST_CONNECTIONS, Bounds
 from ._config import (
     DEFAULT_DEADLINE,
@@ -20,6 +22,7 @@ from ._config import (
     Config,
     Headers,
     Protocol,
+    checked_choice,
     checked_count,
     checked_deadline,
     checked_seconds,
@@ -37,7 +40,7 @@ from ._driver import (
 from ._effects import Operation
 from ._operations.inbox import AnswerRule, Waiting
 from ._operations.inputs import WorkflowInput, prepare
-from ._operations.requests import segment
+from ._operations.requests import segment, text_argument
 from ._operations.sessions import session_body
 from ._operations.workflow import State, new_session, poll_response, run_workflow, send_input
 from .errors import ConfigurationError, InvalidInputError
@@ -50,6 +53,9 @@ WorkflowRun: TypeAlias = OperationRun[WorkflowResponse]
 """What ``ChatKitClient.stream_workflow`` gives: a context manager over the run's events."""
 AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowResponse]
 """What ``AsyncChatKitClient.stream_workflow`` gives."""
+
+
+_arguments = checked(InvalidInputError, "An argument")
 
 
 class _Client:
@@ -73,9 +79,11 @@ class _Client:
             "in each process; sessions and messages can be pickled."
         )
 
+    @_arguments
     def _create_session(self, user: str, **options: Any) -> Operation[ChatSession]:
         return new_session(self._config, session_body(self._config, user, **options))
 
+    @_arguments
     def _send_message(
         self, session: ChatSession | str, message: WorkflowInput
     ) -> Operation[Message]:
@@ -83,6 +91,7 @@ class _Client:
         found = _as_session(session)
         return send_input(self._config, self._state, found, prepare(message), waiting)
 
+    @_arguments
     def _poll_response(
         self,
         session: ChatSession | str,
@@ -95,6 +104,7 @@ class _Client:
         message = _as_message(found, after)
         return poll_response(self._config, self._state, found, message, waiting, watched=watched)
 
+    @_arguments
     def _run_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -117,8 +127,7 @@ class _Client:
         answer: AnswerRule,
         deadline: float | None,
     ) -> Waiting:
-        if answer not in ("program", "first"):
-            raise ConfigurationError(f"answer={answer!r} is not known; use 'program' or 'first'.")
+        checked_choice("answer", answer, ("program", "first"), ConfigurationError)
         config = self._config
         return Waiting(
             poll_interval=config.poll_interval
@@ -145,14 +154,20 @@ def _as_session(session: ChatSession | str) -> ChatSession:
     if not isinstance(session, ChatSession):
         segment("session", session)
         return ChatSession(id=session)
-    segment("session.id", session.id)
+    # model_construct and model_copy(update=...) validate nothing.
+    segment("session.id", getattr(session, "id", None))
+    if session.user is not None:
+        text_argument("session.user", session.user)
     return session
 
 
 def _as_message(session: ChatSession, message: Message | str | None) -> Message:
     if isinstance(message, Message):
-        if message.session_id != session.id:
+        if getattr(message, "session_id", None) != session.id:
             raise InvalidInputError("after= is a message of another session.")
+        for name, part in (("id", message.id), ("thread_id", message.thread_id)):
+            if part is not None:
+                segment(f"after.{name}", part)
         return message
     if message is not None:
         segment("after", message)
@@ -175,7 +190,9 @@ def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
         )
         own = is_loopback(httpx.URL(config.server_url or config.base_url).host)
-        return kind(trust_env=not own, limits=limits)
+        # A cookie could tie one athlete's requests to another's: none is taken.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return kind(trust_env=not own, limits=limits, cookies=none)
     except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
@@ -224,6 +241,7 @@ class ChatKitClient(_Client):
         >>> response.program.title  # doctest: +SKIP
     """
 
+    @public
     def __init__(
         self,
         *,
@@ -263,6 +281,7 @@ class ChatKitClient(_Client):
         self.sessions = Sessions(self._config, self._driver)
         self.threads = Threads(self._config, self._driver)
 
+    @public
     def create_session(
         self,
         user: str,
@@ -308,6 +327,7 @@ class ChatKitClient(_Client):
             )
         )
 
+    @public
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
@@ -329,6 +349,7 @@ class ChatKitClient(_Client):
         """
         return self._driver.run(self._send_message(session, message))
 
+    @public
     def poll_response(
         self,
         session: ChatSession | str,
@@ -375,6 +396,7 @@ class ChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public
     def run_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -412,6 +434,7 @@ class ChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -447,6 +470,7 @@ class ChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public
     def close(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
         self._driver.close(self._state.runs.forget())
@@ -475,6 +499,7 @@ class AsyncChatKitClient(_Client):
     The other parameters, and the errors, are those of :class:`ChatKitClient`.
     """
 
+    @public
     def __init__(
         self,
         *,
@@ -514,6 +539,7 @@ class AsyncChatKitClient(_Client):
         self.sessions = AsyncSessions(self._config, self._driver)
         self.threads = AsyncThreads(self._config, self._driver)
 
+    @public_async
     async def create_session(
         self,
         user: str,
@@ -540,10 +566,12 @@ class AsyncChatKitClient(_Client):
             )
         )
 
+    @public_async
     async def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""
         return await self._driver.run(self._send_message(session, message))
 
+    @public_async
     async def poll_response(
         self,
         session: ChatSession | str,
@@ -566,6 +594,7 @@ class AsyncChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public_async
     async def run_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -588,6 +617,7 @@ class AsyncChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -609,6 +639,7 @@ class AsyncChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
+    @public_async
     async def aclose(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
         await self._driver.aclose(self._state.runs.forget())

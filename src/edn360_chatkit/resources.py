@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
+from ._boundary import public, public_async
 from ._config import Config
 from ._driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
+from ._effects import Operation
 from ._operations import resources
 from ._operations.resources import Order
 from .models.chatkit import ChatSession, Thread, ThreadDeleted, ThreadItem
+
+# Generators of their own, so that what they were asked for is in no variable of theirs.
+
+
+def _each(driver: SyncDriver, operation: Operation[None]) -> Iterator[object]:
+    with OperationRun(driver, operation) as run:
+        yield from run
+
+
+async def _each_async(driver: AsyncDriver, operation: Operation[None]) -> AsyncIterator[object]:
+    async with AsyncOperationRun(driver, operation) as run:
+        async for found in run:
+            yield found
 
 
 class Sessions:
@@ -19,6 +34,7 @@ class Sessions:
         self._config = config
         self._driver = driver
 
+    @public
     def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session, so that its client secret is of no use any more.
 
@@ -57,14 +73,14 @@ class Threads:
             APIError: A request failed.
         """
         operation = resources.list_threads(self._config, user, limit, order)
-        with OperationRun(self._driver, operation) as run:
-            for thread in run:
-                yield cast("Thread", thread)
+        return cast("Iterator[Thread]", _each(self._driver, operation))
 
+    @public
     def retrieve(self, thread_id: str) -> Thread:
         """Ask for one thread."""
         return self._driver.run(resources.retrieve_thread(self._config, thread_id))
 
+    @public
     def delete(self, thread_id: str) -> ThreadDeleted:
         """Delete a thread with all its items."""
         return self._driver.run(resources.delete_thread(self._config, thread_id))
@@ -74,9 +90,7 @@ class Threads:
     ) -> Iterator[ThreadItem]:
         """Iterate over a thread's items, page after page; as :meth:`list` does over threads."""
         operation = resources.list_items(self._config, thread_id, limit, order)
-        with OperationRun(self._driver, operation) as run:
-            for item in run:
-                yield cast("ThreadItem", item)
+        return cast("Iterator[ThreadItem]", _each(self._driver, operation))
 
 
 class AsyncSessions:
@@ -86,6 +100,7 @@ class AsyncSessions:
         self._config = config
         self._driver = driver
 
+    @public_async
     async def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session; see :meth:`Sessions.cancel`."""
         return await self._driver.run(resources.cancel_session(self._config, session_id))
@@ -98,28 +113,26 @@ class AsyncThreads:
         self._config = config
         self._driver = driver
 
-    async def list(
+    def list(
         self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
     ) -> AsyncIterator[Thread]:
         """Iterate over threads; see :meth:`Threads.list`."""
         operation = resources.list_threads(self._config, user, limit, order)
-        async with AsyncOperationRun(self._driver, operation) as run:
-            async for thread in run:
-                yield cast("Thread", thread)
+        return cast("AsyncIterator[Thread]", _each_async(self._driver, operation))
 
+    @public_async
     async def retrieve(self, thread_id: str) -> Thread:
         """Ask for one thread."""
         return await self._driver.run(resources.retrieve_thread(self._config, thread_id))
 
+    @public_async
     async def delete(self, thread_id: str) -> ThreadDeleted:
         """Delete a thread with all its items."""
         return await self._driver.run(resources.delete_thread(self._config, thread_id))
 
-    async def items(
+    def items(
         self, thread_id: str, *, limit: int = 20, order: Order = "desc"
     ) -> AsyncIterator[ThreadItem]:
         """Iterate over a thread's items; see :meth:`Threads.items`."""
         operation = resources.list_items(self._config, thread_id, limit, order)
-        async with AsyncOperationRun(self._driver, operation) as run:
-            async for item in run:
-                yield cast("ThreadItem", item)
+        return cast("AsyncIterator[ThreadItem]", _each_async(self._driver, operation))

@@ -19,6 +19,7 @@ class Exchange:
     """A request that was read, and the connection that it came on."""
 
     line: str
+    head: bytes
     body: bytes
     connection: socket.socket = field(repr=False)
 
@@ -83,7 +84,8 @@ class RawServer:
                 length = int(line.partition(b":")[2])
         while len(body) < length:
             body += connection.recv(65536)
-        return Exchange(head.split(b"\r\n")[0].decode().rpartition(" ")[0], body, connection)
+        asked = head.split(b"\r\n")[0].decode().rpartition(" ")[0]
+        return Exchange(asked, head, body, connection)
 
 
 @contextmanager

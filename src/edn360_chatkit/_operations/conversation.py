@@ -8,7 +8,7 @@ are read until the answer is there. It is never answered by sending again.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from .._config import Config
@@ -24,6 +24,7 @@ from ..models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from ..models.events import StepEvent, WorkflowEvent
 from .inbox import Inbox, Waiting, deliver, poll
 from .once import find_ours, send_once
+from .quoting import quoted
 from .reader import ThreadReader
 from .requests import unusable
 from .threads import accepted, newest_threads, thread_messages, thread_request, user_input
@@ -40,12 +41,14 @@ class LiveRun:
         stream: Its stream.
         reader: What the stream has said so far.
         early: What is to be told of it, from before anybody followed it.
+        text: The text that was sent.
     """
 
     message: Message
     stream: Stream
     reader: ThreadReader
     early: list[WorkflowEvent]
+    text: str = field(repr=False)
 
 
 REMEMBERED = 1000
@@ -178,9 +181,10 @@ class _Starting:
                     "that it has taken the message."
                 )
             early.extend(reader.feed(data, watched=True))
-            _fail_by_error(reader, Inbox(self.session, self._message()))
+            inbox = Inbox(self.session, self._message(), sent=self.text)
+            _fail_by_error(reader, inbox)
         message = self._message()
-        return message, LiveRun(message, opened, reader, early)
+        return message, LiveRun(message, opened, reader, early, self.text)
 
     def _message(self) -> Message:
         return Message(
@@ -225,10 +229,10 @@ def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
     error = reader.error
     if error is None or inbox.has_program():
         return
-    said = error.message or error.code or "no reason given"
+    said = quoted(error.message or error.code or "no reason given", inbox.sent)
+    why = "" if said is None else f": {said.rstrip('.')}"
     raise WorkflowFailedError(
-        f"The server gave the run up: {said[:300].rstrip('.')}. Running it again is a second, "
-        "paid run.",
+        f"The server gave the run up{why}. Running it again is a second, paid run.",
         session=inbox.session,
         message=inbox.message,
         text=inbox.newest_text(),
@@ -249,7 +253,7 @@ def follow_run(
     failure: APIError | None = None
     live = runs.take(inbox.message)
     if live is not None:
-        inbox.message = live.message
+        inbox.message, inbox.sent = live.message, live.text
         try:
             return (yield from _read_to_end(config, live, inbox, waiting, started, watched))
         except APIConnectionError as error:

@@ -34,6 +34,7 @@ from ..models._open import describe
 from ..models.chatkit import ChatSession, Message, WorkflowResponse, resume_call
 from ..models.events import ResponseEvent, StepEvent, WaitingEvent
 from .messages import Listing, SessionMessage, newer_than
+from .quoting import quoted
 
 logger = logging.getLogger("edn360_chatkit")
 
@@ -65,12 +66,20 @@ class Inbox:
 
     The table of answers, row by row, is here: :meth:`response` has the rows that end the waiting,
     :meth:`give_up` those that count only at the end.
+
+    Attributes:
+        session: The session of the run.
+        message: The message that started it.
+        posts: What came, oldest first, and what that is.
+        missing: Whether the session does not list the message.
+        sent: The message's text where it is known, which errors are not to repeat.
     """
 
     session: ChatSession
     message: Message
     posts: list[tuple[SessionMessage, Answer]] = field(default_factory=list[Any])
     missing: bool = False
+    sent: str | None = field(default=None, repr=False)
 
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
         """Read what is new in a poll's messages and report the steps among it."""
@@ -171,9 +180,11 @@ class Inbox:
                 **facts,
             )
         if isinstance(answer, Failure):
+            words = quoted(answer.description, self.sent)
+            why = "" if words is None else f": {words}"
             raise WorkflowFailedError(
-                f"The workflow failed: {answer.description}. What it said is in .text; running "
-                "it again is a second, paid run.",
+                f"The workflow failed{why}. What it said is in .text; running it again is a "
+                "second, paid run.",
                 **facts,
             )
         if isinstance(answer, Truncated):

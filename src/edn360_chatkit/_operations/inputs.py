@@ -53,7 +53,7 @@ def prepare(value: WorkflowInput) -> Prepared:
     except ValueError as error:
         raise InvalidInputError(
             f"The input can't be written as JSON: {error}. Nothing was sent."
-        ) from None
+        ) from error
     user_id = edn360_input.user_profile.user_id
     return Prepared(text, user_id, len(edn360_input.questionnaires))
 
@@ -71,7 +71,7 @@ def validate_input(value: object) -> EDN360Input:
         except (ValueError, AttributeError, RecursionError) as error:
             raise InvalidInputError(
                 f"The EDN360Input can't be read ({type(error).__name__}); nothing was sent."
-            ) from None
+            ) from error
     if not isinstance(value, Mapping):
         raise InvalidInputError(
             f"An EDN360Input, a mapping or a string is needed, not a {type(value).__name__}. "
@@ -94,6 +94,7 @@ def _checked_text(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
+        # Without its cause, which carries the whole text.
         raise InvalidInputError(
             "The message has half a character in it (a lone surrogate); nothing was sent."
         ) from None

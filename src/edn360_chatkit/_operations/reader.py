@@ -58,7 +58,7 @@ class StreamError:
     """An ``error`` event: the server gave the run up."""
 
     code: str | None
-    message: str | None
+    message: str | None = field(repr=False)
     allow_retry: bool | None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -28,6 +29,7 @@ from ..errors import (
     SessionNotFoundError,
     UnprocessableEntityError,
 )
+from .quoting import quoted
 
 BETA = "chatkit_beta=v1"
 """The value of ``OpenAI-Beta`` that ChatKit asks for (source: OpenAI's published client)."""
@@ -96,8 +98,37 @@ def segment(kind: str, value: object) -> str:
         )
     try:
         return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"{kind} is no id: it has half a character in it.") from None
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{kind} is no id: it has half a character in it.") from error
+
+
+def text_argument(name: str, value: object) -> str:
+    """A text of the caller's that is not empty and that UTF-8 can hold.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{name} must be a string that is not empty.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{name} has half a character (a lone surrogate).") from error
+    return value
+
+
+def fit_secret(value: object) -> str:
+    """A client secret that can go into a header and nowhere else.
+
+    Raises:
+        InvalidInputError: It can't. It is not quoted.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise InvalidInputError(
+            "The session's client secret has a blank, a line break or another character that no "
+            "secret has; nothing was sent with it. Make a new session with create_session(...)."
+        )
+    return value
 
 
 def call(
@@ -164,8 +195,8 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
         )
     try:
         data = parse(response.content)
-    except ValueError:
-        data = None
+    except ValueError as error:
+        raise unusable(config, response, "no JSON object") from error
     if isinstance(data, dict):
         if len(response.content) > LARGE:
             response.let_go()
@@ -191,7 +222,8 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
     fields = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
     message = fields.get("message")
     cls = _error_class(response.status, message)
-    quoted = f": {message[:300].rstrip('.')}" if isinstance(message, str) else ""
+    words = quoted(message, _message_in(response.request)) if isinstance(message, str) else None
+    said_so = "" if words is None else f": {words.rstrip('.')}"
     if 300 <= response.status < 400:
         advice = (
             "Redirects are not followed, to keep credentials and data here; set base_url or "
@@ -203,7 +235,7 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
         advice = _OWN_SERVER_ADVICE.get(cls, advice)
     code, param, kind = (fields.get(name) for name in ("code", "param", "type"))
     return cls(
-        f"{request} was answered {response.status}{quoted}. {advice}".strip(),
+        f"{request} was answered {response.status}{said_so}. {advice}".strip(),
         status_code=response.status,
         code=code if isinstance(code, str) else None,
         param=param if isinstance(param, str) else None,
@@ -212,6 +244,16 @@ def status_error(config: Config, response: Response, request: str) -> APIStatusE
         body=body,
         retry_after=_retry_after(response.headers),
     )
+
+
+def _message_in(request: Request | None) -> str | None:
+    """The text of the message that a request sends, if it sends one."""
+    if request is None or request.content is None:
+        return None
+    body = json.loads(request.content)
+    body = body.get("params", {}).get("input", body)
+    content = body.get("content")
+    return str(content[0]["text"]) if content else None
 
 
 def _error_class(status: int, message: object) -> type[APIStatusError]:

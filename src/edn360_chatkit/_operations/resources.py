@@ -8,13 +8,13 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
 
-from .._config import Config
+from .._config import Config, checked_choice
 from .._effects import Operation, emit
 from .._retry import retrying
 from ..errors import InvalidInputError
 from ..models._open import OpenModel
 from ..models.chatkit import ChatSession, Thread, ThreadDeleted, ThreadItem
-from .requests import call, json_object, segment, unusable
+from .requests import call, json_object, segment, text_argument, unusable
 
 M = TypeVar("M", bound=OpenModel)
 Order: TypeAlias = Literal["asc", "desc"]
@@ -39,7 +39,7 @@ def delete_thread(config: Config, thread_id: str) -> Operation[ThreadDeleted]:
 
 def list_threads(config: Config, user: str | None, limit: int, order: Order) -> Operation[None]:
     """``GET /threads``, page after page; every thread is emitted."""
-    query = {} if user is None else {"user": user}
+    query = {} if user is None else {"user": text_argument("user", user)}
     yield from _all(config, "/threads", {**query, **_paging(limit, order)}, Thread)
 
 
@@ -52,8 +52,7 @@ def list_items(config: Config, thread_id: str, limit: int, order: Order) -> Oper
 def _paging(limit: object, order: object) -> dict[str, Any]:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
         raise InvalidInputError("limit must be a whole number from 1 to 100.")
-    if order not in ("asc", "desc"):
-        raise InvalidInputError("order must be 'asc' or 'desc'.")
+    checked_choice("order", order, ("asc", "desc"), InvalidInputError)
     return {"limit": limit, "order": order}
 
 
@@ -63,8 +62,8 @@ def _one(config: Config, method: str, path: str, model: type[M]) -> Operation[M]
     )
     try:
         return model.model_validate(json_object(config, response))
-    except ValidationError:
-        raise unusable(config, response, f"no {model.__name__}") from None
+    except ValidationError as error:
+        raise unusable(config, response, f"no {model.__name__}") from error
 
 
 def _all(
@@ -78,13 +77,13 @@ def _all(
         page = json_object(config, response)
         for item in _objects(page.get("data")):
             try:
-                yield from emit(cast("Any", model.model_validate(item)))
-            except ValidationError:
-                raise unusable(
-                    config, response, f"something else than a {model.__name__}"
-                ) from None
+                found = model.model_validate(item)
+            except ValidationError as error:
+                what = f"something else than a {model.__name__}"
+                raise unusable(config, response, what) from error
+            yield from emit(cast("Any", found))
         last = page.get("last_id")
-        if not page.get("has_more") or not isinstance(last, str) or last == after:
+        if not page.get("has_more") or not isinstance(last, str) or last in ("", after):
             return
         after = last
 

@@ -14,7 +14,7 @@ from .._effects import Operation, Response
 from .._retry import retrying
 from ..errors import ConfigurationError, InvalidInputError
 from ..models.chatkit import ChatSession
-from .requests import call, json_object, unusable
+from .requests import call, json_object, segment, text_argument, unusable
 
 logger = logging.getLogger("edn360_chatkit")
 
@@ -43,17 +43,17 @@ def session_body(
             raise InvalidInputError(
                 "A self-hosted server (server_url) has no sessions of the API: only user is taken."
             )
-        return {"user": _text("user", user)}
+        return {"user": text_argument("user", user)}
     workflow_id = workflow_id if workflow_id is not None else config.workflow_id
     if workflow_id is None:
         raise ConfigurationError(
             "No workflow id. Pass workflow_id=... to the client or to this call, or set the "
             "environment variable EDN360_TRAINING_WORKFLOW_ID (it begins with wf_)."
         )
-    workflow: dict[str, Any] = {"id": _text("workflow_id", workflow_id)}
-    body: dict[str, Any] = {"workflow": workflow, "user": _text("user", user)}
+    workflow: dict[str, Any] = {"id": text_argument("workflow_id", workflow_id)}
+    body: dict[str, Any] = {"workflow": workflow, "user": text_argument("user", user)}
     if version is not None:
-        workflow["version"] = _text("version", version)
+        workflow["version"] = text_argument("version", version)
     if state_variables is not None:
         workflow["state_variables"] = _state_variables(state_variables)
     if tracing is not None:
@@ -84,26 +84,18 @@ def create_session(config: Config, body: Mapping[str, Any]) -> Operation[ChatSes
 def _read_session(config: Config, response: Response, user: str) -> ChatSession:
     data = json_object(config, response)
     session_id = data.get("id")
-    if not isinstance(session_id, str) or not session_id:
-        raise unusable(config, response, "a session without an id")
+    try:
+        segment("session", session_id)
+    except InvalidInputError as error:
+        raise unusable(config, response, "a session without an id") from error
     try:
         return ChatSession.model_validate({"user": user, **data})
     except ValidationError:
         # Only the id is promised. What else is not as expected must not cost the session.
         secret = data.get("client_secret")
         return ChatSession(
-            id=session_id, user=user, client_secret=secret if isinstance(secret, str) else None
+            id=str(session_id), user=user, client_secret=secret if isinstance(secret, str) else None
         )
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInputError(f"{name} must be a string that is not empty.")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"{name} has half a character (a lone surrogate).") from None
-    return value
 
 
 def _whole(name: str, value: object) -> int:
@@ -131,5 +123,6 @@ def _json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
         text.encode("utf-8")
     except (ValueError, TypeError, RecursionError):
+        # Without its cause: a UnicodeEncodeError carries the whole text.
         raise InvalidInputError(f"{name} must be a mapping that JSON can hold.") from None
     return dict(value)

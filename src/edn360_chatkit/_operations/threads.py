@@ -19,6 +19,7 @@ from ..models.chatkit import ChatSession
 from .messages import Listing, SessionMessage, read_message, server_time
 from .requests import (
     call,
+    fit_secret,
     json_object,
     segment,
     standard_headers,
@@ -77,7 +78,7 @@ def thread_request(
                 "create_session(...)."
             )
         url = f"{config.base_url}/conversation"
-        credential = SecretStr(session.client_secret)
+        credential = SecretStr(fit_secret(session.client_secret))
     else:
         url = config.server_url
         if session.user is not None:

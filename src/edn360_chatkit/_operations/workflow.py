@@ -70,7 +70,10 @@ def run_workflow(
         raise
     return (
         yield from poll_response(
-            config, state, session, message, waiting, watched=watched, started=started
+            *(config, state, session, message, waiting),
+            watched=watched,
+            started=started,
+            sent=prepared.text,
         )
     )
 
@@ -150,6 +153,7 @@ def poll_response(
     *,
     watched: bool,
     started: float | None = None,
+    sent: str | None = None,
 ) -> Operation[WorkflowResponse]:
     """Wait for the answer.
 
@@ -161,6 +165,7 @@ def poll_response(
         waiting: How long to wait, and for what.
         watched: Whether anybody wants to know of the answer's pieces.
         started: When the run began, on the driver's clock; now if it is not given.
+        sent: The message's text, where it is known.
 
     Raises:
         WorkflowError: The run went wrong, or is not done yet; it carries what came.
@@ -168,7 +173,7 @@ def poll_response(
     """
     if started is None:
         started = yield from now()
-    inbox = Inbox(session, message)
+    inbox = Inbox(session, message, sent=sent)
     in_thread = message.thread_id is not None or state.runs.known(session)[1] is not None
     try:
         if in_thread or _protocol(config, state) == "threads":

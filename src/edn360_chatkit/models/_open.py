@@ -1,8 +1,8 @@
 """What all models here have in common: known keys are typed, unknown keys are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -40,6 +40,11 @@ class OpenModel(BaseModel):
         # where pydantic's default would quietly send null instead.
         ser_json_inf_nan="constants",
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Never the keys that are not known: a repr ends up in logs and tracebacks.
+        fields = type(self).model_fields.items()
+        return [(name, getattr(self, name, None)) for name, field in fields if field.repr]
 
 
 # What pydantic puts into a path for the branch of a union that it tried. None of them is a key

@@ -76,7 +76,7 @@ class Thread(OpenModel):
     id: str
     created_at: int | float | str | None = None
     status: Any = None
-    title: str | None = None
+    title: str | None = Field(default=None, repr=False)
     user: str | None = None
 
 

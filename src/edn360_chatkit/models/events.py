@@ -57,7 +57,7 @@ class WaitingEvent(_Event):
     attempt: int
     max_attempts: int
     elapsed: float
-    error: str | None = None
+    error: str | None = Field(default=None, repr=False)
 
 
 class StepEvent(_Event):
@@ -95,7 +95,7 @@ class ProgressEvent(_ThreadEvent):
     """
 
     type: Literal["progress"] = "progress"
-    text: str
+    text: str = Field(repr=False)
     icon: str | None = None
 
 
@@ -111,7 +111,7 @@ class TaskEvent(_ThreadEvent):
     type: Literal["task.added", "task.updated"]
     item_id: str
     index: int
-    task: dict[str, Any]
+    task: dict[str, Any] = Field(repr=False)
 
 
 class TextDeltaEvent(_ThreadEvent):
@@ -138,8 +138,8 @@ class NoticeEvent(_ThreadEvent):
 
     type: Literal["notice"] = "notice"
     level: str
-    message: str
-    title: str | None = None
+    message: str = Field(repr=False)
+    title: str | None = Field(default=None, repr=False)
 
 
 class RawEvent(_ThreadEvent):

@@ -26,8 +26,8 @@ def _not_blank(text: str) -> str:
 class Subscription(OpenModel):
     """The athlete's subscription, where a backend nests it."""
 
-    plan: StrictStr | None = None
-    status: StrictStr | None = None
+    plan: StrictStr | None = Field(default=None, repr=False)
+    status: StrictStr | None = Field(default=None, repr=False)
 
 
 class UserProfile(OpenModel):
@@ -151,6 +151,7 @@ class EDN360Input(OpenModel):
         except (PydanticSerializationError, ValueError, TypeError, RecursionError):
             faults = list(_faults(self.model_dump(exclude_unset=True, warnings=False), "", ()))
             where = "; ".join(faults) or "a value that has no JSON form"
+            # Without its cause: a UnicodeEncodeError carries the whole text.
             raise ValueError(where) from None
         return text
 

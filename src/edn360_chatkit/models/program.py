@@ -10,7 +10,7 @@ workflow does not pay for them.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from ._open import Number, OpenModel
 
@@ -54,7 +54,7 @@ class Exercise(OpenModel):
     video_url: StrictStr | None = None
     db_id: StrictStr | StrictInt | None = None
     secondary_group: StrictStr | None = None
-    notes: StrictStr | None = None
+    notes: StrictStr | None = Field(default=None, repr=False)
 
     @property
     def sets(self) -> float | None:
@@ -118,8 +118,8 @@ class TrainingSession(OpenModel):
     name: StrictStr | None = None
     focus: list[StrictStr] | None = None
     blocks: list[Block]
-    session_notes: Notes | None = None
-    core_mobility_block: Notes | None = None
+    session_notes: Notes | None = Field(default=None, repr=False)
+    core_mobility_block: Notes | None = Field(default=None, repr=False)
 
 
 class EnrichedTrainingProgram(OpenModel):

@@ -1,0 +1,62 @@
+"""What of somebody else's words goes into an error's text: servers quote what they were sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import cast
+
+from .._json import parse
+
+LONGEST = 300
+"""How many characters are quoted at most."""
+RUN = 8
+"""From how many characters on that are the same it is a quotation, and not a common word."""
+WORD = 4
+"""From how many characters on a whole value that is a word of the text is one."""
+
+_IN_QUOTES = re.compile("['\"`«“](.{1,200}?)['\"`»”]", re.DOTALL)
+
+
+def quoted(words: str, sent: str | None) -> str | None:
+    """The beginning of somebody's words, to be quoted; ``None`` if they repeat what was sent.
+
+    Keys may be repeated, since they say what is wrong. Values may not: they are the athlete's.
+
+    Args:
+        words: What the server or the workflow says.
+        sent: The text of the message that it is about, where that is known.
+    """
+    words = words[:LONGEST]
+    if sent is not None:
+        values = _values_of(sent)
+        in_quotes = set(_IN_QUOTES.findall(words))
+        own = set(re.findall(r"\w+", words))
+        for value in values:
+            if value in in_quotes or (len(value) >= WORD and value in own):
+                return None
+        everything = "\0".join(values)
+        runs = (words[start : start + RUN] for start in range(len(words) - RUN + 1))
+        if any(run in everything for run in runs):
+            return None
+    return words
+
+
+def _values_of(sent: str) -> set[str]:
+    """All values in a message's text, as text; the text itself where it is no JSON."""
+    try:
+        return set(_leaves(parse(sent)))
+    except ValueError:
+        return {sent}
+
+
+def _leaves(value: object) -> Iterator[str]:
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += cast("dict[str, object]", one).values()
+        elif isinstance(one, list):
+            left += cast("list[object]", one)
+        elif one is not None and not isinstance(one, bool):
+            yield str(one)
