@@ -52,7 +52,11 @@ class Sessions:
 
 
 class Threads:
-    """Threads of the ChatKit API."""
+    """Threads of the ChatKit API, or of a self-hosted server, by ChatKit's thread protocol.
+
+    A self-hosted server keeps the threads of its users apart, so there each call needs ``user``;
+    the API takes it for :meth:`list` and does without it elsewhere.
+    """
 
     def __init__(self, config: Config, driver: SyncDriver) -> None:
         self._config = config
@@ -64,7 +68,7 @@ class Threads:
         """Iterate over threads, page after page; a page is asked for when it is needed.
 
         Args:
-            user: Only the threads of this end user.
+            user: Only the threads of this end user, such as a session's ``user``.
             limit: How many a page has, 1 to 100.
             order: ``"desc"`` for the newest first, or ``"asc"``.
 
@@ -76,20 +80,25 @@ class Threads:
         return cast("Iterator[Thread]", _each(self._driver, operation))
 
     @public
-    def retrieve(self, thread_id: str) -> Thread:
+    def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
-        return self._driver.run(resources.retrieve_thread(self._config, thread_id))
+        return self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
 
     @public
-    def delete(self, thread_id: str) -> ThreadDeleted:
+    def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
-        return self._driver.run(resources.delete_thread(self._config, thread_id))
+        return self._driver.run(resources.delete_thread(self._config, thread_id, user))
 
     def items(
-        self, thread_id: str, *, limit: int = 20, order: Order = "desc"
+        self,
+        thread_id: str,
+        *,
+        user: str | None = None,
+        limit: int = 20,
+        order: Order = "desc",
     ) -> Iterator[ThreadItem]:
         """Iterate over a thread's items, page after page; as :meth:`list` does over threads."""
-        operation = resources.list_items(self._config, thread_id, limit, order)
+        operation = resources.list_items(self._config, thread_id, user, limit, order)
         return cast("Iterator[ThreadItem]", _each(self._driver, operation))
 
 
@@ -121,18 +130,23 @@ class AsyncThreads:
         return cast("AsyncIterator[Thread]", _each_async(self._driver, operation))
 
     @public_async
-    async def retrieve(self, thread_id: str) -> Thread:
+    async def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
-        return await self._driver.run(resources.retrieve_thread(self._config, thread_id))
+        return await self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
 
     @public_async
-    async def delete(self, thread_id: str) -> ThreadDeleted:
+    async def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
-        return await self._driver.run(resources.delete_thread(self._config, thread_id))
+        return await self._driver.run(resources.delete_thread(self._config, thread_id, user))
 
     def items(
-        self, thread_id: str, *, limit: int = 20, order: Order = "desc"
+        self,
+        thread_id: str,
+        *,
+        user: str | None = None,
+        limit: int = 20,
+        order: Order = "desc",
     ) -> AsyncIterator[ThreadItem]:
         """Iterate over a thread's items; see :meth:`Threads.items`."""
-        operation = resources.list_items(self._config, thread_id, limit, order)
+        operation = resources.list_items(self._config, thread_id, user, limit, order)
         return cast("AsyncIterator[ThreadItem]", _each_async(self._driver, operation))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
 from edn360_chatkit import (
+    APIError,
     AsyncChatKitClient,
     ConfigurationError,
     EndpointNotFoundError,
     InvalidInputError,
+    Message,
     NotFoundError,
     WorkflowFailedError,
     WorkflowTimeoutError,
@@ -218,15 +221,46 @@ def test_a_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) 
     assert (ended.id, ended.status) == (session.id, "cancelled")
 
 
-def test_a_self_hosted_server_has_no_rest_endpoints(
+SELF_HOSTED: dict[str, Any] = {"api_key": None, "base_url": None, "workflow_id": None}
+
+
+def test_a_self_hosted_server_has_threads_and_no_sessions(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
-    settings = {"api_key": None, "base_url": None, "workflow_id": None}
-    client = make_client(server_url=sim.server_url, **settings)
+    client = make_client(server_url=sim.server_url, **SELF_HOSTED)
     with pytest.raises(ConfigurationError, match="base_url"):
-        all_of(client, client.threads.list())
+        awaited(client, client.sessions.cancel, "cksess_1")
     with pytest.raises(InvalidInputError, match="server_url"):
         client.create_session("ana", version="3")
+    for number in range(5):
+        client.run_workflow(ATHLETE, user="ana" if number else "ben")
+    mine = all_of(client, client.threads.list(user="ana", limit=3))
+    assert len({thread.id for thread in mine}) == 4
+    found = all_of(client, client.threads.items(mine[0].id, user="ana", limit=2))
+    assert {item.type for item in found} >= {"user_message", "assistant_message"}
+    retrieve = partial(client.threads.retrieve, mine[0].id, user="ana")
+    assert awaited(client, retrieve).id == mine[0].id
+    gone = awaited(client, partial(client.threads.delete, mine[0].id, user="ana"))
+    assert (gone.id, gone.deleted) == (mine[0].id, True)
+    with pytest.raises(NotFoundError):
+        awaited(client, retrieve)
+
+
+def test_a_message_in_doubt_is_found_later_and_its_run_taken_up(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    """What the error of a self-hosted run says to do, done."""
+    client = make_client(server_url=sim.server_url, max_retries=0, **SELF_HOSTED)
+    sim.survives_hang_up = True
+    sim.fail_next("server", status=None, taken=True)
+    with pytest.raises(APIError, match=r"client\.threads\.list\(user='ana'\)") as caught:
+        client.run_workflow(ATHLETE, user="ana")
+    session = caught.value.session
+    assert session is not None
+    (thread,) = all_of(client, client.threads.list(user=session.user))
+    message = Message(session_id=session.id, thread_id=thread.id)
+    assert client.poll_response(session, after=message).thread_id == thread.id
+    assert sim.runs == 1
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 101}, {"order": "up"}])

@@ -120,7 +120,7 @@ def start_run(
         starting.send,
         starting.find,
         max_retries=config.max_retries,
-        hint="look at the user's newest threads",
+        hint=f"look at the user's newest threads with client.threads.list(user={session.user!r})",
     )
     runs.remember(session, message)
     if live is not None:

@@ -128,14 +128,14 @@ def thread_messages(
     found = False
     for _ in range(MOST_PAGES):
         page, server_now = yield from _items_page(config, session, thread_id, after)
-        for item in _objects(page.get("data")):
+        for item in objects(page.get("data")):
             kind = str(item.get("type")).removeprefix("chatkit.")
             if kind not in _ROLES:
                 continue
             message = read_message(item, _ROLES[kind])
             messages.append(message)
             found = found or (message.role == "user" and message_id in (None, message.id))
-        after = _next_page(page, after)
+        after = next_page(page, after)
         if found or after is None:
             break
     return Listing(messages, server_now)
@@ -173,19 +173,20 @@ def newest_threads(config: Config, session: ChatSession) -> Operation[list[str]]
         query = {**paging, **({"user": session.user} if session.user else {})}
         response = yield from call(config, "GET", "/threads", query=query)
     page = _page(config, response, "threads")
-    found = [thread.get("id") for thread in _objects(page.get("data"))]
+    found = [thread.get("id") for thread in objects(page.get("data"))]
     return [thread_id for thread_id in found if isinstance(thread_id, str) and thread_id]
 
 
-def _next_page(page: Mapping[str, Any], before: str | None) -> str | None:
+def next_page(page: Mapping[str, Any], before: str | None) -> str | None:
     """Where the next page begins; ``None`` after the last, or where the server repeats itself."""
     after = page.get("after") or page.get("last_id")
-    if not page.get("has_more") or not isinstance(after, str) or after == before:
+    if not page.get("has_more") or not isinstance(after, str) or after in ("", before):
         return None
     return after
 
 
-def _objects(data: object) -> Iterator[dict[str, Any]]:
+def objects(data: object) -> Iterator[dict[str, Any]]:
+    """The objects among the entries of a page."""
     if isinstance(data, list):
         for item in cast("list[object]", data):
             if isinstance(item, dict):
