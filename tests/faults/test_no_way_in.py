@@ -20,7 +20,6 @@ from edn360_chatkit import (
     AsyncChatKitClient,
     ChatKitClient,
     ChatKitError,
-    ChatSession,
     ConfigurationError,
     InvalidInputError,
     Message,
