@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import anyio
 import httpx
@@ -20,7 +20,6 @@ from edn360_chatkit import (
     AsyncChatKitClient,
     ChatKitClient,
     ChatKitError,
-    ChatSession,
     ConfigurationError,
     InvalidInputError,
     Message,
@@ -473,5 +472,4 @@ def test_only_http_and_https_ever_become_links(url: str, notes: str) -> None:
     ]
     for link in links:
         assert link.lower().startswith(("http://", "https://"))
-        assert httpx.URL(link).host
-    assert ChatSession(id="s").client_secret is None
+        assert urlsplit(link).hostname
