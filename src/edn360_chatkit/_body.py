@@ -50,7 +50,9 @@ class Body:
         self._packed = self._coding not in ("", "identity")
         # RFC 9112, section 6.3: without either of the two, the body ends where the connection does.
         framed = response.headers.keys() & {"content-length", "transfer-encoding"}
-        self.marked = bool(framed) or not response.http_version.startswith("HTTP/1")
+        # What says no version came over no wire.
+        wire = bytes(response.extensions.get("http_version", b""))
+        self.marked = bool(framed) or not wire.startswith(b"HTTP/1")
         self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def begin_again(self) -> None:

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import wraps
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from .errors import ChatKitError
 
@@ -23,6 +24,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PACKAGE = __name__.partition(".")[0]
+_LIBRARIES = {
+    *(_PACKAGE, "anyio", "h11", "h2", "hpack", "httpcore", "httpx", "httpx_sse"),
+    *("pydantic", "sniffio", "tenacity", "trio"),
+}
+"""Whose frames may hold what this package handed down. All others are the caller's."""
+# To clear the frame of a coroutine or generator that is to go on would end it.
+_MAY_BE_SUSPENDED = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 def public(method: Callable[P, T]) -> Callable[P, T]:
@@ -61,7 +69,9 @@ def public_async(
 
 
 def forget_locals(error: BaseException, handled: BaseException | None) -> None:
-    """Clear the local variables of all frames that an error and what caused it went through.
+    """Clear the local variables of this package's frames, and of those below, from a traceback.
+
+    The causes' frames are cleared as well, but for those of an exception of the caller's own.
 
     Args:
         error: What is about to leave the package.
@@ -74,27 +84,37 @@ def forget_locals(error: BaseException, handled: BaseException | None) -> None:
         if one is None or id(one) in known or (one is handled and one is not error):
             continue
         known.add(id(one))
-        _clear_frames(one.__traceback__)
+        if _clear_frames(one.__traceback__):
+            continue
         if isinstance(one, ChatKitError) and one.__suppress_context__ and one.__cause__ is None:
             # Raised ``from None``, since what it came from quotes data: that is not kept either.
             one.__context__ = None
-        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+        left += [one.__cause__, one.__context__]
+        if isinstance(parts := getattr(one, "exceptions", None), tuple):
+            found = cast("tuple[object, ...]", parts)
+            left += [part for part in found if isinstance(part, BaseException)]
 
 
-def _clear_frames(traceback: TracebackType | None) -> None:
+def _clear_frames(traceback: TracebackType | None) -> bool:
+    """Clear what is ours; whether the exception comes out of what the caller gave."""
     at_callback = False
     for frame, _ in walk_tb(traceback):
         module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] == _PACKAGE:
+        package = module.partition(".")[0]
+        if package == _PACKAGE:
             # The one place where a driver calls what the caller gave it: ``on_event``.
             at_callback = module == f"{_PACKAGE}._driver" and frame.f_code.co_name == "run"
         elif at_callback:
             # From here on it is the caller's own code, and the caller's to debug.
-            return
-        with suppress(RuntimeError):
-            # Frames that are still running can't be cleared; those are the public methods, and
-            # each sees to its own.
-            frame.clear()
+            return True
+        if package in _LIBRARIES or (
+            package in sys.stdlib_module_names and not frame.f_code.co_flags & _MAY_BE_SUSPENDED
+        ):
+            with suppress(RuntimeError):
+                # Frames that are still running can't be cleared; those are the public methods, and
+                # each sees to its own.
+                frame.clear()
+    return False
 
 
 def checked(kind: type[ChatKitError], what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -114,8 +134,7 @@ def checked(kind: type[ChatKitError], what: str) -> Callable[[Callable[P, T]], C
                 raise
             except Exception as error:
                 raise kind(
-                    f"{what} can't be used: reading it raised {type(error).__name__}. Nothing was "
-                    "sent."
+                    f"{what} can't be used: reading it raised {type(error).__name__}."
                 ) from error
 
         return call

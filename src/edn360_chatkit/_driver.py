@@ -277,7 +277,7 @@ class SyncDriver(_Driver):
         kept = False
         try:
             timeout = self.bounds.timeout_of(request.patience, bound.left())
-            message = message_of(pool.http, request, timeout, bound.trace)
+            message = message_of(pool.http, request, timeout, bound.trace, owned=self._owned)
             with bound.on_this_thread():
                 # Redirects are never followed: they would carry key and data somewhere else.
                 response = pool.http.send(
@@ -397,7 +397,7 @@ class AsyncDriver(_Driver):
             await self._enter(bound)
             entered = True
             timeout = self.bounds.timeout_of(request.patience, bound.left())
-            message = message_of(self._http, request, timeout, bound.atrace)
+            message = message_of(self._http, request, timeout, bound.atrace, owned=self._owned)
             with bound.on_this_task():
                 response = await self._http.send(
                     message, auth=auth(request), follow_redirects=False, stream=True
@@ -476,13 +476,20 @@ class OperationRun(Generic[T]):
     ) -> None:
         self._driver = driver
         self._stepper = _Stepper(operation, deadline or driver.bounds.deadline)
+        self._renewed = False
 
     def __enter__(self) -> OperationRun[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         self.close()
-        if kind is not None and not issubclass(kind, Exception):
+        # A generator that is left, as by a break, was not interrupted.
+        if kind is not None and not issubclass(kind, (Exception, GeneratorExit)):
+            self._renew()
+
+    def _renew(self) -> None:
+        if not self._renewed:
+            self._renewed = True
             self._driver.renew()
 
     def __iter__(self) -> OperationRun[T]:
@@ -508,7 +515,7 @@ class OperationRun(Generic[T]):
                     # Cancelled or interrupted: whoever goes on with the run must not take it for
                     # an answer that something was awaited and did not come.
                     self._stepper.fail(APIConnectionError("The request was interrupted."))
-                    self._driver.renew()
+                    self._renew()
                     raise
         except BaseException as error:
             effect = done = None

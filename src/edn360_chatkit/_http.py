@@ -82,8 +82,19 @@ def message_of(
     request: Request,
     timeout: httpx.Timeout,
     trace: Callable[..., Any],
+    *,
+    owned: bool,
 ) -> httpx.Request:
-    """A request as httpx has it."""
+    """A request as httpx has it.
+
+    Args:
+        http: The client that sends it.
+        request: The request.
+        timeout: Of its steps.
+        trace: Told of them.
+        owned: Whether the client is ours. Transports and hooks of a caller's may read the text of
+            the URL, so only there it may be quiet.
+    """
     message = http.build_request(
         request.method,
         request.url,
@@ -94,7 +105,7 @@ def message_of(
     )
     # An http_client with params= of its own would have replaced our query.
     url = httpx.URL(request.url)
-    message.url = _QuietURL(url) if "user" in url.params else url
+    message.url = _QuietURL(url) if owned and "user" in url.params else url
     message.headers["Accept-Encoding"] = ACCEPTED_ENCODING
     if request.content is not None:
         message.stream = _Content(request.content)

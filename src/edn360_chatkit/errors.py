@@ -63,10 +63,12 @@ class ChatKitError(Exception):
         session: The session of the run that was under way, if there was one.
         sent_message: The run's message, if it was sent: with it,
             ``client.poll_response(error.session, after=error.sent_message)`` takes the run up.
+        text: The newest assistant text that came before, if any came.
     """
 
     session: ChatSession | None = None
     sent_message: Message | None = None
+    text: str | None = None
 
 
 class ConfigurationError(ChatKitError):

@@ -62,24 +62,23 @@ def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]
         seed: What they are drawn by.
         request: About how many bytes a run sends.
         answer: About how many it receives.
-        longest: How long a fault lasts at most, in seconds.
+        longest: How long a fault lasts at most, and all that delay requests together, in seconds.
     """
     draw = random.Random(seed)
     faults: list[Fault] = []
+    late = 0.0
     while not faults or draw.random() < 0.35:
         way: Way = draw.choice(("request", "answer"))
         most = {"request": request, "answer": answer}[way]
         # Heads and the beginnings of bodies are where protocols break, and short.
         at = draw.randrange(draw.choice((60, 400, most, most)))
-        faults.append(
-            Fault(
-                kind=draw.choice(KINDS),
-                way=way,
-                at=at,
-                seconds=round(draw.uniform(0.02, longest), 3),
-                length=draw.choice((1, 7, 64, 700)),
-            )
-        )
+        kind = draw.choice(KINDS)
+        seconds = round(draw.uniform(0.02, longest), 3)
+        if way == "request" and kind in ("delay", "dribble"):
+            # Several of them may meet one request.
+            seconds = min(seconds, longest - late)
+            late += seconds
+        faults.append(Fault(kind, way, at, seconds, length=draw.choice((1, 7, 64, 700))))
     return faults
 
 

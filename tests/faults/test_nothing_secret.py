@@ -496,7 +496,7 @@ def filled(cls: type[ChatKitError]) -> ChatKitError:
     }
     for name in vars(error) | {"session": 0, "sent_message": 0}:
         value = values.get(name, f"the {name}")
-        setattr(error, name, MESSAGE if name == "message" and hasattr(error, "text") else value)
+        setattr(error, name, MESSAGE if name == "message" and "text" in vars(error) else value)
     return error
 
 

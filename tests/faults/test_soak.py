@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -161,23 +162,33 @@ class Outcome:
         data = response.program.model_dump(mode="json", exclude_unset=True)
         return data == program_for(f"athlete-{self.number}")
 
+    def is_anothers(self, response: WorkflowResponse) -> bool:
+        """Whether it is the whole program of another run."""
+        title = response.program.title
+        other = title != f"athlete-{self.number}" and re.fullmatch(r"athlete-\d+", title)
+        return bool(other) and response.program.model_dump(
+            mode="json", exclude_unset=True
+        ) == program_for(title)
+
     def of(self, counted: Counted) -> str:
         """What it is called in the tally: in capitals what must not be."""
         error, user = self.result, f"athlete-{self.number}"
         runs = counted.runs[user]
+        if self.elapsed > DEADLINE + TOLERANCE:
+            return "LATE"
+        if not isinstance(error, (WorkflowResponse, ChatKitError)):
+            return "OUTSIDE"
+        if isinstance(error, WorkflowResponse) and self.is_anothers(error):
+            return "ANOTHER"
         if user in counted.altered:
             # No client can know its message again that was changed on the way; TLS sees to that.
             return "altered"
         if runs > 1:
             return "DOUBLED"
-        if self.elapsed > DEADLINE + TOLERANCE:
-            return "LATE"
         if self.is_ours(error):
             return "delivered"
         if isinstance(error, WorkflowResponse):
-            return "spoiled" if self.spoiled else "ANOTHER"
-        if not isinstance(error, ChatKitError):
-            return "OUTSIDE"
+            return "spoiled" if self.spoiled else "CHANGED"
         if runs == 0:
             return "not sent"
         if error.session is None:

@@ -202,6 +202,10 @@ def test_in_a_session_of_its_own_any_message_is_ours() -> None:
     other = listing(user("msg_7", "written anew by the server"))
     play = Play([LOST, other])
     assert play.run(send_message(config(), "cksess_1", "hello", alone=True)).id == "msg_7"
+    # Also where the clocks of the server's machines are far apart.
+    skewed = listing(user("msg_7", created_at=NOON - 600), date=date(0))
+    play = Play([LOST, skewed])
+    assert play.run(send_message(config(), "cksess_1", "hello", alone=True)).id == "msg_7"
     shared = Play([LOST, other, answer({"id": "msg_8"})])
     assert shared.run(send_message(config(), "cksess_1", "hello")).id == "msg_8"
 

@@ -212,15 +212,6 @@ class _Starting:
         return None
 
 
-def _check_size(config: Config, size: int) -> None:
-    """Stop where a stream brings more than can be kept."""
-    if size > config.max_response_bytes:
-        raise APIError(
-            f"The stream brought more than {config.max_response_bytes} bytes to keep. Raise "
-            "max_response_bytes=... if the server is to be trusted; the run can be taken up again."
-        )
-
-
 def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
     """Raise the server's ``error`` event, unless a program came before it.
 
@@ -297,7 +288,13 @@ def _read_to_end(
     while (data := (yield from read(live.stream))) is not None:
         for event in reader.feed(data, watched=watched):
             yield from emit(event)
-        _check_size(config, reader.size)
+        if reader.size > config.max_response_bytes:
+            inbox.take(reader.messages(unfinished=True))
+            raise APIError(
+                f"The stream brought more than {config.max_response_bytes} bytes to keep. Raise "
+                "max_response_bytes=... if the server is to be trusted; the run can be taken up "
+                "again."
+            )
         if reader.news:
             # A message is done: it may be a step, or the end of the run already.
             reader.news = False

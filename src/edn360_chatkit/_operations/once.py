@@ -15,7 +15,13 @@ from typing import Generic, TypeVar, cast
 from .._config import Config
 from .._effects import Operation, now
 from .._retry import is_transient, retrying
-from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    ChatKitError,
+)
 from ..models.chatkit import Message
 from .messages import Listing, list_messages, post_message
 
@@ -57,14 +63,19 @@ def send_once(
                 sending.attempt, max_retries=max_retries, transient=sending.can_be_settled
             )
         )
-    except APIError as error:
-        if sending.doubt is not None:
-            error.may_have_been_taken = True
-            error.message += (
-                f" The message may have been taken all the same, and a run started: {hint} "
-                "before you send it again."
-            )
-        raise
+    except ChatKitError as error:
+        if sending.doubt is None:
+            raise
+        # What keeps us from looking, such as a client that was closed, takes no doubt away.
+        told = error if isinstance(error, APIError) else sending.doubt
+        told.may_have_been_taken = True
+        told.message += (
+            f" The message may have been taken all the same, and a run started: {hint} "
+            "before you send it again."
+        )
+        if told is error:
+            raise
+        raise told from error
 
 
 class _Sending(Generic[T]):
@@ -143,7 +154,9 @@ def find_ours(
     """
     ours = _bare(text)
     for message in listing.messages:
-        if message.role == "user" and (alone or _bare(message.text) == ours):
+        if message.role == "user" and alone:
+            return message.id
+        if message.role == "user" and _bare(message.text) == ours:
             if message.created_at is None or listing.server_now is None:
                 return message.id
             age = listing.server_now - message.created_at

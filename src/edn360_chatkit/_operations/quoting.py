@@ -29,17 +29,22 @@ def quoted(words: str, sent: str | None) -> str | None:
     """
     words = words[:LONGEST]
     if sent is not None:
-        values = _values_of(sent)
-        in_quotes = set(_IN_QUOTES.findall(words))
-        own = set(re.findall(r"\w+", words))
+        values = {value.casefold() for value in _values_of(sent)}
+        said = words.casefold()
+        in_quotes = set(_IN_QUOTES.findall(said))
         for value in values:
-            if value in in_quotes or (len(value) >= WORD and value in own):
+            if value in in_quotes or (len(value) >= WORD and _stands_in(said, value)):
                 return None
         everything = "\0".join(values)
-        runs = (words[start : start + RUN] for start in range(len(words) - RUN + 1))
+        runs = (said[start : start + RUN] for start in range(len(said) - RUN + 1))
         if any(run in everything for run in runs):
             return None
     return words
+
+
+def _stands_in(text: str, value: str) -> bool:
+    """Whether a value stands in a text by itself, and not within a longer word."""
+    return value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
 
 
 def _values_of(sent: str) -> set[str]:

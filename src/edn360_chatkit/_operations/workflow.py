@@ -188,4 +188,5 @@ def poll_response(
     except ChatKitError as error:
         if not isinstance(error, WorkflowError):
             error.session, error.sent_message = inbox.session, inbox.message
+            error.text = inbox.newest_text()
         raise
