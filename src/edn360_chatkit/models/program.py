@@ -205,7 +205,8 @@ class EnrichedTrainingProgram(OpenModel):
         """What changed since the program before.
 
         Exercises are the same if they have the same ``db_id``, else the same name, whatever its
-        case and accents; two that stand in the same place are one replaced by the other.
+        case and accents; two that stand in the same place are one replaced by the other, and so
+        are two names with one ``db_id``.
 
         Args:
             previous: The program before, such as the one that an evolution started from.
