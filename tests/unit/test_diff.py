@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, ProgramDiff
+from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
 from edn360_chatkit.training.diff import ExerciseChange, Place
 
 from .samples import ATHLETE, inputs, programs
@@ -304,6 +305,36 @@ def test_ten_thousand_exercises_are_compared_at_once() -> None:
     many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
     few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
     assert len(few.diff(many).changed) == 5_000
+
+
+def test_a_mapping_will_do_wherever_a_model_does() -> None:
+    old = program([{"name": "Squat", "series": 3, "more": {"kept": 1}}])
+    new = program([{"name": "Barbell squat", "series": 4}])
+    before = old.model_dump(mode="json", exclude_unset=True)
+    assert new.diff(MappingProxyType(before)) == new.diff(old)
+    asked = EDN360Input.model_validate(ATHLETE)
+    assert [finding.code for finding in new.check(against=ATHLETE)] == [
+        finding.code for finding in new.check(against=asked)
+    ]
+    assert "days_not_as_asked" in {finding.code for finding in new.check(against=ATHLETE)}
+    assert asked.with_previous_program(before) == asked.with_previous_program(old)
+
+
+def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
+    new = program(["Squat"])
+    asked = EDN360Input.model_validate(ATHLETE)
+    secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
+    with pytest.raises(InvalidInputError) as caught:
+        new.check(against=secret)
+    paths = [fault["path"] for fault in caught.value.errors]
+    assert paths == ["user_profile.user_id", "questionnaires"]
+    assert "secreta" not in str(caught.value)
+    for call in (new.diff, asked.with_previous_program):
+        with pytest.raises(InvalidInputError) as caught:
+            call({"title": "t"})
+        assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
+        with pytest.raises(InvalidInputError, match="not a str"):
+            call("a text")  # type: ignore[arg-type]
 
 
 # --- the program before -------------------------------------------------------------------------
