@@ -240,7 +240,12 @@ def _show(args: argparse.Namespace) -> int:
     outputs = [(Destination(name), render) for name, render in asked if name is not None]
     if not outputs:
         return _show_on_terminal(program, args.lang)
-    for destination, _ in outputs:
+    for index, (destination, _) in enumerate(outputs):
+        if any(destination.is_same(other) for other, _ in outputs[:index]):
+            name = destination.name if destination.is_file else "Standard output"
+            raise ConfigurationError(
+                f"{name} can take one of the files only. Name another one; nothing was done."
+            )
         destination.check(args.program)
     for destination, render in outputs:
         try:

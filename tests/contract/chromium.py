@@ -84,9 +84,12 @@ class Tab:
         url: What to open.
         width: Of the window, in pixels.
         dark: Whether the reader prefers dark pages.
+        paper: Whether it is laid out as on paper.
     """
 
-    def __init__(self, browser: Chromium, url: str, *, width: int, dark: bool = False) -> None:
+    def __init__(
+        self, browser: Chromium, url: str, *, width: int, dark: bool = False, paper: bool = False
+    ) -> None:
         self._browser = browser
         self._target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         attached = browser.call("Target.attachToTarget", targetId=self._target, flatten=True)
@@ -96,7 +99,8 @@ class Tab:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme])
+        medium = "print" if paper else ""  # else as it is
+        self._call("Emulation.setEmulatedMedia", media=medium, features=[scheme])
         self._call("Page.navigate", url=url)
         browser.wait_for("Page.loadEventFired", self._session)
 

@@ -60,12 +60,25 @@ def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json"]) == 0
-    assert "Dice 2 días por semana y tiene sesiones para 1." in capsys.readouterr().out
+    _, error, warning = capsys.readouterr().out.splitlines()
+    assert error == "  error: days_per_week: Dice 2 días por semana y tiene sesiones para 1."
+    assert warning.startswith("  aviso: sessions.0: ")
+    sessions = [{"blocks": [{"exercises": [{"name": "x", "series": 3, "reps": 8, "rpe": 7}]}]}]
+    assert main(["validate", write("short.json", {"title": "t", "sessions": sessions})]) == 0
+    assert "  nota: sessions.0.blocks.0.exercises.0.video_url: " in capsys.readouterr().out
 
 
-def test_validate_says_nothing_more_of_a_good_program(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", "new.json", "--against", "athlete.json"]) == 0
-    assert capsys.readouterr().out == "new.json: training program, 3 sessions, 9 exercises\n"
+@pytest.mark.parametrize(
+    ("lang", "line"), [("es", "  nada que señalar\n"), ("en", "  nothing found\n")]
+)
+def test_validate_says_of_a_good_program_that_there_is_nothing(
+    lang: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "new.json", "--against", "athlete.json", "--lang", lang]) == 0
+    first = "new.json: training program, 3 sessions, 9 exercises\n"
+    assert capsys.readouterr().out == first + line
+    assert main(["validate", "athlete.json", "--lang", lang]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_validate_compares_a_program_with_the_athlete(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,3 +165,37 @@ def test_a_table_appears_whole_or_not_at_all(capsys: pytest.CaptureFixture[str])
     assert main(["show", write("bad.json", {"title": 1}), "--csv", "out.csv"]) == 2
     assert Path("out.csv").read_text("utf-8") == "mine"
     assert set(Path().iterdir()) - before == {Path("bad.json")}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"--html": "-", "--csv": "-"},
+        {"--html": "out", "--csv": "out"},
+        {"--markdown": "out", "--csv": "./out"},
+        {"--html": "a", "--markdown": "link", "--csv": "out"},
+    ],
+)
+def test_two_files_of_one_name_are_refused(
+    names: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("link").symlink_to("out")
+    before = set(Path().iterdir())
+    assert main(["show", "new.json", *(word for pair in names.items() for word in pair)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "can take one of the files only" in err
+    assert set(Path().iterdir()) == before
+
+
+def test_one_file_and_standard_output_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "new.json", "--html", "out", "--csv", "-"]) == 0
+    assert capsys.readouterr().out.startswith("session_number,")
+    assert Path("out").read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_help_says_of_every_file_that_it_may_be_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["show", "--help"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).count("- is standard output") == 3

@@ -11,6 +11,13 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 
+# Run before the last cell: nothing found means something only where something else is found.
+GUARD = """
+nine = {"days_per_week": 9}
+programs = ((program, athlete), (next_program, evolution))
+print([[f.code for f in p.model_copy(update=nine).check(against=a)] for p, a in programs])
+"""
+
 
 def read() -> Any:
     """The notebook as nbformat has it, which is without types."""
@@ -24,6 +31,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The cells by their ids, after they ran in a directory that has nothing else in it."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = read()
+    guard: Any = nbformat.v4.new_code_cell(GUARD, id="guard")  # type: ignore[no-untyped-call]
+    notebook.cells.insert(-1, guard)
     with pytest.MonkeyPatch.context() as environment:
         # Of the home directory nothing is read and nothing is left there.
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
@@ -70,7 +79,10 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
     assert "Objetivo" in shown["text/html"]
     assert shown["text/markdown"].startswith("# ")
     assert "ana-ejemplo" in data(cells["athlete"])["text/html"]
-    assert "rodilla" not in str(cells["athlete"].outputs)
+    outputs = str(cells["athlete"].outputs)
+    for answer in ("Ganar músculo", "mancuernas", "ninguna"):
+        assert answer in cells["athlete"].source
+        assert answer not in outputs
     diff = data(cells["diff"])["text/html"]
     assert "Ejercicios sustituidos" in diff
     assert "Quadriceps" in diff
@@ -78,11 +90,25 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
 
 def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
     assert data(cells["check"])["text/plain"] == "[]"
-    assert "carga la rodilla" in printed(cells["later"])
+    assert printed(cells["later"]).count("carga la rodilla") == 3
     assert data(cells["evolution"])["text/plain"] == "[]"
+    codes = ["days_mismatch", "days_not_as_asked"]
+    assert printed(cells["guard"]).strip() == str([codes, codes])
+
+
+def test_the_numbers_are_those_of_the_program(cells: dict[str, Any]) -> None:
+    first, *muscles = printed(cells["numbers"]).splitlines()
+    assert first == "45.0 sets a week, of which"
+    assert muscles[:2] == ["  13.5  Chest", "   9.0  Glutes"]
+    assert len(muscles) == 10
+
+
+def test_it_says_what_it_takes(cells: dict[str, Any]) -> None:
+    title = cells["title"].source
+    assert 'pip install "edn360-chatkit[simulator]" jupyterlab' in title
+    assert "ChatKitClient(max_attempts=120)" in title
 
 
 def test_the_program_goes_elsewhere(cells: dict[str, Any]) -> None:
-    assert "Shoulders" in printed(cells["numbers"])
     assert data(cells["records"])["text/plain"].startswith("{'session_number': 1,")
     assert "program.html" in printed(cells["page"])

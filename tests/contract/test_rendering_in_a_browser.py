@@ -310,3 +310,12 @@ def test_every_session_is_printed_on_a_page_of_its_own(browser: Chromium, tmp_pa
     program = model({"title": "Fuerza", "sessions": [session] * 6})
     with Tab(browser, saved(program.to_html(full_page=True), tmp_path), width=800) as tab:
         assert len(re.findall(rb"/Type /Page\b", tab.pdf())) == 1 + 6
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_links_to_videos_are_not_printed(paper: bool, browser: Chromium, tmp_path: Path) -> None:
+    page = saved(model(small()).to_html(full_page=True), tmp_path)
+    with Tab(browser, page, width=800, paper=paper) as tab:
+        text = tab.run("document.body.innerText")
+    assert ("Vídeo" in text) is not paper
+    assert "Notas" in text

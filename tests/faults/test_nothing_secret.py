@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from rich.console import Console
@@ -216,8 +217,7 @@ def streamed(make: MakeClient, sim: ChatKitSimulator) -> None:
 
 def headers_function(make: MakeClient, sim: ChatKitSimulator) -> None:
     def headers() -> dict[str, str]:
-        token = TOKEN
-        raise ValueError(len(token))
+        raise ValueError(len(TOKEN))
 
     make(**told(sim, headers=headers)).run_workflow(athlete())
 
@@ -305,12 +305,13 @@ def test_no_traceback_and_no_pickle_shows_a_secret(
 def test_what_was_interrupted_leaves_without_data(sim: ChatKitSimulator) -> None:
     """A Ctrl-C in the middle of httpcore's frames, which hold the request."""
 
-    class Interrupts(httpx.HTTPTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            content = request.read()
-            raise KeyboardInterrupt(len(content))
+    class Interrupts(httpcore.NetworkBackend):
+        def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+            raise KeyboardInterrupt
 
-    with httpx.Client(transport=Interrupts()) as http:
+    transport = httpx.HTTPTransport()
+    transport._pool._network_backend = Interrupts()
+    with httpx.Client(transport=transport) as http:
         client = ChatKitClient(**told(sim, http_client=http, workflow_id="wf_demo"))
         with pytest.raises(KeyboardInterrupt) as caught:
             client.send_message("s", athlete())

@@ -252,6 +252,11 @@ def what_a_coach_asks(
     assert_type(program.to_records(), list[dict[str, str | int | float | None]])
     assert_type(data.with_previous_program(program, source="edn360"), EDN360Input)
     data.with_previous_program(program, created_at="2026-01-05T09:00:00Z")
+    mapping: dict[str, Any] = {}
+    assert_type(program.check(mapping), list[Finding])
+    assert_type(program.diff(mapping), ProgramDiff)
+    assert_type(data.with_previous_program(mapping), EDN360Input)
+    program.diff("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(EDN360Input.model_json_schema(), dict[str, Any])
 
 

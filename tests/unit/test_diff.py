@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, ProgramDiff
+from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
 from edn360_chatkit.training.diff import ExerciseChange, Place
 
 from .samples import ATHLETE, inputs, programs
@@ -83,7 +84,36 @@ def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
     new = program([{"name": "Back squat", "db_id": "1", "rpe": 8}, {"name": "Squat", "db_id": 2}])
     diff = new.diff(old)
     assert names(diff.changed) == [("Squat", "Back squat")]
-    assert (diff.added, diff.removed, diff.moved, diff.replaced) == ((), (), (), ())
+    assert names(diff.replaced) == [("Squat", "Back squat"), ("Back squat", "Squat")]
+    assert (diff.added, diff.removed, diff.moved) == ((), (), ())
+
+
+def test_another_name_is_never_no_change() -> None:
+    old = program([{"name": "Squat", "db_id": 1}])
+    diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
+    assert names(diff.replaced) == [("Squat", "Leg press")]
+    assert "Squat → Leg press: D1 · A · 1" in diff.to_text()
+
+
+@pytest.mark.parametrize(
+    "db_id", ["N/A", "n/a", "na", 0, "0", "000", "-", "—", "none", "None", "null", "", " ", "?"]
+)
+def test_a_db_id_that_is_none_makes_no_two_exercises_one(db_id: Any) -> None:
+    old = program([{"name": "Squat", "db_id": db_id}], ["Row"])
+    new = program([{"name": "Row", "db_id": db_id}], ["Squat"])
+    diff = new.diff(old)
+    assert names(diff.moved) == [("Row", "Row"), ("Squat", "Squat")]
+    assert diff.replaced == ()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_db_id_of_several_names_is_not_trusted(swap: bool) -> None:
+    several = program([{"name": n, "db_id": "ex-1"} for n in ("Squat", "Row", "Dip")])
+    one = program([{"name": "Row", "db_id": "ex-1"}])
+    diff = several.diff(one) if swap else one.diff(several)
+    assert (diff.replaced, diff.changed, diff.moved) == ((), (), ())
+    gone = [place.exercise.name for place in (*diff.added, *diff.removed)]
+    assert gone == ["Squat", "Dip"]
 
 
 def test_an_exercise_is_known_by_its_name_whatever_its_case_and_accents() -> None:
@@ -118,8 +148,56 @@ def test_what_only_made_room_did_not_move() -> None:
     assert names(swapped.moved) == [("Row", "Row"), ("Squat", "Squat")]
     other_block = program(["Squat"], ["Row"]).diff(program(["Squat", "Row"]))
     assert names(other_block.moved) == [("Row", "Row")]
-    other_day = program(["Squat"], session="D2").diff(program(["Squat"]))
-    assert names(other_day.moved) == [("Squat", "Squat")]
+    monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
+    old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    monday, friday = program(["Row"], session="D1"), program(["Dip", "Squat"], session="D2")
+    new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    assert names(new.diff(old).moved) == [("Squat", "Squat")]
+
+
+def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
+    """Every day has the same exercises in two blocks, and one of its own."""
+    sessions = [
+        {
+            "id": identity,
+            "blocks": [
+                {"id": blocks[0], "exercises": [{"name": "Squat"}, {"name": f"Own {day}"}]},
+                {"id": blocks[1], "exercises": [{"name": "Row"}]},
+            ],
+        }
+        for day, identity in enumerate(ids)
+    ]
+    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
+
+
+@pytest.mark.parametrize(
+    "now",
+    [("Día 1", "Día 2"), ("d1 ", "D2"), ("D1", None), (None, None), ("Lunes", "D2"), ("D1", "D1")],
+)
+def test_a_session_of_another_name_moves_nothing(now: tuple[str | None, ...]) -> None:
+    assert not days(*now).diff(days("D1", "D2"))
+    assert not days("D1", "D2").diff(days(*now))
+    assert not days("D1", "D2", blocks="12").diff(days(*now))
+
+
+def test_sessions_are_known_by_their_ids_before_their_places() -> None:
+    old, swapped = days("D1", "D2"), days("D2", "D1")
+    assert [change.old.exercise.name for change in swapped.diff(old).moved] == ["Own 0", "Own 1"]
+    reversed_days = old.model_copy(update={"sessions": old.sessions[::-1]})
+    assert not reversed_days.diff(old)
+
+
+def test_the_order_is_what_the_exercises_say() -> None:
+    def ordered(*orders: int | None) -> EnrichedTrainingProgram:
+        named = zip(("Squat", "Row", "Dip"), orders, strict=False)
+        return program([{"name": name, "order": order} for name, order in named])
+
+    diff = ordered(2, 1).diff(ordered(1, 2))
+    assert names(diff.moved) == [("Squat", "Squat"), ("Row", "Row")]
+    assert "Squat: D1 · A · 1 → D1 · A · 2" in diff.to_text()
+    assert not ordered(4, 5, 6).diff(ordered(None, None, None))
+    assert not ordered(4, None, 6).diff(ordered(1, 2, 3))
+    assert not ordered(1, 1, 1).diff(ordered(1, 2, 3))
 
 
 def test_weekly_sets_the_largest_change_first() -> None:
@@ -227,6 +305,36 @@ def test_ten_thousand_exercises_are_compared_at_once() -> None:
     many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
     few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
     assert len(few.diff(many).changed) == 5_000
+
+
+def test_a_mapping_will_do_wherever_a_model_does() -> None:
+    old = program([{"name": "Squat", "series": 3, "more": {"kept": 1}}])
+    new = program([{"name": "Barbell squat", "series": 4}])
+    before = old.model_dump(mode="json", exclude_unset=True)
+    assert new.diff(MappingProxyType(before)) == new.diff(old)
+    asked = EDN360Input.model_validate(ATHLETE)
+    assert [finding.code for finding in new.check(against=ATHLETE)] == [
+        finding.code for finding in new.check(against=asked)
+    ]
+    assert "days_not_as_asked" in {finding.code for finding in new.check(against=ATHLETE)}
+    assert asked.with_previous_program(before) == asked.with_previous_program(old)
+
+
+def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
+    new = program(["Squat"])
+    asked = EDN360Input.model_validate(ATHLETE)
+    secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
+    with pytest.raises(InvalidInputError) as caught:
+        new.check(against=secret)
+    paths = [fault["path"] for fault in caught.value.errors]
+    assert paths == ["user_profile.user_id", "questionnaires"]
+    assert "secreta" not in str(caught.value)
+    for call in (new.diff, asked.with_previous_program):
+        with pytest.raises(InvalidInputError) as caught:
+            call({"title": "t"})
+        assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
+        with pytest.raises(InvalidInputError, match="not a str"):
+            call("a text")  # type: ignore[arg-type]
 
 
 # --- the program before -------------------------------------------------------------------------

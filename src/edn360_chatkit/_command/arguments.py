@@ -116,8 +116,12 @@ def parser() -> argparse.ArgumentParser:
         "as files for a browser, a printer or another program.",
     )
     show.add_argument("program", metavar="PROGRAM.json", help="- is standard input")
-    show.add_argument("--html", metavar="OUT.html", help="write it as an HTML page")
-    show.add_argument("--markdown", metavar="OUT.md", help="write it as Markdown")
+    show.add_argument(
+        "--html", metavar="OUT.html", help="write it as an HTML page; - is standard output"
+    )
+    show.add_argument(
+        "--markdown", metavar="OUT.md", help="write it as Markdown; - is standard output"
+    )
     show.add_argument(
         "--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output"
     )

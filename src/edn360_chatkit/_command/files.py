@@ -156,6 +156,12 @@ class Destination:
         # A symbolic link stays one: what it points to is replaced.
         self._path = Path(os.path.realpath(name))
 
+    def is_same(self, other: Destination) -> bool:
+        """Whether one would be written over, or after, the other."""
+        if not (self.is_file and other.is_file):
+            return self.is_file == other.is_file
+        return self._path == other._path
+
     def check(self, source: str) -> None:
         """Find out now whether it can be written, for after a run it is too late.
 

@@ -1,8 +1,8 @@
 """What all models here have in common: known keys are typed, unknown keys are kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -14,7 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ..errors import FieldError
+from ..errors import FieldError, InvalidInputError
 
 Number: TypeAlias = StrictInt | StrictFloat
 """A JSON number that stays what it was: 8 is not turned into 8.0, nor "8" into 8."""
@@ -78,3 +78,28 @@ def field_errors(error: ValidationError, root: str | None = None) -> tuple[Field
 def describe(errors: Sequence[FieldError]) -> str:
     """The fields at fault, for people to read: a line each."""
     return "\n".join(f"  {e['path'] or '(the whole)'}: {e['msg']}" for e in errors)
+
+
+Model = TypeVar("Model", bound=OpenModel)
+
+
+def as_model(kind: type[Model], value: Model | Mapping[str, Any]) -> Model:
+    """A model, or a mapping that is validated as one: what callers have at hand.
+
+    Raises:
+        InvalidInputError: It is none; ``.errors`` has every field at fault.
+    """
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(
+            f"{kind.__name__} or a mapping is needed, not a {type(value).__name__}."
+        )
+    try:
+        return kind.model_validate(dict(value))
+    except ValidationError as error:
+        faults = field_errors(error)
+        raise InvalidInputError(
+            f"This is no {kind.__name__}. Correct these fields:\n{describe(faults)}",
+            errors=faults,
+        ) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, PydanticSerializationError, to_jsonable_python
 
-from ._open import Moment, Number, OpenModel
+from ._open import Moment, Number, OpenModel, as_model
 
 if TYPE_CHECKING:
     from .program import EnrichedTrainingProgram
@@ -157,7 +157,7 @@ class EDN360Input(OpenModel):
 
     def with_previous_program(
         self,
-        program: "EnrichedTrainingProgram",
+        program: "EnrichedTrainingProgram | Mapping[str, Any]",
         *,
         created_at: Moment | None = None,
         source: str | None = None,
@@ -166,14 +166,20 @@ class EDN360Input(OpenModel):
 
         Args:
             program: It goes into ``context.previous_training_plan.plan_data`` as it came from the
-                workflow, and takes the place of one that is there.
+                workflow, and takes the place of one that is there. A mapping is validated as one.
             created_at: When it was made.
             source: Where it comes from, such as ``"edn360"``.
 
         Returns:
             A new input. ``context.request_type`` is ``"evolution"`` where there was none, and else
             as it was.
+
+        Raises:
+            InvalidInputError: ``program`` is no program; ``.errors`` has every field at fault.
         """
+        from .program import EnrichedTrainingProgram
+
+        program = as_model(EnrichedTrainingProgram, program)
         data = program.model_dump(mode="json", exclude_unset=True)
         fields = {"plan_data": data, "created_at": created_at, "source": source}
         # What is not known is left out: null is a value, which would be sent.

@@ -7,12 +7,12 @@ looks like by ``rendering``; both are imported when they are asked for: whoever 
 workflow does not pay for them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictInt, StrictStr
 
-from ._open import Number, OpenModel
+from ._open import Number, OpenModel, as_model
 
 if TYPE_CHECKING:
     from ..training.checks import Finding
@@ -185,37 +185,48 @@ class EnrichedTrainingProgram(OpenModel):
 
         return estimated_session_minutes(self)
 
-    def check(self, against: "EDN360Input | None" = None) -> "list[Finding]":
+    def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "list[Finding]":
         """What a coach should look at before the program reaches the athlete.
 
         Nothing is ever blocked by it. ``docs/programs.md`` lists the checks.
 
         Args:
-            against: The athlete's data. Days, minutes, equipment, injuries and exercises to avoid
-                are compared where a questionnaire says something about them beyond doubt.
+            against: The athlete's data, also as a mapping. Days, minutes, equipment, injuries and
+                exercises to avoid are compared where a questionnaire says something about them
+                beyond doubt.
 
         Returns:
             The findings, in the order of the program; none where there is nothing to say.
+
+        Raises:
+            InvalidInputError: ``against`` is no ``EDN360Input``; ``.errors`` has every field at
+                fault.
         """
         from ..training.checks import check
+        from .inputs import EDN360Input
 
-        return check(self, against)
+        return check(self, None if against is None else as_model(EDN360Input, against))
 
-    def diff(self, previous: "EnrichedTrainingProgram") -> "ProgramDiff":
+    def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """What changed since the program before.
 
         Exercises are the same if they have the same ``db_id``, else the same name, whatever its
-        case and accents; two that stand in the same place are one replaced by the other.
+        case and accents; two that stand in the same place are one replaced by the other, and so
+        are two names with one ``db_id``.
 
         Args:
-            previous: The program before, such as the one that an evolution started from.
+            previous: The program before, such as the one that an evolution started from, also as
+                a mapping.
 
         Returns:
             The changes; false if there are none.
+
+        Raises:
+            InvalidInputError: ``previous`` is no program; ``.errors`` has every field at fault.
         """
         from ..training.diff import diff
 
-        return diff(self, previous)
+        return diff(self, as_model(EnrichedTrainingProgram, previous))
 
     def to_records(self) -> "list[Record]":
         """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
