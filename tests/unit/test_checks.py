@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.testing._workflow import simulated_program
+from edn360_chatkit.training.vocabulary import ABLE
 
 from .samples import inputs, programs
 
@@ -103,6 +104,13 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         (f"{EXERCISE}.reps", -8, "warning", "reps_unreadable", f"{EXERCISE}.reps"),
         (f"{EXERCISE}.rpe", "alto", "warning", "rpe_unreadable", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", 11, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.series", "N/A", "warning", "series_missing", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", "3 + 1 top", "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", "?", "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.reps", "—", "warning", "reps_missing", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.reps", "???", "warning", "reps_unreadable", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.rpe", "?", "warning", "rpe_unreadable", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", "7→11", "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", "9-11", "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", 0.5, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", -1, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
@@ -128,13 +136,17 @@ def test_a_fault_is_found_where_it_is(
 
 
 @pytest.mark.parametrize(
-    "reps", ["AMRAP", "máx", "al fallo", "20 m", "15 calorías", "45-60s", "8/lado"]
+    "reps",
+    [
+        *("AMRAP", "máx", "al fallo", "20 m", "15 calorías", "45-60s", "8/lado", "8RM"),
+        *("Pirámide 12-10-8", "Descendente 12-10-8-6", "Cluster 4x2", "menos de 10"),
+    ],
 )
 def test_reps_that_say_what_to_do_are_no_fault(reps: str) -> None:
     assert found(changed(f"{EXERCISE}.reps", reps)) == []
 
 
-@pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica"])
+@pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica", "ninguno"])
 def test_an_rpe_that_says_that_there_is_none_is_no_fault(rpe: str) -> None:
     assert found(changed(f"{EXERCISE}.rpe", rpe)) == []
 
@@ -266,7 +278,21 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Press militar", {"limitaciones": ["Hombro", "Muñeca"]}, True),
         ("Peso muerto rumano", {"lesiones": "Lumbalgia; ninguna otra"}, True),
         ("Sentadilla", {"lesiones": "No puedo doblar la rodilla izquierda"}, True),
+        ("Sentadilla", {"dolor_rodilla": 7}, True),
+        ("Sentadilla", {"dolor_rodilla": "7/10"}, True),
+        ("Sentadilla", {"lesiones": {"zona": "rodilla", "activa": True}}, True),
+        ("Sentadilla", {"lesiones": "La rodilla no está bien"}, True),
+        ("Sentadilla", {"lesiones": "La rodilla está bien, pero duele al correr"}, True),
+        ("Peso muerto", {"lesiones": "Cadera"}, True),
+        ("Sentadilla", {"hip_pain": "yes"}, True),
         ("Puente de glúteos", {"lesiones": "rodilla"}, False),
+        ("Sentadilla", {"dolor_rodilla": 0}, False),
+        ("Sentadilla", {"lesiones": 2}, False),
+        ("Sentadilla", {"lesiones": "No puedo decir que me duela la rodilla"}, False),
+        ("Sentadilla", {"lesiones": "La rodilla está bien"}, False),
+        ("Sentadilla", {"lesiones": "La rodilla está bien, pero el hombro duele"}, False),
+        ("Sentadilla", {"lesiones": {"zona": "rodilla", "activa": False}}, False),
+        ("Sentadilla", {"lesiones": [{"zona": "rodilla", "activa": "No"}, "hombro"]}, False),
         ("Sentadilla", {"lesiones": "Ninguna"}, False),
         ("Sentadilla", {"lesiones": "No en la rodilla"}, False),
         ("Sentadilla", {"lesiones": "Operado de la rodilla en 2010"}, False),
@@ -283,6 +309,45 @@ def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
 ) -> None:
     codes = found(named(name), athlete(answers))
     assert (("warning", "injury_loaded", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize("able", sorted(ABLE))
+def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
+    asked = athlete({"lesiones": f"no {able} cargar la rodilla"})
+    assert "injury_loaded" in [code for _, code, _ in found(named("Sentadilla"), asked)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_known"),
+    [
+        # About something else, or in doubt.
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_hombro": False}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"molestias_esta_semana": "ninguna"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones_nuevas": "hombro"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Igual que antes"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": ""}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Ver el informe"}], True),
+        ([{"dolor_rodilla": 6}, {"dolor_rodilla": "igual"}], True),
+        ([{"dolor_rodilla": True, "lesiones": "ninguna"}], True),
+        ([{"lesiones": "rodilla", "dolor_rodilla": False}], True),
+        ([{"lesiones": "ninguna"}, {"dolor_rodilla": True}], True),
+        # The same question, the general one, the joint itself.
+        ([{"lesiones": "Rodilla derecha"}, {"Lesiones": "Ninguna"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": False}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "hombro"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "La rodilla está bien"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"injuries": "none"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": "no"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": 0}], False),
+        ([{"dolor_rodilla": True}, {"lesiones_actuales": "ninguna"}], False),
+        ([{"molestias_esta_semana": "rodilla"}, {"molestias_esta_semana": "ninguna"}], False),
+    ],
+)
+def test_an_injury_is_known_until_it_is_answered_again(
+    answers: list[dict[str, Any]], is_known: bool
+) -> None:
+    codes = [code for _, code, _ in found(named("Sentadilla"), athlete(*answers))]
+    assert ("injury_loaded" in codes) is is_known
 
 
 @pytest.mark.parametrize(

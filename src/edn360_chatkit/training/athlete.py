@@ -20,14 +20,19 @@ from .numbers import Range, fold
 from .vocabulary import (
     ABLE,
     ACCESSORIES,
+    ACTIVE,
     AFFIRMATIONS,
+    BEING,
     CONTRARY,
     EQUIPMENT,
     JOINTS,
     NEGATIONS,
     OWNING,
     PAST,
+    SAYING,
+    UNCHANGED,
     WEEKDAYS,
+    WELL,
 )
 
 T = TypeVar("T")
@@ -62,7 +67,7 @@ def read_stated(edn360_input: EDN360Input) -> Stated:
         days=_first(asked, _days),
         minutes=_first(asked, _minutes),
         equipment=_first(asked, _equipment),
-        injuries=_first(asked, _injuries) or frozenset(),
+        injuries=_injuries(asked),
         avoided=_first(asked, _avoided) or (),
     )
 
@@ -155,8 +160,9 @@ def _named(text: str, vocabulary: Mapping[str, frozenset[str]]) -> Iterator[froz
         denied = False
         place = 0
         while place < len(words):
-            able = ABLE & set(words[place + 1 : place + 2])
-            denies = words[place] in NEGATIONS and not able
+            able = bool(ABLE & set(words[place + 1 : place + 2]))
+            says = bool(SAYING & set(words[place + 2 : place + 3]))
+            denies = words[place] in NEGATIONS and (says or not able)
             denied = denies or (denied and words[place] not in CONTRARY)
             for length in (4, 3, 2, 1):
                 phrase = " ".join(words[place : place + length])
@@ -267,25 +273,93 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
     return None if nothing else frozenset[str]().union(*named)
 
 
-def _injuries(answers: Sequence[Answer]) -> frozenset[str] | None:
-    """The joints that hurt; an answer that speaks of the past is passed over."""
-    found: set[str] = set()
-    answered = False
-    for answer in answers:
-        if not answer.asks(
-            "lesion lesiones injury injuries limitacion limitaciones limitation limitations dolor "
-            "dolores pain molestia molestias discomfort"
-        ) or PAST & set(answer.key):
-            continue
-        words = set(_words(answer.text))
-        if not words:
-            continue
-        answered = True
-        if not PAST & words and not any(len(word) == 4 and word.isdigit() for word in words):
-            # "knee_pain: yes" names the joint in its key.
-            joints = [answer.text, " ".join(answer.key) if words <= AFFIRMATIONS else ""]
-            found.update(*(named for text in joints for named in _named(text, JOINTS)))
-    return frozenset(found) if answered else None
+_ABOUT_INJURIES = (
+    "lesion lesiones injury injuries limitacion limitaciones limitation limitations dolor dolores "
+    "pain molestia molestias discomfort"
+)
+
+
+def _injuries(asked: Sequence[Sequence[Answer]]) -> frozenset[str]:
+    """The joints that hurt; an answer that speaks of the past names none.
+
+    What was said once stays until the same question, or the general one, is answered again, or
+    the joint itself is said not to hurt. Two answers of one questionnaire never undo each other.
+    """
+    known: dict[tuple[str, ...], frozenset[str]] = {}
+    for answers in reversed(asked):
+        said: dict[tuple[str, ...], frozenset[str]] = {}
+        for answer in answers:
+            if not answer.asks(_ABOUT_INJURIES) or PAST & set(answer.key):
+                continue
+            hurt, is_clear = _hurting(answer)
+            said[answer.key] = said.get(answer.key, frozenset()) | hurt
+            if not is_clear:
+                continue
+            well = _joints(" ".join(answer.key)) - hurt
+            if answer.asks("lesion lesiones injury injuries", only=f"{_ABOUT_INJURIES} {_ANY}"):
+                known.clear()
+            known.pop(answer.key, None)
+            known = {key: joints - well for key, joints in known.items()}
+        for key, joints in said.items():
+            known[key] = known.get(key, frozenset()) | joints
+    return frozenset[str]().union(*known.values())
+
+
+_ANY = "actual actuales current currently any alguna algun tienes tiene do you have o u or y and"
+"""Words of a question about injuries that leave it a question about all of them."""
+
+
+def _hurting(answer: Answer) -> tuple[frozenset[str], bool]:
+    """The joints that an answer says to hurt, and whether it says so clearly, or that none does."""
+    of_key = _joints(" ".join(answer.key))
+    if (degree := _degree(answer.value)) is not None:  # "knee_pain: 7"
+        return (of_key if degree else frozenset()), bool(of_key)
+    words = set(_words(answer.text))
+    if not words or words & UNCHANGED:
+        return _joints(answer.text), False
+    if PAST & words or any(len(word) == 4 and word.isdigit() for word in words):
+        return frozenset(), True
+    named = _joints(_without_what_is_well(_text(_active(answer.value))))
+    if words <= AFFIRMATIONS:  # "knee_pain: yes" names the joint in its key
+        return named | of_key, bool(of_key)
+    return named, bool(named or words & (NEGATIONS | WELL))
+
+
+def _joints(text: str) -> frozenset[str]:
+    return frozenset[str]().union(*_named(text, JOINTS))
+
+
+def _degree(value: object) -> float | None:
+    """Pain from 0 to 10, as a number or as text: 7 of ``"7/10"``."""
+    if isinstance(value, str) and (match := re.fullmatch(r" *([0-9]{1,2})(?: */ *10)? *", value)):
+        value = int(match[1])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value if 0 <= value <= 10 else None
+    return None
+
+
+def _active(value: object) -> object:
+    """An answer without the injuries that say of themselves that they are over."""
+    if isinstance(value, list):
+        return [_active(item) for item in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        for key, item in cast("Mapping[str, object]", value).items():
+            if fold(key) in ACTIVE and _words(_text(item)) in (["no"], ["false"]):
+                return {}
+    return value
+
+
+def _without_what_is_well(text: str) -> str:
+    """A text without "the knee is fine", if each of its other clauses is about some joint, too."""
+    clauses = [words for clause in _CLAUSE.split(fold(text)) if (words := _words(clause))]
+    joints = {word for phrase in JOINTS for word in phrase.split()}
+    if not all(joints & set(words) for words in clauses):
+        return text
+    return "; ".join(
+        " ".join(words)
+        for words in clauses
+        if not (WELL & set(words) and set(words) <= WELL | BEING | joints)
+    )
 
 
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..models.inputs import EDN360Input
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
 from .athlete import Stated, read_stated
-from .numbers import LONGEST, fold, written
+from .numbers import LONGEST, fold, says_nothing, written
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -143,24 +143,21 @@ def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
 
 # Reps that are no number and say all the same what is to be done.
 _UNCOUNTED_REPS = re.compile(
-    r"\b(?:amrap|emom|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
-    r"[0-9.,]+ ?(?:m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
+    r"\b(?:amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
+    r"[0-9.,]+ ?(?:rm|m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
 )
-
-_NO_VALUE = re.compile(r"[^\w]*(?:n[/.]?a[.]?|no aplica|none|null)?[^\w]*")
-"""An RPE that says that there is none, as for a stretch."""
 
 
 def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
-    if exercise.series is None:
+    if says_nothing(exercise.series):
         yield _finding("series_missing", f"{path}.series")
     elif not exercise.sets:
         yield _finding("series_unreadable", f"{path}.series", value=_quote(exercise.series))
-    if exercise.reps is None:
+    if says_nothing(exercise.reps):
         yield _finding("reps_missing", f"{path}.reps")
     elif not _says_what_to_do(exercise):
         yield _finding("reps_unreadable", f"{path}.reps", value=_quote(exercise.reps))
-    if exercise.rpe is not None and not _NO_VALUE.fullmatch(fold(written(exercise.rpe)[:LONGEST])):
+    if exercise.rpe is not None and not says_nothing(exercise.rpe):
         rpe = exercise.rpe_range
         is_number = isinstance(exercise.rpe, (int, float))
         if rpe is None and not is_number:
@@ -373,6 +370,7 @@ _JOINT_NAMES = {
     "ankle": ("el tobillo", "ankle"),
     "elbow": ("el codo", "elbow"),
     "neck": ("el cuello", "neck"),
+    "hip": ("la cadera", "hip"),
 }
 
 
@@ -398,6 +396,6 @@ def _span(span: Iterable[float]) -> str:
     return "-".join(dict.fromkeys(f"{number:g}" for number in span))
 
 
-def _quote(value: float | str) -> str:
+def _quote(value: float | str | None) -> str:
     text = " ".join(written(value)[: LONGEST_QUOTE * 4].split())
     return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
