@@ -115,11 +115,25 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         (f"{EXERCISE}.rpe", 0.5, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", -1, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", float("nan"), "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
-        (f"{EXERCISE}.video_url", None, "info", "video_missing", f"{EXERCISE}.video_url"),
-        (f"{EXERCISE}.video_url", " ", "info", "video_missing", f"{EXERCISE}.video_url"),
+        (f"{EXERCISE}.video_url", None, "info", "video_missing", "sessions.0"),
+        (f"{EXERCISE}.video_url", " ", "info", "video_missing", "sessions.0"),
         (
             f"{EXERCISE}.video_url",
             "javascript:x",
+            "warning",
+            "video_not_web",
+            f"{EXERCISE}.video_url",
+        ),
+        (
+            f"{EXERCISE}.video_url",
+            "https://x.es/a b",
+            "warning",
+            "video_not_web",
+            f"{EXERCISE}.video_url",
+        ),
+        (
+            f"{EXERCISE}.video_url",
+            "http://u:p@x.es\\@y",
             "warning",
             "video_not_web",
             f"{EXERCISE}.video_url",
@@ -168,6 +182,59 @@ def test_orders_may_go_on_from_block_to_block() -> None:
 def test_a_time_that_can_not_be_estimated_is_not_compared() -> None:
     program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 200})
     assert found(program) == []
+
+
+def test_a_session_is_too_long_whatever_else_is_in_it() -> None:
+    program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 15})
+    assert found(program) == [("warning", "time_far", "sessions.0")]
+
+
+def test_videos_that_are_missing_are_counted() -> None:
+    data = copy.deepcopy(GOOD)
+    session = data["sessions"][0]
+    session["core_mobility_block"] = {"exercises": [{"name": "x", "series": 1, "reps": 1}]}
+    for exercise in session["blocks"][0]["exercises"]:
+        del exercise["video_url"]
+    (finding,) = EnrichedTrainingProgram.model_validate(data).check()
+    assert (finding.code, finding.path) == ("video_missing", "sessions.0")
+    assert finding.es == "Sin vídeo: 3 de los 4 ejercicios."
+    assert finding.en == "Without a video: 3 of 4 exercises."
+
+
+def test_the_exercises_of_the_core_block_are_checked() -> None:
+    exercises = [
+        {"name": "Plancha", "series": "?", "reps": None, "rpe": 11, "video_url": "ftp://x"},
+        {"name": "Sentadilla con barra", "series": 1, "reps": 1, "video_url": "https://x.es"},
+    ]
+    core = {"exercises": exercises, "duration_min": 10}
+    asked = athlete(
+        {"equipamiento": "mancuernas", "lesiones": "rodilla", "ejercicios_a_evitar": "Plancha"}
+    )
+    place = "sessions.0.core_mobility_block.exercises"
+    expected = [
+        ("warning", "series_unreadable", f"{place}.0.series"),
+        ("warning", "reps_missing", f"{place}.0.reps"),
+        ("error", "rpe_out_of_range", f"{place}.0.rpe"),
+        ("warning", "video_not_web", f"{place}.0.video_url"),
+        ("warning", "exercise_to_avoid", f"{place}.0.name"),
+        ("warning", "equipment_missing", f"{place}.1.name"),
+        ("warning", "injury_loaded", f"{place}.1.name"),
+    ]
+    data = copy.deepcopy(GOOD)
+    data["sessions"][0]["core_mobility_block"] = core
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert [f for f in found(program, asked) if f[2].startswith(place)] == expected
+    # A day of core and mobility alone is no empty one, and its time is not known.
+    data["sessions"][0]["blocks"] = []
+    assert found(EnrichedTrainingProgram.model_validate(data), asked) == expected
+
+
+@pytest.mark.parametrize("core", [None, "plancha", [], {"exercises": []}, {"exercises": "x"}])
+def test_a_core_block_without_exercises_leaves_a_session_empty(core: Any) -> None:
+    data = copy.deepcopy(GOOD)
+    data["sessions"][0].update(blocks=[], core_mobility_block=core)
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert found(program) == [("error", "empty_session", "sessions.0")]
 
 
 def test_a_finding_speaks_both_languages() -> None:
@@ -233,7 +300,14 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Dumbbell row", {"equipment": "I don't have a barbell or dumbbells"}, True),
         ("Dominadas", {"equipamiento": "Mancuernas y gomas"}, True),
         ("Jalón al pecho", {"equipamiento": "Mancuernas"}, True),
+        ("Pull-up", {"equipment": "dumbbells"}, True),
+        ("Chin-up", {"equipment": "dumbbells"}, True),
+        ("Chin-ups", {"equipment": "dumbbells"}, True),
+        ("Dominada supina", {"equipamiento": "mancuernas"}, True),
         # There is one, or there may be.
+        ("Pull-up", {"equipment": "pull-up bar"}, False),
+        ("Pull-up", {"equipment": "none", "place": "the park", "location": "park"}, False),
+        ("Jalón al pecho", {"equipamiento": "Máquinas"}, False),
         ("Dominadas", {"equipamiento": "Barra"}, False),
         ("Dominadas", {"equipamiento": "Ninguno", "lugar": "En el parque"}, False),
         ("Pull-ups", {"equipment": "calisthenics"}, False),
@@ -309,6 +383,24 @@ def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
 ) -> None:
     codes = found(named(name), athlete(answers))
     assert (("warning", "injury_loaded", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Press con barra", "una barra"),
+        ("Dominadas", "una barra de dominadas"),
+        ("Prensa de piernas", "máquinas o poleas"),
+        ("Jalón al pecho", "una polea o bandas elásticas"),
+        ("Remo con bandas", "bandas elásticas"),
+        ("Remo con mancuernas", "mancuernas"),
+        ("Kettlebell swing", "una pesa rusa"),
+    ],
+)
+def test_a_finding_names_what_is_missing(name: str, kind: str) -> None:
+    findings = named(name).check(athlete({"equipamiento": "Ninguno"}))
+    says = [f.es for f in findings if f.code == "equipment_missing" and f.path.startswith(EXERCISE)]
+    assert says == [f"«{name}» pide {kind}, y según el cuestionario no hay."]
 
 
 @pytest.mark.parametrize("able", sorted(ABLE))

@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
 from edn360_chatkit.models.chatkit import WorkflowResponse
 from edn360_chatkit.rendering.columns import width, wrap
-from edn360_chatkit.rendering.elements import web_link
 from edn360_chatkit.rendering.printable import one_line
+from edn360_chatkit.training.links import web_link
 
 from .samples import ATHLETE, inputs, json_values, programs, texts
 

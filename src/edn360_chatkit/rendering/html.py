@@ -15,18 +15,19 @@ from importlib.resources import files
 
 from ..models.chatkit import WorkflowResponse
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..training.core_block import read_core_block
+from ..training.links import web_link
 from .chart import MOST_BARS, bar_chart
 from .content import (
     LIST_MARK,
     Note,
     joined,
-    read_core_block,
     read_facts,
     read_notes,
     series_and_reps,
     show_value,
 )
-from .elements import Html, element, together, web_link
+from .elements import Html, element, together
 from .labels import Labels, labels
 from .printable import one_line
 

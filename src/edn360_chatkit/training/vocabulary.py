@@ -117,7 +117,8 @@ NEEDED_EQUIPMENT = _by_phrase(
         "bands": "resistance band, resistance bands, banda elastica, bandas elasticas, con banda, "
         "con bandas, con goma, con gomas, miniband, mini band",
         "pull_up_bar": "pull up bar, barra de dominadas, barra fija",
-        "pull_up_bar machines": "pull ups, chin up, chin ups, dominada, dominadas",
+        "pull_up_bar machines": "pull up, pull ups, pullup, pullups, chin up, chin ups, chinup, "
+        "chinups, dominada, dominadas",
         "machines bands": "pulldown, pulldowns, jalon, jalones",
     }
 )

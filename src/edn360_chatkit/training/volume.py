@@ -96,17 +96,22 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
 
 def estimated_session_minutes(program: EnrichedTrainingProgram) -> list[float]:
     """How long each session takes, by the assumptions above."""
-    return [round(_seconds(session) / 60, 1) for session in program.sessions]
+    return [
+        session_minutes(
+            session, [exercise for block in session.blocks for exercise in block.exercises]
+        )
+        for session in program.sessions
+    ]
 
 
-def _seconds(session: TrainingSession) -> float:
-    planned = [exercise for block in session.blocks for exercise in block.exercises]
+def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> float:
+    """How long a session takes, with these of its exercises; 0 where no set can be counted."""
     counted = [(sets, exercise) for exercise in planned if (sets := exercise.sets)]
     if not counted:
         return 0.0
     work = sum(sets * (seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
     around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if session.core_mobility_block else 0.0)
-    return around + work + CHANGE_SECONDS * (len(counted) - 1)
+    return round((around + work + CHANGE_SECONDS * (len(counted) - 1)) / 60, 1)
 
 
 def seconds_per_set(exercise: Exercise) -> float:
