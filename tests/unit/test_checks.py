@@ -276,7 +276,25 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"tiempo_por_sesion": "media hora"}, []),
         ({"tiempo_por_sesion": "1h30"}, []),
         ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
+        ({"How much time do you have for each session?": "20 minutes"}, ["minutes_over"]),
+        ({"How much time can you spend per session?": "20-30"}, ["minutes_over"]),
+        ({"time_per_session": 20}, ["minutes_over"]),
+        ({"session_time": "20 min"}, ["minutes_over"]),
+        ({"workout_duration": 20}, ["minutes_over"]),
+        ({"minutos_entrenamiento": "20"}, ["minutes_over"]),
         ({"session_duration_min": 40}, []),
+        ({"session_duration_min": 9}, []),
+        # A time of day, or that of a week.
+        ({"training_time": "18-20"}, []),
+        ({"session_time": "18-20"}, []),
+        ({"session_time": 18}, []),
+        ({"workout_time": 18}, []),
+        ({"tiempo_de_entrenamiento": 24}, []),
+        ({"How much time do you have for training?": "3 hours"}, []),
+        ({"tiempo_disponible_entrenamiento": "180 min"}, []),
+        # Those of today, or of a plan.
+        ({"sesiones_entrenamiento": 2}, []),
+        ({"sesiones_por_semana": 2}, ["days_not_as_asked"]),
         ({"minutos_por_sesion_de_cardio": 20}, []),
     ],
 )
@@ -478,6 +496,12 @@ def test_of_two_questionnaires_the_newer_one_counts() -> None:
         questionnaire["submitted_at"] = f"2026-0{month}-01T10:00:00Z"
     again = [code for _, code, _ in found(program, EDN360Input.model_validate(dated))]
     assert again == ["days_not_as_asked", "injury_loaded"]
+
+
+def test_sessions_of_an_unknown_time_do_not_replace_the_days_of_a_week() -> None:
+    program = EnrichedTrainingProgram.model_validate(GOOD)
+    asked = athlete({"days_per_week": 4}, {"sesiones_entrenamiento": 1})
+    assert [code for _, code, _ in found(program, asked)] == ["days_not_as_asked"]
 
 
 def test_what_is_asked_about_food_is_not_about_training() -> None:

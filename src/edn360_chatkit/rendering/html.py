@@ -162,7 +162,9 @@ def _session(session: TrainingSession, index: int, minutes: float, words: Labels
         element(
             "header",
             element("h2", _id(session.id), element("bdi", name or "")),
-            element("p", f"≈ {minutes:.0f} min", class_="minutes") if minutes else "",
+            element("p", f"≈ {minutes:.0f} min ({words.estimated})", class_="minutes")
+            if minutes
+            else "",
             element("ul", *focus, class_="focus", aria_label=words.focus) if focus else "",
         ),
         *(_block(block, words) for block in session.blocks),

@@ -187,14 +187,22 @@ _MINUTES = re.compile(
 )
 
 
+_WEEK = "semana week weekly semanales"
+_TRAINING = "training entrenamiento entrenar entreno train available disponibles"
+_COUNTING = (
+    "por per a la de for of to cuantos cuantas how many numero number puedes can you sesiones "
+    "sessions"
+)
+
+
 def _days(answers: Sequence[Answer]) -> Range | None:
     found: list[float] = []
     for answer in answers:
-        if not answer.asks(
-            "dias days sesiones sessions entrenamientos workouts",
-            "semana week weekly semanales training entrenamiento entrenar entreno train available "
-            "disponibles",
-            only="por per a la de for of to cuantos how many numero number puedes can you",
+        if not (
+            answer.asks("dias days", f"{_WEEK} {_TRAINING}", only=_COUNTING)
+            or answer.asks(
+                "sesiones sessions entrenamientos workouts", _WEEK, only=f"{_COUNTING} {_TRAINING}"
+            )
         ):
             continue
         value = answer.value
@@ -209,24 +217,42 @@ def _days(answers: Sequence[Answer]) -> Range | None:
     return Range(float(min(found)), float(max(found))) if found else None
 
 
+_SPENDING = (
+    "por per de la el of for in en a to cada each available disponible cuanto how much tienes "
+    "puedes dedicar do can you have spend"
+)
+
+
 def _minutes(answers: Sequence[Answer]) -> Range | None:
     found: list[float] = []
     for answer in answers:
-        if not answer.asks(
-            "session sessions sesion sesiones workout entrenamiento entreno training",
-            "duration duracion length minutes minutos min time tiempo",
-            only="por per de la el of for in en a to cada each available disponible cuanto how "
-            "much tienes puedes dedicar do can you have spend",
+        # "training_time" may be a time of day, or that of a week.
+        if not (
+            answer.asks(
+                "session sessions sesion sesiones",
+                "duration duracion length minutes minutos min time tiempo",
+                only=f"{_SPENDING} workout entrenamiento entreno training",
+            )
+            or answer.asks(
+                "workout entrenamiento entreno training",
+                "duration duracion minutes minutos",
+                only=f"{_SPENDING} min",
+            )
         ):
             continue
         value = answer.value
+        found_here: list[float] = []
+        unit = None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found += [value] if 10 <= value <= 240 else []
+            found_here = [value]
         elif match := _MINUTES.fullmatch(_dashed(answer.text)):
             *numbers, unit = match.groups()
             factor = 60 if (unit or "").startswith("h") else 1
-            minutes = [float(number) * factor for number in numbers if number]
-            found += minutes if all(10 <= minute <= 240 for minute in minutes) else []
+            found_here = [float(number) * factor for number in numbers if number]
+        # "session_time: 18-20" may be a time of day.
+        is_bare = not unit and {"session", "sessions", "time"}.issuperset(answer.key)
+        if all((24 if is_bare else 9) < minutes <= 240 for minutes in found_here):
+            found += found_here
     return Range(float(min(found)), float(max(found))) if found else None
 
 
