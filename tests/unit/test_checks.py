@@ -12,7 +12,6 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.testing._workflow import simulated_program
-from edn360_chatkit.training.vocabulary import ABLE
 
 from .samples import inputs, programs
 
@@ -374,6 +373,7 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Sentadilla", {"dolor_rodilla": "7/10"}, True),
         ("Sentadilla", {"lesiones": {"zona": "rodilla", "activa": True}}, True),
         ("Sentadilla", {"lesiones": "La rodilla no está bien"}, True),
+        ("Sentadilla", {"lesiones": "No está bien la rodilla"}, True),
         ("Sentadilla", {"lesiones": "La rodilla está bien, pero duele al correr"}, True),
         ("Peso muerto", {"lesiones": "Cadera"}, True),
         ("Sentadilla", {"hip_pain": "yes"}, True),
@@ -421,7 +421,7 @@ def test_a_finding_names_what_is_missing(name: str, kind: str) -> None:
     assert says == [f"«{name}» pide {kind}, y según el cuestionario no hay."]
 
 
-@pytest.mark.parametrize("able", sorted(ABLE))
+@pytest.mark.parametrize("able", ["puedo", "puede", "soporto", "tolero", "aguanto", "able to"])
 def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
     asked = athlete({"lesiones": f"no {able} cargar la rodilla"})
     assert "injury_loaded" in [code for _, code, _ in found(named("Sentadilla"), asked)]
@@ -437,6 +437,14 @@ def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Igual que antes"}], True),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": ""}], True),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Ver el informe"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No sé"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No ha mejorado"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Sin cambios"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"injuries": "no changes"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No muy bien"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Me operé el hombro hace dos años"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Hace mucho que no voy al médico"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Me dolía la rodilla, ya no"}], False),
         ([{"dolor_rodilla": 6}, {"dolor_rodilla": "igual"}], True),
         ([{"dolor_rodilla": True, "lesiones": "ninguna"}], True),
         ([{"lesiones": "rodilla", "dolor_rodilla": False}], True),
@@ -447,6 +455,10 @@ def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": "hombro"}], False),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": "La rodilla está bien"}], False),
         ([{"lesiones": "Rodilla derecha"}, {"injuries": "none"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No tengo ninguna lesión"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Nada, todo bien"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Ya curada"}], False),
+        ([{"lesiones": "rodilla"}, {"lesiones": {"zona": "rodilla", "activa": False}}], False),
         ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": "no"}], False),
         ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": 0}], False),
         ([{"dolor_rodilla": True}, {"lesiones_actuales": "ninguna"}], False),

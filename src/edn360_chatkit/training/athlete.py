@@ -24,6 +24,7 @@ from .vocabulary import (
     AFFIRMATIONS,
     BEING,
     CONTRARY,
+    DENYING,
     EQUIPMENT,
     JOINTS,
     NEGATIONS,
@@ -317,14 +318,13 @@ def _injuries(asked: Sequence[Sequence[Answer]]) -> frozenset[str]:
         for answer in answers:
             if not answer.asks(_ABOUT_INJURIES) or PAST & set(answer.key):
                 continue
-            hurt, is_clear = _hurting(answer)
+            hurt, is_clear, well = _hurting(answer)
             said[answer.key] = said.get(answer.key, frozenset()) | hurt
-            if not is_clear:
-                continue
-            well = _joints(" ".join(answer.key)) - hurt
-            if answer.asks("lesion lesiones injury injuries", only=f"{_ABOUT_INJURIES} {_ANY}"):
-                known.clear()
-            known.pop(answer.key, None)
+            if is_clear:
+                well |= _joints(" ".join(answer.key)) - hurt
+                known.pop(answer.key, None)
+                if answer.asks("lesion lesiones injury injuries", only=f"{_ABOUT_INJURIES} {_ANY}"):
+                    known.clear()
             known = {key: joints - well for key, joints in known.items()}
         for key, joints in said.items():
             known[key] = known.get(key, frozenset()) | joints
@@ -335,20 +335,45 @@ _ANY = "actual actuales current currently any alguna algun tienes tiene do you h
 """Words of a question about injuries that leave it a question about all of them."""
 
 
-def _hurting(answer: Answer) -> tuple[frozenset[str], bool]:
-    """The joints that an answer says to hurt, and whether it says so clearly, or that none does."""
+def _hurting(answer: Answer) -> tuple[frozenset[str], bool, frozenset[str]]:
+    """What an answer says of joints.
+
+    Returns:
+        Those that hurt; whether it says clearly that they do and no others; those that did hurt.
+    """
     of_key = _joints(" ".join(answer.key))
     if (degree := _degree(answer.value)) is not None:  # "knee_pain: 7"
-        return (of_key if degree else frozenset()), bool(of_key)
+        return (of_key if degree else frozenset()), bool(of_key), frozenset()
     words = set(_words(answer.text))
     if not words or words & UNCHANGED:
-        return _joints(answer.text), False
+        return _joints(answer.text), False, frozenset()
     if PAST & words or any(len(word) == 4 and word.isdigit() for word in words):
-        return frozenset(), True
-    named = _joints(_without_what_is_well(_text(_active(answer.value))))
+        over = _joints(" ".join(word for word in _words(answer.text) if word not in NEGATIONS))
+        return frozenset(), not over and len(words) <= 4, over
+    text = _NOT_WELL.sub("mal", fold(_text(_active(answer.value))))
+    named = _joints(_without_what_is_well(text))
     if words <= AFFIRMATIONS:  # "knee_pain: yes" names the joint in its key
-        return named | of_key, bool(of_key)
-    return named, bool(named or words & (NEGATIONS | WELL))
+        return named | of_key, bool(of_key), frozenset()
+    clauses = [set(_words(clause)) for clause in _CLAUSE.split(fold(answer.text))]
+    is_denial = all(_is_denial(clause) for clause in clauses if clause)
+    return named, bool(named) or is_denial, _joints(answer.text) - named
+
+
+_NOT_WELL = re.compile(
+    r"\b(?:no|not)\b(?= (?:(?:esta|estan|va|van|me|muy|del|todo|very|quite|all) )*"
+    r"(?:bien|fine|ok|okay|well)\b)"
+)
+_JOINT_WORDS = frozenset(" ".join(JOINTS).split())
+
+
+def _is_denial(words: set[str]) -> bool:
+    """Whether a clause says that nothing hurts, and nothing else: "no sé" may mean anything."""
+    if words & WELL:
+        return words <= WELL | BEING | _JOINT_WORDS
+    about = {*_ABOUT_INJURIES.split(), *_ANY.split()}
+    return bool(words & NEGATIONS) and words <= (
+        NEGATIONS | DENYING | ACTIVE | SAYING | ABLE | BEING | _JOINT_WORDS | about
+    )
 
 
 def _joints(text: str) -> frozenset[str]:
@@ -368,23 +393,25 @@ def _active(value: object) -> object:
     """An answer without the injuries that say of themselves that they are over."""
     if isinstance(value, list):
         return [_active(item) for item in cast("list[object]", value)]
-    if isinstance(value, Mapping):
-        for key, item in cast("Mapping[str, object]", value).items():
-            if fold(key) in ACTIVE and _words(_text(item)) in (["no"], ["false"]):
-                return {}
-    return value
+    if not isinstance(value, Mapping):
+        return value
+    fields = cast("Mapping[str, object]", value)
+    over = any(
+        fold(key) in ACTIVE and _words(_text(item)) in (["no"], ["false"])
+        for key, item in fields.items()
+    )
+    return {} if over else fields
 
 
 def _without_what_is_well(text: str) -> str:
     """A text without "the knee is fine", if each of its other clauses is about some joint, too."""
     clauses = [words for clause in _CLAUSE.split(fold(text)) if (words := _words(clause))]
-    joints = {word for phrase in JOINTS for word in phrase.split()}
-    if not all(joints & set(words) for words in clauses):
+    if not all(_JOINT_WORDS & set(words) for words in clauses):
         return text
     return "; ".join(
         " ".join(words)
         for words in clauses
-        if not (WELL & set(words) and set(words) <= WELL | BEING | joints)
+        if not (WELL & set(words) and set(words) <= WELL | BEING | _JOINT_WORDS)
     )
 
 

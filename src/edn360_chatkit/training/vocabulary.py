@@ -62,10 +62,17 @@ ACTIVE = _words("activa activo active actual current vigente")
 WELL = _words("bien perfecta perfecto perfectas perfectos sana sano sanas sanos ok okay fine well")
 
 BEING = _words(
-    "esta estan es son ahora muy todo la el las los mi mis y derecha derecho izquierda izquierdo "
-    "is are now all my the and left right feels feel totalmente perfectamente completely"
+    "esta estan estoy es son ahora muy todo la el las los mi mis y derecha derecho izquierda "
+    "izquierdo is are now all my the and left right feels feel i am totalmente perfectamente "
+    "completely"
 )
 """Stand around one of ``WELL`` without taking anything back."""
+
+DENYING = _words(
+    "tengo tiene hay de en del por que momento actualmente hoy zona me duele duela duelen molesta "
+    "siento i have any at moment today of in t area"
+)
+"""Stand in an answer that nothing hurts, without taking anything back."""
 
 WEEKDAYS = _words(
     "lunes martes miercoles jueves viernes sabado domingo monday tuesday wednesday thursday "
