@@ -103,15 +103,36 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         (f"{EXERCISE}.reps", -8, "warning", "reps_unreadable", f"{EXERCISE}.reps"),
         (f"{EXERCISE}.rpe", "alto", "warning", "rpe_unreadable", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", 11, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.series", "N/A", "warning", "series_missing", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", "3 + 1 top", "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.series", "?", "warning", "series_unreadable", f"{EXERCISE}.series"),
+        (f"{EXERCISE}.reps", "—", "warning", "reps_missing", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.reps", "???", "warning", "reps_unreadable", f"{EXERCISE}.reps"),
+        (f"{EXERCISE}.rpe", "?", "warning", "rpe_unreadable", f"{EXERCISE}.rpe"),
+        (f"{EXERCISE}.rpe", "7→11", "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", "9-11", "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", 0.5, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", -1, "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
         (f"{EXERCISE}.rpe", float("nan"), "error", "rpe_out_of_range", f"{EXERCISE}.rpe"),
-        (f"{EXERCISE}.video_url", None, "info", "video_missing", f"{EXERCISE}.video_url"),
-        (f"{EXERCISE}.video_url", " ", "info", "video_missing", f"{EXERCISE}.video_url"),
+        (f"{EXERCISE}.video_url", None, "info", "video_missing", "sessions.0"),
+        (f"{EXERCISE}.video_url", " ", "info", "video_missing", "sessions.0"),
         (
             f"{EXERCISE}.video_url",
             "javascript:x",
+            "warning",
+            "video_not_web",
+            f"{EXERCISE}.video_url",
+        ),
+        (
+            f"{EXERCISE}.video_url",
+            "https://x.es/a b",
+            "warning",
+            "video_not_web",
+            f"{EXERCISE}.video_url",
+        ),
+        (
+            f"{EXERCISE}.video_url",
+            "http://u:p@x.es\\@y",
             "warning",
             "video_not_web",
             f"{EXERCISE}.video_url",
@@ -128,13 +149,17 @@ def test_a_fault_is_found_where_it_is(
 
 
 @pytest.mark.parametrize(
-    "reps", ["AMRAP", "máx", "al fallo", "20 m", "15 calorías", "45-60s", "8/lado"]
+    "reps",
+    [
+        *("AMRAP", "máx", "al fallo", "20 m", "15 calorías", "45-60s", "8/lado", "8RM"),
+        *("Pirámide 12-10-8", "Descendente 12-10-8-6", "Cluster 4x2", "menos de 10"),
+    ],
 )
 def test_reps_that_say_what_to_do_are_no_fault(reps: str) -> None:
     assert found(changed(f"{EXERCISE}.reps", reps)) == []
 
 
-@pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica"])
+@pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica", "ninguno"])
 def test_an_rpe_that_says_that_there_is_none_is_no_fault(rpe: str) -> None:
     assert found(changed(f"{EXERCISE}.rpe", rpe)) == []
 
@@ -156,6 +181,59 @@ def test_orders_may_go_on_from_block_to_block() -> None:
 def test_a_time_that_can_not_be_estimated_is_not_compared() -> None:
     program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 200})
     assert found(program) == []
+
+
+def test_a_session_is_too_long_whatever_else_is_in_it() -> None:
+    program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 15})
+    assert found(program) == [("warning", "time_far", "sessions.0")]
+
+
+def test_videos_that_are_missing_are_counted() -> None:
+    data = copy.deepcopy(GOOD)
+    session = data["sessions"][0]
+    session["core_mobility_block"] = {"exercises": [{"name": "x", "series": 1, "reps": 1}]}
+    for exercise in session["blocks"][0]["exercises"]:
+        del exercise["video_url"]
+    (finding,) = EnrichedTrainingProgram.model_validate(data).check()
+    assert (finding.code, finding.path) == ("video_missing", "sessions.0")
+    assert finding.es == "Sin vídeo: 3 de los 4 ejercicios."
+    assert finding.en == "Without a video: 3 of 4 exercises."
+
+
+def test_the_exercises_of_the_core_block_are_checked() -> None:
+    exercises = [
+        {"name": "Plancha", "series": "?", "reps": None, "rpe": 11, "video_url": "ftp://x"},
+        {"name": "Sentadilla con barra", "series": 1, "reps": 1, "video_url": "https://x.es"},
+    ]
+    core = {"exercises": exercises, "duration_min": 10}
+    asked = athlete(
+        {"equipamiento": "mancuernas", "lesiones": "rodilla", "ejercicios_a_evitar": "Plancha"}
+    )
+    place = "sessions.0.core_mobility_block.exercises"
+    expected = [
+        ("warning", "series_unreadable", f"{place}.0.series"),
+        ("warning", "reps_missing", f"{place}.0.reps"),
+        ("error", "rpe_out_of_range", f"{place}.0.rpe"),
+        ("warning", "video_not_web", f"{place}.0.video_url"),
+        ("warning", "exercise_to_avoid", f"{place}.0.name"),
+        ("warning", "equipment_missing", f"{place}.1.name"),
+        ("warning", "injury_loaded", f"{place}.1.name"),
+    ]
+    data = copy.deepcopy(GOOD)
+    data["sessions"][0]["core_mobility_block"] = core
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert [f for f in found(program, asked) if f[2].startswith(place)] == expected
+    # A day of core and mobility alone is no empty one, and its time is not known.
+    data["sessions"][0]["blocks"] = []
+    assert found(EnrichedTrainingProgram.model_validate(data), asked) == expected
+
+
+@pytest.mark.parametrize("core", [None, "plancha", [], {"exercises": []}, {"exercises": "x"}])
+def test_a_core_block_without_exercises_leaves_a_session_empty(core: Any) -> None:
+    data = copy.deepcopy(GOOD)
+    data["sessions"][0].update(blocks=[], core_mobility_block=core)
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert found(program) == [("error", "empty_session", "sessions.0")]
 
 
 def test_a_finding_speaks_both_languages() -> None:
@@ -197,7 +275,25 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"tiempo_por_sesion": "media hora"}, []),
         ({"tiempo_por_sesion": "1h30"}, []),
         ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
+        ({"How much time do you have for each session?": "20 minutes"}, ["minutes_over"]),
+        ({"How much time can you spend per session?": "20-30"}, ["minutes_over"]),
+        ({"time_per_session": 20}, ["minutes_over"]),
+        ({"session_time": "20 min"}, ["minutes_over"]),
+        ({"workout_duration": 20}, ["minutes_over"]),
+        ({"minutos_entrenamiento": "20"}, ["minutes_over"]),
         ({"session_duration_min": 40}, []),
+        ({"session_duration_min": 9}, []),
+        # A time of day, or that of a week.
+        ({"training_time": "18-20"}, []),
+        ({"session_time": "18-20"}, []),
+        ({"session_time": 18}, []),
+        ({"workout_time": 18}, []),
+        ({"tiempo_de_entrenamiento": 24}, []),
+        ({"How much time do you have for training?": "3 hours"}, []),
+        ({"tiempo_disponible_entrenamiento": "180 min"}, []),
+        # Those of today, or of a plan.
+        ({"sesiones_entrenamiento": 2}, []),
+        ({"sesiones_por_semana": 2}, ["days_not_as_asked"]),
         ({"minutos_por_sesion_de_cardio": 20}, []),
     ],
 )
@@ -221,7 +317,14 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Dumbbell row", {"equipment": "I don't have a barbell or dumbbells"}, True),
         ("Dominadas", {"equipamiento": "Mancuernas y gomas"}, True),
         ("Jalón al pecho", {"equipamiento": "Mancuernas"}, True),
+        ("Pull-up", {"equipment": "dumbbells"}, True),
+        ("Chin-up", {"equipment": "dumbbells"}, True),
+        ("Chin-ups", {"equipment": "dumbbells"}, True),
+        ("Dominada supina", {"equipamiento": "mancuernas"}, True),
         # There is one, or there may be.
+        ("Pull-up", {"equipment": "pull-up bar"}, False),
+        ("Pull-up", {"equipment": "none", "place": "the park", "location": "park"}, False),
+        ("Jalón al pecho", {"equipamiento": "Máquinas"}, False),
         ("Dominadas", {"equipamiento": "Barra"}, False),
         ("Dominadas", {"equipamiento": "Ninguno", "lugar": "En el parque"}, False),
         ("Pull-ups", {"equipment": "calisthenics"}, False),
@@ -266,7 +369,22 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Press militar", {"limitaciones": ["Hombro", "Muñeca"]}, True),
         ("Peso muerto rumano", {"lesiones": "Lumbalgia; ninguna otra"}, True),
         ("Sentadilla", {"lesiones": "No puedo doblar la rodilla izquierda"}, True),
+        ("Sentadilla", {"dolor_rodilla": 7}, True),
+        ("Sentadilla", {"dolor_rodilla": "7/10"}, True),
+        ("Sentadilla", {"lesiones": {"zona": "rodilla", "activa": True}}, True),
+        ("Sentadilla", {"lesiones": "La rodilla no está bien"}, True),
+        ("Sentadilla", {"lesiones": "No está bien la rodilla"}, True),
+        ("Sentadilla", {"lesiones": "La rodilla está bien, pero duele al correr"}, True),
+        ("Peso muerto", {"lesiones": "Cadera"}, True),
+        ("Sentadilla", {"hip_pain": "yes"}, True),
         ("Puente de glúteos", {"lesiones": "rodilla"}, False),
+        ("Sentadilla", {"dolor_rodilla": 0}, False),
+        ("Sentadilla", {"lesiones": 2}, False),
+        ("Sentadilla", {"lesiones": "No puedo decir que me duela la rodilla"}, False),
+        ("Sentadilla", {"lesiones": "La rodilla está bien"}, False),
+        ("Sentadilla", {"lesiones": "La rodilla está bien, pero el hombro duele"}, False),
+        ("Sentadilla", {"lesiones": {"zona": "rodilla", "activa": False}}, False),
+        ("Sentadilla", {"lesiones": [{"zona": "rodilla", "activa": "No"}, "hombro"]}, False),
         ("Sentadilla", {"lesiones": "Ninguna"}, False),
         ("Sentadilla", {"lesiones": "No en la rodilla"}, False),
         ("Sentadilla", {"lesiones": "Operado de la rodilla en 2010"}, False),
@@ -283,6 +401,75 @@ def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
 ) -> None:
     codes = found(named(name), athlete(answers))
     assert (("warning", "injury_loaded", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Press con barra", "una barra"),
+        ("Dominadas", "una barra de dominadas"),
+        ("Prensa de piernas", "máquinas o poleas"),
+        ("Jalón al pecho", "una polea o bandas elásticas"),
+        ("Remo con bandas", "bandas elásticas"),
+        ("Remo con mancuernas", "mancuernas"),
+        ("Kettlebell swing", "una pesa rusa"),
+    ],
+)
+def test_a_finding_names_what_is_missing(name: str, kind: str) -> None:
+    findings = named(name).check(athlete({"equipamiento": "Ninguno"}))
+    says = [f.es for f in findings if f.code == "equipment_missing" and f.path.startswith(EXERCISE)]
+    assert says == [f"«{name}» pide {kind}, y según el cuestionario no hay."]
+
+
+@pytest.mark.parametrize("able", ["puedo", "puede", "soporto", "tolero", "aguanto", "able to"])
+def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
+    asked = athlete({"lesiones": f"no {able} cargar la rodilla"})
+    assert "injury_loaded" in [code for _, code, _ in found(named("Sentadilla"), asked)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_known"),
+    [
+        # About something else, or in doubt.
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_hombro": False}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"molestias_esta_semana": "ninguna"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones_nuevas": "hombro"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Igual que antes"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": ""}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Ver el informe"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No sé"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No ha mejorado"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Sin cambios"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"injuries": "no changes"}], True),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No muy bien"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Me operé el hombro hace dos años"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Hace mucho que no voy al médico"}], True),
+        ([{"lesiones": "rodilla"}, {"lesiones": "Me dolía la rodilla, ya no"}], False),
+        ([{"dolor_rodilla": 6}, {"dolor_rodilla": "igual"}], True),
+        ([{"dolor_rodilla": True, "lesiones": "ninguna"}], True),
+        ([{"lesiones": "rodilla", "dolor_rodilla": False}], True),
+        ([{"lesiones": "ninguna"}, {"dolor_rodilla": True}], True),
+        # The same question, the general one, the joint itself.
+        ([{"lesiones": "Rodilla derecha"}, {"Lesiones": "Ninguna"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": False}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "hombro"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "La rodilla está bien"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"injuries": "none"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "No tengo ninguna lesión"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Nada, todo bien"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"lesiones": "Ya curada"}], False),
+        ([{"lesiones": "rodilla"}, {"lesiones": {"zona": "rodilla", "activa": False}}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": "no"}], False),
+        ([{"lesiones": "Rodilla derecha"}, {"dolor_rodilla": 0}], False),
+        ([{"dolor_rodilla": True}, {"lesiones_actuales": "ninguna"}], False),
+        ([{"molestias_esta_semana": "rodilla"}, {"molestias_esta_semana": "ninguna"}], False),
+    ],
+)
+def test_an_injury_is_known_until_it_is_answered_again(
+    answers: list[dict[str, Any]], is_known: bool
+) -> None:
+    codes = [code for _, code, _ in found(named("Sentadilla"), athlete(*answers))]
+    assert ("injury_loaded" in codes) is is_known
 
 
 @pytest.mark.parametrize(
@@ -321,6 +508,12 @@ def test_of_two_questionnaires_the_newer_one_counts() -> None:
         questionnaire["submitted_at"] = f"2026-0{month}-01T10:00:00Z"
     again = [code for _, code, _ in found(program, EDN360Input.model_validate(dated))]
     assert again == ["days_not_as_asked", "injury_loaded"]
+
+
+def test_sessions_of_an_unknown_time_do_not_replace_the_days_of_a_week() -> None:
+    program = EnrichedTrainingProgram.model_validate(GOOD)
+    asked = athlete({"days_per_week": 4}, {"sesiones_entrenamiento": 1})
+    assert [code for _, code, _ in found(program, asked)] == ["days_not_as_asked"]
 
 
 def test_what_is_asked_about_food_is_not_about_training() -> None:

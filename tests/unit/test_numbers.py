@@ -47,6 +47,21 @@ def program(*blocks: dict[str, Any], **fields: Any) -> EnrichedTrainingProgram:
         ("x3", 3),
         ("Series: 3", 3),
         ("3 series de 10", 3),
+        ("3 → 4", 3.5),
+        ("2+2", 4),
+        ("2 + 2 series", 4),
+        ("3 x 8,10", 3),
+        ("3 x AMRAP", 3),
+        ("3 series (2 suaves, 1 fuerte)", 3),
+        ("3 series, 90 s de descanso", 3),
+        ("3 + 1 backoff", None),
+        ("2-3 + 1", None),
+        ("2 calentamiento + 3", None),
+        ("2 de calentamiento y 3", None),
+        ("EMOM 10", None),
+        ("AMRAP 10", None),
+        ("5/3/1", None),
+        ("1,000", None),
         (None, None),
         ("", None),
         ("AMRAP", None),
@@ -99,6 +114,16 @@ def test_sets_are_what_series_says_and_of_a_range_its_middle(series: Any, sets: 
         ("tempo 3-0-1", None),
         ("2:1:2", None),
         ("RIR 2", None),
+        ("8 -> 12", (8, 12)),
+        ("8→12", (8, 12)),
+        ("8 => 12", (8, 12)),
+        ("Pirámide 12-10-8", (8, 12)),
+        ("Descendente 12-10-8-6", (6, 12)),
+        ("menos de 10", (10, 10)),
+        ("1,000", None),
+        ("1.000", None),
+        ("EMOM 10", None),
+        ("8RM", None),
     ],
 )
 def test_reps_are_read_as_a_coach_reads_them(reps: Any, expected: Any) -> None:
@@ -143,6 +168,7 @@ def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
         (7.5, (7.5, 7.5)),
         ("7-8", (7, 8)),
         ("7,5-8,5", (7.5, 8.5)),
+        ("7→11", (7, 11)),
         ("RPE 8", (8, 8)),
         ("@8", (8, 8)),
         ("8/10", (8, 8)),
@@ -269,6 +295,31 @@ def test_the_muscles_of_the_block_count_where_the_exercise_names_none() -> None:
         "Feet": 2,
         "Core": 2,
     }
+
+
+@pytest.mark.parametrize("nothing", ["N/A", "None", "No aplica", "ninguno", "—", "-", " n.a. "])
+def test_what_says_that_there_is_no_muscle_is_none(nothing: str) -> None:
+    planned = {"name": "a", "series": 2, "primary_group": nothing, "secondary_group": nothing}
+    assert program({"exercises": [planned]}).weekly_sets_by_muscle() == {}
+    block = {"primary_muscles": [nothing, f"Core, {nothing}"], "exercises": [planned]}
+    assert program(block).weekly_sets_by_muscle() == {"Core": 2}
+
+
+@pytest.mark.parametrize(
+    ("written", "muscles"),
+    [
+        ("Glúteos y femorales", ["Glúteos", "femorales"]),
+        ("Pecho e isquios", ["Pecho", "isquios"]),
+        ("Chest AND triceps", ["Chest", "triceps"]),
+        ("Glutes | Hams", ["Glutes", "Hams"]),
+        ("Bayeta", ["Bayeta"]),
+        ("Glúteo, glúteos, Femoral / femorales", ["Glúteo", "Femoral"]),
+        ("Quad, quads, tríceps, TRICEPS, bíceps", ["Quad", "tríceps", "bíceps"]),
+    ],
+)
+def test_muscles_are_told_apart(written: str, muscles: list[str]) -> None:
+    found = program({"exercises": [{"name": "a", "series": 1, "primary_group": written}]})
+    assert list(found.weekly_sets_by_muscle()) == muscles
 
 
 def test_the_time_of_a_session_is_worked_out_as_documented() -> None:

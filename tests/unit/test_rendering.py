@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
 from edn360_chatkit.models.chatkit import WorkflowResponse
 from edn360_chatkit.rendering.columns import width, wrap
-from edn360_chatkit.rendering.elements import web_link
 from edn360_chatkit.rendering.printable import one_line
+from edn360_chatkit.training.links import web_link
 
 from .samples import ATHLETE, inputs, json_values, programs, texts
 
@@ -489,3 +489,9 @@ def test_wrapping_breaks_at_blanks_and_counts_wide_characters_twice() -> None:
     assert wrap("日本語", 4) == ["日本", "語"]
     assert wrap("e\u0301e\u0301", 2) == ["e\u0301e\u0301"]
     assert wrap("  ", 4) == []
+
+
+def test_the_minutes_of_a_session_are_said_to_be_an_estimate() -> None:
+    program = one_exercise(series=3, reps="10")
+    assert "≈ 18 min (estimado)" in program.to_html()
+    assert "≈ 18 min (estimated)" in program.to_html(lang="en")

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from pydantic import ValidationError
-
-from ..models.program import Block, EnrichedTrainingProgram, Exercise
+from ..models.program import EnrichedTrainingProgram, Exercise
 from .labels import Labels
 from .printable import one_line, printable
 
@@ -83,25 +81,6 @@ def _text(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, TypeError, RecursionError):
         return "…"  # from Python, not from JSON: a value within itself, or a key that is no text
-
-
-def read_core_block(content: object) -> tuple[Block | None, object]:
-    """A core and mobility block: its exercises, as most workflows write it, and what else it says.
-
-    Args:
-        content: ``core_mobility_block`` of a session.
-
-    Returns:
-        The block, or ``None`` where it has no exercises that can be read as such; and notes.
-    """
-    if not isinstance(content, Mapping):
-        return None, content
-    fields = cast("Mapping[str, object]", content)
-    try:
-        block = Block.model_validate(fields)
-    except ValidationError:
-        return None, fields
-    return block, {key: value for key, value in fields.items() if key != "exercises"}
 
 
 def show_value(value: str | float | None) -> str:

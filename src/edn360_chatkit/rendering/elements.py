@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
-from urllib.parse import urlsplit
 
-from .printable import one_line, printable
+from .printable import printable
 
 
 class Html(str):
@@ -38,19 +36,3 @@ def together(*content: str) -> Html:
 
 def _escaped(text: str) -> str:
     return escape(printable(text))
-
-
-def web_link(url: str | None) -> str | None:
-    r"""A URL that may be a link: one of http or https with a host, and nothing else.
-
-    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``, so a URL with any of
-    them, or with a blank, is not what it seems to be and is no link.
-    """
-    url = (url or "").strip()
-    if not re.match("https?://", url, re.IGNORECASE) or re.search(r"[\s\\]", url):
-        return None
-    try:
-        has_host = bool(urlsplit(url).hostname)
-    except ValueError:
-        return None
-    return url if has_host and one_line(url) == url else None

@@ -15,18 +15,19 @@ from importlib.resources import files
 
 from ..models.chatkit import WorkflowResponse
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..training.core_block import read_core_block
+from ..training.links import web_link
 from .chart import MOST_BARS, bar_chart
 from .content import (
     LIST_MARK,
     Note,
     joined,
-    read_core_block,
     read_facts,
     read_notes,
     series_and_reps,
     show_value,
 )
-from .elements import Html, element, together, web_link
+from .elements import Html, element, together
 from .labels import Labels, labels
 from .printable import one_line
 
@@ -161,7 +162,9 @@ def _session(session: TrainingSession, index: int, minutes: float, words: Labels
         element(
             "header",
             element("h2", _id(session.id), element("bdi", name or "")),
-            element("p", f"≈ {minutes:.0f} min", class_="minutes") if minutes else "",
+            element("p", f"≈ {minutes:.0f} min ({words.estimated})", class_="minutes")
+            if minutes
+            else "",
             element("ul", *focus, class_="focus", aria_label=words.focus) if focus else "",
         ),
         *(_block(block, words) for block in session.blocks),

@@ -26,6 +26,7 @@ class Labels:
     block: str
     also: str
     core: str
+    estimated: str
     focus: str
     exercise: str
     series_and_reps: str
@@ -60,6 +61,7 @@ _LABELS: dict[str, Labels] = {
         block="Bloque",
         also="también",
         core="Core y movilidad",
+        estimated="estimado",
         focus="Enfoque",
         exercise="Ejercicio",
         series_and_reps="Series × reps",
@@ -88,6 +90,7 @@ _LABELS: dict[str, Labels] = {
         block="Block",
         also="also",
         core="Core and mobility",
+        estimated="estimated",
         focus="Focus",
         exercise="Exercise",
         series_and_reps="Series × reps",

@@ -10,18 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..training.core_block import read_core_block
+from ..training.links import web_link
 from .content import (
     LIST_MARK,
     Note,
     joined,
     note_lines,
-    read_core_block,
     read_facts,
     read_notes,
     series_and_reps,
     show_value,
 )
-from .elements import web_link
 from .labels import Labels, labels
 from .printable import one_line, printable
 

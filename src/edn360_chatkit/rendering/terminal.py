@@ -15,10 +15,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..training.core_block import read_core_block
 from .content import (
     joined,
     note_lines,
-    read_core_block,
     read_facts,
     read_notes,
     series_and_reps,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..training.core_block import read_core_block
+from ..training.links import web_link
 from .columns import wrap
 from .content import (
     LIST_MARK,
     joined,
     note_lines,
-    read_core_block,
     read_facts,
     read_notes,
     series_and_reps,
     show_value,
 )
-from .elements import web_link
 from .labels import Labels, labels
 from .printable import one_line
 

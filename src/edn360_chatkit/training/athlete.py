@@ -20,14 +20,20 @@ from .numbers import Range, fold
 from .vocabulary import (
     ABLE,
     ACCESSORIES,
+    ACTIVE,
     AFFIRMATIONS,
+    BEING,
     CONTRARY,
+    DENYING,
     EQUIPMENT,
     JOINTS,
     NEGATIONS,
     OWNING,
     PAST,
+    SAYING,
+    UNCHANGED,
     WEEKDAYS,
+    WELL,
 )
 
 T = TypeVar("T")
@@ -62,7 +68,7 @@ def read_stated(edn360_input: EDN360Input) -> Stated:
         days=_first(asked, _days),
         minutes=_first(asked, _minutes),
         equipment=_first(asked, _equipment),
-        injuries=_first(asked, _injuries) or frozenset(),
+        injuries=_injuries(asked),
         avoided=_first(asked, _avoided) or (),
     )
 
@@ -155,8 +161,9 @@ def _named(text: str, vocabulary: Mapping[str, frozenset[str]]) -> Iterator[froz
         denied = False
         place = 0
         while place < len(words):
-            able = ABLE & set(words[place + 1 : place + 2])
-            denies = words[place] in NEGATIONS and not able
+            able = bool(ABLE & set(words[place + 1 : place + 2]))
+            says = bool(SAYING & set(words[place + 2 : place + 3]))
+            denies = words[place] in NEGATIONS and (says or not able)
             denied = denies or (denied and words[place] not in CONTRARY)
             for length in (4, 3, 2, 1):
                 phrase = " ".join(words[place : place + length])
@@ -181,14 +188,22 @@ _MINUTES = re.compile(
 )
 
 
+_WEEK = "semana week weekly semanales"
+_TRAINING = "training entrenamiento entrenar entreno train available disponibles"
+_COUNTING = (
+    "por per a la de for of to cuantos cuantas how many numero number puedes can you sesiones "
+    "sessions"
+)
+
+
 def _days(answers: Sequence[Answer]) -> Range | None:
     found: list[float] = []
     for answer in answers:
-        if not answer.asks(
-            "dias days sesiones sessions entrenamientos workouts",
-            "semana week weekly semanales training entrenamiento entrenar entreno train available "
-            "disponibles",
-            only="por per a la de for of to cuantos how many numero number puedes can you",
+        if not (
+            answer.asks("dias days", f"{_WEEK} {_TRAINING}", only=_COUNTING)
+            or answer.asks(
+                "sesiones sessions entrenamientos workouts", _WEEK, only=f"{_COUNTING} {_TRAINING}"
+            )
         ):
             continue
         value = answer.value
@@ -203,24 +218,42 @@ def _days(answers: Sequence[Answer]) -> Range | None:
     return Range(float(min(found)), float(max(found))) if found else None
 
 
+_SPENDING = (
+    "por per de la el of for in en a to cada each available disponible cuanto how much tienes "
+    "puedes dedicar do can you have spend"
+)
+
+
 def _minutes(answers: Sequence[Answer]) -> Range | None:
     found: list[float] = []
     for answer in answers:
-        if not answer.asks(
-            "session sessions sesion sesiones workout entrenamiento entreno training",
-            "duration duracion length minutes minutos min time tiempo",
-            only="por per de la el of for in en a to cada each available disponible cuanto how "
-            "much tienes puedes dedicar do can you have spend",
+        # "training_time" may be a time of day, or that of a week.
+        if not (
+            answer.asks(
+                "session sessions sesion sesiones",
+                "duration duracion length minutes minutos min time tiempo",
+                only=f"{_SPENDING} workout entrenamiento entreno training",
+            )
+            or answer.asks(
+                "workout entrenamiento entreno training",
+                "duration duracion minutes minutos",
+                only=f"{_SPENDING} min",
+            )
         ):
             continue
         value = answer.value
+        found_here: list[float] = []
+        unit = None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found += [value] if 10 <= value <= 240 else []
+            found_here = [value]
         elif match := _MINUTES.fullmatch(_dashed(answer.text)):
             *numbers, unit = match.groups()
             factor = 60 if (unit or "").startswith("h") else 1
-            minutes = [float(number) * factor for number in numbers if number]
-            found += minutes if all(10 <= minute <= 240 for minute in minutes) else []
+            found_here = [float(number) * factor for number in numbers if number]
+        # "session_time: 18-20" may be a time of day.
+        is_bare = not unit and {"session", "sessions", "time"}.issuperset(answer.key)
+        if all((24 if is_bare else 9) < minutes <= 240 for minutes in found_here):
+            found += found_here
     return Range(float(min(found)), float(max(found))) if found else None
 
 
@@ -267,25 +300,119 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
     return None if nothing else frozenset[str]().union(*named)
 
 
-def _injuries(answers: Sequence[Answer]) -> frozenset[str] | None:
-    """The joints that hurt; an answer that speaks of the past is passed over."""
-    found: set[str] = set()
-    answered = False
-    for answer in answers:
-        if not answer.asks(
-            "lesion lesiones injury injuries limitacion limitaciones limitation limitations dolor "
-            "dolores pain molestia molestias discomfort"
-        ) or PAST & set(answer.key):
-            continue
-        words = set(_words(answer.text))
-        if not words:
-            continue
-        answered = True
-        if not PAST & words and not any(len(word) == 4 and word.isdigit() for word in words):
-            # "knee_pain: yes" names the joint in its key.
-            joints = [answer.text, " ".join(answer.key) if words <= AFFIRMATIONS else ""]
-            found.update(*(named for text in joints for named in _named(text, JOINTS)))
-    return frozenset(found) if answered else None
+_ABOUT_INJURIES = (
+    "lesion lesiones injury injuries limitacion limitaciones limitation limitations dolor dolores "
+    "pain molestia molestias discomfort"
+)
+
+
+def _injuries(asked: Sequence[Sequence[Answer]]) -> frozenset[str]:
+    """The joints that hurt; an answer that speaks of the past names none.
+
+    What was said once stays until the same question, or the general one, is answered again, or
+    the joint itself is said not to hurt. Two answers of one questionnaire never undo each other.
+    """
+    known: dict[tuple[str, ...], frozenset[str]] = {}
+    for answers in reversed(asked):
+        said: dict[tuple[str, ...], frozenset[str]] = {}
+        for answer in answers:
+            if not answer.asks(_ABOUT_INJURIES) or PAST & set(answer.key):
+                continue
+            hurt, is_clear, well = _hurting(answer)
+            said[answer.key] = said.get(answer.key, frozenset()) | hurt
+            if is_clear:
+                well |= _joints(" ".join(answer.key)) - hurt
+                known.pop(answer.key, None)
+                if answer.asks("lesion lesiones injury injuries", only=f"{_ABOUT_INJURIES} {_ANY}"):
+                    known.clear()
+            known = {key: joints - well for key, joints in known.items()}
+        for key, joints in said.items():
+            known[key] = known.get(key, frozenset()) | joints
+    return frozenset[str]().union(*known.values())
+
+
+_ANY = "actual actuales current currently any alguna algun tienes tiene do you have o u or y and"
+"""Words of a question about injuries that leave it a question about all of them."""
+
+
+def _hurting(answer: Answer) -> tuple[frozenset[str], bool, frozenset[str]]:
+    """What an answer says of joints.
+
+    Returns:
+        Those that hurt; whether it says clearly that they do and no others; those that did hurt.
+    """
+    of_key = _joints(" ".join(answer.key))
+    if (degree := _degree(answer.value)) is not None:  # "knee_pain: 7"
+        return (of_key if degree else frozenset()), bool(of_key), frozenset()
+    words = set(_words(answer.text))
+    if not words or words & UNCHANGED:
+        return _joints(answer.text), False, frozenset()
+    if PAST & words or any(len(word) == 4 and word.isdigit() for word in words):
+        over = _joints(" ".join(word for word in _words(answer.text) if word not in NEGATIONS))
+        return frozenset(), not over and len(words) <= 4, over
+    text = _NOT_WELL.sub("mal", fold(_text(_active(answer.value))))
+    named = _joints(_without_what_is_well(text))
+    if words <= AFFIRMATIONS:  # "knee_pain: yes" names the joint in its key
+        return named | of_key, bool(of_key), frozenset()
+    clauses = [set(_words(clause)) for clause in _CLAUSE.split(fold(answer.text))]
+    is_denial = all(_is_denial(clause) for clause in clauses if clause)
+    return named, bool(named) or is_denial, _joints(answer.text) - named
+
+
+_NOT_WELL = re.compile(
+    r"\b(?:no|not)\b(?= (?:(?:esta|estan|va|van|me|muy|del|todo|very|quite|all) )*"
+    r"(?:bien|fine|ok|okay|well)\b)"
+)
+_JOINT_WORDS = frozenset(" ".join(JOINTS).split())
+
+
+def _is_denial(words: set[str]) -> bool:
+    """Whether a clause says that nothing hurts, and nothing else: "no sé" may mean anything."""
+    if words & WELL:
+        return words <= WELL | BEING | _JOINT_WORDS
+    about = {*_ABOUT_INJURIES.split(), *_ANY.split()}
+    return bool(words & NEGATIONS) and words <= (
+        NEGATIONS | DENYING | ACTIVE | SAYING | ABLE | BEING | _JOINT_WORDS | about
+    )
+
+
+def _joints(text: str) -> frozenset[str]:
+    return frozenset[str]().union(*_named(text, JOINTS))
+
+
+def _degree(value: object) -> float | None:
+    """Pain from 0 to 10, as a number or as text: 7 of ``"7/10"``."""
+    if isinstance(value, str) and (match := re.fullmatch(r" *([0-9]{1,2})(?: */ *10)? *", value)):
+        value = int(match[1])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value if 0 <= value <= 10 else None
+    return None
+
+
+def _active(value: object) -> object:
+    """An answer without the injuries that say of themselves that they are over."""
+    if isinstance(value, list):
+        return [_active(item) for item in cast("list[object]", value)]
+    if not isinstance(value, Mapping):
+        return value
+    fields = cast("Mapping[str, object]", value)
+    over = any(
+        fold(key) in ACTIVE and _words(_text(item)) in (["no"], ["false"])
+        for key, item in fields.items()
+    )
+    return {} if over else fields
+
+
+def _without_what_is_well(text: str) -> str:
+    """A text without "the knee is fine", if each of its other clauses is about some joint, too."""
+    clauses = [words for clause in _CLAUSE.split(fold(text)) if (words := _words(clause))]
+    if not all(_JOINT_WORDS & set(words) for words in clauses):
+        return text
+    return "; ".join(
+        " ".join(words)
+        for words in clauses
+        if not (WELL & set(words) and set(words) <= WELL | BEING | _JOINT_WORDS)
+    )
 
 
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:

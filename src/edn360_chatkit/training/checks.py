@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from ..models.inputs import EDN360Input
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
 from .athlete import Stated, read_stated
-from .numbers import LONGEST, fold, written
+from .core_block import read_core_block
+from .links import web_link
+from .numbers import LONGEST, fold, says_nothing, written
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES
+from .volume import session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 """``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:
@@ -83,20 +85,16 @@ def _program(program: EnrichedTrainingProgram) -> Iterator[Finding]:
 
 
 def _sessions(program: EnrichedTrainingProgram, stated: Stated | None) -> Iterator[Finding]:
-    minutes = program.session_duration_min
-    estimates = program.estimated_session_minutes()
     for index, session in enumerate(program.sessions):
         path = f"sessions.{index}"
-        if not any(block.exercises for block in session.blocks):
+        planned = [exercise for block in session.blocks for exercise in block.exercises]
+        core, _ = read_core_block(session.core_mobility_block)
+        closing = core.exercises if core else []
+        if planned:
+            yield from _time(session, planned, program.session_duration_min, path)
+        elif not closing:
             yield _finding("empty_session", path)
-        elif minutes is not None and minutes > 0 and _is_countable(session):
-            estimate = estimates[index]
-            # Rests are nobody's to know, so only less than half, or more than half as much again,
-            # is far. Doubled: an int can be too large to become a float.
-            if not minutes <= 2 * estimate <= 3 * minutes:
-                yield _finding(
-                    "time_far", path, estimate=f"{estimate:.0f}", minutes=written(minutes)
-                )
+        yield from _videos([*planned, *closing], path)
         last = 0
         for number, block in enumerate(session.blocks):
             of_block = f"{path}.blocks.{number}"
@@ -104,20 +102,43 @@ def _sessions(program: EnrichedTrainingProgram, stated: Stated | None) -> Iterat
                 yield _finding("empty_block", of_block)
             yield from _order(block, of_block, last)
             last = max((exercise.order or 0 for exercise in block.exercises), default=last)
-            for place, exercise in enumerate(block.exercises):
-                of_exercise = f"{of_block}.exercises.{place}"
-                yield from _exercise(exercise, of_exercise)
-                if stated:
-                    yield from _exercise_against(exercise, of_exercise, stated)
+            yield from _exercises(block.exercises, of_block, stated)
+        yield from _exercises(closing, f"{path}.core_mobility_block", stated)
 
 
-def _is_countable(session: TrainingSession) -> bool:
-    """Whether every exercise says how much is to be done, so that the time can be estimated."""
-    return all(
-        exercise.sets and (exercise.reps_range or exercise.seconds_range)
-        for block in session.blocks
-        for exercise in block.exercises
-    )
+def _time(
+    session: TrainingSession, planned: list[Exercise], minutes: int | None, path: str
+) -> Iterator[Finding]:
+    if minutes is None or minutes <= 0:
+        return
+    # What does not say how much is to be done takes some time, too: with it, the session can't be
+    # too short, but what is left can be too long.
+    countable = [
+        exercise
+        for exercise in planned
+        if exercise.sets and (exercise.reps_range or exercise.seconds_range)
+    ]
+    estimate = session_minutes(session, countable)
+    # Rests are nobody's to know, so only less than half, or more than half as much again, is far.
+    # Doubled: an int can be too large to become a float.
+    is_short = len(countable) == len(planned) and 2 * estimate < minutes
+    if is_short or 2 * estimate > 3 * minutes:
+        yield _finding("time_far", path, estimate=f"{estimate:.0f}", minutes=written(minutes))
+
+
+def _videos(exercises: list[Exercise], path: str) -> Iterator[Finding]:
+    """One finding a session, as a hundred of them would bury the rest."""
+    missing = sum(not (exercise.video_url or "").strip() for exercise in exercises)
+    if missing:
+        yield _finding("video_missing", path, missing=missing, all=len(exercises))
+
+
+def _exercises(exercises: list[Exercise], path: str, stated: Stated | None) -> Iterator[Finding]:
+    for place, exercise in enumerate(exercises):
+        of_exercise = f"{path}.exercises.{place}"
+        yield from _exercise(exercise, of_exercise)
+        if stated:
+            yield from _exercise_against(exercise, of_exercise, stated)
 
 
 def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
@@ -143,33 +164,28 @@ def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
 
 # Reps that are no number and say all the same what is to be done.
 _UNCOUNTED_REPS = re.compile(
-    r"\b(?:amrap|emom|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
-    r"[0-9.,]+ ?(?:m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
+    r"\b(?:amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
+    r"[0-9.,]+ ?(?:rm|m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
 )
-
-_NO_VALUE = re.compile(r"[^\w]*(?:n[/.]?a[.]?|no aplica|none|null)?[^\w]*")
-"""An RPE that says that there is none, as for a stretch."""
 
 
 def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
-    if exercise.series is None:
+    if says_nothing(exercise.series):
         yield _finding("series_missing", f"{path}.series")
     elif not exercise.sets:
         yield _finding("series_unreadable", f"{path}.series", value=_quote(exercise.series))
-    if exercise.reps is None:
+    if says_nothing(exercise.reps):
         yield _finding("reps_missing", f"{path}.reps")
     elif not _says_what_to_do(exercise):
         yield _finding("reps_unreadable", f"{path}.reps", value=_quote(exercise.reps))
-    if exercise.rpe is not None and not _NO_VALUE.fullmatch(fold(written(exercise.rpe)[:LONGEST])):
+    if exercise.rpe is not None and not says_nothing(exercise.rpe):
         rpe = exercise.rpe_range
         is_number = isinstance(exercise.rpe, (int, float))
         if rpe is None and not is_number:
             yield _finding("rpe_unreadable", f"{path}.rpe", value=_quote(exercise.rpe))
         elif rpe is None or not 1 <= rpe.low <= rpe.high <= 10:
             yield _finding("rpe_out_of_range", f"{path}.rpe", value=_quote(exercise.rpe))
-    if not (url := (exercise.video_url or "").strip()):
-        yield _finding("video_missing", f"{path}.video_url")
-    elif not _is_on_the_web(url):
+    if (url := (exercise.video_url or "").strip()) and not web_link(url):
         yield _finding("video_not_web", f"{path}.video_url", value=_quote(url))
 
 
@@ -179,14 +195,6 @@ def _says_what_to_do(exercise: Exercise) -> bool:
         return found.high > 0
     reps = written(exercise.reps)[:LONGEST]
     return bool(_UNCOUNTED_REPS.search(fold(reps)))
-
-
-def _is_on_the_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
 
 
 # --- against the questionnaires -----------------------------------------------------------------
@@ -215,7 +223,7 @@ def _exercise_against(exercise: Exercise, path: str, stated: Stated) -> Iterator
     if stated.equipment is not None and not open_name:
         for needed in _named(name, NEEDED_EQUIPMENT):
             if not needed & stated.equipment:
-                kind = next(name for kind, name in _EQUIPMENT_NAMES.items() if kind in needed)
+                kind = next(name for kinds, name in _EQUIPMENT_NAMES if kinds <= needed)
                 yield _finding("equipment_missing", path, name=_quote(exercise.name), kind=kind)
                 break
     loaded = frozenset[str]().union(*_named(name, LOADED_JOINTS)) & stated.injuries
@@ -315,13 +323,13 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     ),
     "video_missing": (
         "info",
-        "El ejercicio no tiene vídeo.",
-        "The exercise has no video.",
+        "Sin vídeo: {missing} de los {all} ejercicios.",
+        "Without a video: {missing} of {all} exercises.",
     ),
     "video_not_web": (
         "warning",
-        "El vídeo no es un enlace de http o https: «{value}».",
-        'The video is no link of http or https: "{value}".',
+        "El vídeo no es un enlace válido de http o https: «{value}».",
+        'The video is no valid link of http or https: "{value}".',
     ),
     "days_not_as_asked": (
         "warning",
@@ -355,14 +363,15 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     ),
 }
 
-_EQUIPMENT_NAMES = {
-    "barbell": ("una barra", "a barbell"),
-    "dumbbells": ("mancuernas", "dumbbells"),
-    "kettlebell": ("una pesa rusa", "a kettlebell"),
-    "pull_up_bar": ("una barra de dominadas", "a pull-up bar"),
-    "machines": ("máquinas o poleas", "machines or cables"),
-    "bands": ("bandas elásticas", "bands"),
-}
+_EQUIPMENT_NAMES = (
+    (frozenset({"machines", "bands"}), ("una polea o bandas elásticas", "a cable or bands")),
+    (frozenset({"barbell"}), ("una barra", "a barbell")),
+    (frozenset({"dumbbells"}), ("mancuernas", "dumbbells")),
+    (frozenset({"kettlebell"}), ("una pesa rusa", "a kettlebell")),
+    (frozenset({"pull_up_bar"}), ("una barra de dominadas", "a pull-up bar")),
+    (frozenset({"machines"}), ("máquinas o poleas", "machines or cables")),
+    (frozenset({"bands"}), ("bandas elásticas", "bands")),
+)
 """Of several that will do the first is named."""
 
 _JOINT_NAMES = {
@@ -373,6 +382,7 @@ _JOINT_NAMES = {
     "ankle": ("el tobillo", "ankle"),
     "elbow": ("el codo", "elbow"),
     "neck": ("el cuello", "neck"),
+    "hip": ("la cadera", "hip"),
 }
 
 
@@ -398,6 +408,6 @@ def _span(span: Iterable[float]) -> str:
     return "-".join(dict.fromkeys(f"{number:g}" for number in span))
 
 
-def _quote(value: float | str) -> str:
+def _quote(value: float | str | None) -> str:
     text = " ".join(written(value)[: LONGEST_QUOTE * 4].split())
     return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"

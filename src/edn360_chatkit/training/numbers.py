@@ -36,13 +36,35 @@ class Range(NamedTuple):
         return (self.low + self.high) / 2
 
 
+def says_nothing(value: object) -> bool:
+    """Whether a field says that there is nothing to say: ``None``, ``""``, ``"-"``, ``"N/A"``."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return False
+    return fold(value.translate(_SIGNS)).rstrip(".") in _NOTHING
+
+
 def read_series(value: object) -> Range | None:
-    """The sets that ``series`` asks for; of ``"3 x 10"`` the 3."""
-    return _counted(_factors(value)[:1])
+    """The sets that ``series`` asks for; of ``"3 x 10"`` the 3, of ``"2+2"`` 4."""
+    if isinstance(value, str) and len(value) <= LONGEST:
+        text = _plain(value)
+        if plain_sum := _SUM.fullmatch(text):
+            return _range([sum(float(number) for number in plain_sum[1].split("+"))])
+        lead = _LEAD.match(text)
+        chain = _CHAIN.match(text, lead.end() if lead else 0)
+        rest = text[chain.end() :] if chain else ""
+        if _BY_TIME.match(text) or (_MORE_SETS.match(rest) and not _TIMES.match(rest)):
+            return None
+    factors = _factors(value)[:1]
+    # "5/3/1" is a scheme and no range.
+    return None if factors and len(factors[0]) > 2 else _counted(factors)
 
 
 def read_reps(value: object) -> Range | None:
     """The repetitions that ``reps`` asks for, of each side where it says so."""
+    if isinstance(value, str) and len(value) <= LONGEST and _plain(value).startswith("emom"):
+        return None
     return _counted(_factors(value)[-1:])
 
 
@@ -86,7 +108,7 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _S = r"(?:s|segs?|segundos?|secs?|seconds?)(?![a-z])"
 _MIN = r"(?:mins?|minutos?|minutes?)(?![a-z])"
 _UNIT = rf"(?:{_S}|{_MIN}|(?:h|hs|hrs?|horas?|hours?)(?![a-z]))"
-_TO = r" ?(?:-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|or|y|and|hasta)(?![a-z])) ?"
+_TO = r" ?(?:[-=]>|-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|or|y|and|hasta)(?![a-z])) ?"
 _ROUNDS = r"(?:series?|sets?|rondas?|rounds?|vueltas?)"
 
 _CHAIN = re.compile(rf"{_NUMBER}(?: ?{_UNIT})?(?:{_TO}{_NUMBER}(?: ?{_UNIT})?)*")
@@ -96,7 +118,8 @@ _TIMES = re.compile(rf" ?(?:{_ROUNDS} ?)?x[ (]*| ?{_ROUNDS} (?:de|of) ")
 _LEAD = re.compile(
     r"(?:[ ~≈<>≤≥=@+:(\[]|(?:aprox|approx|about|unos|unas|hasta|up to|max|maximo|maximum|min"
     r"|minimo|minimum|al menos|at least|entre|between|de|from|x|al fallo|to failure|fallo|failure"
-    rf"|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
+    r"|menos|mas|less|more|than|piramide|piramidal|pyramid|ascendentes?|descendentes?|ascending"
+    rf"|descending|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
 )
 # What may not come after them: they then count something else, or are no such number.
 _OTHER = re.compile(
@@ -104,6 +127,27 @@ _OTHER = re.compile(
     r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|kg|kgs|kilos?|lbs?|cals?"
     r"|calorias?|calories|kcal|w|watts?|rm|rir)(?![a-z]))"
 )
+# "1,000" and "1.000": nobody does a thousand, and one with three decimals is no number either.
+_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9])")
+_SUM = re.compile(rf"({_NUMBER}(?: ?\+ ?{_NUMBER})+)(?: {_ROUNDS})?")
+# Another number of sets after the first: "3 + 1 backoff", "2 de calentamiento y 3".
+_MORE_SETS = re.compile(
+    r"[^(]*?(?:[+,/]|(?<![a-z])(?:y|and|mas|plus)) ?[0-9]+"
+    rf"(?![0-9]|[.:][0-9]| ?{_UNIT}| ?%)"
+)
+# The number after it is one of minutes.
+_BY_TIME = re.compile("(?:amrap|emom|tabata)(?![a-z])")
+
+_NOTHING = frozenset(
+    (
+        *("", "-", "--", "---", "n/a", "n.a", "na", "n/d", "n.d", "nd", "s/d"),
+        *("none", "null", "nil", "nan", "nothing", "not applicable", "not specified"),
+        *("no aplica", "no procede", "no especificado", "sin especificar", "sin datos"),
+        *("ninguno", "ninguna", "nada"),
+    )
+)
+"""As they are compared, with "-" for every dash. A text of questions ("?") is no such."""
+
 _OF_TEN = re.compile(rf"({_NUMBER}) ?(?:/|de|sobre|out of) ?10(?![0-9.])")
 
 _FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
@@ -114,6 +158,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys('"\u201c\u201d\u2033', "''"),
         **dict.fromkeys("\u00d7\u2715*", "x"),
         **dict.fromkeys("\u2044\u2215", "/"),
+        **dict.fromkeys("\u2192\u21d2\u2794\u279c", "->"),
     }
 )
 # One digit, or a quarter: "7,5" is a number, "12,10,8" and "12,10" are several.
@@ -138,7 +183,8 @@ def _factors(value: object) -> list[Factor]:
     while chain := _CHAIN.match(text, place):
         place = chain.end()
         quantities = [(float(number), unit or None) for number, unit in _QUANTITY.findall(chain[0])]
-        factors.append([] if _OTHER.match(text, place) else quantities)
+        unread = _OTHER.match(text, place) or _THOUSANDS.search(chain[0])
+        factors.append([] if unread else quantities)
         if not (times := _TIMES.match(text, place)):
             break
         place = times.end()

@@ -34,6 +34,9 @@ CONTRARY = _words("con with si yes solo solamente only just")
 ABLE = _words("puedo puede soporto tolero aguanto able")
 """Denied, they deny nothing: "no puedo doblar la rodilla" is a knee."""
 
+SAYING = _words("decir say")
+"""After ``ABLE``, deny again: "no puedo decir que me duela la rodilla"."""
+
 AFFIRMATIONS = _words(
     "si yes true a veces menudo siempre leve leves moderado moderada fuerte sometimes often "
     "always mild moderate"
@@ -46,6 +49,30 @@ PAST = _words(
     "healed recovered fixed surgery family"
 )
 """Make an injury one that may be over."""
+
+UNCHANGED = _words(
+    "igual mismo misma mismos mismas sigo sigue siguen todavia aun same still unchanged know "
+    "sure seguro segura"
+)
+"""Say that an earlier answer holds, or may hold."""
+
+ACTIVE = _words("activa activo active actual current vigente")
+"""Where an injury has one of these and it is false, the injury is over."""
+
+WELL = _words("bien perfecta perfecto perfectas perfectos sana sano sanas sanos ok okay fine well")
+
+BEING = _words(
+    "esta estan estoy es son ahora muy todo la el las los mi mis y derecha derecho izquierda "
+    "izquierdo is are now all my the and left right feels feel i am totalmente perfectamente "
+    "completely"
+)
+"""Stand around one of ``WELL`` without taking anything back."""
+
+DENYING = _words(
+    "tengo tiene hay de en del por que momento actualmente hoy zona me duele duela duelen molesta "
+    "siento i have any at moment today of in t area"
+)
+"""Stand in an answer that nothing hurts, without taking anything back."""
 
 WEEKDAYS = _words(
     "lunes martes miercoles jueves viernes sabado domingo monday tuesday wednesday thursday "
@@ -97,7 +124,8 @@ NEEDED_EQUIPMENT = _by_phrase(
         "bands": "resistance band, resistance bands, banda elastica, bandas elasticas, con banda, "
         "con bandas, con goma, con gomas, miniband, mini band",
         "pull_up_bar": "pull up bar, barra de dominadas, barra fija",
-        "pull_up_bar machines": "pull ups, chin up, chin ups, dominada, dominadas",
+        "pull_up_bar machines": "pull up, pull ups, pullup, pullups, chin up, chin ups, chinup, "
+        "chinups, dominada, dominadas",
         "machines bands": "pulldown, pulldowns, jalon, jalones",
     }
 )
@@ -118,20 +146,23 @@ JOINTS = _by_phrase(
         "ankle": "ankle, ankles, achilles, tobillo, tobillos, aquiles",
         "elbow": "elbow, elbows, codo, codos, epicondilitis",
         "neck": "neck, cuello, cervical, cervicales",
+        "hip": "hip, hips, cadera, caderas",
         "": "upper back, espalda alta",
     }
 )
 
 LOADED_JOINTS = _by_phrase(
     {
-        "knee": "squat, squats, sentadilla, sentadillas, lunge, lunges, zancada, zancadas, leg "
-        "press, prensa de piernas, leg extension, leg extensions, extension de cuadriceps, "
-        "extensiones de cuadriceps, step up, step ups",
-        "knee ankle": "jump, jumps, salto, saltos, box jump, box jumps, sprint, sprints",
+        "knee": "leg extension, leg extensions, extension de cuadriceps, extensiones de cuadriceps",
+        "knee hip": "squat, squats, sentadilla, sentadillas, lunge, lunges, zancada, zancadas, leg "
+        "press, prensa de piernas, step up, step ups",
+        "hip": "hip thrust, hip thrusts",
+        "knee ankle hip": "jump, jumps, salto, saltos, box jump, box jumps, sprint, sprints",
         "knee ankle wrist": "burpee, burpees",
-        "knee lower_back": "back squat, sentadilla trasera",
-        "lower_back": "deadlift, deadlifts, peso muerto, good morning, buenos dias, bent over "
-        "row, barbell row, remo con barra, swing, swings",
+        "knee hip lower_back": "back squat, sentadilla trasera",
+        "lower_back hip": "deadlift, deadlifts, peso muerto, good morning, buenos dias, swing, "
+        "swings",
+        "lower_back": "bent over row, barbell row, remo con barra",
         "shoulder": "overhead press, military press, press militar, shoulder press, push press, "
         "press de hombro, press de hombros, arnold press, upright row, remo al menton, lateral "
         "raise, lateral raises, elevaciones laterales, snatch, arrancada",

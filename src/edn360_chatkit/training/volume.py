@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, TrainingSession
-from .numbers import fold
+from .numbers import fold, says_nothing
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
@@ -35,7 +35,8 @@ WARM_UP_SECONDS = 600.0
 CORE_MOBILITY_SECONDS = 300.0
 """A session's ``core_mobility_block``, where it has one. Our assumption."""
 
-_BETWEEN_MUSCLES = re.compile(r"[,;/+&\n]")
+_BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
+_PLURAL = re.compile(r"(?<=[aeiou][lnr])es\b|(?<=[a-z]{2})s\b")
 
 
 class PlannedExercise(NamedTuple):
@@ -77,33 +78,40 @@ def weekly_sets_by_muscle(program: EnrichedTrainingProgram) -> dict[str, float]:
 
 
 def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
-    """Muscles as they are compared, and as they are written.
+    """Muscles as they are compared, without the plural, and as they are written.
 
     Args:
         own: What the exercise says; ``"Chest, triceps"`` names two.
         of_block: What its block says, which counts where the exercise says nothing.
     """
-    written = [own] if own and own.strip() else (of_block or [])
-    names = (" ".join(name.split()) for text in written for name in _BETWEEN_MUSCLES.split(text))
+    written = (of_block or []) if own is None or says_nothing(own) else [own]
+    texts = (text for text in written if not says_nothing(text))
+    names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
     found: dict[str, str] = {}
-    for name in filter(None, names):
-        found.setdefault(fold(name), name)
+    for name in names:
+        if not says_nothing(name):
+            found.setdefault(_PLURAL.sub("", fold(name)), name)
     return found
 
 
 def estimated_session_minutes(program: EnrichedTrainingProgram) -> list[float]:
     """How long each session takes, by the assumptions above."""
-    return [round(_seconds(session) / 60, 1) for session in program.sessions]
+    return [
+        session_minutes(
+            session, [exercise for block in session.blocks for exercise in block.exercises]
+        )
+        for session in program.sessions
+    ]
 
 
-def _seconds(session: TrainingSession) -> float:
-    planned = [exercise for block in session.blocks for exercise in block.exercises]
+def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> float:
+    """How long a session takes, with these of its exercises; 0 where no set can be counted."""
     counted = [(sets, exercise) for exercise in planned if (sets := exercise.sets)]
     if not counted:
         return 0.0
     work = sum(sets * (seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
     around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if session.core_mobility_block else 0.0)
-    return around + work + CHANGE_SECONDS * (len(counted) - 1)
+    return round((around + work + CHANGE_SECONDS * (len(counted) - 1)) / 60, 1)
 
 
 def seconds_per_set(exercise: Exercise) -> float:
