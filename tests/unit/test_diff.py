@@ -206,6 +206,7 @@ def test_weekly_sets_the_largest_change_first() -> None:
             {"name": "a", "series": 3, "primary_group": "Pecho"},
             {"name": "b", "series": 3, "primary_group": "Core"},
             {"name": "c", "series": 1, "primary_group": "Gemelo"},
+            {"name": "e", "series": 2, "primary_group": "Hombro"},
         ]
     )
     new = program(
@@ -213,6 +214,7 @@ def test_weekly_sets_the_largest_change_first() -> None:
             {"name": "a", "series": 4, "primary_group": "PECHO"},
             {"name": "b", "series": 3, "primary_group": "Core"},
             {"name": "d", "series": 5, "primary_group": "Glúteo"},
+            {"name": "e", "series": 2, "primary_group": "Hombros"},
         ]
     )
     changes = [tuple(change) for change in new.diff(old).weekly_sets]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..models.program import Block, EnrichedTrainingProgram, Exercise, Language
 from .numbers import fold, is_same, written
+from .volume import muscle_key
 
 PROGRAM_FIELDS = (
     "title",
@@ -321,8 +322,10 @@ def _moved(pairs: list[_Pair]) -> set[str]:
 def _weekly_sets(
     old: EnrichedTrainingProgram, new: EnrichedTrainingProgram
 ) -> tuple[SetsChange, ...]:
-    before = {fold(muscle): (muscle, sets) for muscle, sets in old.weekly_sets_by_muscle().items()}
-    now = {fold(muscle): (muscle, sets) for muscle, sets in new.weekly_sets_by_muscle().items()}
+    before, now = (
+        {muscle_key(muscle): (muscle, sets) for muscle, sets in week.items()}
+        for week in (old.weekly_sets_by_muscle(), new.weekly_sets_by_muscle())
+    )
     changes = [
         SetsChange(name, before.get(key, (name, 0.0))[1], now.get(key, (name, 0.0))[1])
         for key, (name, _) in {**before, **now}.items()

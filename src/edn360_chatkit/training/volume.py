@@ -90,8 +90,13 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         if not says_nothing(name):
-            found.setdefault(_PLURAL.sub("", fold(name)), name)
+            found.setdefault(muscle_key(name), name)
     return found
+
+
+def muscle_key(name: str) -> str:
+    """What two names of one muscle have in common: case, accents and the plural do not matter."""
+    return _PLURAL.sub("", fold(name))
 
 
 def estimated_session_minutes(program: EnrichedTrainingProgram) -> list[float]:
