@@ -32,7 +32,7 @@ types: $(VENV)/dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(VENV)/dev
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal --cov --cov-report=term
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term
 
 fuzz: $(VENV)/fuzz
 	@for target in $$($(BIN)/python -m tests.fuzz); do \
