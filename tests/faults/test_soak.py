@@ -42,7 +42,7 @@ from .proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
 DEADLINE = 60.0
 TOLERANCE = 3.0
 """For a machine that carries clients, proxy and servers at once, in seconds."""
-WORKERS = 30
+WORKERS = 45
 LATEST = 1.8
 """How long a fault lasts at most, in seconds. A request that timed out and still lies on the way
 when both looks are over starts a second run, which is the one gap (``docs/reliability.md``); the
@@ -237,7 +237,7 @@ class Soak:
             "timeout": 2.0,
             "max_retries": 8,
             "poll_interval": 0.05,
-            "max_attempts": 200,
+            "max_attempts": 100,
             "deadline": DEADLINE,
         }
 
