@@ -42,7 +42,7 @@ from .proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
 DEADLINE = 60.0
 TOLERANCE = 3.0
 """For a machine that carries clients, proxy and servers at once, in seconds."""
-WORKERS = 45
+WORKERS = 75
 LATEST = 1.8
 """How long a fault lasts at most, in seconds. A request that timed out and still lies on the way
 when both looks are over starts a second run, which is the one gap (``docs/reliability.md``); the
