@@ -25,7 +25,7 @@ import httpx
 from httpx_sse import EventSource
 
 from edn360_chatkit import ChatKitClient, EDN360Input
-from edn360_chatkit._answers import ROOT_KEY
+from edn360_chatkit.program.model import ROOT_KEY
 from edn360_chatkit.testing._workflow import simulated_program
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "athlete_initial.json"

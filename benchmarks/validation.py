@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram
-from edn360_chatkit._answers import ROOT_KEY, Program, read_answer
+from edn360_chatkit._protocol.answers import Program, read_answer
+from edn360_chatkit.program.model import ROOT_KEY
 from edn360_chatkit.testing._workflow import simulated_program
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "athlete_initial.json"

@@ -44,15 +44,7 @@ from .errors import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from .models.chatkit import (
-    ChatSession,
-    Message,
-    Thread,
-    ThreadDeleted,
-    ThreadItem,
-    WorkflowResponse,
-)
-from .models.events import (
+from .events import (
     MessageSentEvent,
     NoticeEvent,
     ProgressEvent,
@@ -64,8 +56,9 @@ from .models.events import (
     TextDeltaEvent,
     WaitingEvent,
     WorkflowEvent,
+    WorkflowResponse,
 )
-from .models.inputs import (
+from .inputs import (
     EDN360Input,
     PreviousTrainingPlan,
     Questionnaire,
@@ -73,12 +66,14 @@ from .models.inputs import (
     Subscription,
     UserProfile,
 )
-from .models.program import Block, EnrichedTrainingProgram, Exercise, TrainingSession
+from .models.session import ChatSession, Message
+from .models.thread import Thread, ThreadDeleted, ThreadItem
+from .program.model import Block, EnrichedTrainingProgram, Exercise, TrainingSession
 
 if TYPE_CHECKING:
-    from .training.checks import Finding
-    from .training.diff import ProgramDiff
-    from .training.numbers import Range
+    from .program.checks import Finding
+    from .program.diff import ProgramDiff
+    from .program.numbers import Range
 else:
     _WITH_TRAINING = {"Finding": "checks", "ProgramDiff": "diff", "Range": "numbers"}
 
@@ -86,7 +81,7 @@ else:
         """Import what belongs to ``training`` when it is asked for."""
         if name not in _WITH_TRAINING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f".training.{_WITH_TRAINING[name]}", __name__), name)
+        return getattr(import_module(f".program.{_WITH_TRAINING[name]}", __name__), name)
 
 
 # Silent by default, as the logging documentation asks of a library.

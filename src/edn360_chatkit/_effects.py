@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from .models.events import WorkflowEvent
+    from .events import WorkflowEvent
 
 T = TypeVar("T")
 

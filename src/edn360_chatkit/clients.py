@@ -14,8 +14,6 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from ._boundary import checked, public, public_async
-from ._bounds import MOST_CONNECTIONS, Bounds
 from ._config import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_RESPONSE_BYTES,
@@ -29,7 +27,15 @@ from ._config import (
     is_loopback,
     load_config,
 )
-from ._driver import (
+from ._effects import Operation
+from ._protocol.inbox import AnswerRule, Waiting
+from ._protocol.inputs import WorkflowInput, prepare
+from ._protocol.requests import segment, text_argument
+from ._protocol.sessions import session_body
+from ._protocol.workflow import State, new_session, poll_response, run_workflow, send_input
+from ._transport.boundary import checked, public, public_async
+from ._transport.bounds import MOST_CONNECTIONS, Bounds
+from ._transport.driver import (
     AsyncDriver,
     AsyncOperationRun,
     OnEvent,
@@ -37,14 +43,9 @@ from ._driver import (
     OperationRun,
     SyncDriver,
 )
-from ._effects import Operation
-from ._operations.inbox import AnswerRule, Waiting
-from ._operations.inputs import WorkflowInput, prepare
-from ._operations.requests import segment, text_argument
-from ._operations.sessions import session_body
-from ._operations.workflow import State, new_session, poll_response, run_workflow, send_input
 from .errors import ConfigurationError, InvalidInputError
-from .models.chatkit import ChatSession, Message, WorkflowResponse
+from .events import WorkflowResponse
+from .models.session import ChatSession, Message
 from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
 HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from .models.chatkit import ChatSession, Message
+    from .models.session import ChatSession, Message
 
 
 class FieldError(TypedDict):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
-from ._boundary import public, public_async
 from ._config import Config
-from ._driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
 from ._effects import Operation
-from ._operations import resources
-from ._operations.resources import Order
-from .models.chatkit import ChatSession, Thread, ThreadDeleted, ThreadItem
+from ._protocol import resources
+from ._protocol.resources import Order
+from ._transport.boundary import public, public_async
+from ._transport.driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
+from .models.session import ChatSession
+from .models.thread import Thread, ThreadDeleted, ThreadItem
 
 # Generators of their own, so that what they were asked for is in no variable of theirs.
 

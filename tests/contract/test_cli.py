@@ -26,10 +26,10 @@ import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, cli
-from edn360_chatkit._driver import SyncDriver
 from edn360_chatkit._effects import Sleep
+from edn360_chatkit._transport.driver import SyncDriver
 from edn360_chatkit.cli import main
-from edn360_chatkit.rendering.terminal import terminal_text
+from edn360_chatkit.program.rendering.terminal import terminal_text
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._answers import answer_text
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from edn360_chatkit import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent
-from edn360_chatkit._operations.reader import ThreadReader
+from edn360_chatkit._protocol.reader import ThreadReader
 
 from ..unit.samples import json_objects, json_values, texts
 

@@ -39,7 +39,7 @@ from edn360_chatkit import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from edn360_chatkit._answers import ROOT_KEY
+from edn360_chatkit.program.model import ROOT_KEY
 
 from ..unit.samples import ANSWER, ATHLETE, PROGRAM
 from .chatkit_server import ChatKitHost, Script, moment

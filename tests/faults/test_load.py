@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient, MissingProgramError
-from edn360_chatkit._bounds import MOST_CONNECTIONS
 from edn360_chatkit._effects import Effect, Now, Operation, Send
-from edn360_chatkit._operations.inbox import Inbox, Waiting, poll
-from edn360_chatkit._operations.messages import list_messages
-from edn360_chatkit.models.chatkit import ChatSession, Message
+from edn360_chatkit._protocol.inbox import Inbox, Waiting, poll
+from edn360_chatkit._protocol.messages import list_messages
+from edn360_chatkit._transport.bounds import MOST_CONNECTIONS
+from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._answers import answer_text
 from tests.contract.conftest import MakeClient
@@ -143,7 +143,7 @@ def test_waiting_for_a_connection_ends_with_the_deadline(
     sim: ChatKitSimulator, owned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was sent, and the error says so."""
-    monkeypatch.setattr("edn360_chatkit._driver.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("edn360_chatkit._transport.driver.MOST_CONNECTIONS", 1)
     sim.delay = 30
     told = settings(sim, "threads")
 

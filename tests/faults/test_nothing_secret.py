@@ -39,7 +39,7 @@ from edn360_chatkit import (
     ProgramValidationError,
     WorkflowFailedError,
 )
-from edn360_chatkit.models.events import TaskEvent, TextDeltaEvent
+from edn360_chatkit.events import TaskEvent, TextDeltaEvent
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import MakeClient
 

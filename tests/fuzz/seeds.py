@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edn360_chatkit._answers import ROOT_KEY
+from edn360_chatkit.program.model import ROOT_KEY
 from tests.unit.samples import ANSWER, ATHLETE, PROGRAM
 
 from .targets import VARIABLES

@@ -28,23 +28,23 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
 )
-from edn360_chatkit._answers import Failure, Program, Truncated, read_answer
 from edn360_chatkit._config import is_loopback, load_config
 from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
-from edn360_chatkit._operations.inputs import prepare
-from edn360_chatkit._operations.messages import (
+from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
+from edn360_chatkit._protocol.inputs import prepare
+from edn360_chatkit._protocol.messages import (
     MOST_PAGES,
     Listing,
     list_messages,
     newer_than,
     text_of,
 )
-from edn360_chatkit._operations.once import find_ours
-from edn360_chatkit._operations.reader import ThreadReader
-from edn360_chatkit._operations.requests import status_error
-from edn360_chatkit._operations.threads import newest_threads, thread_messages
-from edn360_chatkit.models.chatkit import Thread, ThreadItem
+from edn360_chatkit._protocol.once import find_ours
+from edn360_chatkit._protocol.reader import ThreadReader
+from edn360_chatkit._protocol.requests import status_error
+from edn360_chatkit._protocol.threads import newest_threads, thread_messages
+from edn360_chatkit.models.thread import Thread, ThreadItem
 
 KEY: Final = "sk-hidden-key"
 TOKEN: Final = "hidden-token"

@@ -23,9 +23,9 @@ from edn360_chatkit import (
     Message,
     WorkflowResponse,
 )
-from edn360_chatkit._answers import ROOT_KEY
 from edn360_chatkit._effects import Effect, Operation, Request, Response, Stream
-from edn360_chatkit._operations.workflow import State
+from edn360_chatkit._protocol.workflow import State
+from edn360_chatkit.program.model import ROOT_KEY
 
 from .script import answer, api_error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edn360_chatkit._answers import ROOT_KEY
+from edn360_chatkit.program.model import ROOT_KEY
 
 ATHLETE: dict[str, Any] = {
     "user_profile": {"user_id": "athlete-1", "name": "Ana Ejemplo", "age": 30, "weight_kg": 60.0},

@@ -20,7 +20,7 @@ from edn360_chatkit._effects import (
     Stream,
 )
 from edn360_chatkit.errors import ChatKitError
-from edn360_chatkit.models.events import WorkflowEvent
+from edn360_chatkit.events import WorkflowEvent
 
 T = TypeVar("T")
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edn360_chatkit._answers import (
-    ROOT_KEY,
+from edn360_chatkit._protocol.answers import (
     Failure,
     InvalidProgram,
     Program,
@@ -20,6 +19,7 @@ from edn360_chatkit._answers import (
     Truncated,
     read_answer,
 )
+from edn360_chatkit.program.model import ROOT_KEY
 
 from .samples import ANSWER, PROGRAM, json_objects, programs, texts
 

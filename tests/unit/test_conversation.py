@@ -23,12 +23,12 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._effects import Response
-from edn360_chatkit._operations.conversation import OpenRuns, follow_run, start_run
-from edn360_chatkit._operations.inbox import Inbox, Waiting
-from edn360_chatkit._operations.inputs import Prepared
-from edn360_chatkit._operations.messages import Listing, SessionMessage
-from edn360_chatkit._operations.once import find_ours
-from edn360_chatkit._operations.workflow import State, poll_response, send_input
+from edn360_chatkit._protocol.conversation import OpenRuns, follow_run, start_run
+from edn360_chatkit._protocol.inbox import Inbox, Waiting
+from edn360_chatkit._protocol.inputs import Prepared
+from edn360_chatkit._protocol.messages import Listing, SessionMessage
+from edn360_chatkit._protocol.once import find_ours
+from edn360_chatkit._protocol.workflow import State, poll_response, send_input
 
 from .samples import ANSWER
 from .script import Play, Scene, Scripted, answer, api_error, config

@@ -22,7 +22,7 @@ from edn360_chatkit import (
     Questionnaire,
     UserProfile,
 )
-from edn360_chatkit._operations.inputs import prepare, validate_input
+from edn360_chatkit._protocol.inputs import prepare, validate_input
 
 from .samples import ATHLETE, PROGRAM, inputs, programs
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
-from edn360_chatkit.training.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
+from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
 
 from .samples import programs
 

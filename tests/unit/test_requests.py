@@ -30,8 +30,8 @@ from edn360_chatkit import (
     UnprocessableEntityError,
 )
 from edn360_chatkit._effects import Request, Response
-from edn360_chatkit._operations.requests import segment
-from edn360_chatkit._operations.sessions import create_session, session_body
+from edn360_chatkit._protocol.requests import segment
+from edn360_chatkit._protocol.sessions import create_session, session_body
 
 from .script import Play, answer, api_error, config
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edn360_chatkit.models.inputs import EDN360Input
-from edn360_chatkit.models.program import EnrichedTrainingProgram
+from edn360_chatkit.inputs import EDN360Input
+from edn360_chatkit.program.model import EnrichedTrainingProgram
 from edn360_chatkit.testing._exercises import (
     ALL_EQUIPMENT,
     ALL_JOINTS,

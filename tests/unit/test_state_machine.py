@@ -32,26 +32,16 @@ from edn360_chatkit import (
     WorkflowResponse,
     WorkflowTimeoutError,
 )
-from edn360_chatkit._answers import ROOT_KEY
 from edn360_chatkit._config import Config
-from edn360_chatkit._effects import (
-    Effect,
-    Emit,
-    Now,
-    Open,
-    Read,
-    Request,
-    Response,
-    Send,
-    Sleep,
-)
-from edn360_chatkit._http import deadline_error
-from edn360_chatkit._operations.inbox import LAST_LOOK, Waiting
-from edn360_chatkit._operations.inputs import Prepared
-from edn360_chatkit._operations.sessions import session_body
-from edn360_chatkit._operations.workflow import State, poll_response, run_workflow, send_input
-from edn360_chatkit._retry import LONGEST_RETRY_AFTER
-from edn360_chatkit.models.events import MessageSentEvent, SessionCreatedEvent, WaitingEvent
+from edn360_chatkit._effects import Effect, Emit, Now, Open, Read, Request, Response, Send, Sleep
+from edn360_chatkit._protocol.inbox import LAST_LOOK, Waiting
+from edn360_chatkit._protocol.inputs import Prepared
+from edn360_chatkit._protocol.retry import LONGEST_RETRY_AFTER
+from edn360_chatkit._protocol.sessions import session_body
+from edn360_chatkit._protocol.workflow import State, poll_response, run_workflow, send_input
+from edn360_chatkit._transport.http import deadline_error
+from edn360_chatkit.events import MessageSentEvent, SessionCreatedEvent, WaitingEvent
+from edn360_chatkit.program.model import ROOT_KEY
 
 from .model import (
     ARRIVAL,

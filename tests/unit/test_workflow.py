@@ -28,12 +28,13 @@ from edn360_chatkit import (
     WorkflowResponse,
     WorkflowTimeoutError,
 )
-from edn360_chatkit._answers import ROOT_KEY, read_answer
 from edn360_chatkit._effects import Response
-from edn360_chatkit._operations.inbox import AnswerRule, Waiting
-from edn360_chatkit._operations.inputs import prepare
-from edn360_chatkit._operations.sessions import session_body
-from edn360_chatkit._operations.workflow import State, poll_response, run_workflow
+from edn360_chatkit._protocol.answers import read_answer
+from edn360_chatkit._protocol.inbox import AnswerRule, Waiting
+from edn360_chatkit._protocol.inputs import prepare
+from edn360_chatkit._protocol.sessions import session_body
+from edn360_chatkit._protocol.workflow import State, poll_response, run_workflow
+from edn360_chatkit.program.model import ROOT_KEY
 
 from .samples import ANSWER, ATHLETE, PROGRAM
 from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
@@ -344,7 +345,7 @@ def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> N
         return original(text)
 
     original = read_answer
-    monkeypatch.setattr("edn360_chatkit._operations.inbox.read_answer", count)
+    monkeypatch.setattr("edn360_chatkit._protocol.inbox.read_answer", count)
     poll(posted(STEP), posted(STEP), posted(STEP), posted(ANSWER, STEP))
     assert read == [STEP, ANSWER]
 

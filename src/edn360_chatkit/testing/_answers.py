@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from ..models.inputs import EDN360Input
+from ..inputs import EDN360Input
 from ._workflow import simulated_program
 
 ROOT_KEY = "client_training_program_enriched"

@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from ..models.inputs import EDN360Input, Questionnaire
+from ..inputs import EDN360Input, Questionnaire
 from ._exercises import EQUIPMENT_WORDS, JOINT_WORDS, Equipment, Joint, by_phrase
 
 T = TypeVar("T")

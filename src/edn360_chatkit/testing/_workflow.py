@@ -13,7 +13,7 @@ from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
-from ..models.inputs import EDN360Input
+from ..inputs import EDN360Input
 from ._exercises import (
     CUES,
     GOALS,

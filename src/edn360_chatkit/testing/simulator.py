@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 import uvicorn
 from pydantic import ValidationError
 
-from ..models.inputs import EDN360Input
+from ..inputs import EDN360Input
 from ._answers import AnswerKind, answer_text, dumps
 from ._host import Fault, Post, RecordedRequest, Run, Session, Stall, StreamSettings, Thread
 from ._server import PREFIX, SERVER_PATH, build_app

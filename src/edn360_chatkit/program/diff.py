@@ -1,0 +1,334 @@
+"""What changed from one program to the next."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .model import Block, EnrichedTrainingProgram, Exercise, Language
+from .numbers import fold, is_same, written
+from .volume import muscle_key
+
+PROGRAM_FIELDS = (
+    "title",
+    "goal",
+    "training_type",
+    "weeks",
+    "days_per_week",
+    "session_duration_min",
+)
+EXERCISE_FIELDS = ("series", "reps", "rpe")
+
+
+class Place(NamedTuple):
+    """An exercise and where it stands in its program.
+
+    Attributes:
+        path: Such as ``"sessions.0.blocks.1.exercises.2"``.
+        session: The session's id, else its number from 1.
+        block: The block's id, else its number from 1.
+        number: Its place in the block, from 1: by ``order`` where all of the block have one.
+        exercise: The exercise.
+    """
+
+    path: str
+    session: str
+    block: str
+    number: int
+    exercise: Exercise
+
+
+class FieldChange(NamedTuple):
+    """A field with the value before and the value now."""
+
+    field: str
+    old: float | str | None
+    new: float | str | None
+
+
+class SetsChange(NamedTuple):
+    """A muscle with its weekly sets before and now."""
+
+    muscle: str
+    old: float
+    new: float
+
+
+class ExerciseChange(NamedTuple):
+    """An exercise that is in both programs, before and now.
+
+    Attributes:
+        old: Where and what it was.
+        new: Where and what it is.
+        fields: What changed of its series, reps and RPE.
+    """
+
+    old: Place
+    new: Place
+    fields: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True)
+class ProgramDiff:
+    """What changed from one program to the next; false where nothing did.
+
+    Notes, videos, muscles and the sessions' names are not compared.
+
+    Attributes:
+        program: What changed of the program's title, goal, type, weeks, days and minutes.
+        added: Exercises that are new.
+        removed: Exercises that are gone.
+        replaced: Exercises that stand where another one stood, or have its ``db_id`` and another
+            name.
+        moved: Exercises that are in another session or block, or in another order.
+        changed: Exercises with other series, reps or RPE. One that has moved, or has the same
+            ``db_id`` and another name, may be among them too.
+        weekly_sets: Muscles with more or fewer sets a week, the largest change first.
+    """
+
+    program: tuple[FieldChange, ...]
+    added: tuple[Place, ...]
+    removed: tuple[Place, ...]
+    replaced: tuple[ExerciseChange, ...]
+    moved: tuple[ExerciseChange, ...]
+    changed: tuple[ExerciseChange, ...]
+    weekly_sets: tuple[SetsChange, ...]
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+    def to_text(self, *, lang: Language = "es") -> str:
+        """The changes as plain text, a line each.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from .rendering.changes import changes_text
+
+        return changes_text(self, lang)
+
+    def to_html(self, *, lang: Language = "es") -> str:
+        """The changes as an HTML fragment with its style, in which all text is escaped.
+
+        Args:
+            lang: The language of the labels, ``"es"`` or ``"en"``.
+
+        Raises:
+            ValueError: ``lang`` is another one.
+        """
+        from .rendering.changes import changes_html
+
+        return changes_html(self, lang)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def diff(new: EnrichedTrainingProgram, old: EnrichedTrainingProgram) -> ProgramDiff:
+    """What changed from ``old`` to ``new``."""
+    before, now = _standing(new, old)
+    db_ids = _trusted_db_ids(before) & _trusted_db_ids(now)
+    pairs = _pairs(before, now, db_ids)
+    known = {pair.old.place.path for pair in pairs}
+    added_to = {pair.new.place.path for pair in pairs}
+    same = [pair for pair in pairs if pair.has_one_name() or pair.has_one_of(db_ids)]
+    moved = _moved(same)
+    return ProgramDiff(
+        program=tuple(_changes(old, new, PROGRAM_FIELDS)),
+        added=tuple(p.place for p in now if p.place.path not in added_to),
+        removed=tuple(p.place for p in before if p.place.path not in known),
+        replaced=tuple(pair.change() for pair in pairs if not pair.has_one_name()),
+        moved=tuple(pair.change() for pair in same if pair.new.place.path in moved),
+        changed=tuple(change for pair in same if (change := pair.change()).fields),
+        weekly_sets=_weekly_sets(old, new),
+    )
+
+
+def _changes(old: object, new: object, fields: Iterable[str]) -> Iterator[FieldChange]:
+    for field in fields:
+        values = getattr(old, field), getattr(new, field)
+        if not is_same(*values):
+            yield FieldChange(field, *values)
+
+
+# --- where an exercise stands ---------------------------------------------------------------------
+
+
+class _Standing(NamedTuple):
+    """A place, with its session and block by their indices in the program before.
+
+    What is new has the negative numbers: ids are not to be compared, because a model that writes
+    ``"Día 1"`` for ``"D1"`` has moved nothing.
+    """
+
+    place: Place
+    session: int
+    block: int
+
+    @property
+    def db_id(self) -> str:
+        return written(self.place.exercise.db_id).strip()
+
+    @property
+    def name(self) -> str:
+        return fold(self.place.exercise.name)
+
+
+def _standing(
+    new: EnrichedTrainingProgram, old: EnrichedTrainingProgram
+) -> tuple[list[_Standing], list[_Standing]]:
+    before = [
+        place
+        for s in range(len(old.sessions))
+        for b in range(len(old.sessions[s].blocks))
+        for place in _places(old, s, b, (s, b))
+    ]
+    now: list[_Standing] = []
+    sessions = _same_index([s.id for s in new.sessions], [s.id for s in old.sessions])
+    for s, (session, s_before) in enumerate(zip(new.sessions, sessions, strict=True)):
+        blocks_before: list[Block] = old.sessions[s_before].blocks if s_before >= 0 else []
+        blocks = _same_index([b.id for b in session.blocks], [b.id for b in blocks_before])
+        for b, b_before in enumerate(blocks):
+            now += _places(new, s, b, (s_before, b_before))
+    return before, now
+
+
+def _same_index(now: Sequence[str | None], before: Sequence[str | None]) -> list[int]:
+    """For each id now the index of the same one before, else of one in its place, else < 0."""
+    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
+    for index, identity in enumerate(before):
+        waiting[fold(identity or "")].append(index)
+    waiting.pop("", None)
+    found = {
+        index: candidates.popleft()
+        for index, identity in enumerate(now)
+        if (candidates := waiting.get(fold(identity or "")))
+    }
+    free = set(range(len(before))) - set(found.values())
+    return [found.get(index, index if index in free else -1 - index) for index in range(len(now))]
+
+
+def _places(
+    program: EnrichedTrainingProgram, s: int, b: int, standing: tuple[int, int]
+) -> Iterator[_Standing]:
+    session = program.sessions[s]
+    block = session.blocks[b]
+    ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
+    orders = [exercise.order for exercise in block.exercises]
+    indices = list(range(len(orders)))
+    if None not in orders:
+        indices.sort(key=lambda index: orders[index] or 0)
+    numbers = {index: number for number, index in enumerate(indices, 1)}
+    for e, exercise in enumerate(block.exercises):
+        path = f"sessions.{s}.blocks.{b}.exercises.{e}"
+        yield _Standing(Place(path, *ids, numbers[e], exercise), *standing)
+
+
+# --- which exercise is which ----------------------------------------------------------------------
+
+# What models write into ``db_id`` where there is none.
+_NO_DB_ID = frozenset(
+    {"na", "none", "null", "nil", "nan", "undefined", "unknown", "missing", "false", "todo", "tbd"}
+    | {"ninguno", "nulo", "desconocido", "pendiente", "sinid", "nodisponible", "noaplica", "noid"}
+)
+
+
+def _trusted_db_ids(places: Iterable[_Standing]) -> set[str]:
+    """The ``db_id`` that are no placeholders and stand for one name only; others say nothing."""
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    for place in places:
+        names[place.db_id].add(place.name)
+    return {
+        db_id
+        for db_id, called in names.items()
+        if len(called) == 1
+        and (plain := "".join(c for c in fold(db_id) if c.isalnum()).lstrip("0"))
+        and plain not in _NO_DB_ID
+    }
+
+
+class _Pair(NamedTuple):
+    old: _Standing
+    new: _Standing
+
+    def has_one_name(self) -> bool:
+        return self.old.name == self.new.name
+
+    def has_one_of(self, db_ids: set[str]) -> bool:
+        return self.old.db_id == self.new.db_id and self.old.db_id in db_ids
+
+    def change(self) -> ExerciseChange:
+        old, new = self.old.place, self.new.place
+        fields = _changes(old.exercise, new.exercise, EXERCISE_FIELDS)
+        return ExerciseChange(old, new, tuple(fields))
+
+
+def _pairs(before: list[_Standing], now: list[_Standing], db_ids: set[str]) -> list[_Pair]:
+    def db_id(p: _Standing) -> str:
+        return p.db_id if p.db_id in db_ids else ""
+
+    # By what two exercises are taken for one, the surest first; nothing where there is none.
+    keys: tuple[Callable[[_Standing], Hashable], ...] = (
+        lambda p: (found := db_id(p)) and (found, p.session, p.block),
+        lambda p: (found := db_id(p)) and (found, p.session),
+        db_id,
+        lambda p: (name := p.name) and (name, p.session, p.block),
+        lambda p: (name := p.name) and (name, p.session),
+        lambda p: p.name,
+        lambda p: (p.session, p.block, p.place.number),
+    )
+    found: dict[str, _Standing] = {}
+    for key in keys:
+        waiting: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
+        for place in before:
+            if identity := key(place):
+                waiting[identity].append(place)
+        for place in now:
+            if place.place.path in found:
+                continue
+            if candidates := waiting.get(key(place)):
+                found[place.place.path] = candidates.popleft()
+        taken = {place.place.path for place in found.values()}
+        before = [place for place in before if place.place.path not in taken]
+    return [_Pair(old, place) for place in now if (old := found.get(place.place.path))]
+
+
+def _moved(pairs: list[_Pair]) -> set[str]:
+    """The new paths of what moved. What only made room for another exercise did not."""
+    moved: set[str] = set()
+    blocks: defaultdict[tuple[int, int], list[_Pair]] = defaultdict(list)
+    for pair in pairs:
+        old, new = pair
+        if (old.session, old.block) == (new.session, new.block):
+            blocks[new.session, new.block].append(pair)
+        else:
+            moved.add(new.place.path)
+    for stayed in blocks.values():
+        in_old_order = sorted(stayed, key=lambda pair: pair.old.place.number)
+        in_new_order = sorted(stayed, key=lambda pair: pair.new.place.number)
+        moved.update(
+            pair.new.place.path
+            for pair, other in zip(in_new_order, in_old_order, strict=True)
+            if pair is not other
+        )
+    return moved
+
+
+def _weekly_sets(
+    old: EnrichedTrainingProgram, new: EnrichedTrainingProgram
+) -> tuple[SetsChange, ...]:
+    before, now = (
+        {muscle_key(muscle): (muscle, sets) for muscle, sets in week.items()}
+        for week in (old.weekly_sets_by_muscle(), new.weekly_sets_by_muscle())
+    )
+    changes = [
+        SetsChange(name, before.get(key, (name, 0.0))[1], now.get(key, (name, 0.0))[1])
+        for key, (name, _) in {**before, **now}.items()
+    ]
+    changed = [change for change in changes if change.old != change.new]
+    return tuple(sorted(changed, key=lambda change: -abs(change.new - change.old)))
