@@ -1,41 +1,45 @@
-"""What an operation can ask for: the vocabulary between the protocol and the network.
+"""The effects: what an operation can ask a driver to do.
 
-An operation is a generator. It yields an effect, a driver carries it out and sends back what
-came of it, and what the generator returns is the operation's result::
+An operation is a generator without I/O. It yields an effect, a driver carries it out and sends
+the result back, and the generator returns the operation's result::
 
-    def create_session(config, user):
-        response = yield from send(Request("POST", ...))
-        return ChatSession(...)
+    def create_session(api, user):
+        response = yield from send(api.request("POST", "/sessions", body={"user": user}))
+        return ChatSession.model_validate(response.json())
 
-The functions here yield one effect each and give its answer the right type, so that operations
-read like ordinary code.
+A failed effect is raised inside the operation, at its ``yield``: as a ``ChatKitError`` where the
+request failed, and as it is where a foreign exception passes through (``KeyboardInterrupt``, the
+caller's own hooks). The functions at the end of this module yield one effect each and give its
+result the right type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from typing_extensions import Never
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from .events import WorkflowEvent
-
 T = TypeVar("T")
+E = TypeVar("E", covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """An HTTP request, complete but for the connection.
+    """An HTTP request.
 
     Attributes:
         method: The HTTP method.
-        url: The whole URL, path segments quoted.
-        headers: All headers but ``Authorization``.
-        content: The body; hidden from the repr, for it carries the athlete's data.
-        credential: The bearer token; only the driver reads it, at the last moment.
-        patience: The longest silence of a stream, in seconds; the client's ``timeout`` if ``None``.
+        url: The whole URL, with its path segments quoted.
+        headers: All headers except ``Authorization``.
+        content: The body. Not in the repr: it carries the athlete's data.
+        credential: The bearer token. The driver reads it when the request leaves.
+        max_silence: The longest time without data on the stream that answers, in seconds;
+            ``None`` for the client's ``timeout``.
     """
 
     method: str
@@ -43,56 +47,53 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     content: bytes | None = field(default=None, repr=False)
     credential: SecretStr | None = field(default=None, repr=False)
-    patience: float | None = None
+    max_silence: float | None = None
 
 
 @dataclass(eq=False)
 class Response:
-    """What came back: any status, the body read to its end.
+    """An HTTP response of any status, its body read to the end.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, names in lower case.
-        content: The body, decompressed.
-        request: What it answers, where that is known.
-        oversized: Whether the body was larger than the client's limit, and so not read.
+        headers: The headers, with names in lower case.
+        content: The body. Empty if it was too large.
+        request: The request that it answers.
+        too_large: Whether the body was larger than ``max_response_bytes``, so that it was not
+            read.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     content: bytes = field(default=b"", repr=False)
     request: Request | None = field(default=None, repr=False)
-    oversized: bool = False
+    too_large: bool = False
 
-    def let_go(self) -> None:
-        """Drop the body, once it is parsed: a large one would be in memory twice."""
-        self.content = b""
+
+class Stream:
+    """An open stream of server-sent events. Each driver has a subclass of its own.
+
+    When an operation ends, the driver closes the streams that the operation opened or read.
+
+    Attributes:
+        keep_open: Set by an operation whose stream a later operation continues to read.
+    """
+
+    keep_open: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Send:
-    """Send a request once. Answered with a :class:`Response`, or an ``APIConnectionError``."""
+    """Send a request once. Result: a :class:`Response`."""
 
     request: Request
 
 
-class Stream:
-    """A stream of server-sent events that is open; what is behind it is the driver's.
-
-    A run closes the streams that it opened or read, unless they are kept for a later one.
-
-    Attributes:
-        kept: Whether it stays open when the operation ends.
-    """
-
-    kept: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class Open:
-    """Send a request that is answered with a stream.
+    """Send a request that asks for an event stream.
 
-    Answered with a :class:`Stream` where that is what comes, else with a :class:`Response`.
+    Result: a :class:`Stream`, or a :class:`Response` if the server does not answer with a stream.
     """
 
     request: Request
@@ -100,10 +101,10 @@ class Open:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """Read on in a stream.
+    """Read from a stream.
 
-    Answered with the next event's data; ``None`` at the stream's end. An ``APIConnectionError``
-    if it broke.
+    Result: the data of the events that have arrived, at least one; ``None`` at the end of the
+    stream. If the connection breaks, an ``APIConnectionError`` is raised.
     """
 
     stream: Stream
@@ -111,60 +112,63 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Sleep:
-    """Wait so many seconds."""
+    """Wait for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, eq=False)
 class Now:
-    """Read a clock that never goes back, in seconds."""
+    """Read the monotonic clock. Result: seconds."""
 
 
 @dataclass(frozen=True, eq=False)
-class Emit:
-    """Tell whoever watches the run that something happened."""
+class Emit(Generic[E]):
+    """Give an event to the caller that watches the run."""
 
-    event: WorkflowEvent
+    event: E
 
 
-Effect: TypeAlias = Send | Open | Read | Sleep | Now | Emit
-Operation: TypeAlias = Generator[Effect, object, T]
+Effect: TypeAlias = Send | Open | Read | Sleep | Now | Emit[E]
+Emitting: TypeAlias = Generator[Effect[E], object, T]
+"""An operation that emits events of type ``E`` and returns a ``T``."""
+Operation: TypeAlias = Generator[Effect[Never], object, T]
+"""An operation that emits no events and returns a ``T``."""
 
 
 def send(request: Request) -> Operation[Response]:
     """Send a request once."""
-    answer = yield Send(request)
-    assert isinstance(answer, Response)
-    return answer
+    response = yield Send(request)
+    assert isinstance(response, Response)
+    return response
 
 
 def open_stream(request: Request) -> Operation[Stream | Response]:
-    """Send a request that is answered with a stream."""
+    """Send a request that asks for an event stream."""
     answer = yield Open(request)
     assert isinstance(answer, (Stream, Response))
     return answer
 
 
-def read(stream: Stream) -> Operation[str | None]:
-    """The data of a stream's next event; ``None`` at its end."""
-    answer = yield Read(stream)
-    assert answer is None or isinstance(answer, str)
-    return answer
+def read(stream: Stream) -> Operation[tuple[str, ...] | None]:
+    """Read the events that have arrived; ``None`` at the end of the stream."""
+    events = yield Read(stream)
+    assert events is None or isinstance(events, tuple)
+    return events
 
 
 def sleep(seconds: float) -> Operation[None]:
-    """Wait so many seconds."""
+    """Wait for a number of seconds."""
     yield Sleep(seconds)
 
 
 def now() -> Operation[float]:
-    """Read the clock, in seconds."""
-    answer = yield Now()
-    assert isinstance(answer, float)
-    return answer
+    """Read the monotonic clock, in seconds."""
+    seconds = yield Now()
+    assert isinstance(seconds, float)
+    return seconds
 
 
-def emit(event: WorkflowEvent) -> Operation[None]:
-    """Report an event of the run."""
+def emit(event: T) -> Emitting[T, None]:
+    """Give an event to the caller that watches the run."""
     yield Emit(event)

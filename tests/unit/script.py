@@ -103,7 +103,8 @@ class Play:
             if isinstance(effect, Read):
                 assert isinstance(effect.stream, Scene)
                 try:
-                    reply = effect.stream.next()
+                    data = effect.stream.next()
+                    reply = None if data is None else (data,)
                 except ChatKitError as broken:
                     error = broken
             elif isinstance(effect, (Send, Open)):

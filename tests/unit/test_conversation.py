@@ -103,7 +103,7 @@ def test_a_run_is_started_with_the_client_secret() -> None:
         },
     }
     # A stream may be silent for as long as the whole waiting lasts.
-    assert request.patience == 120.0
+    assert request.max_silence == 120.0
 
 
 def test_a_self_hosted_server_gets_the_user_and_no_credential() -> None:

@@ -59,7 +59,7 @@ class OpenRuns:
 
     def keep(self, session: ChatSession, run: LiveRun) -> None:
         """Hold a stream open until the run is followed."""
-        run.stream.kept = True
+        run.stream.keep_open = True
         self._live[session.id, run.message.id] = run
 
     def remember(self, session: ChatSession, message: Message) -> None:
@@ -78,7 +78,7 @@ class OpenRuns:
             key = ours[-1] if ours else key
         run = self._live.pop(key, None)
         if run is not None:
-            run.stream.kept = False
+            run.stream.keep_open = False
         return run
 
     def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
@@ -159,7 +159,8 @@ class _Starting:
         came = 0
         while not reader.taken:
             try:
-                data = yield from read(opened)
+                events = yield from read(opened)
+                data = None if events is None else events[0]
             except APIConnectionError:
                 raise
             except APIError as error:
@@ -280,8 +281,8 @@ def _read_to_end(
     reader = live.reader
     for event in live.early if watched else ():
         yield from emit(event)
-    while (data := (yield from read(live.stream))) is not None:
-        for event in reader.feed(data, watched=watched):
+    while (events := (yield from read(live.stream))) is not None:
+        for event in reader.feed(events[0], watched=watched):
             yield from emit(event)
         if reader.size > config.max_response_bytes:
             inbox.take(reader.messages(unfinished=True))

@@ -188,7 +188,7 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
         APIError: It is larger than the limit.
         APIStatusError: It is none; some proxy or another kind of server has answered.
     """
-    if response.oversized:
+    if response.too_large:
         raise APIError(
             f"The answer is larger than {config.max_response_bytes} bytes. Raise "
             "max_response_bytes=... if the server is to be trusted; the run can be taken up again."
@@ -199,7 +199,7 @@ def json_object(config: Config, response: Response) -> dict[str, Any]:
         raise unusable(config, response, "no JSON object") from error
     if isinstance(data, dict):
         if len(response.content) > LARGE:
-            response.let_go()
+            response.content = b""
         return cast("dict[str, Any]", data)
     raise unusable(config, response, "no JSON object")
 
@@ -268,7 +268,7 @@ def _error_class(status: int, message: object) -> type[APIStatusError]:
 
 def _body(response: Response) -> Any:
     """An error's body, parsed if it is JSON. A server that echoes a secret does not get it out."""
-    if response.oversized:
+    if response.too_large:
         return None
     text = response.content.decode("utf-8", "replace")
     for secret in _secrets(response.request):

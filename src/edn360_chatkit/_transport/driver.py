@@ -103,7 +103,7 @@ class _Stepper(Generic[T]):
 
     def left_open(self) -> list[Stream]:
         """The streams that it opened or read and that are not kept for a later operation."""
-        streams = [stream for stream in self._streams.values() if not stream.kept]
+        streams = [stream for stream in self._streams.values() if not stream.keep_open]
         self._streams.clear()
         return streams
 
@@ -148,7 +148,7 @@ class _Driver:
 
     def _bound(self, request: Request, until: float) -> Bound:
         """The time that a request has."""
-        bound = Bound(until, self.bounds.seconds_of(request.patience))
+        bound = Bound(until, self.bounds.seconds_of(request.max_silence))
         if not bound.left():
             raise deadline_error(may_have_arrived=False)
         return bound
@@ -245,7 +245,8 @@ class SyncDriver(_Driver):
         if isinstance(effect, Send):
             return self._send(effect.request, until)
         if isinstance(effect, Read):
-            return self._read(sync_stream(effect.stream), until)
+            data = self._read(sync_stream(effect.stream), until)
+            return None if data is None else (data,)
         if isinstance(effect, Open):
             return self._send(effect.request, until, stream=True)
         if isinstance(effect, Sleep):
@@ -261,7 +262,7 @@ class SyncDriver(_Driver):
         pool.enter(bound)
         kept = False
         try:
-            timeout = self.bounds.timeout_of(request.patience, bound.left())
+            timeout = self.bounds.timeout_of(request.max_silence, bound.left())
             message = message_of(pool.http, request, timeout, bound.trace, owned=self._owned)
             with bound.on_this_thread():
                 # Redirects are never followed: they would carry key and data somewhere else.
@@ -365,7 +366,8 @@ class AsyncDriver(_Driver):
         if isinstance(effect, Send):
             return await self._send(effect.request, until)
         if isinstance(effect, Read):
-            return await self._read(async_stream(effect.stream), until)
+            data = await self._read(async_stream(effect.stream), until)
+            return None if data is None else (data,)
         if isinstance(effect, Open):
             return await self._send(effect.request, until, stream=True)
         if isinstance(effect, Sleep):
@@ -381,7 +383,7 @@ class AsyncDriver(_Driver):
         try:
             await self._enter(bound)
             entered = True
-            timeout = self.bounds.timeout_of(request.patience, bound.left())
+            timeout = self.bounds.timeout_of(request.max_silence, bound.left())
             message = message_of(self._http, request, timeout, bound.atrace, owned=self._owned)
             with bound.on_this_task():
                 response = await self._http.send(

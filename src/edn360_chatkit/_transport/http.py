@@ -109,8 +109,8 @@ def message_of(
 def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
     """A response whose body is read; ``None`` where it is too large."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    oversized = content is None
-    return Response(response.status_code, headers, content or b"", request, oversized)
+    too_large = content is None
+    return Response(response.status_code, headers, content or b"", request, too_large)
 
 
 def deadline_error(what: str = "", *, may_have_arrived: bool) -> APITimeoutError:
