@@ -47,6 +47,7 @@ class Config:
     server_url: str | None
     protocol: Protocol
     headers: Headers = field(repr=False)
+    server_token: SecretStr | None = field(repr=False)
     timeout: httpx.Timeout
     max_retries: int
     poll_interval: float
@@ -111,6 +112,7 @@ def load_config(
         server_url=None if server is None else _checked_url("server_url", server),
         protocol=protocol if server is None else "threads",
         headers=_checked_headers(headers, own=server is not None),
+        server_token=None if server is None else _server_token(environ),
         timeout=_checked_timeout(timeout),
         max_retries=checked_count("max_retries", max_retries, least=0),
         poll_interval=checked_seconds("poll_interval", poll_interval),
@@ -135,6 +137,16 @@ def _checked_key(key: str | None) -> SecretStr:
             "line break or another character that no key has; copy it again."
         )
     return SecretStr(key)
+
+
+def _server_token(environ: Mapping[str, str]) -> SecretStr | None:
+    token = _first("server_token", None, environ, "EDN360_SERVER_TOKEN")
+    if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigurationError(
+            "$EDN360_SERVER_TOKEN has a blank, a line break or another character that no bearer "
+            "token has; copy it again."
+        )
+    return None if token is None else SecretStr(token)
 
 
 def checked_choice(

@@ -27,12 +27,11 @@ from ._config import (
     is_loopback,
     load_config,
 )
-from ._effects import Operation
-from ._protocol.inbox import AnswerRule, Waiting
+from ._effects import Emitting, Operation
+from ._protocol.arguments import segment, text_argument
 from ._protocol.inputs import WorkflowInput, prepare
-from ._protocol.requests import segment, text_argument
-from ._protocol.sessions import session_body
-from ._protocol.workflow import State, new_session, poll_response, run_workflow, send_input
+from ._protocol.run import AnswerRule, Waiting
+from ._protocol.workflow import Workflow
 from ._transport.boundary import checked, public, public_async
 from ._transport.bounds import MOST_CONNECTIONS, Bounds
 from ._transport.driver import (
@@ -44,7 +43,7 @@ from ._transport.driver import (
     SyncDriver,
 )
 from .errors import ConfigurationError, InvalidInputError
-from .events import WorkflowResponse
+from .events import WorkflowEvent, WorkflowResponse
 from .models.session import ChatSession, Message
 from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
@@ -63,7 +62,7 @@ class _Client:
     """What the two clients share: the configuration, and how a call becomes an operation."""
 
     _config: Config
-    _state: State
+    _workflow: Workflow
 
     def __repr__(self) -> str:
         config = self._config
@@ -82,7 +81,7 @@ class _Client:
 
     @_arguments
     def _create_session(self, user: str, **options: Any) -> Operation[ChatSession]:
-        return new_session(self._config, session_body(self._config, user, **options))
+        return self._workflow.create_session(user, options)
 
     @_arguments
     def _send_message(
@@ -90,7 +89,7 @@ class _Client:
     ) -> Operation[Message]:
         waiting = self._waiting(None, None, "program", None)
         found = _as_session(session)
-        return send_input(self._config, self._state, found, prepare(message), waiting)
+        return self._workflow.send_message(found, prepare(message).check(), waiting)
 
     @_arguments
     def _poll_response(
@@ -100,10 +99,10 @@ class _Client:
         waiting: Waiting,
         *,
         watched: bool,
-    ) -> Operation[WorkflowResponse]:
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         found = _as_session(session)
         message = _as_message(found, after)
-        return poll_response(self._config, self._state, found, message, waiting, watched=watched)
+        return self._workflow.poll_response(found, message, waiting, watched=watched)
 
     @_arguments
     def _run_workflow(
@@ -113,13 +112,12 @@ class _Client:
         waiting: Waiting,
         *,
         watched: bool,
-    ) -> Operation[WorkflowResponse]:
-        prepared = prepare(edn360_input)
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        prepared = prepare(edn360_input).check()
         owner = user if user is not None else prepared.user_id
         if owner is None:
             raise InvalidInputError("A text names no user: pass user=... with it.")
-        body = session_body(self._config, owner)
-        return run_workflow(self._config, self._state, body, prepared, waiting, watched=watched)
+        return self._workflow.run(prepared, text_argument("user", owner), waiting, watched=watched)
 
     def _waiting(
         self,
@@ -276,11 +274,11 @@ class ChatKitClient(_Client):
             deadline=deadline,
             max_response_bytes=max_response_bytes,
         )
-        self._state = State()
+        self._workflow = Workflow(self._config)
         make = partial(_http_client, httpx.Client, http_client, self._config)
         self._driver = SyncDriver(make, _bounds(self._config), owned=http_client is None)
-        self.sessions = Sessions(self._config, self._driver)
-        self.threads = Threads(self._config, self._driver)
+        self.sessions = Sessions(self._workflow.api, self._driver)
+        self.threads = Threads(self._workflow.api, self._driver)
 
     @public
     def create_session(
@@ -474,7 +472,7 @@ class ChatKitClient(_Client):
     @public
     def close(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        self._driver.close(self._state.runs.forget())
+        self._driver.close(self._workflow.open_streams())
 
     def __enter__(self) -> ChatKitClient:
         return self
@@ -534,11 +532,11 @@ class AsyncChatKitClient(_Client):
             deadline=deadline,
             max_response_bytes=max_response_bytes,
         )
-        self._state = State()
+        self._workflow = Workflow(self._config)
         http = _http_client(httpx.AsyncClient, http_client, self._config)
         self._driver = AsyncDriver(http, _bounds(self._config), owned=http_client is None)
-        self.sessions = AsyncSessions(self._config, self._driver)
-        self.threads = AsyncThreads(self._config, self._driver)
+        self.sessions = AsyncSessions(self._workflow.api, self._driver)
+        self.threads = AsyncThreads(self._workflow.api, self._driver)
 
     @public_async
     async def create_session(
@@ -643,7 +641,7 @@ class AsyncChatKitClient(_Client):
     @public_async
     async def aclose(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        await self._driver.aclose(self._state.runs.forget())
+        await self._driver.aclose(self._workflow.open_streams())
 
     async def __aenter__(self) -> AsyncChatKitClient:
         return self

@@ -243,9 +243,16 @@ class WorkflowFailedError(WorkflowError):
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
     """The attempts are used up, or the deadline has passed, and no answer came.
 
-    The run goes on at the server, and is paid for:
+    The run may still be at work, and is paid for:
     ``client.poll_response(error.session, after=error.message)`` goes on waiting for it.
+
+    Attributes:
+        steps: The ``StepEvent`` of each message that the workflow has posted, oldest first.
     """
+
+    def __init__(self, description: str, *, steps: Sequence[Any] = (), **facts: Any) -> None:
+        super().__init__(description, **facts)
+        self.steps = tuple(steps)
 
 
 class InvalidResponseError(WorkflowError):

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import cast
+from typing import TypeVar
 
-from ._config import Config
-from ._effects import Operation
 from ._protocol import resources
-from ._protocol.resources import Order
+from ._protocol.api import Api
+from ._protocol.resources import Order, Pages
 from ._transport.boundary import public, public_async
-from ._transport.driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
+from ._transport.driver import AsyncDriver, SyncDriver
+from .models.base import OpenModel
 from .models.session import ChatSession
 from .models.thread import Thread, ThreadDeleted, ThreadItem
+
+M = TypeVar("M", bound=OpenModel)
 
 # Generators of their own, so that what they were asked for is in no variable of theirs.
 
 
-def _each(driver: SyncDriver, operation: Operation[None]) -> Iterator[object]:
-    with OperationRun(driver, operation) as run:
-        yield from run
+def _each(driver: SyncDriver, pages: Pages[M]) -> Iterator[M]:
+    while pages.more:
+        yield from driver.run(pages.next())
 
 
-async def _each_async(driver: AsyncDriver, operation: Operation[None]) -> AsyncIterator[object]:
-    async with AsyncOperationRun(driver, operation) as run:
-        async for found in run:
-            yield found
+async def _each_async(driver: AsyncDriver, pages: Pages[M]) -> AsyncIterator[M]:
+    while pages.more:
+        for model in await driver.run(pages.next()):
+            yield model
 
 
 class Sessions:
     """Sessions of the ChatKit API, beside ``client.create_session``."""
 
-    def __init__(self, config: Config, driver: SyncDriver) -> None:
-        self._config = config
+    def __init__(self, api: Api, driver: SyncDriver) -> None:
+        self._api = api
         self._driver = driver
 
     @public
@@ -49,7 +51,7 @@ class Sessions:
             SessionNotFoundError: There is no such session.
             APIError: The request failed.
         """
-        return self._driver.run(resources.cancel_session(self._config, session_id))
+        return self._driver.run(resources.cancel_session(self._api, session_id))
 
 
 class Threads:
@@ -59,8 +61,8 @@ class Threads:
     the API takes it for :meth:`list` and does without it elsewhere.
     """
 
-    def __init__(self, config: Config, driver: SyncDriver) -> None:
-        self._config = config
+    def __init__(self, api: Api, driver: SyncDriver) -> None:
+        self._api = api
         self._driver = driver
 
     def list(
@@ -77,18 +79,17 @@ class Threads:
             InvalidInputError: An argument is wrong; nothing was sent.
             APIError: A request failed.
         """
-        operation = resources.list_threads(self._config, user, limit, order)
-        return cast("Iterator[Thread]", _each(self._driver, operation))
+        return _each(self._driver, resources.thread_pages(self._api, user, limit, order))
 
     @public
     def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
-        return self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
+        return self._driver.run(resources.retrieve_thread(self._api, thread_id, user))
 
     @public
     def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
-        return self._driver.run(resources.delete_thread(self._config, thread_id, user))
+        return self._driver.run(resources.delete_thread(self._api, thread_id, user))
 
     def items(
         self,
@@ -99,46 +100,44 @@ class Threads:
         order: Order = "desc",
     ) -> Iterator[ThreadItem]:
         """Iterate over a thread's items, page after page; as :meth:`list` does over threads."""
-        operation = resources.list_items(self._config, thread_id, user, limit, order)
-        return cast("Iterator[ThreadItem]", _each(self._driver, operation))
+        return _each(self._driver, resources.item_pages(self._api, thread_id, user, limit, order))
 
 
 class AsyncSessions:
     """:class:`Sessions`, awaited."""
 
-    def __init__(self, config: Config, driver: AsyncDriver) -> None:
-        self._config = config
+    def __init__(self, api: Api, driver: AsyncDriver) -> None:
+        self._api = api
         self._driver = driver
 
     @public_async
     async def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session; see :meth:`Sessions.cancel`."""
-        return await self._driver.run(resources.cancel_session(self._config, session_id))
+        return await self._driver.run(resources.cancel_session(self._api, session_id))
 
 
 class AsyncThreads:
     """:class:`Threads`, awaited; ``list`` and ``items`` are for ``async for``."""
 
-    def __init__(self, config: Config, driver: AsyncDriver) -> None:
-        self._config = config
+    def __init__(self, api: Api, driver: AsyncDriver) -> None:
+        self._api = api
         self._driver = driver
 
     def list(
         self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
     ) -> AsyncIterator[Thread]:
         """Iterate over threads; see :meth:`Threads.list`."""
-        operation = resources.list_threads(self._config, user, limit, order)
-        return cast("AsyncIterator[Thread]", _each_async(self._driver, operation))
+        return _each_async(self._driver, resources.thread_pages(self._api, user, limit, order))
 
     @public_async
     async def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
-        return await self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
+        return await self._driver.run(resources.retrieve_thread(self._api, thread_id, user))
 
     @public_async
     async def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
-        return await self._driver.run(resources.delete_thread(self._config, thread_id, user))
+        return await self._driver.run(resources.delete_thread(self._api, thread_id, user))
 
     def items(
         self,
@@ -149,5 +148,6 @@ class AsyncThreads:
         order: Order = "desc",
     ) -> AsyncIterator[ThreadItem]:
         """Iterate over a thread's items; see :meth:`Threads.items`."""
-        operation = resources.list_items(self._config, thread_id, user, limit, order)
-        return cast("AsyncIterator[ThreadItem]", _each_async(self._driver, operation))
+        return _each_async(
+            self._driver, resources.item_pages(self._api, thread_id, user, limit, order)
+        )

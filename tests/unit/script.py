@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 from edn360_chatkit._config import Config, load_config
 from edn360_chatkit._effects import (
     Emit,
+    Emitting,
     Open,
-    Operation,
     Read,
     Request,
     Response,
@@ -88,7 +88,7 @@ class Play:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent])
     clock: float = 1000.0
 
-    def run(self, operation: Operation[T]) -> T:
+    def run(self, operation: Emitting[WorkflowEvent, T]) -> T:
         left = list(self.answers)
         reply: object = None
         error: ChatKitError | None = None

@@ -223,3 +223,14 @@ def _is_beginning_of_json(text: str) -> bool:
     except ValueError as error:
         return str(error).startswith("EOF while parsing")
     return False
+
+
+@dataclass(frozen=True)
+class AnswerFormat:
+    """What an answer looks like."""
+
+    root_key: str
+    model: type[EnrichedTrainingProgram]
+
+
+TRAINING_PROGRAM = AnswerFormat(ROOT_KEY, EnrichedTrainingProgram)

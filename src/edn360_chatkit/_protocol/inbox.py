@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
-from .._effects import Operation, emit, now, sleep
 from .._validation import describe
 from ..errors import (
     APIError,
@@ -19,36 +17,25 @@ from ..errors import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from ..events import ResponseEvent, StepEvent, WaitingEvent, WorkflowResponse, resume_call
+from ..events import StepEvent, WorkflowResponse, resume_call
 from ..models.session import ChatSession, Message
 from ..program.model import ROOT_KEY
-from .answers import Answer, Failure, InvalidProgram, Program, Prose, Step, Truncated, read_answer
-from .messages import Listing, SessionMessage, newer_than
+from .answers import (
+    TRAINING_PROGRAM,
+    Answer,
+    AnswerFormat,
+    Failure,
+    InvalidProgram,
+    Program,
+    Prose,
+    Step,
+    Truncated,
+    read_answer,
+)
+from .listing import SessionMessage, answers_to
 from .quoting import quoted
-from .retry import LONGEST_RETRY_AFTER, can_wait_on, is_final, retry_after
 
 logger = logging.getLogger("edn360_chatkit")
-
-AnswerRule: TypeAlias = Literal["program", "first"]
-"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
-answer, whatever it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How long to wait for an answer, and for which.
-
-    Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: How many polls at most.
-        answer: Which message is the answer.
-        deadline: How long the call may take, in seconds.
-    """
-
-    poll_interval: float
-    max_attempts: int
-    answer: AnswerRule
-    deadline: float = math.inf
 
 
 @dataclass(slots=True)
@@ -68,13 +55,15 @@ class Inbox:
 
     session: ChatSession
     message: Message
+    format: AnswerFormat = TRAINING_PROGRAM
+    sent: str | None = field(default=None, repr=False)
     posts: list[tuple[SessionMessage, Answer]] = field(default_factory=list[Any])
     missing: bool = False
-    sent: str | None = field(default=None, repr=False)
+    pending: str | None = None
 
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
         """Read what is new in a poll's messages and report the steps among it."""
-        answers = newer_than(messages, self.message.id)
+        answers = answers_to(messages, self.message.id)
         self.missing = answers is None
         places = {post.id or post.text: place for place, (post, _) in enumerate(self.posts)}
         steps: list[StepEvent] = []
@@ -95,7 +84,7 @@ class Inbox:
         # A list that is behind, or shorter than before, takes nothing back.
         return steps
 
-    def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
+    def response(self, rule: str, attempt: int, elapsed: float) -> WorkflowResponse | None:
         """The answer if it is there; ``None`` to wait on."""
         posts = self.posts[:1] if rule == "first" else self.posts
         for post, answer in reversed(posts):
@@ -116,6 +105,32 @@ class Inbox:
         if rule == "first" and posts and not posts[0][0].partial:
             self._fail(*posts[0])
         return None
+
+    def end_of_run(self) -> NoReturn:
+        """The server said that the run is over."""
+        self.give_up(
+            "The stream ended without an answer, which is the end of the run. What its thread "
+            f"holds can be read with {resume_call(self.session, self.message)}."
+        )
+
+    def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
+        """The attempts or the deadline ended."""
+        steps = tuple(
+            StepEvent(message_id=p.id, keys=a.keys if isinstance(a, Step) else (), text=p.text)
+            for p, a in self.posts
+        )
+        if self.missing:
+            reason += (
+                f" The session does not list the message {self.message.id!r}: leave after= out "
+                "to take the newest message's answer."
+            )
+        raise WorkflowTimeoutError(
+            reason,
+            session=self.session,
+            message=self.message,
+            text=self.newest_text(),
+            steps=steps,
+        ) from failure
 
     def give_up(self, nothing: str, failure: APIError | None = None) -> NoReturn:
         """It is the end, by the attempts or by the stream: say what came instead of the answer.
@@ -203,108 +218,5 @@ class Inbox:
         )
 
 
-LAST_LOOK = 1.0
-"""How long before the deadline the last look at the server begins, in seconds."""
-
-
-def poll(
-    fetch: Callable[[], Operation[Listing]],
-    inbox: Inbox,
-    waiting: Waiting,
-    started: float,
-    failure: APIError | None = None,
-) -> Operation[WorkflowResponse]:
-    """Ask for the messages until the answer is among them.
-
-    Args:
-        fetch: Asks for the messages, newest first.
-        inbox: Where they go.
-        waiting: How long to wait, and for what.
-        started: When the run began, on the driver's clock.
-        failure: What ended the waiting before this, if anything did.
-
-    Raises:
-        WorkflowError: The run went wrong, or is not done yet; it carries what came.
-        APIError: The server refused a poll in a way that no waiting helps.
-    """
-    attempt, last, refused = 0, False, False
-    while True:
-        attempt += 1
-        try:
-            listing = yield from fetch()
-        except APIError as error:
-            if is_final(error) or (refused and not can_wait_on(error)):
-                raise
-            # What a request that is as it should be is refused for may have happened to it on the
-            # way: only the second refusal in a row is the server's word.
-            failure, refused = error, not can_wait_on(error)
-            logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
-        else:
-            failure, refused = None, False
-            for step in inbox.take(listing.messages):
-                yield from emit(step)
-        elapsed = (yield from now()) - started
-        response = inbox.response(waiting.answer, attempt, elapsed)
-        if response is not None:
-            yield from deliver(response)
-            return response
-        if attempt % 10 == 0:
-            logger.info("waiting: attempt %d of %d", attempt, waiting.max_attempts)
-        yield from emit(
-            WaitingEvent(
-                attempt=attempt,
-                max_attempts=waiting.max_attempts,
-                elapsed=elapsed,
-                error=None if failure is None else str(failure),
-            )
-        )
-        if last or attempt == waiting.max_attempts:
-            break
-        left = started + waiting.deadline - (yield from now())
-        pause, last = _pause(waiting, failure, left)
-        if pause is None:
-            break
-        yield from sleep(pause)
-    if refused and failure is not None:
-        raise failure
-    waited, by = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
-    if attempt < waiting.max_attempts:
-        waited, by = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
-    inbox.give_up(
-        f"No answer {waited}. The run goes on at the server, and is paid for: take it up with "
-        f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with {by}",
-        failure,
-    )
-
-
 def _same(known: SessionMessage, post: SessionMessage) -> bool:
     return known.text == post.text and known.partial == post.partial
-
-
-def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[float | None, bool]:
-    """How long to wait before the next poll, and whether it is the last that there is time for.
-
-    Args:
-        waiting: How long to wait.
-        failure: What made this poll fail, if it did.
-        left: How much time is left, in seconds.
-
-    Returns:
-        The pause in seconds, ``None`` where there is no time for another poll.
-    """
-    asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-    pause = max(waiting.poll_interval, asked)
-    if pause + LAST_LOOK <= left:
-        return pause, False
-    # The last look comes while there is time for it, unless the server asked for more.
-    pause = max(asked, left - LAST_LOOK)
-    return (pause if 0 <= pause < left else None), True
-
-
-def deliver(response: WorkflowResponse) -> Operation[None]:
-    """Tell that the answer is there."""
-    if logger.isEnabledFor(logging.INFO):
-        size = len(response.text.encode("utf-8", "replace"))
-        logger.info("response received: %d bytes at attempt %d", size, response.attempts)
-    logger.info("training sessions: %d", len(response.program.sessions))
-    yield from emit(ResponseEvent(response=response))

@@ -65,3 +65,17 @@ def _leaves(value: object) -> Iterator[str]:
             left += cast("list[object]", one)
         elif one is not None and not isinstance(one, bool):
             yield str(one)
+
+
+def server_words(body: object) -> str | None:
+    """The words of an error's body: OpenAI's, FastAPI's and others'."""
+    if not isinstance(body, dict):
+        return None
+    fields = cast("dict[str, object]", body)
+    error = fields.get("error")
+    if isinstance(error, dict):
+        error = cast("dict[str, object]", error).get("message")
+    for words in (error, fields.get("detail"), fields.get("message")):
+        if isinstance(words, str) and words.strip():
+            return words
+    return None

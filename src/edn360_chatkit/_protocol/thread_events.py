@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from .._json import parse
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
-from .messages import SessionMessage, text_of
+from .listing import SessionMessage, text_of
 
 Change: TypeAlias = Literal["task.added", "task.updated"]
 
