@@ -17,9 +17,9 @@ import httpx
 from ._config import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_RESPONSE_BYTES,
+    AnswerRule,
     Config,
     Headers,
-    Protocol,
     checked_choice,
     checked_count,
     checked_deadline,
@@ -27,10 +27,13 @@ from ._config import (
     is_loopback,
     load_config,
 )
+from ._config import (
+    ProtocolName as Protocol,
+)
 from ._effects import Emitting, Operation
 from ._protocol.arguments import segment, text_argument
 from ._protocol.inputs import WorkflowInput, prepare
-from ._protocol.run import AnswerRule, Waiting
+from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow
 from ._transport.boundary import checked, public, public_async
 from ._transport.bounds import MOST_CONNECTIONS, Bounds
@@ -260,19 +263,21 @@ class ChatKitClient(_Client):
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         self._config = load_config(
-            api_key=api_key,
-            workflow_id=workflow_id,
-            base_url=base_url,
-            server_url=server_url,
-            protocol=protocol,
-            headers=headers,
-            timeout=timeout,
-            max_retries=max_retries,
-            poll_interval=poll_interval,
-            max_attempts=max_attempts,
-            poll_limit=poll_limit,
-            deadline=deadline,
-            max_response_bytes=max_response_bytes,
+            {
+                "api_key": api_key,
+                "workflow_id": workflow_id,
+                "base_url": base_url,
+                "server_url": server_url,
+                "protocol": protocol,
+                "headers": headers,
+                "timeout": timeout,
+                "max_retries": max_retries,
+                "poll_interval": poll_interval,
+                "max_attempts": max_attempts,
+                "poll_limit": poll_limit,
+                "deadline": deadline,
+                "max_response_bytes": max_response_bytes,
+            }
         )
         self._workflow = Workflow(self._config)
         make = partial(_http_client, httpx.Client, http_client, self._config)
@@ -518,19 +523,21 @@ class AsyncChatKitClient(_Client):
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         self._config = load_config(
-            api_key=api_key,
-            workflow_id=workflow_id,
-            base_url=base_url,
-            server_url=server_url,
-            protocol=protocol,
-            headers=headers,
-            timeout=timeout,
-            max_retries=max_retries,
-            poll_interval=poll_interval,
-            max_attempts=max_attempts,
-            poll_limit=poll_limit,
-            deadline=deadline,
-            max_response_bytes=max_response_bytes,
+            {
+                "api_key": api_key,
+                "workflow_id": workflow_id,
+                "base_url": base_url,
+                "server_url": server_url,
+                "protocol": protocol,
+                "headers": headers,
+                "timeout": timeout,
+                "max_retries": max_retries,
+                "poll_interval": poll_interval,
+                "max_attempts": max_attempts,
+                "poll_limit": poll_limit,
+                "deadline": deadline,
+                "max_response_bytes": max_response_bytes,
+            }
         )
         self._workflow = Workflow(self._config)
         http = _http_client(httpx.AsyncClient, http_client, self._config)

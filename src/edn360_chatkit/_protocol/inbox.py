@@ -17,8 +17,8 @@ from ..errors import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from ..events import StepEvent, WorkflowResponse, resume_call
-from ..models.session import ChatSession, Message
+from ..events import StepEvent, WorkflowResponse
+from ..models.session import ChatSession, Message, resume_call
 from ..program.model import ROOT_KEY
 from .answers import (
     TRAINING_PROGRAM,
@@ -115,10 +115,7 @@ class Inbox:
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
         """The attempts or the deadline ended."""
-        steps = tuple(
-            StepEvent(message_id=p.id, keys=a.keys if isinstance(a, Step) else (), text=p.text)
-            for p, a in self.posts
-        )
+        steps = tuple(post.text for post, _ in self.posts)
         if self.missing:
             reason += (
                 f" The session does not list the message {self.message.id!r}: leave after= out "

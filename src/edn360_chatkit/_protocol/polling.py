@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .._effects import Emitting, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError
-from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse, resume_call
+from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
+from ..models.session import resume_call
 from .inbox import Inbox
 from .logs import log_run
 from .retry import LONGEST_RETRY_AFTER, retry_after

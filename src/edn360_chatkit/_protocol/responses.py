@@ -98,7 +98,7 @@ def _not_found(words: str | None, *, about_thread: bool) -> Status:
     return STATUSES["404"]
 
 
-def _quoted_words(body: Any, request: Request | None) -> str:
+def _quoted_words(body: object, request: Request | None) -> str:
     """The server's words for an error's text, without the athlete's data."""
     words = server_words(body)
     shown = None if words is None else quoted(words, _sent_text(request))
@@ -129,7 +129,7 @@ def _sent_text(request: Request | None) -> str | None:
     return str(content[0]["text"]) if content else None
 
 
-def _body(response: Response) -> Any:
+def _body(response: Response) -> object:
     """An error's body, parsed if it is JSON, without the secrets that a server repeats."""
     if response.too_large:
         return None
@@ -137,12 +137,11 @@ def _body(response: Response) -> Any:
     for secret in _secrets(response.request):
         text = text.replace(secret, "***")
     try:
-        body: Any = parse(text)
+        body: object = parse(text)
     except ValueError:
         return text
-    if isinstance(body, dict) and "client_secret" in body:
-        body = {**cast("dict[str, Any]", body), "client_secret": "***"}
-    return body
+    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    return {**fields, "client_secret": "***"} if "client_secret" in fields else body
 
 
 def _secrets(request: Request | None) -> list[str]:

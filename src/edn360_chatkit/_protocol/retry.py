@@ -40,7 +40,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, APIStatusError):
         # An account without quota also answers 429, and no retry helps.
         return status_row(error.status_code).retried and error.code != "insufficient_quota"
-    return isinstance(error, APIConnectionError) and not is_deadline(error)
+    return isinstance(error, APIConnectionError) and error.retryable and not is_deadline(error)
 
 
 def is_deadline(error: BaseException | None) -> bool:

@@ -8,21 +8,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
+from .._config import AnswerRule
 from .._effects import Emitting, Operation, emit
 from ..errors import ChatKitError, WorkflowFailedError
-from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse, resume_call
-from ..models.session import ChatSession, Message
+from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
+from ..models.session import ChatSession, Message, resume_call
 from .answers import TRAINING_PROGRAM, AnswerFormat
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing
 from .logs import log_run
-
-AnswerRule: TypeAlias = Literal["program", "first"]
-"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
-answer, whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,6 @@ from typing import Any, cast
 from ..errors import ConfigurationError, InvalidInputError
 from .arguments import text_argument
 
-OPTIONS = (
-    *("workflow_id", "version", "state_variables", "tracing", "expires_after"),
-    *("max_requests_per_minute", "chatkit_configuration"),
-)
-"""The options of ``create_session``."""
-
 
 def session_body(
     workflow_id: str | None, user: str, options: Mapping[str, object]
@@ -24,7 +18,7 @@ def session_body(
     Args:
         workflow_id: The client's workflow.
         user: The end user.
-        options: Values for the names in ``OPTIONS``; ``None`` leaves one out.
+        options: The ``SessionOptions``; ``None`` leaves one out.
 
     Raises:
         ConfigurationError: There is no workflow id.

@@ -36,7 +36,7 @@ class Workflow:
 
         Args:
             user: The end user.
-            options: Values for the names in ``sessions.OPTIONS``.
+            options: The ``SessionOptions``.
         """
         return self.api.create_session(user, options)
 
