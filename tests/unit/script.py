@@ -87,9 +87,9 @@ class Play:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent])
     clock: float = 1000.0
 
-    def run(self, operation: Emitting[WorkflowEvent, T]) -> T:
+    def run(self, operation: Emitting[WorkflowEvent, T], reply: object = None) -> T:
+        """Run an operation, or run it on with the reply to the effect that it waits for."""
         left = list(self.answers)
-        reply: object = None
         error: Exception | None = None
         while True:
             try:

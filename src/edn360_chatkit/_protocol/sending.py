@@ -42,6 +42,10 @@ class Baseline:
     def __init__(self, ids: Iterable[str | None] = ()) -> None:
         self._ids = Counter(ids)
 
+    def add(self, entry_id: str) -> None:
+        """Note one more id from before."""
+        self._ids[entry_id] += 1
+
     def new(self, entries: Sequence[tuple[str | None, T]]) -> list[T]:
         """What is new among entries with their ids, newest first.
 
@@ -103,14 +107,14 @@ class Sender(ABC):
     Attributes:
         run: The run.
         prepared: Its message.
-        can_look: Whether a look can tell a new message from an old one.
+        baseline_known: Whether it is known what was there before the message was sent.
         hint: What the caller can do if the message stays in doubt.
     """
 
     def __init__(self, run: Run, prepared: Prepared, hint: str) -> None:
         self.run = run
         self.prepared = prepared
-        self.can_look = True
+        self.baseline_known = True
         self.hint = hint
 
     @abstractmethod
@@ -120,6 +124,10 @@ class Sender(ABC):
     @abstractmethod
     def send(self) -> Operation[Message]:
         """Send the message."""
+
+    def can_look(self) -> bool:
+        """Whether a look can tell our message from an older one."""
+        return self.baseline_known
 
     @abstractmethod
     def look(self) -> Operation[Message | None]:
@@ -146,7 +154,7 @@ def send_once(sender: Sender, max_retries: int) -> Operation[Message]:
         refused = isinstance(error, APIStatusError) and error.status_code in (401, 403)
         if refused or is_deadline(error):
             raise
-        sender.can_look = False
+        sender.baseline_known = False
         log_run(
             *(session_id, "WARNING", "what is there before can't be read (%s)"),
             type(error).__name__,
@@ -198,7 +206,7 @@ class _Sending:
             return is_transient(error)
         # A look that is refused can work a moment later, whatever its status is.
         looking = isinstance(error, APIStatusError) or is_transient(error)
-        return looking and self._sender.can_look
+        return looking and self._sender.can_look()
 
     def attempt(self) -> Operation[Message]:
         """Send the message, or find it at the server."""

@@ -285,7 +285,9 @@ class _Start(Sender):
         request = self._api.run_request(
             self.run.session, self.prepared, self._thread_id, self.run.waiting.patience
         )
-        # A look is for the message that was sent last, not for what an earlier stream said.
+        # A look is for the message that was sent last. The thread of an earlier try stayed empty.
+        if self._thread_id is None and self._reader.thread_id is not None:
+            self._baseline.add(self._reader.thread_id)
         reader = self._reader = ThreadReader(thread_id=self._thread_id)
         stream = yield from open_stream(request)
         if isinstance(stream, Response):
@@ -320,6 +322,10 @@ class _Start(Sender):
         message = self._message()
         self.live = LiveRun(message, stream, reader, early, self.prepared.text)
         return message
+
+    def can_look(self) -> bool:
+        started = self._thread_id is None and self._reader.thread_id is not None
+        return self.baseline_known or started
 
     def look(self) -> Operation[Message | None]:
         if self._reader.thread_id is None:
