@@ -42,6 +42,16 @@ class Baseline:
     def __init__(self, ids: Iterable[str | None] = ()) -> None:
         self._ids = Counter(ids)
 
+    @classmethod
+    def of(cls, messages: Sequence[SessionMessage]) -> Baseline:
+        """The baseline of a list of messages.
+
+        Raises:
+            DoubtError: The server does not list the user's messages.
+        """
+        _check_users(messages)
+        return cls(message.id for message in messages)
+
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
         self._ids[entry_id] += 1
@@ -65,8 +75,25 @@ class Baseline:
         return new[::-1]
 
 
-def our_message(new: Sequence[SessionMessage], text: Prepared) -> SessionMessage | None:
-    """Our message among the messages that are new; ``None`` if there is none.
+def find_message(
+    messages: Sequence[SessionMessage], baseline: Baseline, prepared: Prepared
+) -> SessionMessage | None:
+    """Our message in a place with other messages; ``None`` if it is not there.
+
+    Raises:
+        DoubtError: Something is new that can be ours, or the list proves nothing.
+    """
+    _check_users(messages)
+    return our_message(baseline.new([(message.id, message) for message in messages]), prepared)
+
+
+def _check_users(messages: Sequence[SessionMessage]) -> None:
+    if messages and not any(message.role == "user" for message in messages):
+        raise DoubtError("The server does not list the user's messages.")
+
+
+def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
+    """Our message among messages that are new; ``None`` if there is none.
 
     A server may store a text with other blanks, or with accents composed otherwise.
 
@@ -76,7 +103,7 @@ def our_message(new: Sequence[SessionMessage], text: Prepared) -> SessionMessage
     candidates = [message for message in new if message.role not in OTHER_ROLES]
     if not candidates:
         return None
-    ours = [message for message in candidates if _bare(message.text) == _bare(text.text)]
+    ours = [message for message in candidates if _bare(message.text) == _bare(prepared.text)]
     if len(ours) == 1 and all(m.role == "user" and m.readable for m in candidates):
         return ours[0]
     raise DoubtError("New messages are there, and it can't be told which one is ours.")

@@ -14,7 +14,7 @@ from .listing import Listing, SessionMessage
 from .pages import all_messages, is_newest_first, read_entries, read_messages
 from .polling import poll
 from .run import Protocol, Run
-from .sending import Baseline, Sender, our_message, own_message, send_once
+from .sending import Baseline, Sender, find_message, own_message, send_once
 
 WHOLE_PAGE = 100
 """The largest page that the API gives."""
@@ -63,8 +63,7 @@ class _Post(Sender):
 
     def read_baseline(self) -> Operation[None]:
         if not self.run.own_session:
-            messages = yield from self._messages()
-            self._baseline = Baseline(message.id for message in messages)
+            self._baseline = Baseline.of((yield from self._messages()))
 
     def send(self) -> Operation[Message]:
         request = self._api.rest_request("POST", self._path)
@@ -81,8 +80,7 @@ class _Post(Sender):
         if self.run.own_session:
             message = own_message(messages)
         else:
-            new = self._baseline.new([(message.id, message) for message in messages])
-            message = our_message(new, self.prepared)
+            message = find_message(messages, self._baseline, self.prepared)
         return None if message is None else self._message(message.id)
 
     def _messages(self) -> Operation[list[SessionMessage]]:

@@ -35,7 +35,7 @@ from .quoting import quoted
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver, fail_if_pending
-from .sending import Baseline, DoubtError, Sender, our_message, own_message, send_once
+from .sending import Baseline, DoubtError, Sender, find_message, our_message, own_message, send_once
 from .thread_events import ThreadReader
 
 PAGE = 50
@@ -278,8 +278,7 @@ class _Start(Sender):
         if self._thread_id is None:
             self._baseline = Baseline((yield from self._newest_threads()))
         else:
-            messages = yield from self._messages(self._thread_id)
-            self._baseline = Baseline(message.id for message in messages)
+            self._baseline = Baseline.of((yield from self._messages(self._thread_id)))
 
     def send(self) -> Operation[Message]:
         request = self._api.run_request(
@@ -335,8 +334,7 @@ class _Start(Sender):
         if self._thread_id is None:
             message = own_message(messages)
         else:
-            new = self._baseline.new([(message.id, message) for message in messages])
-            message = our_message(new, self.prepared)
+            message = find_message(messages, self._baseline, self.prepared)
         return None if message is None else self._message(message.id, thread_id)
 
     def _search_new_threads(self) -> Operation[Message | None]:
