@@ -28,7 +28,8 @@ from ._config import (
     load_config,
 )
 from ._effects import Operation
-from ._protocol.inbox import AnswerRule, Waiting
+from ._protocol.inbox import AnswerRule
+from ._protocol.polling import Waiting
 from ._protocol.inputs import WorkflowInput, prepare
 from ._protocol.requests import segment, text_argument
 from ._protocol.sessions import session_body
