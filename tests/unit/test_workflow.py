@@ -31,7 +31,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._config import AnswerRule
 from edn360_chatkit._effects import Response
-from edn360_chatkit._protocol.answers import read_answer
+from edn360_chatkit._protocol.answers import AnswerFormat, read_answer
 from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
@@ -151,7 +151,7 @@ def test_the_events_tell_the_whole_wait() -> None:
     assert isinstance(play.events[-1], ResponseEvent)
 
 
-@pytest.mark.parametrize("text", [ANSWER[:-9], STEP, "Sorry, no."])
+@pytest.mark.parametrize("text", [STEP, "Sorry, no."])
 def test_end_of_attempts_is_timeout_with_steps(text: str) -> None:
     play = Play([posted(text, STEP)] * 3)
     with pytest.raises(WorkflowTimeoutError, match="60 to 205 s") as caught:
@@ -330,14 +330,21 @@ def test_a_message_that_grows_is_read_again() -> None:
 def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def count(text: str) -> Any:
+    def count(text: str, form: AnswerFormat) -> Any:
         read.append(text)
-        return original(text)
+        return original(text, form)
 
     original = read_answer
     monkeypatch.setattr("edn360_chatkit._protocol.inbox.read_answer", count)
     poll(posted(STEP), posted(STEP), posted(STEP), posted(ANSWER, STEP))
     assert read == [STEP, ANSWER]
+
+
+def test_cut_program_is_truncated_at_the_end() -> None:
+    with pytest.raises(TruncatedResponseError, match="output limit") as caught:
+        poll(posted("All done.", ANSWER[:40]))
+    assert caught.value.text == ANSWER[:40]
+    assert poll(posted(ANSWER[:-9]), posted(ANSWER, ANSWER[:-9]))[0].attempts == 2
 
 
 # --- the three steps in one ------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""What a workflow has posted for one message, and what that amounts to: the table of answers."""
+"""The messages of a run, and what they amount to: the table of answers."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from .._validation import describe
 from ..errors import (
@@ -19,7 +19,6 @@ from ..errors import (
 )
 from ..events import StepEvent, WorkflowResponse
 from ..models.session import ChatSession, Message, resume_call
-from ..program.model import ROOT_KEY
 from .answers import (
     TRAINING_PROGRAM,
     Answer,
@@ -34,186 +33,271 @@ from .answers import (
 )
 from .listing import SessionMessage, answers_to
 from .quoting import quoted
+from .thread_events import StreamError
 
 logger = logging.getLogger("edn360_chatkit")
+
+AnswerRule: TypeAlias = Literal["program", "first"]
+"""``"program"`` waits for a message with the program; ``"first"`` takes the first message."""
+
+
+@dataclass(slots=True, eq=False)
+class _Post:
+    """A message of the run, and its classification."""
+
+    message: SessionMessage
+    answer: Answer
 
 
 @dataclass(slots=True)
 class Inbox:
-    """What the workflow has posted for one message, and what that amounts to.
-
-    The table of answers, row by row, is here: :meth:`response` has the rows that end the waiting,
-    :meth:`give_up` those that count only at the end.
+    """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
 
     Attributes:
         session: The session of the run.
         message: The message that started it.
-        posts: What came, oldest first, and what that is.
-        missing: Whether the session does not list the message.
-        sent: The message's text where it is known, which errors are not to repeat.
+        form: The format of the answer.
+        sent: The text of the message, if it is known. Errors do not repeat it.
+        pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
+        missing: Whether the server lists other messages of the user, but not ours.
     """
 
     session: ChatSession
     message: Message
-    format: AnswerFormat = TRAINING_PROGRAM
+    form: AnswerFormat = TRAINING_PROGRAM
     sent: str | None = field(default=None, repr=False)
-    posts: list[tuple[SessionMessage, Answer]] = field(default_factory=list[Any])
-    missing: bool = False
     pending: str | None = None
+    missing: bool = False
+    # In the order of arrival, by text. A dict keeps the order, and a removal takes no search.
+    _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
+    _programs: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
+    _failures: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
+    _partial: str | None = field(default=None, repr=False)
+    _removed: set[str] = field(default_factory=set[str], repr=False)
 
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
-        """Read what is new in a poll's messages and report the steps among it."""
+        """Add messages, newest first, and return the new steps.
+
+        A list may repeat earlier messages. A message that is missing in a later list stays.
+        """
         answers = answers_to(messages, self.message.id)
         self.missing = answers is None
-        places = {post.id or post.text: place for place, (post, _) in enumerate(self.posts)}
-        steps: list[StepEvent] = []
-        for post in answers or ():
-            if not post.text.strip():
-                continue
-            place = places.get(post.id or post.text)
-            if place is not None and _same(self.posts[place][0], post):
-                continue
-            answer = read_answer(post.text)
-            if place is None:
-                self.posts.append((post, answer))
-            else:
-                self.posts[place] = (post, answer)
-            if isinstance(answer, (Step, Prose)):
-                keys = answer.keys if isinstance(answer, Step) else ()
-                steps.append(StepEvent(message_id=post.id, keys=keys, text=post.text))
-        # A list that is behind, or shorter than before, takes nothing back.
-        return steps
+        return [step for message in answers or () for step in self._add(message)]
 
-    def response(self, rule: str, attempt: int, elapsed: float) -> WorkflowResponse | None:
-        """The answer if it is there; ``None`` to wait on."""
-        posts = self.posts[:1] if rule == "first" else self.posts
-        for post, answer in reversed(posts):
-            if isinstance(answer, Program):
-                return WorkflowResponse(
-                    program=answer.program,
-                    text=post.text,
-                    message_id=post.id,
-                    session_id=self.session.id,
-                    thread_id=self.message.thread_id,
-                    attempts=attempt,
-                    elapsed=elapsed,
-                )
-        for kind in (InvalidProgram, Failure):
-            for post, answer in reversed(posts):
-                if isinstance(answer, kind):
-                    self._fail(post, answer)
-        if rule == "first" and posts and not posts[0][0].partial:
-            self._fail(*posts[0])
-        return None
+    def _add(self, message: SessionMessage) -> list[StepEvent]:
+        text = message.text if message.text.strip() else message.refusal or ""
+        if message.role == "client":
+            self.pending = message.text
+            return []
+        if message.removed:
+            self._remove(text)
+            self._removed.add(text)
+            return []
+        if not text or text in self._removed:
+            return []
+        self.pending = None
+        known = self._posts.get(text)
+        if known is not None:
+            if known.message.partial and not message.partial:
+                known.message, self._partial = message, None
+            return []
+        if self._partial is not None and text.startswith(self._partial):
+            # The rest of the message whose stream broke.
+            self._remove(self._partial)
+        self._partial = text if message.partial else self._partial
+        answer = read_answer(text, self.form)
+        if message.refusal and not isinstance(answer, (Program, InvalidProgram)):
+            answer = Failure(message.refusal)
+        post = self._posts[text] = _Post(message, answer)
+        if isinstance(answer, Program):
+            self._programs[text] = post
+        elif isinstance(answer, (InvalidProgram, Failure)):
+            self._failures[text] = post
+        if not isinstance(answer, (Step, Prose)):
+            return []
+        keys = answer.keys if isinstance(answer, Step) else ()
+        return [StepEvent(message_id=message.id, keys=keys, text=text)]
+
+    def _remove(self, text: str) -> None:
+        for posts in (self._posts, self._programs, self._failures):
+            posts.pop(text, None)
+        if text == self._partial:
+            self._partial = None
+
+    def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
+        """The response; ``None`` to wait on.
+
+        Raises:
+            WorkflowError: The answer is invalid, or the workflow reports a failure.
+        """
+        first = next(iter(self._posts.values()), None)
+        if rule == "first":
+            if first is None:
+                return None
+            if not isinstance(first.answer, Program):
+                if first.message.partial and not isinstance(
+                    first.answer, (InvalidProgram, Failure)
+                ):
+                    return None
+                self._fail(first)
+            program = first
+        elif self._programs:
+            program = _last(self._programs)
+        else:
+            # What the workflow paid for says more than its words about a failure.
+            for kind in (InvalidProgram, Failure):
+                for post in reversed(self._failures.values()):
+                    if isinstance(post.answer, kind):
+                        self._fail(post)
+            return None
+        assert isinstance(program.answer, Program)
+        if program.answer.repaired:
+            self._log_repair()
+        return WorkflowResponse(
+            program=program.answer.program,
+            text=program.message.text,
+            message_id=program.message.id,
+            session_id=self.session.id,
+            thread_id=self.message.thread_id,
+            attempts=attempt,
+            elapsed=elapsed,
+            repaired=program.answer.repaired,
+        )
+
+    def _log_repair(self) -> None:
+        logger.warning(
+            "session %s: the answer is malformed JSON and was repaired; compare the program with "
+            "response.text",
+            self.session.id,
+            extra={"session_id": self.session.id},
+        )
 
     def end_of_run(self) -> NoReturn:
-        """The server said that the run is over."""
-        self.give_up(
-            "The stream ended without an answer, which is the end of the run. What its thread "
-            f"holds can be read with {resume_call(self.session, self.message)}."
+        """Raise the error for a run that the server has ended without a program."""
+        self._fail_if_pending()
+        if self._posts:
+            self._fail(self._most_telling())
+        self._time_out(
+            "The stream ended without an answer, which is the end of the run. Read the thread's "
+            f"items with {resume_call(self.session, self.message)}.",
+            None,
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
-        """The attempts or the deadline ended."""
-        steps = tuple(post.text for post, _ in self.posts)
-        if self.missing:
-            reason += (
-                f" The session does not list the message {self.message.id!r}: leave after= out "
-                "to take the newest message's answer."
-            )
-        raise WorkflowTimeoutError(
-            reason,
-            session=self.session,
-            message=self.message,
-            text=self.newest_text(),
-            steps=steps,
-        ) from failure
-
-    def give_up(self, nothing: str, failure: APIError | None = None) -> NoReturn:
-        """It is the end, by the attempts or by the stream: say what came instead of the answer.
+        """Raise the error for a run that may go on at the server, after the last attempt.
 
         Args:
-            nothing: What to say where nothing came.
-            failure: What made the last attempt fail, if it did.
+            reason: Why the waiting ends, and how to wait on.
+            failure: The error of the last attempt, if it failed.
         """
-        text = None
-        if self.posts and self.posts[-1][0].partial:
-            # Its stream broke, and what it says in the end has not been seen.
-            text = self.posts[-1][0].text
-        elif self.posts:
-            post, answer = self.posts[-1]
-            cut = [known for known in self.posts if isinstance(known[1], Truncated)]
-            if isinstance(answer, Prose) and cut:
-                # Half a program says more than the closing words below it.
-                post, answer = cut[-1]
-            self._fail(post, answer)
+        self._fail_if_pending()
+        if self._posts and self._partial is None:
+            post = self._most_telling()
+            if isinstance(post.answer, Truncated):
+                self._fail(post)
         if self.missing:
-            nothing += (
-                f" The session does not list the message {self.message.id!r}: leave after= out "
-                "to take the newest message's answer."
+            reason += (
+                f" The server does not list the message {self.message.id!r}: leave after= out "
+                "to take the answer of the newest message."
             )
-        raise WorkflowTimeoutError(
-            nothing, session=self.session, message=self.message, text=text
-        ) from failure
+        self._time_out(reason, failure)
+
+    def given_up(self, error: StreamError) -> NoReturn:
+        """Raise the server's ``error`` event. A cut answer before it says why it came."""
+        words = quoted(error.message or error.code or "no reason given", self.sent)
+        reason = "" if words is None else f": {words.rstrip('.')}"
+        if self._posts:
+            post = _last(self._posts)
+            if isinstance(post.answer, Truncated):
+                self._fail(post, f" The server ended the run{reason}.")
+        raise WorkflowFailedError(
+            f"The server ended the run{reason}. Running it again is a second, paid run.",
+            allow_retry=error.allow_retry,
+            **self._facts(self.newest_text()),
+        )
 
     def has_program(self) -> bool:
-        """Whether a program that validates is among what came."""
-        return any(isinstance(answer, Program) for _, answer in self.posts)
+        """Whether there is a valid program."""
+        return bool(self._programs)
 
     def is_settled(self) -> bool:
-        """Whether nothing that is still to come could be a better answer."""
-        return any(isinstance(answer, (Program, Failure)) for _, answer in self.posts)
+        """Whether no later message could be a better answer."""
+        failed = any(isinstance(post.answer, Failure) for post in self._failures.values())
+        return failed or self.has_program()
 
     def newest_text(self) -> str | None:
-        """The newest text that came."""
-        return self.posts[-1][0].text if self.posts else None
+        """The text of the newest message."""
+        return next(reversed(self._posts), None)
 
-    def _fail(self, post: SessionMessage, answer: Answer) -> NoReturn:
-        facts: dict[str, Any] = {
-            "session": self.session,
-            "message": self.message,
-            "text": post.text,
-        }
+    def steps(self) -> list[str]:
+        """The texts of the steps, oldest first."""
+        return [t for t, post in self._posts.items() if isinstance(post.answer, (Step, Prose))]
+
+    def _most_telling(self) -> _Post:
+        """The newest message; the cut one if only prose came after it."""
+        for post in reversed(self._posts.values()):
+            if not isinstance(post.answer, Prose):
+                return post if isinstance(post.answer, Truncated) else _last(self._posts)
+        return _last(self._posts)
+
+    def _facts(self, text: str | None) -> dict[str, Any]:
+        return {"session": self.session, "message": self.message, "text": text}
+
+    def _time_out(self, reason: str, failure: APIError | None) -> NoReturn:
+        raise WorkflowTimeoutError(
+            reason, steps=self.steps(), **self._facts(self.newest_text())
+        ) from failure
+
+    def _fail_if_pending(self) -> None:
+        if self.pending is not None:
+            raise WorkflowFailedError(
+                f"The run waits for the client: {self.pending}. This client can't answer; change "
+                "the workflow so that it runs without it. Running it again is a second, paid run.",
+                **self._facts(self.newest_text()),
+            )
+
+    def _fail(self, post: _Post, cause: str = "") -> NoReturn:
+        answer = post.answer
+        facts = self._facts(post.message.text or post.message.refusal)
         if isinstance(answer, InvalidProgram):
             raise ProgramValidationError(
-                "The workflow's program lacks what must be there; it is in .text, and was paid "
-                f"for. Correct these fields and load it with EnrichedTrainingProgram, or tell "
-                f"the workflow's author:\n{describe(answer.errors)}",
+                "The program's structure is invalid. It is in .text, and was paid for. Correct "
+                "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
+                f"author:\n{describe(answer.errors)}",
                 errors=answer.errors,
                 **facts,
             )
         if isinstance(answer, Failure):
             words = quoted(answer.description, self.sent)
-            why = "" if words is None else f": {words}"
+            reason = "" if words is None else f": {words}"
             raise WorkflowFailedError(
-                f"The workflow failed{why}. What it said is in .text; running it again is a "
+                f"The workflow failed{reason}. Its message is in .text; running it again is a "
                 "second, paid run.",
                 **facts,
             )
         if isinstance(answer, Truncated):
             raise TruncatedResponseError(
-                "The answer's JSON stops in the middle: the model ran out of tokens. What came "
-                "is in .text; raise the output limit of the workflow's last agent.",
+                f"The answer's JSON is cut ({answer.place}): the model reached its output limit.{cause} "
+                "The text is in .text; raise the output limit of the workflow's last agent.",
                 **facts,
             )
         if isinstance(answer, Step):
-            came = [a.keys for _, a in self.posts if isinstance(a, Step)]
-            keys = tuple(dict.fromkeys(key for some in came for key in some))
-            named = ", ".join(keys[:20])
+            steps = [post.answer for post in self._posts.values()]
+            keys = dict.fromkeys(key for s in steps if isinstance(s, Step) for key in s.keys)
             raise MissingProgramError(
-                f"The workflow answered, but without {ROOT_KEY!r}; it sent {named}. If "
-                "it is still at work, take the run up with poll_response(error.session, "
-                "after=error.message); otherwise check what its last agent returns.",
-                keys=keys,
+                f"The workflow answered without {self.form.root_key!r}; its messages have the "
+                f"keys {', '.join(list(keys)[:20])}. Check what its last agent returns.",
+                keys=tuple(keys),
                 **facts,
             )
+        place = answer.place if isinstance(answer, Prose) else None
+        malformed = f"malformed JSON ({place})" if place else "text that is not JSON"
         raise InvalidResponseError(
-            "The workflow answered with text that is no JSON; it is in .text. If it is still at "
-            "work, take the run up with poll_response(error.session, after=error.message); "
-            "otherwise check what its last agent returns.",
+            f"The workflow answered with {malformed}. It is in .text; check what its last agent "
+            "returns.",
             **facts,
         )
 
 
-def _same(known: SessionMessage, post: SessionMessage) -> bool:
-    return known.text == post.text and known.partial == post.partial
+def _last(posts: dict[str, _Post]) -> _Post:
+    return posts[next(reversed(posts))]

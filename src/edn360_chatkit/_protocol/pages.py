@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from .._effects import Operation, Request
 from .api import Api
-from .listing import Listing, SessionMessage, newest_first, read_listing, read_message
+from .listing import Listing, SessionMessage, newest_first, read_message
 from .responses import unusable
 
 MOST_PAGES = 100
@@ -24,8 +24,8 @@ def read_entries(
     enough: Callable[[list[object]], bool],
     *,
     strict: bool = True,
-) -> Operation[list[object]]:
-    """The entries of a list, as the server orders them.
+) -> Operation[tuple[list[object], bool]]:
+    """The entries of a list in the server's order, and whether they are all of the list.
 
     Args:
         api: The API.
@@ -40,20 +40,21 @@ def read_entries(
     """
     entries: list[object] = []
     page: dict[str, str | int] = {"limit": limit, "order": "desc"}
+    after: str | None = None
     for _ in range(MOST_PAGES):
         response = yield from api.fetch(request(page))
         body = api.json(response)
         data = body.get("data")
-        if data is None and not strict and "error" not in body:
+        if data is None and not strict:
             data = []
-        if not isinstance(data, list):
+        if body.get("error") or not isinstance(data, list):
             raise unusable(response, "something that is no list")
         entries += cast("list[object]", data)
-        after = next_page(body, cast("str | None", page.get("after")))
+        after = next_page(body, after)
         if after is None or enough(entries):
             break
         page["after"] = after
-    return entries
+    return entries, after is None
 
 
 def read_messages(
@@ -75,51 +76,34 @@ def read_messages(
     """
 
     def enough(entries: list[object]) -> bool:
-        listing = read_listing({"data": entries})
-        return (
-            listing is not None
-            and not _ascending(entries)
-            and any(
-                message.role == "user" and message_id in (None, message.id)
-                for message in listing.messages
-            )
+        times = _times(entries)
+        ascending = times is not None and times[0] < times[1]
+        users = [message for message in map(read_message, entries) if message is not None]
+        return not ascending and any(
+            message.role == "user" and message_id in (None, message.id) for message in users
         )
 
-    entries = yield from read_entries(api, request, limit, enough, strict=strict)
-    listing = read_listing({"data": entries})
-    return Listing([]) if listing is None else listing
+    entries, complete = yield from read_entries(api, request, limit, enough, strict=strict)
+    messages = [message for message in map(read_message, entries) if message is not None]
+    return Listing(newest_first(messages, message_id, complete=complete))
 
 
-OTHER_ROLES = frozenset(
-    {
-        *("assistant", "system", "developer", "tool", "task", "task_group", "workflow", "widget"),
-        *("client_tool_call", "structured_input", "end_of_turn", "generated_image"),
-        *("hidden_context_item", "sdk_hidden_context"),
-    }
-)
-"""The roles and item types that are known not to be a message of the user."""
+def read_all_messages(
+    api: Api, request: Callable[[Page], Request], limit: int
+) -> Operation[list[SessionMessage]]:
+    """Every entry of a list as a message, newest first; also those that are no messages.
 
-
-def all_messages(entries: list[object]) -> list[SessionMessage]:
-    """Every entry as a message, newest first, also those that can't be read."""
-    messages: list[SessionMessage] = []
-    for entry in entries:
-        fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
-        kind = str(fields.get("role") or fields.get("type") or "")
-        role = kind.removeprefix("chatkit.")
-        messages.append(read_message(fields, role.removesuffix("_message")))
-    return newest_first(messages)
+    Only times that fall prove that the newest entries are on the first page.
+    """
+    entries, complete = yield from read_entries(api, request, limit, is_newest_first)
+    messages = [read_message(entry) or SessionMessage(None, "client", "") for entry in entries]
+    return newest_first(messages, complete=complete)
 
 
 def is_newest_first(entries: list[object]) -> bool:
     """Whether the times of the entries prove that the newest ones come first."""
     times = _times(entries)
     return times is not None and times[0] > times[1]
-
-
-def _ascending(entries: list[object]) -> bool:
-    times = _times(entries)
-    return times is not None and times[0] < times[1]
 
 
 def _times(entries: list[object]) -> tuple[Any, Any] | None:

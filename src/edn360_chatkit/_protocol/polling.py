@@ -9,7 +9,7 @@ from ..models.session import resume_call
 from .inbox import Inbox
 from .logs import log_run
 from .retry import LONGEST_RETRY_AFTER, retry_after
-from .run import Protocol, Run, Waiting, deliver, fail_if_pending
+from .run import Protocol, Run, Waiting, deliver
 from .statuses import Polling, status_row
 
 LAST_LOOK = 1.0
@@ -77,7 +77,6 @@ def poll(
         yield from sleep(pause)
     if refused and failure is not None:
         raise failure
-    fail_if_pending(inbox)
     unknown = run.sent_text is None and inbox.message.id is None
     if read and not listed and unknown:
         reason = (

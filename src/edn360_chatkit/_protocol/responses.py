@@ -66,8 +66,8 @@ def status_error(response: Response, *, own: bool) -> APIStatusError:
         own: Whether a self-hosted server has sent it.
     """
     body = _body(response)
-    error = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    error = _fields(body).get("error")
+    fields = _fields(error)
     name, about_thread = _name(response.request)
     row = status_row(response.status)
     if response.status == 404:
@@ -140,8 +140,12 @@ def _body(response: Response) -> object:
         body: object = parse(text)
     except ValueError:
         return text
-    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    fields = _fields(body)
     return {**fields, "client_secret": "***"} if "client_secret" in fields else body
+
+
+def _fields(body: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def _secrets(request: Request | None) -> list[str]:

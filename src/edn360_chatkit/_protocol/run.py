@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._config import AnswerRule
 from .._effects import Emitting, Operation, emit
-from ..errors import ChatKitError, WorkflowFailedError
+from ..errors import ChatKitError
 from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message, resume_call
 from .answers import TRAINING_PROGRAM, AnswerFormat
@@ -119,19 +119,6 @@ def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, Wor
     log_run(run.session.id, "INFO", "training sessions: %d", len(response.program.sessions))
     yield from emit(ResponseEvent(response=response))
     return response
-
-
-def fail_if_pending(inbox: Inbox) -> None:
-    """Raise if the run waits for the client, which can't answer."""
-    if inbox.pending is None:
-        return
-    raise WorkflowFailedError(
-        f"The run has stopped: it waits for the client to answer {inbox.pending}, and this client "
-        "can't. Change the workflow so that it needs no answer, or answer in a chat window.",
-        session=inbox.session,
-        message=inbox.message,
-        text=inbox.newest_text(),
-    )
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from ..models.session import Message
 from .inputs import Prepared
 from .listing import SessionMessage
 from .logs import log_run
-from .pages import OTHER_ROLES
 from .retry import is_deadline, is_transient, retrying
 from .run import Run
 from .statuses import status_row
@@ -100,11 +99,11 @@ def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMes
     Raises:
         DoubtError: Several can be ours, one can't be read, or all have another text.
     """
-    candidates = [message for message in new if message.role not in OTHER_ROLES]
+    candidates = [message for message in new if message.role in ("user", "unknown")]
     if not candidates:
         return None
     ours = [message for message in candidates if _bare(message.text) == _bare(prepared.text)]
-    if len(ours) == 1 and all(m.role == "user" and m.readable for m in candidates):
+    if len(ours) == 1 and all(message.readable for message in candidates):
         return ours[0]
     raise DoubtError("New messages are there, and it can't be told which one is ours.")
 

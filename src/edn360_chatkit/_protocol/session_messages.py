@@ -11,7 +11,7 @@ from .arguments import segment
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing, SessionMessage
-from .pages import all_messages, is_newest_first, read_entries, read_messages
+from .pages import read_all_messages, read_messages
 from .polling import poll
 from .run import Protocol, Run
 from .sending import Baseline, Sender, find_message, own_message, send_once
@@ -84,13 +84,13 @@ class _Post(Sender):
         return None if message is None else self._message(message.id)
 
     def _messages(self) -> Operation[list[SessionMessage]]:
-        entries = yield from read_entries(
-            self._api,
-            lambda page: self._api.rest_request("GET", self._path, page),
-            WHOLE_PAGE,
-            is_newest_first,
+        return (
+            yield from read_all_messages(
+                self._api,
+                lambda page: self._api.rest_request("GET", self._path, page),
+                WHOLE_PAGE,
+            )
         )
-        return all_messages(entries)
 
     def _message(self, message_id: str | None) -> Message:
         return Message(id=message_id, session_id=self.run.session.id)

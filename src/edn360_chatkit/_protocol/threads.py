@@ -21,7 +21,7 @@ from .._effects import (
     open_stream,
     read,
 )
-from ..errors import APIConnectionError, APIError, InvalidInputError, WorkflowFailedError
+from ..errors import APIConnectionError, APIError, InvalidInputError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
 from .api import Api
@@ -29,12 +29,11 @@ from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing, SessionMessage
 from .logs import log_run
-from .pages import Page, all_messages, is_newest_first, read_entries, read_messages
+from .pages import Page, is_newest_first, read_all_messages, read_entries, read_messages
 from .polling import poll, poll_verdict
-from .quoting import quoted
 from .responses import unusable
 from .retry import is_deadline
-from .run import Protocol, Run, deliver, fail_if_pending
+from .run import Protocol, Run, deliver
 from .sending import Baseline, DoubtError, Sender, find_message, our_message, own_message, send_once
 from .thread_events import ThreadReader
 
@@ -225,7 +224,6 @@ def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """The response that a stream has brought, or the error that its end means."""
     response = inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
     if response is None:
-        fail_if_pending(inbox)
         inbox.end_of_run()
     return (yield from deliver(run, response))
 
@@ -235,18 +233,8 @@ def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
 
     It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
     """
-    error = reader.error
-    if error is None or inbox.has_program():
-        return
-    words = quoted(error.message or error.code or "no reason given", inbox.sent)
-    reason = "" if not words else f": {words.rstrip('.')}"
-    raise WorkflowFailedError(
-        f"The server gave the run up{reason}. Running it again is a second, paid run.",
-        session=inbox.session,
-        message=inbox.message,
-        text=inbox.newest_text(),
-        allow_retry=error.allow_retry,
-    )
+    if reader.error is not None and not inbox.has_program():
+        inbox.given_up(reader.error)
 
 
 def _items(api: Api, thread_id: str, user: str | None) -> Callable[[Page], Request]:
@@ -357,12 +345,12 @@ class _Start(Sender):
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
         request = _items(self._api, thread_id, self.run.session.user)
-        return all_messages((yield from read_entries(self._api, request, PAGE, is_newest_first)))
+        return (yield from read_all_messages(self._api, request, PAGE))
 
     def _newest_threads(self) -> Operation[list[str | None]]:
         """The ids of the user's threads, at least of the newest ones."""
         user = self.run.session.user
-        entries = yield from read_entries(
+        entries, _ = yield from read_entries(
             self._api,
             lambda page: self._api.lookup_request("threads.list", user, None, page),
             WHOLE_PAGE,

@@ -1,0 +1,140 @@
+"""Repair of malformed JSON, as models write it. Cut JSON is recognised, and never completed.
+
+``json-repair`` completes whatever it gets, so the brackets are counted here first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, TypeAlias
+
+from .._json import parse
+
+Mended: TypeAlias = dict[str, Any] | Literal["cut", "broken"]
+
+DEEPEST = 64
+"""How many brackets may be open at once. A program has about ten levels."""
+WORK = 20_000_000
+"""The limit for characters times stray quotes. json-repair's time grows with both: about 2 s."""
+
+_CLOSERS = {"}": "{", "]": "["}
+_TOKEN = re.compile(
+    r"""\\.|["“”„']|[{}\[\]:,]|//[^\n]*|/\*.*?(?:\*/|\Z)|```|[^\s{}\[\]:,"“”„'\\/`]+""", re.DOTALL
+)
+# A quote ends a string if a comma and the next value, a colon or a bracket comes after it.
+_AFTER_STRING = re.compile(
+    r"""[\s\u200b\ufeff]*(?:[:}\]]|,[\s\u200b\ufeff]*(?:["“„'{\[}\]]|//|/\*)|\Z)"""
+)
+# `10 por lado`: json-repair keeps only the number.
+_WORDS_AFTER_NUMBER = re.compile(r"\d[\d.,/-]*[^\S\n]+[^\W\d][^\"“”',:{}\[\]\n/#]*(?=[,}\]\n])")
+_NO_ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+
+
+def mend(text: str) -> Mended:
+    """Repair the object at the beginning of a text.
+
+    Args:
+        text: The text; it begins with the object's brace. Text after the object is ignored.
+
+    Returns:
+        The object; ``"cut"`` if a part of its inside is missing; ``"broken"`` if it can't be
+        repaired, or only in too much time.
+    """
+    scan = _Scan(text)
+    if scan.end is None and not (scan.stack == ["{"] and scan.complete):
+        return "cut" if len(scan.stack) < DEEPEST else "broken"
+    if (1 + scan.stray) * len(text) > WORK:
+        return "broken"
+    from json_repair import loads
+
+    pieces: list[str] = []
+    position = 0
+    for start, stop, replacement in scan.changes:
+        pieces += [text[position:start], replacement]
+        position = stop
+    pieces.append(text[position : scan.end or scan.stop])
+    object_text = _NO_ESCAPE.sub(r"\1", "".join(pieces)) + ("" if scan.end else "}")
+    try:
+        value: object = parse(object_text)
+    except ValueError:
+        try:
+            value = loads(object_text, skip_json_loads=True)
+        except (ValueError, RecursionError):
+            return "broken"
+    return value if isinstance(value, dict) else "broken"
+
+
+class _Scan:
+    """One pass over malformed JSON that follows its strings and brackets.
+
+    Attributes:
+        end: Where the object ends; ``None`` if it does not.
+        stop: Where the JSON stops if the object does not end: a fence, or the end of the text.
+        stack: The brackets that are open.
+        complete: Whether the last token closes a value.
+        stray: How many quotes neither begin nor end a string.
+        changes: What to replace before the repair: start, end, replacement.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.end: int | None = None
+        self.stop = len(text)
+        self.stack: list[str] = []
+        self.complete = False
+        self.stray = 0
+        self.changes: list[tuple[int, int, str]] = []
+        position, before = 0, "{"
+        while self.end is None and (match := _TOKEN.search(text, position)):
+            token = match.group()
+            position = match.end()
+            if token == "```":
+                self.stop = match.start()
+                break
+            if token in "{[":
+                self.stack.append(token)
+                if len(self.stack) >= DEEPEST:
+                    break
+            elif token in "}]":
+                self._close(token, position)
+            elif token in '"“„' or (token in "”'" and before in "{[,:"):
+                if before not in "{[,:":
+                    self.stray += 1
+                    continue
+                position = self._string(text, token, match.start(), position)
+                if position < 0:
+                    self.complete = False
+                    return
+                token = '"'
+            elif token[:2] in ("//", "/*") or token[0] == "\\":
+                continue
+            elif before == ":" and (words := _WORDS_AFTER_NUMBER.match(text, match.start())):
+                self.changes.append((words.start(), words.end(), f'"{words.group().rstrip()}"'))
+                position = words.end()
+            before = token
+            self.complete = token in '}]"'
+
+    def _close(self, closer: str, position: int) -> None:
+        if _CLOSERS[closer] not in self.stack:
+            return
+        # Brackets between the two were forgotten.
+        while self.stack.pop() != _CLOSERS[closer]:
+            pass
+        if not self.stack:
+            self.end = position
+
+    def _string(self, text: str, opener: str, start: int, position: int) -> int:
+        """Find the end of a string; a negative number if there is none."""
+        quotes = "'" if opener == "'" else '"”“'
+        token = re.compile(rf"\\.|[{quotes}]", re.DOTALL)
+        while match := token.search(text, position):
+            position = match.end()
+            if match.group()[0] == "\\":
+                continue
+            if _AFTER_STRING.match(text, position):
+                if opener in '"“”„' and (opener, match.group()) != ('"', '"'):
+                    if opener != '"':
+                        self.changes.append((start, start + 1, '"'))
+                    self.changes.append((match.start(), match.end(), '"'))
+                return position
+            self.stray += 1
+        return -1
