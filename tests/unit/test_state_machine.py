@@ -279,7 +279,7 @@ class Conversations(RuleBasedStateMachine):
             event = wire.events[wire.told]
             wire.told += 1
             self._note_event(call, event)
-            self._give(call, json.dumps(event), back)
+            self._give(call, (json.dumps(event),), back)
         elif wire.run is None:
             self._give(call, APIConnectionError("lost"), "lost")
         elif wire.run.over:
