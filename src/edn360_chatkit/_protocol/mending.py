@@ -14,8 +14,8 @@ Mended: TypeAlias = dict[str, Any] | Literal["cut", "broken"]
 
 DEEPEST = 64
 """How many brackets may be open at once. A program has about ten levels."""
-WORK = 20_000_000
-"""The limit for characters times stray quotes. json-repair's time grows with both: about 2 s."""
+LONGEST, WORK = 400_000, 20_000_000
+"""The most characters, and characters times stray quotes: json-repair then takes 3 s at most."""
 
 _CLOSERS = {"}": "{", "]": "["}
 _TOKEN = re.compile(
@@ -41,7 +41,7 @@ def mend(text: str) -> Mended:
     scan = _Scan(text)
     if scan.end is None and not (scan.stack == ["{"] and scan.complete):
         return "cut" if len(scan.stack) < DEEPEST else "broken"
-    if (1 + scan.stray) * len(text) > WORK:
+    if len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK:
         return "broken"
     from json_repair import loads
 
