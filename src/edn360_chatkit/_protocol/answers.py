@@ -20,7 +20,7 @@ from .._json import parse, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
-from .mending import mend
+from .mending import Mended, mend
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,12 @@ class _Reading:
         return self._read_program(_parse(text[start:end]), repaired=not closed)
 
     def _mended(self, text: str, start: int, error_at: int) -> Answer:
-        value = mend(text[start:]) if text[start] == "{" else "cut"
-        if value == "cut":
-            return Truncated(_place(text, len(text)))
-        if value == "broken":
-            return Prose(_place(text, error_at))
-        return self._read_program(value, repaired=True)
+        mended = mend(text[start:]) if text[start] == "{" else Mended(None, cut=True)
+        if mended.value is not None:
+            answer = self._read_program(mended.value, repaired=True)
+            if not mended.cut or isinstance(answer, Program):
+                return answer
+        return Truncated(_place(text, len(text))) if mended.cut else Prose(_place(text, error_at))
 
 
 def _decoded(value: Any) -> Any:
@@ -324,19 +324,21 @@ def _place(text: str, position: int) -> str:
 _OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)
+_MOST_ERRORS = 50
 
 
 def _objects_in(text: str) -> tuple[list[Any], bool]:
     """The JSON objects between the prose of a text, and whether the last one is cut."""
     objects: list[Any] = []
-    position = 0
-    while match := _OBJECT_START.search(text, position):
+    position, errors = 0, 0
+    # Each error costs a pass over the text: JSONDecodeError counts the lines before it.
+    while errors < _MOST_ERRORS and (match := _OBJECT_START.search(text, position)):
         start = match.start()
         try:
             _, position = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
             # Continue after the error, so that no character is read again from each brace.
-            position = max(error.pos, match.end())
+            position, errors = max(error.pos, match.end()), errors + 1
             at_end = error.pos > len(text) - 8 or error.msg.startswith("Unterminated")
             if at_end and _is_beginning_of_json(text[start:]):
                 return objects, True

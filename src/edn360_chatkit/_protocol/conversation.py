@@ -13,9 +13,9 @@ from typing import cast
 
 from .._config import Config
 from .._effects import Operation, Response, Stream, emit, now, open_stream, read
-from ..errors import APIConnectionError, APIError, InvalidInputError, WorkflowFailedError
+from ..errors import APIConnectionError, APIError, InvalidInputError
 from ..events import StepEvent, WorkflowEvent, WorkflowResponse
-from ..models.session import ChatSession, Message, resume_call
+from ..models.session import ChatSession, Message
 from .inbox import Inbox
 from .once import find_ours, send_once
 from .polling import Waiting, deliver, poll

@@ -75,7 +75,7 @@ def read_listing(page: Mapping[str, Any]) -> Listing | None:
     Join the pages of a list and pass them through :func:`newest_first`.
     """
     data = page.get("data")
-    if "error" in page and page["error"] or not isinstance(data, list):
+    if page.get("error") or not isinstance(data, list):
         return None
     entries = [read_message(entry) for entry in cast("list[object]", data)]
     return Listing([message for message in entries if message is not None])

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._effects import Emitting, Operation, emit, now, sleep
+from .._effects import Operation, emit, now, sleep
 from ..errors import APIError
-from ..events import ResponseEvent, WaitingEvent, WorkflowEvent, WorkflowResponse
+from ..events import ResponseEvent, WaitingEvent, WorkflowResponse
 from ..models.session import resume_call
 from .inbox import AnswerRule, Inbox
 from .listing import Listing
