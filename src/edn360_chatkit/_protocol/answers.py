@@ -20,7 +20,7 @@ from .._json import parse, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
-from .mending import mend
+from .mending import Mended, mend
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ class _Reading:
     def read(self, text: str, depth: int) -> Answer:
         value = _parse(text)
         if value is None:
-            text = _without_thoughts(text)
+            text, thinking = _without_thoughts(text)
+            if thinking and not text.strip():
+                return Truncated(_place(text, len(text)))
             fenced = _FENCED.fullmatch(text)
             value = _parse(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
@@ -161,7 +163,6 @@ class _Reading:
 
     def _last_program(self, value: object, depth: int) -> Answer | None:
         """The value of the last root key, at any depth; ``None`` if there is none."""
-        last: Answer | None = None
         stack = [value]
         while stack:
             item = stack.pop()
@@ -176,7 +177,7 @@ class _Reading:
                 answer = self.read(item, depth + 1)
                 if isinstance(answer, (Program, InvalidProgram)):
                     return answer
-        return last
+        return None
 
     def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
         value = _decoded(value)
@@ -204,7 +205,7 @@ class _Reading:
         if cut:
             return Truncated(_place(text, len(text)))
         if self.form.root_key in text:
-            return answer or Prose(_place_of_error(text, text.find(self.form.root_key)))
+            return answer or Prose(_place(text, text.find(self.form.root_key)))
         return answer or Prose()
 
     def _read_after(self, text: str, key: re.Match[str], depth: int) -> Answer | None:
@@ -221,25 +222,21 @@ class _Reading:
         if start == len(text):
             return Truncated(_place(text, start))
         try:
-            value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
-        except (ValueError, RecursionError):
-            return self._mended(text, start)
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            return self._mended(text, start, getattr(error, "pos", start))
         if not value:
             return None
-        if not isinstance(value, (dict, str)):
-            return InvalidProgram(field_errors_of(self.form, value))
         closed = text[end:].lstrip()[:1] in ("}", ",", "]")
         return self._read_program(_parse(text[start:end]), repaired=not closed)
 
-    def _mended(self, text: str, start: int) -> Answer:
-        if text[start] != "{":
-            return Truncated(_place(text, len(text)))
-        value = mend(text[start:])
-        if value == "cut":
-            return Truncated(_place(text, len(text)))
-        if isinstance(value, str):
-            return Prose(_place_of_error(text, start))
-        return self._read_program(value, repaired=True)
+    def _mended(self, text: str, start: int, error_at: int) -> Answer:
+        mended = mend(text[start:]) if text[start] == "{" else Mended(None, cut=True)
+        if mended.value is not None:
+            answer = self._read_program(mended.value, repaired=True)
+            if not mended.cut or isinstance(answer, Program):
+                return answer
+        return Truncated(_place(text, len(text))) if mended.cut else Prose(_place(text, error_at))
 
 
 def _decoded(value: Any) -> Any:
@@ -248,15 +245,6 @@ def _decoded(value: Any) -> Any:
         if isinstance(value, str):
             value = _parse(value) or value
     return value
-
-
-def field_errors_of(form: AnswerFormat, value: object) -> tuple[FieldError, ...]:
-    """Why a value is not a program."""
-    try:
-        form.model.model_validate(value)
-    except ValidationError as error:
-        return field_errors(error)
-    return ()
 
 
 def _read_objects(items: list[Any]) -> Failure | Step | None:
@@ -296,11 +284,10 @@ def _description(fields: dict[str, Any]) -> str:
 _THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
-def _without_thoughts(text: str) -> str:
-    """The text with blanks for what stands in ``<think>``, so that places stay the same.
+def _without_thoughts(text: str) -> tuple[str, bool]:
+    """The text with blanks for what stands in ``<think>``, and whether the last one is open.
 
-    Some models write only the closing tag; what stands before it is the thought. A thought that
-    is not closed goes on to the end of the text.
+    Some models write only the closing tag; what stands before it is the thought.
     """
     pieces: list[str] = []
     position, open_ = 0, False
@@ -311,7 +298,7 @@ def _without_thoughts(text: str) -> str:
         pieces.append(" " * len(tag[0]))
         position, open_ = tag.end(), not closing
     rest = text[position:]
-    return "".join([*pieces, _blank(rest) if open_ else rest])
+    return "".join([*pieces, _blank(rest) if open_ else rest]), open_
 
 
 def _blank(text: str) -> str:
@@ -333,54 +320,33 @@ def _place(text: str, position: int) -> str:
     return f"line {line}, column {column}, near {near}"
 
 
-def _place_of_error(text: str, start: int) -> str:
-    """The place of the first error in the JSON that begins at ``start``."""
-    try:
-        json.JSONDecoder(strict=False).raw_decode(text, start)
-    except ValueError as error:
-        return _place(text, getattr(error, "pos", start))
-    except RecursionError:
-        pass
-    return _place(text, start)
-
-
-# Where an object may begin: a brace and then a key (or the end of a text that was cut), so that
-# the braces of ordinary prose cost nothing.
+# Where an object may begin: a brace and a key, so that the braces of prose cost nothing.
 _OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
-_BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_DECODER = json.JSONDecoder(strict=False)
+_MOST_ERRORS = 50
 
 
 def _objects_in(text: str) -> tuple[list[Any], bool]:
     """The JSON objects between the prose of a text, and whether the last one is cut."""
     objects: list[Any] = []
-    position = 0
-    while match := _OBJECT_START.search(text, position):
-        end = _end_of_object(text, match.start())
-        if end is None:
-            return objects, _is_beginning_of_json(text[match.start() :])
-        objects.append(_parse(text[match.start() : end]))
-        position = end
-    return objects, False
-
-
-def _end_of_object(text: str, start: int) -> int | None:
-    """Where the object that begins at ``start`` ends, by its brackets; ``None`` if it does not."""
-    depth = 0
-    in_string = False
-    for token in _BRACKET.finditer(text, start):
-        symbol = token.group()
-        if symbol == '"':
-            in_string = not in_string
-        elif in_string or symbol[0] == "\\":
-            continue
-        elif symbol in "{[":
-            depth += 1
+    position, errors = 0, 0
+    # Each error costs a pass over the text: JSONDecodeError counts the lines before it.
+    while errors < _MOST_ERRORS and (match := _OBJECT_START.search(text, position)):
+        start = match.start()
+        try:
+            _, position = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            # Continue after the error, so that no character is read again from each brace.
+            position, errors = max(error.pos, match.end()), errors + 1
+            at_end = error.pos > len(text) - 8 or error.msg.startswith("Unterminated")
+            if at_end and _is_beginning_of_json(text[start:]):
+                return objects, True
+        except (ValueError, RecursionError):
+            break
         else:
-            depth -= 1
-            if depth == 0:
-                return token.end()
-    return None
+            objects.append(_parse(text[start:position]))
+    return objects, False
 
 
 def _is_beginning_of_json(text: str) -> bool:

@@ -6,16 +6,30 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any
 
 from .._json import parse
 
-Mended: TypeAlias = dict[str, Any] | Literal["cut", "broken"]
+
+@dataclass(frozen=True)
+class Mended:
+    """The result of a repair.
+
+    Attributes:
+        value: The object; ``None`` if it can't be repaired, or only in too much time.
+        cut: Whether the text stops before the object ends. Its value is complete if it has one,
+            apart from the last brace.
+    """
+
+    value: dict[str, Any] | None = field(repr=False)
+    cut: bool = False
+
 
 DEEPEST = 64
 """How many brackets may be open at once. A program has about ten levels."""
-WORK = 20_000_000
-"""The limit for characters times stray quotes. json-repair's time grows with both: about 2 s."""
+LONGEST, WORK = 400_000, 20_000_000
+"""The most characters, and characters times stray quotes: json-repair then takes 3 s at most."""
 
 _CLOSERS = {"}": "{", "]": "["}
 _TOKEN = re.compile(
@@ -35,16 +49,13 @@ def mend(text: str) -> Mended:
 
     Args:
         text: The text; it begins with the object's brace. Text after the object is ignored.
-
-    Returns:
-        The object; ``"cut"`` if a part of its inside is missing; ``"broken"`` if it can't be
-        repaired, or only in too much time.
     """
     scan = _Scan(text)
+    cut = scan.end is None and len(scan.stack) < DEEPEST
     if scan.end is None and not (scan.stack == ["{"] and scan.complete):
-        return "cut" if len(scan.stack) < DEEPEST else "broken"
-    if (1 + scan.stray) * len(text) > WORK:
-        return "broken"
+        return Mended(None, cut)
+    if len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK:
+        return Mended(None, cut)
     from json_repair import loads
 
     pieces: list[str] = []
@@ -60,8 +71,8 @@ def mend(text: str) -> Mended:
         try:
             value = loads(object_text, skip_json_loads=True)
         except (ValueError, RecursionError):
-            return "broken"
-    return value if isinstance(value, dict) else "broken"
+            return Mended(None, cut)
+    return Mended(value if isinstance(value, dict) else None, cut)
 
 
 class _Scan:
