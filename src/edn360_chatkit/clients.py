@@ -31,7 +31,7 @@ from ._config import (
     ProtocolName as Protocol,
 )
 from ._effects import Emitting, Operation
-from ._protocol.arguments import segment, text_argument
+from ._protocol.requests import segment, text_argument
 from ._protocol.inputs import WorkflowInput, prepare
 from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow

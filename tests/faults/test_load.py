@@ -17,8 +17,8 @@ import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient, MissingProgramError
 from edn360_chatkit._effects import Effect, Now, Operation, Send
-from edn360_chatkit._protocol.inbox import Inbox, Waiting, poll
-from edn360_chatkit._protocol.messages import list_messages
+from edn360_chatkit._protocol.run import Waiting
+from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit._transport.bounds import MOST_CONNECTIONS
 from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator

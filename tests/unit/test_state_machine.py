@@ -241,6 +241,15 @@ class Conversations(RuleBasedStateMachine):
             self._note_list(call, got, "after" in what.page)
         self._give(call, got, back)
 
+    def is_ambiguous(self, run: Run) -> bool:
+        """Whether a list without times can be read in both orders.
+
+        Of ``[u2, a1, u1]`` nobody can tell whether ``a1`` answers ``u1`` or ``u2``; the answer is
+        delivered once ``u2`` is answered as well.
+        """
+        newest = run.place.posts[-1]
+        return not self.world.dated and newest.role == "user" and newest is not run.message
+
     def runs_in(self, place: str | None) -> int:
         return sum(run.place.id == place for run in self.server.runs)
 
@@ -347,7 +356,7 @@ class Conversations(RuleBasedStateMachine):
             page = json.loads(got.content)
         except ValueError:
             return
-        if run is None or not isinstance(page.get("data"), list):
+        if run is None or not isinstance(page.get("data"), list) or self.is_ambiguous(run):
             return
         shown = [item["id"] for item in page["data"]]
         call.listed = (call.listed if further else []) + shown
@@ -436,7 +445,7 @@ class Conversations(RuleBasedStateMachine):
             call.effect = None
         for call in list(self.calls):
             run = self.server.run_of(call.follows.id if call.follows else None)
-            if run is None or run.failed:
+            if run is None or run.failed or self.is_ambiguous(run):
                 continue
             if not any(post.text == run.program for post in run.place.posts):
                 if run.over:

@@ -20,7 +20,7 @@ from .._effects import Operation, Request, Response, send
 from .._version import __version__
 from ..errors import APIStatusError, ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
-from .arguments import header_secret, segment, text_argument
+from .requests import header_secret, segment, text_argument
 from .inputs import Prepared
 from .logs import log_run
 from .responses import json_object, status_error, unusable

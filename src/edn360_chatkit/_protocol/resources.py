@@ -18,12 +18,13 @@ from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
 from .api import Api
-from .arguments import segment
 from .pages import Page, next_page
+from .requests import segment
 from .responses import unusable
 from .retry import retrying
 
-M = TypeVar("M", bound=OpenModel)
+T = TypeVar("T", bound=OpenModel)
+M = TypeVar("M")
 Order: TypeAlias = Literal["asc", "desc"]
 
 
@@ -46,8 +47,8 @@ def delete_thread(api: Api, thread_id: str, user: str | None) -> Operation[Threa
 
 
 def _one(
-    api: Api, request: Callable[[], Request], model: type[M], defaults: dict[str, str] | None = None
-) -> Operation[M]:
+    api: Api, request: Callable[[], Request], model: type[T], defaults: dict[str, str] | None = None
+) -> Operation[T]:
     response = yield from retrying(lambda: api.fetch(request()), max_retries=api.config.max_retries)
     try:
         return model.model_validate({**(defaults or {}), **api.json(response)})
@@ -58,7 +59,7 @@ def _one(
 def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
     """``GET /threads`` or ``threads.list``."""
     request = partial(api.lookup_request, "threads.list", user, None)
-    return Pages(api, request, Thread, _paging(limit, order))
+    return Pages(api, request, Thread.model_validate, _paging(limit, order))
 
 
 def item_pages(
@@ -67,7 +68,7 @@ def item_pages(
     """``GET /threads/{id}/items`` or ``items.list``."""
     segment("thread", thread_id)
     request = partial(api.lookup_request, "items.list", user, thread_id)
-    return Pages(api, request, ThreadItem, _paging(limit, order))
+    return Pages(api, request, ThreadItem.model_validate, _paging(limit, order))
 
 
 class Pages(Generic[M]):
@@ -78,11 +79,15 @@ class Pages(Generic[M]):
     """
 
     def __init__(
-        self, api: Api, request: Callable[[Page], Request], model: type[M], paging: Page
+        self,
+        api: Api,
+        request: Callable[[Page], Request],
+        validate: Callable[[object], M],
+        paging: Page,
     ) -> None:
         self._api = api
         self._request = request
-        self._model = model
+        self._validate = validate
         self._paging = paging
         self._after: str | None = None
         self.more = True
@@ -101,10 +106,9 @@ class Pages(Generic[M]):
         data = body.get("data")
         items = cast("list[object]", data) if isinstance(data, list) else []
         try:
-            models = [self._model.model_validate(item) for item in items if isinstance(item, dict)]
+            models = [self._validate(item) for item in items if isinstance(item, dict)]
         except ValidationError as error:
-            name = f"something other than a {self._model.__name__}"
-            raise unusable(response, name) from error
+            raise unusable(response, "a list with an entry of another kind") from error
         self._after = next_page(body, self._after)
         self.more = self._after is not None
         return models

@@ -182,7 +182,7 @@ def send_once(sender: Sender, max_retries: int) -> Operation[Message]:
             raise
         sender.baseline_known = False
         log_run(
-            *(session_id, "WARNING", "what is there before can't be read (%s)"),
+            *(session_id, "WARNING", "the list before sending can't be read (%s)"),
             type(error).__name__,
         )
     sending = _Sending(sender)

@@ -7,7 +7,7 @@ from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import Message
 from .api import Api, user_message
-from .arguments import segment
+from .requests import segment
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing, SessionMessage

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..errors import ConfigurationError, InvalidInputError
-from .arguments import text_argument
+from .requests import text_argument
 
 
 def session_body(
