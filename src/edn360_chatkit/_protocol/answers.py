@@ -308,8 +308,8 @@ def _blank(text: str) -> str:
 def _begins_root_key(text: str, root_key: str, start: int) -> bool:
     """Whether the text stops within a root key."""
     tail = text[max(start, len(text) - len(root_key) - 40) :]
-    key = re.search(r'[{,]\s*"(\w+)\Z', tail)
-    return key is not None and root_key.startswith(key[1])
+    key = re.search(r"""[{,]\s*["'“](\w+["'”]?\s*)\Z""", tail)
+    return key is not None and root_key.startswith(key[1].rstrip("\"'” \n"))
 
 
 def _place(text: str, position: int) -> str:

@@ -152,7 +152,12 @@ class Inbox:
             return None
         assert isinstance(program.answer, Program)
         if program.answer.repaired:
-            self._log_repair()
+            logger.warning(
+                "session %s: the answer is malformed JSON and was repaired; compare the program "
+                "with response.text",
+                self.session.id,
+                extra={"session_id": self.session.id},
+            )
         return WorkflowResponse(
             program=program.answer.program,
             text=program.message.text,
@@ -162,14 +167,6 @@ class Inbox:
             attempts=attempt,
             elapsed=elapsed,
             repaired=program.answer.repaired,
-        )
-
-    def _log_repair(self) -> None:
-        logger.warning(
-            "session %s: the answer is malformed JSON and was repaired; compare the program with "
-            "response.text",
-            self.session.id,
-            extra={"session_id": self.session.id},
         )
 
     def end_of_run(self) -> NoReturn:
