@@ -194,6 +194,14 @@ def test_end_of_run_names_what_is_missing(texts: list[str], error: type[Workflow
     assert caught.value.session.id == "s"
 
 
+def test_missing_program_names_the_keys() -> None:
+    box = inbox()
+    box.take([said('{"plan": 1, "profile": 2}'), said("prose"), said(STEP), USER])
+    with pytest.raises(MissingProgramError, match="profile, plan") as caught:
+        box.end_of_run()
+    assert caught.value.keys == ("profile", "plan")
+
+
 @pytest.mark.parametrize("texts", [[STEP, '{"plan": 1}'], ["Hello"], []])
 def test_end_of_patience_carries_the_steps(texts: list[str]) -> None:
     box = inbox()

@@ -1,8 +1,7 @@
 """From an assistant's text to a training program.
 
-The text may be the bare JSON, JSON in a fence, below other keys or between prose, JSON that is
-malformed or cut, another object, or no JSON. :func:`read_answer` says which. Its time is linear in
-the size of the text.
+The text may be bare JSON, or JSON in a fence, below other keys or in prose. It may be malformed or
+cut, or not be JSON. :func:`read_answer` classifies it, in time linear in its size.
 """
 
 from __future__ import annotations
@@ -102,12 +101,12 @@ def _envelope(form: AnswerFormat) -> type[BaseModel]:
     return create_model("Envelope", __config__=config, program=value)
 
 
-def read_answer(text: str, form: AnswerFormat = TRAINING_PROGRAM) -> Answer:
+def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """Classify the text of an assistant message.
 
     Args:
         text: The text, unchanged.
-        form: The root key and model of the answer.
+        format: The root key and model of the answer.
 
     Returns:
         The program if there is a valid one. Within one text the last root key counts, and the
@@ -115,9 +114,9 @@ def read_answer(text: str, form: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """
     try:
         # Nearly every answer is the bare JSON: one pass, without intermediate objects.
-        return Program(cast("Any", _envelope(form).model_validate_json(text)).program)
+        return Program(cast("Any", _envelope(format).model_validate_json(text)).program)
     except ValueError:
-        return _Reading(form).read(text, depth=0)
+        return _Reading(format).read(text, depth=0)
 
 
 # How many times JSON may be written as a string inside JSON.
@@ -172,7 +171,7 @@ class _Reading:
                     return self._read_program(fields[self.form.root_key])
                 stack += [value for key, value in fields.items() if key not in _INPUT_KEYS]
             elif isinstance(item, list):
-                stack += cast("list[Any]", item)
+                stack += item
             elif isinstance(item, str) and self.form.root_key in item and depth < _DEEPEST:
                 answer = self.read(item, depth + 1)
                 if isinstance(answer, (Program, InvalidProgram)):
@@ -181,9 +180,10 @@ class _Reading:
 
     def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
         value = _decoded(value)
-        if isinstance(value, dict) and isinstance(value.get("sessions"), str):
+        if isinstance(value, dict):
             fields = cast("dict[str, Any]", value)
-            value = {**fields, "sessions": _decoded(fields["sessions"])}
+            if isinstance(fields.get("sessions"), str):
+                value = {**fields, "sessions": _decoded(fields["sessions"])}
         try:
             return Program(self.form.model.model_validate(value), repaired)
         except ValidationError as error:
@@ -285,7 +285,7 @@ _THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
 def _without_thoughts(text: str) -> tuple[str, bool]:
-    """The text with blanks for what stands in ``<think>``, and whether the last one is open.
+    """The text with blanks in place of its thoughts, and whether the last thought is open.
 
     Some models write only the closing tag; what stands before it is the thought.
     """
@@ -306,10 +306,10 @@ def _blank(text: str) -> str:
 
 
 def _begins_root_key(text: str, root_key: str, start: int) -> bool:
-    """Whether the text stops within a root key: after an object or program, the last one is cut."""
-    tail = text[max(start, len(text) - len(root_key) - 1) :]
-    key = tail[tail.rfind('"') + 1 :]
-    return '"' in tail and key != "" and root_key.startswith(key)
+    """Whether the text stops within a root key."""
+    tail = text[max(start, len(text) - len(root_key) - 40) :]
+    key = re.search(r"""[{,]\s*["'“](\w+["'”]?\s*)\Z""", tail)
+    return key is not None and root_key.startswith(key[1].rstrip("\"'” \n"))
 
 
 def _place(text: str, position: int) -> str:

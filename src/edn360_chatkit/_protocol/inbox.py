@@ -56,7 +56,7 @@ class Inbox:
     Attributes:
         session: The session of the run.
         message: The message that started it.
-        form: The format of the answer.
+        format: The format of the answer.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
@@ -64,7 +64,7 @@ class Inbox:
 
     session: ChatSession
     message: Message
-    form: AnswerFormat = TRAINING_PROGRAM
+    format: AnswerFormat = TRAINING_PROGRAM
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
     missing: bool = False
@@ -105,7 +105,7 @@ class Inbox:
             # The rest of the message whose stream broke.
             self._remove(self._partial)
         self._partial = text if message.partial else self._partial
-        answer = read_answer(text, self.form)
+        answer = read_answer(text, self.format)
         if message.refusal and not isinstance(answer, (Program, InvalidProgram)):
             answer = Failure(message.refusal)
         post = self._posts[text] = _Post(message, answer)
@@ -152,7 +152,12 @@ class Inbox:
             return None
         assert isinstance(program.answer, Program)
         if program.answer.repaired:
-            self._log_repair()
+            logger.warning(
+                "session %s: the answer is malformed JSON and was repaired; compare the program "
+                "with response.text",
+                self.session.id,
+                extra={"session_id": self.session.id},
+            )
         return WorkflowResponse(
             program=program.answer.program,
             text=program.message.text,
@@ -162,14 +167,6 @@ class Inbox:
             attempts=attempt,
             elapsed=elapsed,
             repaired=program.answer.repaired,
-        )
-
-    def _log_repair(self) -> None:
-        logger.warning(
-            "session %s: the answer is malformed JSON and was repaired; compare the program with "
-            "response.text",
-            self.session.id,
-            extra={"session_id": self.session.id},
         )
 
     def end_of_run(self) -> NoReturn:
@@ -277,15 +274,15 @@ class Inbox:
             )
         if isinstance(answer, Truncated):
             raise TruncatedResponseError(
-                f"The answer's JSON is cut ({answer.place}): the model reached its output limit.{cause} "
-                "The text is in .text; raise the output limit of the workflow's last agent.",
+                f"The answer's JSON is cut ({answer.place}): the model reached its output limit."
+                f"{cause} The text is in .text; raise the limit of the workflow's last agent.",
                 **facts,
             )
         if isinstance(answer, Step):
             steps = [post.answer for post in self._posts.values()]
             keys = dict.fromkeys(key for s in steps if isinstance(s, Step) for key in s.keys)
             raise MissingProgramError(
-                f"The workflow answered without {self.form.root_key!r}; its messages have the "
+                f"The workflow answered without {self.format.root_key!r}; its messages have the "
                 f"keys {', '.join(list(keys)[:20])}. Check what its last agent returns.",
                 keys=tuple(keys),
                 **facts,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
 Role: TypeAlias = Literal["user", "assistant", "client", "unknown"]
@@ -106,7 +107,7 @@ def read_message(entry: object) -> SessionMessage | None:
 
 
 def waits_for_client(item: Mapping[str, Any]) -> str | None:
-    """What an item wants from the client, such as ``client_tool_call 'lookup'``."""
+    """The name of an item that waits for the client, such as ``client_tool_call 'lookup'``."""
     kind = str(item.get("type")).removeprefix("chatkit.")
     if kind not in _CLIENT_ITEMS and "approval" not in kind:
         return None
@@ -168,8 +169,9 @@ def newest_first(
 ) -> list[SessionMessage]:
     """Messages in the order newest first, whatever order the server lists them in.
 
-    The times decide. If they are missing or all the same, the place of our message decides, but
-    only in a complete list: a page that begins with our message may end with an older answer.
+    The order is read from the times. Without times, or if they are equal, it is read from the place
+    of our message, but only in a complete list: a first page may begin with our message and end
+    with an older answer.
 
     Args:
         messages: The messages in the server's order.
@@ -179,7 +181,7 @@ def newest_first(
     times = [message.created_at for message in messages if message.role in ("user", "assistant")]
     if None not in times:
         seconds = cast("list[float]", times)
-        pairs = list(zip(seconds, seconds[1:], strict=False))
+        pairs = list(pairwise(seconds))
         rising, falling = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
         if rising != falling:
             return list(messages[::-1] if rising > falling else messages)

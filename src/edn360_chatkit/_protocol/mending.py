@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .._json import parse
 
@@ -72,7 +72,7 @@ def mend(text: str) -> Mended:
             value = loads(object_text, skip_json_loads=True)
         except (ValueError, RecursionError):
             return Mended(None, cut)
-    return Mended(value if isinstance(value, dict) else None, cut)
+    return Mended(cast("dict[str, Any]", value) if isinstance(value, dict) else None, cut)
 
 
 class _Scan:
@@ -96,33 +96,33 @@ class _Scan:
         self.changes: list[tuple[int, int, str]] = []
         position, before = 0, "{"
         while self.end is None and (match := _TOKEN.search(text, position)):
-            token = match.group()
+            symbol = match.group()
             position = match.end()
-            if token == "```":
+            if symbol == "```":
                 self.stop = match.start()
                 break
-            if token in "{[":
-                self.stack.append(token)
+            if symbol in "{[":
+                self.stack.append(symbol)
                 if len(self.stack) >= DEEPEST:
                     break
-            elif token in "}]":
-                self._close(token, position)
-            elif token in '"“„' or (token in "”'" and before in "{[,:"):
+            elif symbol in "}]":
+                self._close(symbol, position)
+            elif symbol in '"“„' or (symbol in "”'" and before in "{[,:"):
                 if before not in "{[,:":
                     self.stray += 1
                     continue
-                position = self._string(text, token, match.start(), position)
+                position = self._string(text, symbol, match.start(), position)
                 if position < 0:
                     self.complete = False
                     return
-                token = '"'
-            elif token[:2] in ("//", "/*") or token[0] == "\\":
+                symbol = '"'
+            elif symbol[:2] in ("//", "/*") or symbol[0] == "\\":
                 continue
             elif before == ":" and (words := _WORDS_AFTER_NUMBER.match(text, match.start())):
                 self.changes.append((words.start(), words.end(), f'"{words.group().rstrip()}"'))
                 position = words.end()
-            before = token
-            self.complete = token in '}]"'
+            before = symbol
+            self.complete = symbol in '}]"'
 
     def _close(self, closer: str, position: int) -> None:
         if _CLOSERS[closer] not in self.stack:

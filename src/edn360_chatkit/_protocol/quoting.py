@@ -29,7 +29,7 @@ def quoted(words: str, sent: str | None) -> str | None:
         sent: The text of the message, if it is known.
 
     Returns:
-        The words; ``None`` if nothing else is left of them.
+        The words; ``None`` if all of them repeat the message.
     """
     # A value may go on behind the limit, where its end tells that it is one.
     words = words[: LONGEST + 200]

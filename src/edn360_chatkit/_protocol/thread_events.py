@@ -164,9 +164,9 @@ class ThreadReader:
     def _assistant_item(self, item_id: str, item: dict[str, Any], *, done: bool) -> None:
         contents = [text_of([part])[0] for part in _list(item, "content")]
         refusal = refusal_of(item.get("content"))
-        if done and item_id not in self._writing:
-            if self._complete.get(item_id) == "".join(contents) and not refusal:
-                return  # the same again
+        complete = None if item_id in self._writing else self._complete.get(item_id)
+        if done and complete == "".join(contents) and not refusal:
+            return  # the same text again
         writing = self._begin(item_id)
         writing.refusal = refusal
         if any(contents):
