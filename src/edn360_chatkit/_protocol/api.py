@@ -20,9 +20,9 @@ from .._effects import Operation, Request, Response, send
 from .._version import __version__
 from ..errors import APIStatusError, ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
-from .requests import header_secret, segment, text_argument
 from .inputs import Prepared
-from .logs import log_run
+from .logs import log_info
+from .requests import header_secret, segment, text_argument
 from .responses import json_object, status_error, unusable
 from .retry import retrying
 from .sessions import session_body
@@ -153,10 +153,6 @@ class Api(ABC):
         """
         return self.check((yield from send(request)))
 
-    def fetch_json(self, request: Request) -> Operation[dict[str, Any]]:
-        """Send one request that is answered with a JSON object."""
-        return self.json(self.check((yield from send(request))))
-
     def json(self, response: Response) -> dict[str, Any]:
         """The JSON object in a response's body."""
         return json_object(response, self.config.max_response_bytes)
@@ -179,7 +175,7 @@ class HostedApi(Api):
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         body = session_body(self.config.workflow_id, user, options)
-        log_run(None, "INFO", "workflow %s", body["workflow"]["id"])
+        log_info(None, "workflow %s", body["workflow"]["id"])
         content = SecretBytes(_encoded(body))
         del body
 
@@ -189,7 +185,7 @@ class HostedApi(Api):
 
         response = yield from retrying(attempt, max_retries=self.config.max_retries)
         session = self._read_session(response, user)
-        log_run(session.id, "INFO", "session created")
+        log_info(session.id, "session created")
         return session
 
     def _read_session(self, response: Response, user: str) -> ChatSession:
@@ -264,7 +260,7 @@ class OwnServer(Api):
             )
         user = text_argument("user", user)
         session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=user)
-        log_run(session.id, "INFO", "session created")
+        log_info(session.id, "session created")
         yield from ()
         return session
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from .._validation import describe, field_errors
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
-from .logs import log_run
+from .logs import log_info
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 """What can be sent: the input, a mapping that is validated as one, or a text sent as it is."""
@@ -46,9 +46,8 @@ class Prepared:
     def log(self, session_id: str | None = None) -> None:
         """Log how much will be sent; never the text."""
         size = len(self.text.encode())
-        log_run(
-            *(session_id, "INFO", "input prepared: %d bytes, %d questionnaires"),
-            *(size, self.questionnaires),
+        log_info(
+            session_id, "input prepared: %d bytes, %d questionnaires", size, self.questionnaires
         )
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
 
 logger = logging.getLogger("edn360_chatkit")
 
 
-def log_run(
-    session_id: str | None, level: Literal["INFO", "WARNING"], text: str, *args: object
-) -> None:
-    """Log a line of a run.
+def log_info(session_id: str | None, text: str, *args: object) -> None:
+    """Log a line of a run: its text has a place for each value, and never the athlete's data."""
+    _log(logging.INFO, session_id, text, *args)
 
-    Args:
-        session_id: The session of the run, if it has one; also ``extra={"session_id": ...}``.
-        level: The level's name.
-        text: The line, with a place for each of ``args``.
-        args: The values for the places. Never the athlete's data.
-    """
-    number = logging.WARNING if level == "WARNING" else logging.INFO
+
+def log_warning(session_id: str | None, text: str, *args: object) -> None:
+    """Log a warning of a run; see :func:`log_info`."""
+    _log(logging.WARNING, session_id, text, *args)
+
+
+def _log(level: int, session_id: str | None, text: str, *args: object) -> None:
     if session_id is None:
-        logger.log(number, text, *args)
+        logger.log(level, text, *args)
     else:
         extra = {"session_id": session_id}
-        logger.log(number, f"{text} (session %s)", *args, session_id, extra=extra)
+        logger.log(level, f"{text} (session %s)", *args, session_id, extra=extra)

@@ -7,7 +7,7 @@ from ..errors import APIConnectionError, APIError, APIStatusError
 from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import resume_call
 from .inbox import Inbox
-from .logs import log_run
+from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, retry_after
 from .run import Protocol, Run, Waiting, deliver
 from .statuses import Polling, status_row
@@ -43,10 +43,7 @@ def poll(
             if verdict == "final" or (refused and verdict == "twice"):
                 raise
             failure, refused = error, verdict == "twice"
-            log_run(
-                *(run.session.id, "WARNING", "poll %d failed (%s); still waiting"),
-                *(attempt, _kind(error)),
-            )
+            log_warning(run.session.id, "poll %d failed (%s); still waiting", attempt, _kind(error))
         else:
             failure, refused, read = None, False, read + 1
             listed = listed or bool(listing.messages)
@@ -57,10 +54,7 @@ def poll(
         if response is not None:
             return (yield from deliver(run, response))
         if attempt % 10 == 0:
-            log_run(
-                *(run.session.id, "INFO", "waiting: attempt %d of %d"),
-                *(attempt, waiting.max_attempts),
-            )
+            log_info(run.session.id, "waiting: attempt %d of %d", attempt, waiting.max_attempts)
         yield from emit(
             WaitingEvent(
                 attempt=attempt,

@@ -20,7 +20,7 @@ from tenacity.wait import wait_base
 
 from .._effects import Operation, sleep
 from ..errors import APIConnectionError, APIStatusError, APITimeoutError
-from .logs import log_run
+from .logs import log_warning
 from .statuses import status_row
 
 T = TypeVar("T")
@@ -102,9 +102,13 @@ def retrying(
                 raise
             failure = error
         pause = policy.wait(state)
-        log_run(
-            *(session_id, "WARNING", "%s; retry in %.1f s (%d of %d)"),
-            *(type(failure).__name__, pause, state.attempt_number, max_retries),
+        log_warning(
+            session_id,
+            "%s; retry in %.1f s (%d of %d)",
+            type(failure).__name__,
+            pause,
+            state.attempt_number,
+            max_retries,
         )
         if not (yield from _sleep_in_time(pause)):
             # The failure says more than the deadline that leaves no time for a retry.

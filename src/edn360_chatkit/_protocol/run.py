@@ -18,7 +18,7 @@ from .answers import TRAINING_PROGRAM, AnswerFormat
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing
-from .logs import log_run
+from .logs import log_info, log_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,8 @@ class Protocol(ABC):
 def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Log and emit the response, and return it."""
     size = len(response.text.encode("utf-8", "replace"))
-    log_run(
-        *(run.session.id, "INFO", "response received: %d bytes at attempt %d"),
-        *(size, response.attempts),
-    )
-    log_run(run.session.id, "INFO", "training sessions: %d", len(response.program.sessions))
+    log_info(run.session.id, "response received: %d bytes at attempt %d", size, response.attempts)
+    log_info(run.session.id, "training sessions: %d", len(response.program.sessions))
     yield from emit(ResponseEvent(response=response))
     return response
 
@@ -156,4 +153,4 @@ def _add_note(error: BaseException, run: Run) -> None:
     if sys.version_info >= (3, 11):
         error.add_note(text)
     else:
-        log_run(run.session.id, "WARNING", "%s", text)
+        log_warning(run.session.id, "%s", text)

@@ -19,7 +19,7 @@ from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutErr
 from ..models.session import Message
 from .inputs import Prepared
 from .listing import SessionMessage
-from .logs import log_run
+from .logs import log_info, log_warning
 from .retry import is_deadline, is_transient, retrying
 from .run import Run
 from .statuses import status_row
@@ -181,10 +181,7 @@ def send_once(sender: Sender, max_retries: int) -> Operation[Message]:
         if refused or is_deadline(error):
             raise
         sender.baseline_known = False
-        log_run(
-            *(session_id, "WARNING", "the list before sending can't be read (%s)"),
-            type(error).__name__,
-        )
+        log_warning(session_id, "the list before sending can't be read (%s)", type(error).__name__)
     sending = _Sending(sender)
     sender.run.sending = True
     try:
@@ -208,7 +205,7 @@ def send_once(sender: Sender, max_retries: int) -> Operation[Message]:
         if shown is error:
             raise
         raise shown from error
-    log_run(session_id, "INFO", "message sent: %s", message.id or "(no id)")
+    log_info(session_id, "message sent: %s", message.id or "(no id)")
     return message
 
 
@@ -239,7 +236,7 @@ class _Sending:
         if self._was_in_doubt:
             message = yield from self._sender.look()
             if message is not None:
-                log_run(self._sender.run.session.id, "INFO", "message found: it had been taken")
+                log_info(self._sender.run.session.id, "message found: it had been taken")
                 return message
             self._looks_left -= 1
             if self.doubt is not None and (self._looks_left > 0 or not self._may_send):

@@ -7,12 +7,12 @@ from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import Message
 from .api import Api, user_message
-from .requests import segment
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing, SessionMessage
 from .pages import read_all_messages, read_messages
 from .polling import poll
+from .requests import segment
 from .run import Protocol, Run
 from .sending import Baseline, Sender, find_message, own_message, send_once
 

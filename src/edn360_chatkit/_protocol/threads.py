@@ -28,7 +28,7 @@ from .api import Api
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import Listing, SessionMessage
-from .logs import log_run
+from .logs import log_warning
 from .pages import Page, is_newest_first, read_all_messages, read_entries, read_messages
 from .polling import poll, poll_verdict
 from .responses import unusable
@@ -152,9 +152,8 @@ class Threads(Protocol):
         except APIConnectionError as error:
             failure = error
         if not is_deadline(failure):
-            log_run(
-                *(run.session.id, "WARNING", "stream broke (%s); reading the thread"),
-                type(failure).__name__,
+            log_warning(
+                run.session.id, "stream broke (%s); reading the thread", type(failure).__name__
             )
         # What came before it broke counts.
         inbox.take(live.reader.messages(unfinished=True))
@@ -210,10 +209,7 @@ class Threads(Protocol):
             raise
         except APIError as error:
             if poll_verdict(error) == "final":
-                log_run(
-                    *(run.session.id, "WARNING", "the thread can't be read (%s)"),
-                    type(error).__name__,
-                )
+                log_warning(run.session.id, "the thread can't be read (%s)", type(error).__name__)
                 return
             raise APIConnectionError(error.message) from error
         for step in inbox.take(listing.messages):

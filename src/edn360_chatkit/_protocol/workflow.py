@@ -12,7 +12,7 @@ from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, Workf
 from ..models.session import ChatSession, Message
 from .api import make_api
 from .inputs import Prepared
-from .logs import log_run
+from .logs import log_info
 from .run import Protocol, Run, Waiting, noted
 from .session_messages import SessionMessages
 from .threads import Threads
@@ -123,7 +123,7 @@ class Workflow:
                 "lose it when they are stored. Make a new one with create_session(...)."
             )
             raise refusal
-        log_run(run.session.id, "INFO", "no session messages here: using the thread protocol")
+        log_info(run.session.id, "no session messages here: using the thread protocol")
         return self._threads, (yield from self._threads.start(run, prepared))
 
 

@@ -1,0 +1,54 @@
+"""The table of statuses against the errors that are raised, and against the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edn360_chatkit._effects import Response
+from edn360_chatkit._protocol.responses import status_error
+from edn360_chatkit._protocol.retry import is_transient
+from edn360_chatkit._protocol.statuses import STATUSES, status_row
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("status", [300, 400, 401, 403, 404, 408, 409, 418, 422, 429, 500, 501])
+@pytest.mark.parametrize("own", [False, True])
+def test_error_of_a_status_has_its_advice(status: int, own: bool) -> None:
+    row = STATUSES["404 endpoint"] if status == 404 else status_row(status)
+    error = status_error(Response(status), own=own)
+    assert type(error) is row.error
+    assert (row.own_advice if own and row.own_advice else row.advice) in str(error)
+    assert is_transient(error) is row.retried
+
+
+def test_status_without_a_row_has_that_of_its_class() -> None:
+    assert status_row(599) is STATUSES["5xx"]
+    assert status_row(204) is STATUSES["2xx"]
+    assert status_row(0) is STATUSES["4xx"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (k, row.error.__name__)
+        for k, row in STATUSES.items()
+        if row.error.__name__ != "APIStatusError"
+    ],
+)
+def test_error_page_names_the_status_of_each_error(key: str, name: str) -> None:
+    status = "5xx" if key in ("501", "505") else key[:3]
+    table = (DOCS / "errors.md").read_text(encoding="utf-8")
+    row = next(line for line in table.splitlines() if line.startswith(f"| `{name}`"))
+    assert status in row
+
+
+def test_guide_names_the_statuses_that_are_retried() -> None:
+    guide = (DOCS / "guide.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"repeated after ([^.]*?connection errors|[^.]*)", guide)[:1]
+    retried = [key for key, row in STATUSES.items() if row.retried]
+    final = [key for key in ("501", "505") if not STATUSES[key].retried]
+    assert all(key in sentence for key in (*retried, *final))
