@@ -22,7 +22,7 @@ from ..errors import APIStatusError, ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
 from .inputs import Prepared
 from .logs import log_info
-from .requests import header_secret, segment, text_argument
+from .requests import fits_header, segment, text_argument
 from .responses import json_object, status_error, unusable
 from .retry import retrying
 from .sessions import session_body
@@ -129,9 +129,11 @@ class Api(ABC):
         self, session: ChatSession, accept: str, max_silence: float | None = None
     ) -> Request:
         url, _ = self._conversation(session)
+        # Before the headers, which may hold a secret of the caller's: it raises.
+        credential = self.credential(session)
         headers = {**self._headers(accept), "Cache-Control": "no-store"}
-        given = any(name.lower() == "authorization" for name in headers)
-        credential = None if given else self.credential(session)
+        if any(name.lower() == "authorization" for name in headers):
+            credential = None
         return Request("POST", url, headers, None, credential, max_silence)
 
     def _headers(self, accept: str) -> dict[str, str]:
@@ -194,6 +196,7 @@ class HostedApi(Api):
         try:
             segment("session", session_id)
         except InvalidInputError as error:
+            del data  # It holds the client secret.
             raise unusable(response, "a session without an id") from error
         try:
             return ChatSession.model_validate({"user": user, **data})
@@ -210,7 +213,13 @@ class HostedApi(Api):
                 "send. Sessions lose it when they are stored: make a new one with "
                 "create_session(...)."
             )
-        return SecretStr(header_secret(session.client_secret))
+        if not fits_header(session.client_secret):
+            raise InvalidInputError(
+                "The session's client secret has a blank, a line break or another character that "
+                "no secret has; nothing was sent with it. Make a new session with "
+                "create_session(...)."
+            )
+        return SecretStr(session.client_secret)
 
     def rest_request(
         self, method: str, path: str, query: Mapping[str, str | int] | None = None

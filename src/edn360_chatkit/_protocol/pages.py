@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from .._effects import Operation, Request
@@ -17,6 +18,34 @@ Page: TypeAlias = Mapping[str, str | int]
 """``limit``, ``order`` and ``after`` of a page."""
 
 
+@dataclass(slots=True)
+class Entries:
+    """The entries of a list so far, in no repr and so in no traceback.
+
+    Attributes:
+        items: The entries.
+        after: Where the next page begins; ``None`` after the last one.
+    """
+
+    items: list[object] = field(default_factory=list[object], repr=False)
+    after: str | None = None
+
+    def add(self, page: Mapping[str, Any], *, strict: bool) -> bool:
+        """Add a page; ``False`` if it is not a list."""
+        data = page.get("data")
+        if data is None and not strict:
+            data = []
+        if page.get("error") or not isinstance(data, list):
+            return False
+        self.items += cast("list[object]", data)
+        self.after = next_page(page, self.after)
+        return True
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The entries that are JSON objects."""
+        return [cast("dict[str, Any]", entry) for entry in self.items if isinstance(entry, dict)]
+
+
 def read_entries(
     api: Api,
     request: Callable[[Page], Request],
@@ -24,8 +53,8 @@ def read_entries(
     enough: Callable[[list[object]], bool],
     *,
     strict: bool = True,
-) -> Operation[tuple[list[object], bool]]:
-    """The entries of a list in the server's order, and whether they are all of the list.
+) -> Operation[Entries]:
+    """The entries of a list in the server's order.
 
     Args:
         api: The API.
@@ -38,23 +67,16 @@ def read_entries(
     Raises:
         APIStatusError: A page is not a list.
     """
-    entries: list[object] = []
+    entries = Entries()
     page: dict[str, str | int] = {"limit": limit, "order": "desc"}
-    after: str | None = None
     for _ in range(MOST_PAGES):
         response = yield from api.fetch(request(page))
-        body = api.json(response)
-        data = body.get("data")
-        if data is None and not strict:
-            data = []
-        if body.get("error") or not isinstance(data, list):
+        if not entries.add(api.json(response), strict=strict):
             raise unusable(response, "something that is no list")
-        entries += cast("list[object]", data)
-        after = next_page(body, after)
-        if after is None or enough(entries):
+        if entries.after is None or enough(entries.items):
             break
-        page["after"] = after
-    return entries, after is None
+        page["after"] = entries.after
+    return entries
 
 
 def read_messages(
@@ -83,9 +105,9 @@ def read_messages(
             message.role == "user" and message_id in (None, message.id) for message in users
         )
 
-    entries, complete = yield from read_entries(api, request, limit, enough, strict=strict)
-    messages = [message for message in map(read_message, entries) if message is not None]
-    return Listing(newest_first(messages, message_id, complete=complete))
+    entries = yield from read_entries(api, request, limit, enough, strict=strict)
+    messages = [message for message in map(read_message, entries.items) if message is not None]
+    return Listing(newest_first(messages, message_id, complete=entries.after is None))
 
 
 def read_all_messages(
@@ -95,9 +117,10 @@ def read_all_messages(
 
     Only times that fall prove that the newest entries are on the first page.
     """
-    entries, complete = yield from read_entries(api, request, limit, is_newest_first)
-    messages = [read_message(entry) or SessionMessage(None, "client", "") for entry in entries]
-    return newest_first(messages, complete=complete)
+    entries = yield from read_entries(api, request, limit, is_newest_first)
+    others = SessionMessage(None, "client", "")
+    messages = [read_message(entry) or others for entry in entries.items]
+    return newest_first(messages, complete=entries.after is None)
 
 
 def is_newest_first(entries: list[object]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
 from .api import Api
-from .pages import Page, next_page
+from .pages import Entries, Page
 from .requests import segment
 from .responses import unusable
 from .retry import retrying
@@ -53,7 +53,8 @@ def _one(
     try:
         return model.model_validate({**(defaults or {}), **api.json(response)})
     except ValidationError as error:
-        raise unusable(response, f"no {model.__name__}") from error
+        # Without its frames, which hold the body.
+        raise unusable(response, f"no {model.__name__}") from error.with_traceback(None)
 
 
 def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
@@ -102,14 +103,15 @@ class Pages(Generic[M]):
         response = yield from retrying(
             lambda: self._api.fetch(self._request(page)), max_retries=self._api.config.max_retries
         )
-        body = self._api.json(response)
-        data = body.get("data")
-        items = cast("list[object]", data) if isinstance(data, list) else []
+        entries = Entries(after=self._after)
+        entries.add(self._api.json(response), strict=False)
         try:
-            models = [self._validate(item) for item in items if isinstance(item, dict)]
+            models = [self._validate(entry) for entry in entries.objects()]
         except ValidationError as error:
-            raise unusable(response, "a list with an entry of another kind") from error
-        self._after = next_page(body, self._after)
+            kind = "a list with an entry of another kind"
+            # Without its frames, which hold the entry.
+            raise unusable(response, kind) from error.with_traceback(None)
+        self._after = entries.after
         self.more = self._after is not None
         return models
 

@@ -34,15 +34,21 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
             f"The answer is larger than {max_bytes} bytes. Raise max_response_bytes=... if you "
             "trust the server; the run can be taken up again."
         )
-    try:
-        data = parse(response.content)
-    except ValueError as error:
-        raise unusable(response, "no JSON object") from error
-    if not isinstance(data, dict):
+    data = _parsed_object(response.content)
+    if data is None:
         raise unusable(response, "no JSON object")
     if len(response.content) > LARGE:
         response.content = b""
-    return cast("dict[str, Any]", data)
+    return data
+
+
+def _parsed_object(content: bytes) -> dict[str, Any] | None:
+    # The parser's exception is not kept: its frames hold the body.
+    try:
+        data: object = parse(content)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else None
 
 
 def unusable(response: Response, content: str) -> APIStatusError:

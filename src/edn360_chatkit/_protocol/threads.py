@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from .._effects import (
     Emitting,
@@ -169,10 +168,9 @@ class Threads(Protocol):
         reader, limit = live.reader, self._api.config.max_response_bytes
         for event in live.early if run.watched else ():
             yield from emit(event)
-        while (events := (yield from read(live.stream))) is not None:
-            for data in events:
-                for event in reader.feed(data, watched=run.watched):
-                    yield from emit(event)
+        while (batch := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
+            for event in batch.events:
+                yield from emit(event)
             if reader.size > limit:
                 inbox.take(reader.messages(unfinished=True))
                 raise APIError(
@@ -214,6 +212,23 @@ class Threads(Protocol):
             raise APIConnectionError(error.message) from error
         for step in inbox.take(listing.messages):
             yield from emit(step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events that have arrived, and the size of their data in characters."""
+
+    events: list[WorkflowEvent]
+    size: int
+
+
+def _read(stream: Stream, reader: ThreadReader, *, watched: bool) -> Operation[_Batch | None]:
+    """Read from a stream; ``None`` at its end. No frame holds the data while others run."""
+    data = yield from read(stream)
+    if data is None:
+        return None
+    events = [event for one in data for event in reader.feed(one, watched=watched)]
+    return _Batch(events, sum(map(len, data)))
 
 
 def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
@@ -279,19 +294,18 @@ class _Start(Sender):
         size = 0
         while not reader.taken:
             try:
-                events = yield from read(stream)
+                batch = yield from _read(stream, reader, watched=True)
             except APIConnectionError:
                 raise
             except APIError as error:
                 # Too large to be read; the message may have been taken.
                 raise APIConnectionError(error.message) from error
-            if events is None:
+            if batch is None:
                 raise APIConnectionError(
                     "The stream ended before the server said that it has taken the message."
                 )
-            for data in events:
-                size += len(data)
-                early.extend(reader.feed(data, watched=True))
+            size += batch.size
+            early += batch.events
             if size > self._api.config.max_response_bytes and not reader.taken:
                 raise APIConnectionError(
                     "The stream brought more than max_response_bytes=... before the server said "
@@ -346,15 +360,13 @@ class _Start(Sender):
     def _newest_threads(self) -> Operation[list[str | None]]:
         """The ids of the user's threads, at least of the newest ones."""
         user = self.run.session.user
-        entries, _ = yield from read_entries(
+        entries = yield from read_entries(
             self._api,
             lambda page: self._api.lookup_request("threads.list", user, None, page),
             WHOLE_PAGE,
             is_newest_first,
         )
-        ids = [
-            cast("dict[str, Any]", e).get("id") if isinstance(e, dict) else None for e in entries
-        ]
+        ids = [thread.get("id") for thread in entries.objects()]
         return [str(thread_id) if isinstance(thread_id, (str, int)) else None for thread_id in ids]
 
     def _message(self, message_id: str | None = None, thread_id: str | None = None) -> Message:
