@@ -19,7 +19,6 @@ from edn360_chatkit._effects import (
     Sleep,
     Stream,
 )
-from edn360_chatkit.errors import ChatKitError
 from edn360_chatkit.events import WorkflowEvent
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ class Scene(Stream):
     """A stream of a script: its events, and what it ends with."""
 
     events: list[dict[str, Any]]
-    breaks_with: ChatKitError | None = None
+    breaks_with: Exception | None = None
 
     def next(self) -> str | None:
         """The next event's data, the stream's end, or its error."""
@@ -104,7 +103,7 @@ class Play:
                 try:
                     data = effect.stream.next()
                     reply = None if data is None else (data,)
-                except ChatKitError as broken:
+                except Exception as broken:
                     error = broken
             elif isinstance(effect, (Send, Open)):
                 assert left, f"an unexpected request: {effect.request}"
