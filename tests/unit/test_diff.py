@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
-from edn360_chatkit.program.diff import ExerciseChange, Place
+from edn360_chatkit.program.change import ExerciseChange, Place
 
 from .samples import ATHLETE, inputs, programs
 

@@ -176,7 +176,11 @@ def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
         ("7 de 10", (7, 7)),
         ("10", (10, 10)),
         (12, (12, 12)),
-        ("2 RIR", None),
+        ("2 RIR", (8, 8)),
+        ("RIR 1-2", (8, 9)),
+        ("2 en reserva", (8, 8)),
+        ("7 u 8", (7, 8)),
+        ("120-135 ppm", None),
         ("80%", None),
         ("alta", None),
     ],
@@ -345,7 +349,8 @@ def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
 def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
     code = (
         "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
-        "rooms = 'edn360_chatkit.training', 'edn360_chatkit.rendering.html';"
+        "rooms = ['edn360_chatkit.program.' + name"
+        " for name in ('numbers', 'checks', 'diff', 'rendering.html')];"
         "assert not set(rooms) & set(sys.modules);"
         "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
         "from edn360_chatkit import *; Finding, ProgramDiff"
