@@ -217,8 +217,9 @@ def _plain(value: Any, path: str, above: tuple[int, ...], faults: list[str]) -> 
         faults: The lines, each with a path and never with a value.
     """
     items: Iterable[tuple[Any, Any]]
-    if isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value).items()
+    is_object = isinstance(value, Mapping)
+    if is_object:
+        items = cast("Iterable[tuple[Any, Any]]", value.items())
     elif isinstance(value, (list, tuple, set, frozenset)):
         items = enumerate(cast("Iterable[Any]", value))
     else:
@@ -231,7 +232,7 @@ def _plain(value: Any, path: str, above: tuple[int, ...], faults: list[str]) -> 
     for key, item in items:
         below = f"{path}.{key}".lstrip(".")
         plain[_leaf(key, below, faults)] = _plain(item, below, (*above, identity), faults)
-    return plain if isinstance(value, Mapping) else list(plain.values())
+    return plain if is_object else list(plain.values())
 
 
 def _leaf(value: Any, path: str, faults: list[str]) -> Any:

@@ -35,7 +35,7 @@ def places(found: tuple[Place, ...]) -> list[str]:
     return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in found]
 
 
-def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str, str]]:
+def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
     return [(change.old.exercise.name, change.new.exercise.name) for change in found]
 
 

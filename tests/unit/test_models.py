@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from pydantic import ValidationError
 
 from edn360_chatkit import (
     ChatSession,
@@ -24,7 +23,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._protocol.inputs import prepare, validate_input
 
-from .samples import ATHLETE, PROGRAM, inputs, programs
+from .samples import ATHLETE, inputs, programs
 
 
 def loop() -> list[Any]:

@@ -21,6 +21,9 @@ from .samples import ATHLETE, PROGRAM, json_values
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "cases" / "programs.json").read_text("utf-8")
 )
+RENDERED: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "cases" / "rendering.json").read_text("utf-8")
+)
 DELIVERED = [case for case in CASES if case["want"] == "delivered"]
 
 
@@ -135,7 +138,7 @@ def test_invalid_input_leaves_no_raw_data_in_frames() -> None:
         EnrichedTrainingProgram.model_validate(PROGRAM).check(athlete)
     assert "secreto" not in local_variables(caught.value)
     half = {**ATHLETE, "context": {"note": "secreto", "bad": float("nan")}}
-    with pytest.raises(ValueError, match="context.bad") as failed:
+    with pytest.raises(ValueError, match=r"context\.bad") as failed:
         EDN360Input.model_validate(half).to_json_text()
     assert "secreto" not in local_variables(failed.value)
 
@@ -261,3 +264,20 @@ def test_list_of_another_type_is_shown_as_it_came() -> None:
     for text in (program.to_html(), program.to_markdown(), program.to_text()):
         for part in ("12, 10, 8", "Baja despacio", "Sube fuerte", "fuerza"):
             assert part in text
+
+
+@pytest.mark.parametrize("case", RENDERED, ids=lambda case: case["why"])
+def test_rendering_shows_what_the_workflow_means(case: dict[str, Any]) -> None:
+    data, want = case["program"], case["want"]
+    program = EnrichedTrainingProgram.model_validate(data)
+    html = program.to_html().partition("</style>")[2]
+    assert [text for text in want.get("html_has", ()) if text not in html] == []
+    for text in (html, program.to_text(), program.to_markdown()):
+        assert [word for word in want.get("shown_nowhere", ()) if word in text] == []
+    if key := want.get("minutes_as_without"):
+        sessions = [{k: v for k, v in s.items() if k != key} for s in data["sessions"]]
+        without = EnrichedTrainingProgram.model_validate({"sessions": sessions})
+        assert program.estimated_session_minutes() == without.estimated_session_minutes()
+    assert len(program.weekly_sets_by_muscle()) == want.get(
+        "muscles", len(program.weekly_sets_by_muscle())
+    )

@@ -88,11 +88,12 @@ class ProgramPart(OpenModel):
         return data
 
 
-def _is_same(written: object, typed: object) -> bool:
-    parts = cast("list[object]", typed) if isinstance(typed, list) else []
-    if any(isinstance(part, ProgramPart) for part in parts):
+def _is_same(written: Any, typed: Any) -> bool:
+    is_same_type = type(written) is type(typed)
+    items: list[Any] = typed if isinstance(typed, list) else []
+    if any(isinstance(item, ProgramPart) for item in items):
         return True  # the parts keep their own values
-    return written is typed or (type(written) is type(cast("object", typed)) and written == typed)
+    return written is typed or (is_same_type and written == typed)
 
 
 class Exercise(ProgramPart):

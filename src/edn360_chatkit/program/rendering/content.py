@@ -147,7 +147,7 @@ def _group(block: Block, words: Words) -> Group:
 def _core(block: Block | None, rest: object, words: Words) -> Group | None:
     if block is None:
         return None
-    return Group("", words.core, "", _rows(block, words), read_notes(rest) if rest else ())
+    return Group(words.core, "", "", _rows(block, words), read_notes(rest) if rest else ())
 
 
 def _rows(block: Block, words: Words) -> tuple[Row, ...]:
