@@ -73,7 +73,7 @@ Core and mobility
   -  Plank                  -              -
   minutes: 5
 
-Notes: Warm up first.
+Session notes: Warm up first.
 
 General notes ──────────────────────────────────────────────────────────────────
 sleep: 8 hours

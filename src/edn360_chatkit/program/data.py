@@ -90,7 +90,7 @@ class ProgramPart(OpenModel):
 
 def _is_same(written: Any, typed: Any) -> bool:
     is_same_type = type(written) is type(typed)
-    items: list[Any] = typed if isinstance(typed, list) else []
+    items = cast("list[object]", typed) if isinstance(typed, list) else []
     if any(isinstance(item, ProgramPart) for item in items):
         return True  # the parts keep their own values
     return written is typed or (is_same_type and written == typed)

@@ -164,11 +164,7 @@ class EnrichedTrainingProgram(ProgramData):
     def to_markdown(self, *, lang: Language = "es") -> str:
         """The program as Markdown with tables, in which all text of the workflow is escaped.
 
-        Args:
-            lang: The language of the labels, ``"es"`` or ``"en"``.
-
-        Raises:
-            ValueError: ``lang`` is another language.
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """
         from .rendering.markdown import program_markdown
 
@@ -177,11 +173,7 @@ class EnrichedTrainingProgram(ProgramData):
     def to_text(self, *, lang: Language = "es") -> str:
         """The program as plain text of at most 80 columns.
 
-        Args:
-            lang: The language of the labels, ``"es"`` or ``"en"``.
-
-        Raises:
-            ValueError: ``lang`` is another language.
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """
         from .rendering.text import program_text
 
