@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What the athlete said; ``None`` or empty where it is not clear, or not asked.
+class AthleteFacts:
+    """The facts; ``None`` or empty if an answer is missing or not clear.
 
     Attributes:
         days: Training days in a week, the fewest and the most.
         minutes: Length of a session, the least and the most.
-        equipment: All kinds of equipment that there are.
+        equipment: All kinds of equipment that the athlete has.
         injuries: Joints that hurt.
         avoided: Exercises to avoid, as they are compared.
     """
@@ -37,22 +37,22 @@ class Stated:
     avoided: tuple[str, ...]
 
 
-def read_stated(edn360_input: EDN360Input) -> Stated:
+def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
-    asked = newest_first(edn360_input.questionnaires)
-    return Stated(
-        days=_first(asked, _days),
-        minutes=_first(asked, _minutes),
-        equipment=_first(asked, _equipment),
-        injuries=_injuries(asked),
-        avoided=_first(asked, _avoided) or (),
+    questionnaires = newest_first(edn360_input.questionnaires)
+    return AthleteFacts(
+        days=_first(questionnaires, _days),
+        minutes=_first(questionnaires, _minutes),
+        equipment=_first(questionnaires, _equipment),
+        injuries=_injuries(questionnaires),
+        avoided=_first(questionnaires, _avoided) or (),
     )
 
 
 def _first(
-    asked: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
+    questionnaires: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
 ) -> T | None:
-    return next((found for answers in asked if (found := read(answers)) is not None), None)
+    return next((fact for answers in questionnaires if (fact := read(answers)) is not None), None)
 
 
 # --- days and minutes -------------------------------------------------------------------------
@@ -150,11 +150,11 @@ _UNDERSTOOD = frozenset(" ".join(terms.EQUIPMENT).split()).union(
 
 
 def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
-    """What there is, if the question was asked and each answer to it is understood to the word.
+    """The equipment, if there is a question about it and every word of the answers is known.
 
-    Whatever is named where another question asks for the place counts as well.
+    Equipment in the answer to a question about the place counts as well.
     """
-    asked = [
+    texts = [
         answer.text
         for answer in answers
         if answer.asks(
@@ -164,17 +164,17 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
         )
         and answer.text.strip()
     ]
-    words = [word for text in asked for word in words_of(text)]
+    words = [word for text in texts for word in words_of(text)]
     if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
         return None
-    named = [
+    available = [
         kinds
         for answer in answers
         if answer.asks(_PLACES)
         for kinds in named_in(_affirmed(answer), terms.EQUIPMENT)
     ]
-    nothing = not named and not set(words) & terms.NEGATIONS
-    return None if nothing else frozenset[str]().union(*named)
+    nothing = not available and not set(words) & terms.NEGATIONS
+    return None if nothing else frozenset[str]().union(*available)
 
 
 def _affirmed(answer: Answer) -> str:
@@ -189,27 +189,27 @@ _ABOUT_INJURIES = (
 )
 
 
-def _injuries(asked: Sequence[Sequence[Answer]]) -> frozenset[str]:
+def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     """The joints that hurt; an answer that speaks of the past names none.
 
-    What was said once stays until the same question, or the general one, is answered again, or
-    the joint itself is said not to hurt. Two answers of one questionnaire never undo each other.
+    An injury stays until the same question or the general one is answered again, or an answer
+    denies it. Two answers of one questionnaire do not contradict each other.
     """
     hurting: dict[tuple[str, ...], frozenset[str]] = {}
-    for answers in reversed(asked):
-        said: dict[tuple[str, ...], frozenset[str]] = {}
+    for answers in reversed(questionnaires):
+        joints_by_key: dict[tuple[str, ...], frozenset[str]] = {}
         for answer in answers:
             if not answer.asks(_ABOUT_INJURIES) or terms.PAST & set(answer.key):
                 continue
             hurt, is_clear, well = _hurting(answer)
-            said[answer.key] = said.get(answer.key, frozenset()) | hurt
+            joints_by_key[answer.key] = joints_by_key.get(answer.key, frozenset()) | hurt
             if is_clear:
                 well |= _joints(" ".join(answer.key)) - hurt
                 hurting.pop(answer.key, None)
                 if answer.asks("lesion lesiones injury injuries", only=f"{_ABOUT_INJURIES} {_ANY}"):
                     hurting.clear()
             hurting = {key: joints - well for key, joints in hurting.items()}
-        for key, joints in said.items():
+        for key, joints in joints_by_key.items():
             hurting[key] = hurting.get(key, frozenset()) | joints
     return frozenset[str]().union(*hurting.values())
 
@@ -236,12 +236,12 @@ def _hurting(answer: Answer) -> tuple[frozenset[str], bool, frozenset[str]]:
         )
         return frozenset(), not over and len(words) <= 4, over
     text = _NOT_WELL.sub("mal", fold(text_of(_active(answer.value))))
-    named = _joints(_without_what_is_well(text))
+    joints = _joints(_without_what_is_well(text))
     if words <= terms.AFFIRMATIONS:  # "knee_pain: yes" names the joint in its key
-        return named | of_key, bool(of_key), frozenset()
+        return joints | of_key, bool(of_key), frozenset()
     clauses = [set(words_of(clause)) for clause in CLAUSE.split(fold(answer.text))]
     is_denial = all(_is_denial(clause) for clause in clauses if clause)
-    return named, bool(named) or is_denial, _joints(answer.text) - named
+    return joints, bool(joints) or is_denial, _joints(answer.text) - joints
 
 
 _NOT_WELL = re.compile(
@@ -309,7 +309,7 @@ def _without_what_is_well(text: str) -> str:
 
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     """Exercises by name: a few words each, and nothing that could be a sentence."""
-    found: list[str] = []
+    names: list[str] = []
     for answer in answers:
         if answer.asks("evitar avoid", "ejercicio ejercicios exercise exercises", only="a to que"):
             for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text)):
@@ -317,5 +317,5 @@ def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
                 if 0 < len(words) <= 4 and not set(words) & (
                     terms.NEGATIONS | terms.CONTRARY | terms.AFFIRMATIONS
                 ):
-                    found.append(" ".join(words))
-    return tuple(found) or None
+                    names.append(" ".join(words))
+    return tuple(names) or None

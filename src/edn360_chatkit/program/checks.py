@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ..inputs import EDN360Input
-from .athlete import Stated, read_stated
+from .athlete import AthleteFacts, read_athlete
 from .core_block import read_core_block
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .links import web_link
-from .numbers import LONGEST, fold, says_nothing, written
+from .numbers import LONGEST, as_text, fold, says_nothing
 from .texts import Language, words
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES
 from .volume import session_minutes
@@ -83,11 +83,11 @@ def _info(code: str, path: str, **values: str | int) -> Finding:
 
 def check(program: ProgramData, against: EDN360Input | None) -> list[Finding]:
     """Everything that the checks find, in the order of the program."""
-    stated = read_stated(against) if against else None
+    athlete = read_athlete(against) if against else None
     return [
         *_program(program),
-        *(_program_against(program, stated) if stated else ()),
-        *_sessions(program, stated),
+        *(_program_against(program, athlete) if athlete else ()),
+        *_sessions(program, athlete),
     ]
 
 
@@ -114,10 +114,10 @@ def _program(program: ProgramData) -> Iterator[Finding]:
     if not sessions:
         yield _error("no_sessions", "sessions")
     elif days is not None and days != sessions:
-        yield _error("days_mismatch", "days_per_week", days=written(days), sessions=sessions)
+        yield _error("days_mismatch", "days_per_week", days=as_text(days), sessions=sessions)
 
 
-def _sessions(program: ProgramData, stated: Stated | None) -> Iterator[Finding]:
+def _sessions(program: ProgramData, athlete: AthleteFacts | None) -> Iterator[Finding]:
     for index, session in enumerate(program.sessions):
         path = f"sessions.{index}"
         yield from _kinds(session, path)
@@ -137,8 +137,8 @@ def _sessions(program: ProgramData, stated: Stated | None) -> Iterator[Finding]:
                 yield _error("empty_block", of_block)
             yield from _order(block, of_block, last)
             last = max((exercise.order or 0 for exercise in block.exercises), default=last)
-            yield from _exercises(block.exercises, of_block, stated)
-        yield from _exercises(closing, f"{path}.core_mobility_block", stated)
+            yield from _exercises(block.exercises, of_block, athlete)
+        yield from _exercises(closing, f"{path}.core_mobility_block", athlete)
 
 
 def _time(
@@ -158,7 +158,7 @@ def _time(
     # Doubled: an int can be too large to become a float.
     is_short = len(countable) == len(planned) and 2 * estimate < minutes
     if is_short or 2 * estimate > 3 * minutes:
-        yield _warning("time_far", path, estimate=f"{estimate:.0f}", minutes=written(minutes))
+        yield _warning("time_far", path, estimate=f"{estimate:.0f}", minutes=as_text(minutes))
 
 
 def _videos(exercises: list[Exercise], path: str) -> Iterator[Finding]:
@@ -168,36 +168,38 @@ def _videos(exercises: list[Exercise], path: str) -> Iterator[Finding]:
         yield _info("video_missing", path, missing=missing, all=len(exercises))
 
 
-def _exercises(exercises: list[Exercise], path: str, stated: Stated | None) -> Iterator[Finding]:
+def _exercises(
+    exercises: list[Exercise], path: str, athlete: AthleteFacts | None
+) -> Iterator[Finding]:
     for place, exercise in enumerate(exercises):
         of_exercise = f"{path}.exercises.{place}"
         yield from _exercise(exercise, of_exercise)
-        if stated:
-            yield from _exercise_against(exercise, of_exercise, stated)
+        if athlete:
+            yield from _exercise_against(exercise, of_exercise, athlete)
 
 
 def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
     """Orders begin at 1 in every block, or go on from the block before."""
-    seen: set[int] = set()
+    orders: set[int] = set()
     repeated = False
     for place, exercise in enumerate(block.exercises):
         order = exercise.order
         if order is None:
             continue
-        if order in seen:
+        if order in orders:
             at = f"{path}.exercises.{place}.order"
-            yield _warning("order_repeated", at, order=written(order))
+            yield _warning("order_repeated", at, order=as_text(order))
             repeated = True
-        seen.add(order)
-    if not seen or repeated:
+        orders.add(order)
+    if not orders or repeated:
         return
-    if min(seen) not in (1, last + 1) or max(seen) - min(seen) >= len(seen):
+    if min(orders) not in (1, last + 1) or max(orders) - min(orders) >= len(orders):
         yield _warning("order_gap", path)
 
 
 # --- an exercise --------------------------------------------------------------------------------
 
-# Reps that are no number and say all the same what is to be done.
+# Reps without a number that still say how much to do.
 _UNCOUNTED_REPS = re.compile(
     r"\b(?:amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
     r"[0-9.,]+ ?(?:rm|m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
@@ -235,47 +237,47 @@ def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
 
 
 def _says_what_to_do(exercise: Exercise) -> bool:
-    found = exercise.reps_range or exercise.seconds_range
-    if found is not None:
-        return found.high > 0
-    reps = written(exercise.reps)[:LONGEST]
+    span = exercise.reps_range or exercise.seconds_range
+    if span is not None:
+        return span.high > 0
+    reps = as_text(exercise.reps)[:LONGEST]
     return bool(_UNCOUNTED_REPS.search(fold(reps)))
 
 
 # --- against the questionnaires -----------------------------------------------------------------
 
 
-def _program_against(program: ProgramData, stated: Stated) -> Iterator[Finding]:
+def _program_against(program: ProgramData, athlete: AthleteFacts) -> Iterator[Finding]:
     days = len(program.sessions) if program.days_per_week is None else program.days_per_week
-    if stated.days and not stated.days.low <= days <= stated.days.high:
-        asked = _span(stated.days)
-        yield _warning("days_not_as_asked", "days_per_week", days=written(days), asked=asked)
+    if athlete.days and not athlete.days.low <= days <= athlete.days.high:
+        asked = _span(athlete.days)
+        yield _warning("days_not_as_asked", "days_per_week", days=as_text(days), asked=asked)
     minutes = program.session_duration_min
-    if stated.minutes and minutes is not None:
-        asked = _span(stated.minutes)
+    if athlete.minutes and minutes is not None:
+        asked = _span(athlete.minutes)
         path = "session_duration_min"
-        if minutes > stated.minutes.high:
-            yield _warning("minutes_over", path, minutes=written(minutes), asked=asked)
-        elif minutes < stated.minutes.low:
-            yield _info("minutes_under", path, minutes=written(minutes), asked=asked)
+        if minutes > athlete.minutes.high:
+            yield _warning("minutes_over", path, minutes=as_text(minutes), asked=asked)
+        elif minutes < athlete.minutes.low:
+            yield _info("minutes_under", path, minutes=as_text(minutes), asked=asked)
 
 
-def _exercise_against(exercise: Exercise, path: str, stated: Stated) -> Iterator[Finding]:
+def _exercise_against(exercise: Exercise, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
     path = f"{path}.name"
     written_name = exercise.name or ""
     parts = re.findall("[a-z0-9]+", fold(written_name[:LONGEST]))
     name = f" {' '.join(parts)} "
     open_name = "/" in written_name or bool(OPEN_NAMES & set(parts))
-    if stated.equipment is not None and not open_name:
+    if athlete.equipment is not None and not open_name:
         for needed in _named(name, NEEDED_EQUIPMENT):
-            if not needed & stated.equipment:
+            if not needed & athlete.equipment:
                 kind = next(kind for kind, kinds in _EQUIPMENT if kinds <= needed)
                 yield _warning("equipment_missing", path, name=_quote(written_name), kind=kind)
                 break
-    loaded = frozenset[str]().union(*_named(name, LOADED_JOINTS)) & stated.injuries
+    loaded = frozenset[str]().union(*_named(name, LOADED_JOINTS)) & athlete.injuries
     for joint in sorted(loaded):
         yield _warning("injury_loaded", path, name=_quote(written_name), joint=joint)
-    for avoided in stated.avoided:
+    for avoided in athlete.avoided:
         if f" {_singular(avoided)} " in f" {_singular(name)} ":
             yield _warning("exercise_to_avoid", path, name=_quote(written_name))
             break
@@ -283,11 +285,11 @@ def _exercise_against(exercise: Exercise, path: str, stated: Stated) -> Iterator
 
 def _named(name: str, vocabulary: Mapping[str, frozenset[str]]) -> list[frozenset[str]]:
     """What a name contains; of phrases of which one holds the other only the longer."""
-    found = [phrase for phrase in vocabulary if f" {phrase} " in name]
+    phrases = [phrase for phrase in vocabulary if f" {phrase} " in name]
     return [
         vocabulary[phrase]
-        for phrase in found
-        if not any(phrase != other and f" {phrase} " in f" {other} " for other in found)
+        for phrase in phrases
+        if not any(phrase != other and f" {phrase} " in f" {other} " for other in phrases)
     ]
 
 
@@ -311,5 +313,5 @@ def _span(span: Iterable[float]) -> str:
 
 
 def _quote(value: object) -> str:
-    text = " ".join(written(value)[: LONGEST_QUOTE * 4].split())
+    text = " ".join(as_text(value)[: LONGEST_QUOTE * 4].split())
     return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"

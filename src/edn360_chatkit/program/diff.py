@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
 from .data import Block, ProgramData, ProgramPart
 from .muscles import muscle_key
-from .numbers import fold, is_same, read_rpe, written
+from .numbers import as_text, fold, is_same, read_rpe
 from .texts import Language
 from .volume import weekly_sets_by_muscle
 
@@ -83,14 +83,14 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     before, now = _standing(new, old)
     db_ids = _trusted_db_ids(before) & _trusted_db_ids(now)
     pairs = _pairs(before, now, db_ids)
-    known = {pair.old.place.path for pair in pairs}
-    added_to = {pair.new.place.path for pair in pairs}
+    old_paths = {pair.old.place.path for pair in pairs}
+    new_paths = {pair.new.place.path for pair in pairs}
     same = [pair for pair in pairs if pair.has_one_name() or pair.has_one_of(db_ids)]
     moved = _moved(same)
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
-        added=tuple(p.place for p in now if p.place.path not in added_to),
-        removed=tuple(p.place for p in before if p.place.path not in known),
+        added=tuple(p.place for p in now if p.place.path not in new_paths),
+        removed=tuple(p.place for p in before if p.place.path not in old_paths),
         replaced=tuple(pair.change() for pair in pairs if not pair.has_one_name()),
         moved=tuple(pair.change() for pair in same if pair.new.place.path in moved),
         changed=tuple(change for pair in same if (change := pair.change()).fields),
@@ -112,7 +112,7 @@ def _value(part: ProgramPart, field: str) -> float | str | None:
     """The typed value, else the raw value as text."""
     value = part.raw(field)
     if isinstance(value, (list, dict)):
-        return written(cast("object", value))
+        return as_text(cast("object", value))
     typed: float | str | None = getattr(part, field)
     return value if typed is None else typed
 
@@ -133,7 +133,7 @@ class _Standing(NamedTuple):
 
     @property
     def db_id(self) -> str:
-        return written(self.place.exercise.db_id).strip()
+        return as_text(self.place.exercise.db_id).strip()
 
     @property
     def name(self) -> str:
@@ -160,18 +160,18 @@ def _standing(new: ProgramData, old: ProgramData) -> tuple[list[_Standing], list
 
 
 def _same_index(now: Sequence[str | None], before: Sequence[str | None]) -> list[int]:
-    """For each id now the index of the same one before, else of one in its place, else < 0."""
+    """For each id the index of the same id before, else of the same position, else below 0."""
     waiting: defaultdict[str, deque[int]] = defaultdict(deque)
     for index, identity in enumerate(before):
         waiting[fold(identity or "")].append(index)
     waiting.pop("", None)
-    found = {
+    matches = {
         index: candidates.popleft()
         for index, identity in enumerate(now)
         if (candidates := waiting.get(fold(identity or "")))
     }
-    free = set(range(len(before))) - set(found.values())
-    return [found.get(index, index if index in free else -1 - index) for index in range(len(now))]
+    free = set(range(len(before))) - set(matches.values())
+    return [matches.get(index, index if index in free else -1 - index) for index in range(len(now))]
 
 
 def _places(program: ProgramData, s: int, b: int, standing: tuple[int, int]) -> Iterator[_Standing]:
@@ -204,8 +204,8 @@ def _trusted_db_ids(places: Iterable[_Standing]) -> set[str]:
         names[place.db_id].add(place.name)
     return {
         db_id
-        for db_id, called in names.items()
-        if len(called) == 1
+        for db_id, its_names in names.items()
+        if len(its_names) == 1
         and (plain := "".join(c for c in fold(db_id) if c.isalnum()).lstrip("0"))
         and plain not in _NO_DB_ID
     }
@@ -231,30 +231,30 @@ def _pairs(before: list[_Standing], now: list[_Standing], db_ids: set[str]) -> l
     def db_id(p: _Standing) -> str:
         return p.db_id if p.db_id in db_ids else ""
 
-    # By what two exercises are taken for one, the surest first; nothing where there is none.
+    # The keys that make two exercises the same, the surest first; an empty key matches nothing.
     keys: tuple[Callable[[_Standing], Hashable], ...] = (
-        lambda p: (found := db_id(p)) and (found, p.session, p.block),
-        lambda p: (found := db_id(p)) and (found, p.session),
+        lambda p: (identity := db_id(p)) and (identity, p.session, p.block),
+        lambda p: (identity := db_id(p)) and (identity, p.session),
         db_id,
         lambda p: (name := p.name) and (name, p.session, p.block),
         lambda p: (name := p.name) and (name, p.session),
         lambda p: p.name,
         lambda p: (p.session, p.block, p.place.number),
     )
-    found: dict[str, _Standing] = {}
+    matches: dict[str, _Standing] = {}
     for key in keys:
         waiting: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
         for place in before:
             if identity := key(place):
                 waiting[identity].append(place)
         for place in now:
-            if place.place.path in found:
+            if place.place.path in matches:
                 continue
             if candidates := waiting.get(key(place)):
-                found[place.place.path] = candidates.popleft()
-        taken = {place.place.path for place in found.values()}
-        before = [place for place in before if place.place.path not in taken]
-    return [_Pair(old, place) for place in now if (old := found.get(place.place.path))]
+                matches[place.place.path] = candidates.popleft()
+        matched_paths = {place.place.path for place in matches.values()}
+        before = [place for place in before if place.place.path not in matched_paths]
+    return [_Pair(old, place) for place in now if (old := matches.get(place.place.path))]
 
 
 def _moved(pairs: list[_Pair]) -> set[str]:
@@ -267,9 +267,9 @@ def _moved(pairs: list[_Pair]) -> set[str]:
             blocks[new.session, new.block].append(pair)
         else:
             moved.add(new.place.path)
-    for stayed in blocks.values():
-        in_old_order = sorted(stayed, key=lambda pair: pair.old.place.number)
-        in_new_order = sorted(stayed, key=lambda pair: pair.new.place.number)
+    for pairs_of_block in blocks.values():
+        in_old_order = sorted(pairs_of_block, key=lambda pair: pair.old.place.number)
+        in_new_order = sorted(pairs_of_block, key=lambda pair: pair.new.place.number)
         moved.update(
             pair.new.place.path
             for pair, other in zip(in_new_order, in_old_order, strict=True)

@@ -1,9 +1,9 @@
-"""What an exercise's series, reps and RPE say in numbers.
+"""The numbers that an exercise's series, reps and RPE state.
 
-A language model wrote these fields, in Spanish or English, so a text is read from its beginning and
-taken for what it plainly says: ``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``,
-``"1'30''"``, ``"7,5"``, ``"7½"``. Whatever says nothing countable (``"AMRAP"``, ``"20 m"``,
-``"70%"``, a negative number) is ``None``.
+A language model wrote these fields, in Spanish or English. A text is read from its beginning:
+``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``, ``"1'30''"``, ``"7,5"``,
+``"7½"``. A text without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``, a negative
+number) is ``None``.
 """
 
 from __future__ import annotations
@@ -126,20 +126,20 @@ _ROUNDS = r"(?:series?|sets?|rondas?|rounds?|vueltas?)"
 _CHAIN = re.compile(rf"{_NUMBER}(?: ?{_UNIT})?(?:{_TO}{_NUMBER}(?: ?{_UNIT})?)*")
 _QUANTITY = re.compile(rf"({_NUMBER})(?: ?({_UNIT}))?")
 _TIMES = re.compile(rf" ?(?:{_ROUNDS} ?)?x[ (]*| ?{_ROUNDS} (?:de|of) ")
-# What may stand before the numbers without changing what they mean.
+# Words before the numbers that do not change them.
 _LEAD = re.compile(
     r"(?:[ ~≈<>≤≥=@+:(\[]|(?:aprox|approx|about|unos|unas|hasta|up to|max|maximo|maximum|min"
     r"|minimo|minimum|al menos|at least|entre|between|de|from|x|al fallo|to failure|fallo|failure"
     r"|menos|mas|less|more|than|piramide|piramidal|pyramid|ascendentes?|descendentes?|ascending"
     rf"|descending|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
 )
-# What may not come after them: they then count something else, or are no such number.
+# Units after the numbers that count something else.
 _OTHER = re.compile(
     r"[.:][0-9]|e[-+]?[0-9]"
     r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|kg|kgs|kilos?|lbs?|cals?"
     r"|calorias?|calories|kcal|w|watts?|rm|rir)(?![a-z]))"
 )
-# "1,000" and "1.000": nobody does a thousand, and one with three decimals is no number either.
+# "1,000" and "1.000": neither a thousand nor three decimals can be meant.
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9])")
 _SUM = re.compile(rf"({_NUMBER}(?: ?\+ ?{_NUMBER})+)(?: {_ROUNDS})?")
 # Another number of sets after the first: "3 + 1 backoff", "2 de calentamiento y 3".
@@ -218,8 +218,8 @@ def _plain(text: str) -> str:
     return text.replace("''", "s").replace("'", "min")
 
 
-def _as_seconds(found: re.Match[str]) -> str:
-    minutes, *seconds = found.groups()
+def _as_seconds(match: re.Match[str]) -> str:
+    minutes, *seconds = match.groups()
     return f"{int(minutes) * 60 + int(next(filter(None, seconds)))}s"
 
 
@@ -240,7 +240,7 @@ def _range(numbers: list[float]) -> Range | None:
     return Range(low, high)
 
 
-def written(value: object) -> str:
+def as_text(value: object) -> str:
     """A field's value as text; a whole number without ``.0``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -252,7 +252,7 @@ def written(value: object) -> str:
 
 def is_same(one: object, other: object) -> bool:
     """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
-    texts = written(one), written(other)
+    texts = as_text(one), as_text(other)
     if max(map(len, texts)) > LONGEST:
         return texts[0] == texts[1]
     first, second = (_plain(text).replace(" ", "") for text in texts)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from .data import EXERCISE_DETAILS, Exercise, ProgramData
-from .numbers import Range, written
+from .numbers import Range, as_text
 
 Record: TypeAlias = dict[str, str | int | float | None]
 
@@ -64,7 +64,7 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        text = written(value)
+        text = as_text(value)
     else:
         try:
             text = json.dumps(value, ensure_ascii=False, default=str)

@@ -14,7 +14,7 @@ SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
 
 Pelland et al. (2024, SportRxiv preprint, "The Resistance Training Dose-Response") compared counting
-indirect sets as 1, 0.5 and 0 over 67 studies, and found the strongest evidence for 0.5."""
+indirect sets as 1, 0.5 and 0 over 67 studies, and names_by_key the strongest evidence for 0.5."""
 
 SECONDS_PER_REP = 3.0
 """One or two seconds up and one or two down: the moderate speed of the American College of Sports
@@ -66,16 +66,16 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
 
     Args:
         own: What the exercise says; ``"Chest, triceps"`` names two.
-        of_block: What its block says, which counts where the exercise says nothing.
+        of_block: The muscles of its block, which count if the exercise names none.
     """
     written = (of_block or []) if own is None or says_nothing(own) else [own]
     texts = (text for text in written if not says_nothing(text))
     names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
-    found: dict[str, str] = {}
+    names_by_key: dict[str, str] = {}
     for name in names:
         if not says_nothing(name):
-            found.setdefault(muscle_key(name), name)
-    return found
+            names_by_key.setdefault(muscle_key(name), name)
+    return names_by_key
 
 
 def estimated_session_minutes(program: ProgramData) -> list[float]:

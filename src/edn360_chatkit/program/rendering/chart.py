@@ -37,7 +37,7 @@ def bar_chart(sets: Mapping[str, float], words: Words) -> Html:
         height = _LINE * max(1, len(lines))
         bars.append(_bar(words.number(number), 100 * number / most, top + height / 2))
         top += height + _GAP
-    told = ", ".join(f"{' '.join(lines)} {words.number(number)}" for lines, number in shown)
+    description = ", ".join(f"{' '.join(lines)} {words.number(number)}" for lines, number in shown)
     size = str(top - _GAP)
     return element(
         "div",
@@ -49,7 +49,7 @@ def bar_chart(sets: Mapping[str, float], words: Words) -> Html:
             role="img",
             width="50%",
             height=size,
-            aria_label=f"{words.weekly_sets}: {told}",
+            aria_label=f"{words.weekly_sets}: {description}",
         ),
         class_="bars",
     )

@@ -1,6 +1,6 @@
 """A training program as HTML: a fragment for notebooks, or a page of its own.
 
-Neither has a script or asks anything of anybody. Every text passes through
+Neither has a script or makes a request. Every text passes through
 :func:`~.elements.element`, which escapes it; in a text from elsewhere the direction of writing is
 its own (``dir="auto"``, ``bdi``).
 """
@@ -31,7 +31,7 @@ body > .edn360 { min-height: 100vh; border-radius: 0; }
 
 
 def program_html(program: ProgramData, lang: Language) -> Html:
-    """A program as a fragment for a page that belongs to somebody else, such as a notebook.
+    """A program as a fragment for a foreign page, such as a notebook.
 
     Args:
         program: What to show. Whatever is missing in it is left out.
