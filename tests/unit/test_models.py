@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -242,3 +243,11 @@ def test_sessions_and_messages_can_be_stored_and_loaded() -> None:
     message = Message(id="msg_1", session_id="cksess_1")
     assert Message.model_validate_json(message.model_dump_json()) == message
     assert pickle.loads(pickle.dumps(message)) == message
+
+
+def test_decimal_goes_out_as_the_number_that_it_is() -> None:
+    profile = {"user_id": "a", "weight_kg": Decimal("72.5"), "own": [Decimal(3), Decimal("0.1")]}
+    sent = prepare({**ATHLETE, "user_profile": profile}).text
+    assert '"weight_kg":72.5,"own":[3,0.1]' in sent
+    with pytest.raises(InvalidInputError, match=r"user_profile\.own"):
+        prepare({**ATHLETE, "user_profile": {"user_id": "a", "own": Decimal("NaN")}})

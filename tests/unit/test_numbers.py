@@ -369,3 +369,24 @@ def test_every_program_has_numbers(data: dict[str, Any]) -> None:
     assert len(list(found.exercises())) == sum(
         len(b.exercises) for s in found.sessions for b in s.blocks
     )
+
+
+def test_negative_zero_is_read_as_zero() -> None:
+    series = read_series(-0.0)
+    assert series is not None
+    assert str(series.low) == str(series.high) == "0.0"
+    assert read_series(f"{series.low:g}") == series
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("40 sg", 40), ("1m20s", 80), ("Mantener 30 s", 30), ("2 min", 120)]
+)
+def test_duration_with_a_unit_is_read(text: str, seconds: int) -> None:
+    assert read_seconds(text) == (seconds, seconds)
+    assert read_reps(text) is None
+
+
+@pytest.mark.parametrize("text", ["10k", "30 yardas", "120 ppm"])
+def test_distance_is_no_number_of_repetitions(text: str) -> None:
+    assert read_rpe(text) is None
+    assert text.endswith("ppm") or read_reps(text) is None

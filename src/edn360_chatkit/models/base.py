@@ -25,8 +25,10 @@ objects go out as ISO 8601."""
 
 def plain_number(value: Any) -> Any:
     """A ``Decimal`` as the int or float that it is; every other value as it is."""
-    if not isinstance(value, Decimal) or not value.is_finite():
+    if not isinstance(value, Decimal):
         return value
+    if not value.is_finite():
+        return float("nan")  # has no JSON form either
     return int(value) if value == value.to_integral_value() else float(value)
 
 

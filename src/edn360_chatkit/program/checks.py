@@ -201,7 +201,8 @@ def _order(block: Block, path: str, last: int) -> Iterator[Finding]:
 
 # Reps without a number that still say how much to do.
 _UNCOUNTED_REPS = re.compile(
-    r"\b(?:amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
+    r"\b(?:(?:todas|todo|tantas) (?:las|lo|como) (?:que )?pued\w+|as many as|"
+    r"amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
     r"[0-9.,]+ ?(?:rm|m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
 )
 

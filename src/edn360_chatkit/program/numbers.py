@@ -117,7 +117,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 """By the first letter of a unit of time."""
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_S = r"(?:s|segs?|segundos?|secs?|seconds?)(?![a-z])"
+_S = r"(?:s|sgs?|segs?|segundos?|secs?|seconds?)(?![a-z])"
 _MIN = r"(?:mins?|minutos?|minutes?)(?![a-z])"
 _UNIT = rf"(?:{_S}|{_MIN}|(?:h|hs|hrs?|horas?|hours?)(?![a-z]))"
 _TO = r" ?(?:[-=]>|-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|u|or|y|and|hasta)(?![a-z])) ?"
@@ -131,13 +131,13 @@ _LEAD = re.compile(
     r"(?:[ ~≈<>≤≥=@+:(\[]|(?:aprox|approx|about|unos|unas|hasta|up to|max|maximo|maximum|min"
     r"|minimo|minimum|al menos|at least|entre|between|de|from|x|al fallo|to failure|fallo|failure"
     r"|menos|mas|less|more|than|piramide|piramidal|pyramid|ascendentes?|descendentes?|ascending"
-    rf"|descending|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
+    rf"|descending|mantener|manten|hold|isometrico|isometric|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
 )
 # Units after the numbers that count something else.
 _OTHER = re.compile(
     r"[.:][0-9]|e[-+]?[0-9]"
-    r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|kg|kgs|kilos?|lbs?|cals?"
-    r"|calorias?|calories|kcal|w|watts?|rm|rir)(?![a-z]))"
+    r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|yardas?|k|kg|kgs|kilos?|lbs?"
+    r"|cals?|calorias?|calories|kcal|w|watts?|rm|rir(?! ?[0-9]))(?![a-z]))"
 )
 # "1,000" and "1.000": neither a thousand nor three decimals can be meant.
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9])")
@@ -184,7 +184,7 @@ _DECIMAL_COMMA = re.compile(r"(?<![0-9,])([0-9]+),([0-9]|25|75)(?![0-9,])")
 _MINUTES_AND_SECONDS = re.compile(
     rf"([0-9]+)(?::([0-5][0-9])(?![:0-9])(?: ?{_MIN})?"
     rf"|' ?([0-5]?[0-9])(?![0-9])(?: ?(?:''|{_S}))?"
-    rf"|(?:'| ?{_MIN}) ?(?:(?:y|and) )?([0-5]?[0-9]) ?(?:''|{_S}))"
+    rf"|(?:'|m| ?{_MIN}) ?(?:(?:y|and) )?([0-5]?[0-9]) ?(?:''|{_S}))"
 )
 
 
