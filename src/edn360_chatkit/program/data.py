@@ -74,11 +74,13 @@ class ProgramPart(OpenModel):
         part = handler(data)
         if isinstance(data, Mapping):
             values = cast("Mapping[str, Any]", data)
-            part._other_kinds = {
-                name: values[name]
+            kept = {
+                name: value
                 for name, typed in part.__dict__.items()
-                if name in values and not _is_same(values[name], typed)
+                if (value := values.get(name, typed)) is not typed and not _is_same(value, typed)
             }
+            if kept:
+                part._other_kinds = kept
         return part
 
     @model_serializer(mode="wrap")
@@ -93,7 +95,7 @@ def _is_same(written: Any, typed: Any) -> bool:
     items = cast("list[object]", typed) if isinstance(typed, list) else []
     if any(isinstance(item, ProgramPart) for item in items):
         return True  # the parts keep their own values
-    return written is typed or (is_same_type and written == typed)
+    return is_same_type and bool(written == typed)
 
 
 class Exercise(ProgramPart):
@@ -221,6 +223,10 @@ class ProgramData(ProgramPart):
     weeks: Weeks = None
     sessions: list[TrainingSession]
     general_notes: Notes = None
+
+
+FACTS: Final = ("goal", "training_type", "weeks", "days_per_week", "session_duration_min")
+"""The fields that sum a program up."""
 
 
 class PlannedExercise(NamedTuple):

@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
-from .data import Block, ProgramData, ProgramPart
+from .data import FACTS, Block, ProgramData, ProgramPart
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe
 from .texts import Language
 from .volume import weekly_sets_by_muscle
 
-PROGRAM_FIELDS = (
-    "title",
-    "goal",
-    "training_type",
-    "weeks",
-    "days_per_week",
-    "session_duration_min",
-)
+PROGRAM_FIELDS = ("title", *FACTS)
 EXERCISE_FIELDS = ("series", "reps", "rpe")
 
 # Words that make no other exercise: "Press de banca" is "Press banca".

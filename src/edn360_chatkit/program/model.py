@@ -8,24 +8,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .._validation import validate
-from .data import Block, Exercise, PlannedExercise, ProgramData, TrainingSession, exercises
-from .texts import Language
+from .data import Block as Block
+from .data import Exercise as Exercise
+from .data import PlannedExercise, ProgramData, exercises
+from .data import TrainingSession as TrainingSession
+from .texts import Language as Language
 
 if TYPE_CHECKING:
     from ..inputs import EDN360Input
     from .checks import Finding
     from .diff import ProgramDiff
     from .records import Record
-
-__all__ = [
-    "ROOT_KEY",
-    "Block",
-    "EnrichedTrainingProgram",
-    "Exercise",
-    "Language",
-    "PlannedExercise",
-    "TrainingSession",
-]
 
 ROOT_KEY: Final = "client_training_program_enriched"
 """The root key of the program in the workflow's answer (source: the workflow's own documents)."""

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from ..core_block import read_core_block
-from ..data import EXERCISE_COLUMNS, EXERCISE_DETAILS, Block, Exercise, ProgramData, ProgramPart
+from ..data import (
+    EXERCISE_COLUMNS,
+    EXERCISE_DETAILS,
+    FACTS,
+    Block,
+    Exercise,
+    ProgramData,
+    ProgramPart,
+)
 from ..data import TrainingSession as Session
 from ..links import web_link
 from ..numbers import is_empty
@@ -24,8 +32,6 @@ DEEPEST = 6
 """Levels of notes in notes. Deeper ones are shown in one line."""
 
 LIST_MARK = "-"
-
-FACTS = ("goal", "training_type", "weeks", "days_per_week", "session_duration_min")
 
 _CODE = re.compile("[a-z]{2,}(?:_[a-z]{2,})+")
 _WARM_UPS = ("warmup", "warm_up", "calentamiento")
