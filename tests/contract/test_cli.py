@@ -73,7 +73,7 @@ Core and mobility
   -  Plank                  -              -
   minutes: 5
 
-Notes: Warm up first.
+Session notes: Warm up first.
 
 General notes ──────────────────────────────────────────────────────────────────
 sleep: 8 hours
@@ -887,7 +887,10 @@ def test_show_leaves_out_what_is_missing(capsys: pytest.CaptureFixture[str]) -> 
         ("First\r\nSecond", ["Core and mobility:", "First", "Second"]),
         (["Plank", "Bird dog"], ["Core and mobility:", "- Plank", "- Bird dog"]),
         ({"exercises": "Plank"}, ["Core and mobility: exercises: Plank"]),
-        ({"exercises": [{"no": "name"}]}, ["  -", "    no: name"]),
+        (
+            {"exercises": [{"no": "name"}]},
+            ["  -  -                      -              -      no: name"],
+        ),
         (
             {"exercises": [{"name": "Plank"}]},
             ["  -  Plank                  -              -      "],
@@ -923,7 +926,7 @@ def test_show_reads_standard_input(
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"sessions": [{}]}, "sessions.0.blocks: Field required"),
+        ({"sessions": [{"blocks": {}}]}, "sessions.0.blocks: Input should be a valid list"),
         ({ROOT_KEY: {"title": "t"}}, "  sessions: Field required"),
         ("once upon a time", "is not JSON"),
         (ATHLETE, "is no valid training program"),

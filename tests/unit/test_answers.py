@@ -78,14 +78,12 @@ def test_half_a_character_costs_one_character_and_not_the_program() -> None:
 
 
 def test_a_program_that_does_not_validate_names_each_field() -> None:
-    broken = {"sessions": [{"blocks": [{"exercises": [{"order": "one"}]}]}], "weeks": "4"}
+    broken = {"sessions": [{"blocks": [{"exercises": ["one", {"order": "one"}]}]}, 5], "weeks": "4"}
     answer = read_answer(json.dumps({ROOT_KEY: broken}))
     assert isinstance(answer, InvalidProgram)
     assert {fault["path"] for fault in answer.errors} == {
-        "title",
-        "weeks",
-        "sessions.0.blocks.0.exercises.0.name",
-        "sessions.0.blocks.0.exercises.0.order",
+        "sessions.0.blocks.0.exercises.0",
+        "sessions.1",
     }
 
 
