@@ -1,32 +1,22 @@
-"""The simulator's sessions, and the session messages protocol."""
+"""The endpoints under ``/sessions``: sessions, and the session messages protocol."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-)
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, StringConstraints
 
-from ._host import Host, Session
-from ._wire import APIError, Ids, Strict, invalid_url, listed, read, read_json, read_query, select
+from ._http import APIError, ListQuery, Strict, invalid_url, listed, page, read, read_body
+from ._store import Item, RecordedRequest, Session, Store
 
-# --- what the API takes ---------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------
 
 _Text = Annotated[StrictStr, StringConstraints(min_length=1)]
 
 
-class _Tracing(Strict):
+class _Switch(Strict):
     enabled: StrictBool = True
 
 
@@ -34,7 +24,7 @@ class _Workflow(Strict):
     id: _Text
     version: _Text | None = None
     state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
-    tracing: _Tracing = _Tracing()
+    tracing: _Switch = _Switch()
 
 
 class _ExpiresAfter(Strict):
@@ -44,10 +34,6 @@ class _ExpiresAfter(Strict):
 
 class _RateLimits(Strict):
     max_requests_per_1_minute: Annotated[StrictInt, Field(ge=1)] = 10
-
-
-class _Enabled(Strict):
-    enabled: StrictBool = True
 
 
 class _FileUpload(Strict):
@@ -62,7 +48,7 @@ class _History(Strict):
 
 
 class _ChatKitConfiguration(Strict):
-    automatic_thread_titling: _Enabled = _Enabled()
+    automatic_thread_titling: _Switch = _Switch()
     file_upload: _FileUpload = _FileUpload()
     history: _History = _History()
 
@@ -85,84 +71,88 @@ class _NewMessage(Strict):
     content: Annotated[list[_InputText], Field(min_length=1)]
 
 
-# --- what the API does ----------------------------------------------------------------------
+class _MessageQuery(ListQuery):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+# --- endpoints ----------------------------------------------------------------------------------
 
 
 class Sessions:
     """The endpoints under ``/sessions``."""
 
-    def __init__(self, host: Host, ids: Ids) -> None:
-        self._host = host
-        self._ids = ids
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    async def create(self, request: Request) -> Response:
-        asked = read(_NewSession, read_json(await request.body()))
-        known = self._host.workflow_ids
-        workflow_id = asked.workflow.id
-        if not (workflow_id in known if known is not None else workflow_id.startswith("wf_")):
+    def create(self, request: RecordedRequest, _: str) -> dict[str, Any]:
+        new = read_body(_NewSession, request)
+        workflows, workflow_id = self._store.workflow_ids, new.workflow.id
+        if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
             raise APIError(404, f"No workflow found with id '{workflow_id}'.")
-        limits = asked.rate_limits.model_dump()
         data: dict[str, Any] = {
-            "id": self._ids("cksess"),
+            "id": self._store.new_id("cksess"),
             "object": "chatkit.session",
             "status": "active",
-            "user": asked.user,
+            "user": new.user,
             "client_secret": f"ek_sim_{secrets.token_hex(8)}",
-            "expires_at": int(time.time()) + asked.expires_after.seconds,
-            "workflow": asked.workflow.model_dump(),
-            "rate_limits": limits,
-            "max_requests_per_1_minute": limits["max_requests_per_1_minute"],
-            "chatkit_configuration": asked.chatkit_configuration.model_dump(),
+            "expires_at": int(time.time()) + new.expires_after.seconds,
+            "workflow": new.workflow.model_dump(),
+            "rate_limits": new.rate_limits.model_dump(),
+            "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
+            "chatkit_configuration": new.chatkit_configuration.model_dump(),
         }
-        self._host.sessions[data["id"]] = Session(data)
-        return JSONResponse(data)
+        self._store.sessions[data["id"]] = Session(data)
+        return data
 
-    def _session(self, request: Request) -> Session:
-        session_id = request.path_params["session_id"]
-        session = self._host.sessions.get(session_id)
-        if session is None:
-            raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-        return session
-
-    async def cancel(self, request: Request) -> Response:
-        session = self._session(request)
+    def cancel(self, _: RecordedRequest, session_id: str) -> dict[str, Any]:
+        session = self._session(session_id)
         session.data["status"] = "cancelled"
-        return JSONResponse(session.data)
+        return session.data
 
-    def _check_messages_endpoint(self, request: Request) -> None:
-        if not self._host.messages_endpoint:
-            raise invalid_url(request.method, request.url.path)
+    def send_message(self, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+        session = self._session_with_messages(request, session_id)
+        new = read_body(_NewMessage, request)
+        content = [part.model_dump() for part in new.content]
+        item = self._message(session_id, "user_message", content)
+        run = self._store.start_run("".join(part.text for part in new.content))
+        session.turns.append((item, run))
+        return _as_message(item)
 
-    async def send_message(self, request: Request) -> Response:
-        self._check_messages_endpoint(request)
-        session = self._session(request)
-        asked = read(_NewMessage, read_json(await request.body()))
-        item = self._message("user", [part.model_dump() for part in asked.content])
-        text = "".join(part.text for part in asked.content)
-        session.turns.append((item, self._host.start_run(text)))
-        return JSONResponse(item)
-
-    async def list_messages(self, request: Request) -> Response:
-        self._check_messages_endpoint(request)
-        session = self._session(request)
-        asked = read_query(request.query_params, least=1)
-        items: list[dict[str, Any]] = []
+    def list_messages(self, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+        session = self._session_with_messages(request, session_id)
+        query = read(_MessageQuery, request.query)
+        items: list[Item] = []
         for message, run in session.turns:
             run.polls += 1
             items.append(message)
             for post in run.visible():
                 if post.item is None:
-                    post.item = self._message(
-                        "assistant", [{"type": "output_text", "text": post.text, "annotations": []}]
-                    )
+                    content = [{"type": "output_text", "text": post.text, "annotations": []}]
+                    post.item = self._message(session_id, "assistant_message", content)
                 items.append(post.item)
-        return listed(*select(items, asked, lambda item: item["id"]))
+        messages, more = page(items, query)
+        return listed([_as_message(item) for item in messages], more)
 
-    def _message(self, role: str, content: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self._ids("msg"),
-            "object": "chatkit.message",
-            "role": role,
-            "created_at": int(time.time()),
-            "content": content,
-        }
+    def _session(self, session_id: str) -> Session:
+        session = self._store.sessions.get(session_id)
+        if session is None:
+            raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
+        return session
+
+    def _session_with_messages(self, request: RecordedRequest, session_id: str) -> Session:
+        if not self._store.messages_endpoint:
+            raise invalid_url(request)
+        return self._session(session_id)
+
+    def _message(self, session_id: str, kind: str, content: list[dict[str, Any]]) -> Item:
+        return Item(self._store.new_id("msg"), session_id, kind, {"content": content})
+
+
+def _as_message(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "object": "chatkit.message",
+        "role": item.type.removesuffix("_message"),
+        "created_at": int(item.created.timestamp()),
+        **item.fields,
+    }
