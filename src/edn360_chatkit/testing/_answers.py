@@ -32,6 +32,11 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def output_text(text: str) -> dict[str, Any]:
+    """A text as a part of an assistant's message."""
+    return {"annotations": [], "text": text, "type": "output_text"}
+
+
 def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
     """The answer to a message, or ``None`` for no answer.
 

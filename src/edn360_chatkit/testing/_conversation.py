@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr
 from starlette.responses import Response
 
-from ._http import APIError, ListQuery, invalid_value, page, read, read_body
-from ._store import RecordedRequest, Session, Store, Thread
+from ._http import APIError, ListQuery, invalid_value, page, read
+from ._store import RecordedRequest, Store, Thread
 from ._stream import EventStream
 from ._turns import Turn, item_data, new_item, thread_data
 
 _TITLE = "Simulated training program"
-
-# --- requests -----------------------------------------------------------------------------------
 
 
 class _InputText(BaseModel):
@@ -45,23 +43,12 @@ class _Input(BaseModel):
     inference_options: _InferenceOptions
 
 
-class _Create(BaseModel):
-    input: _Input
+class _Params(BaseModel):
+    """The parameters of all types of requests; the type says which of them are needed."""
 
-
-class _OneThread(BaseModel):
-    thread_id: StrictStr
-
-
-class _AddUserMessage(_Create, _OneThread):
-    pass
-
-
-class _Update(_OneThread):
-    title: StrictStr
-
-
-class _List(BaseModel):
+    input: _Input | None = None
+    thread_id: StrictStr | None = None
+    title: StrictStr | None = None
     limit: StrictInt | None = None
     order: Literal["asc", "desc"] = "desc"
     after: StrictStr | None = None
@@ -72,8 +59,15 @@ class _List(BaseModel):
         )
 
 
-class _ListItems(_List, _OneThread):
-    pass
+_NEEDED = {
+    "threads.create": ("input",),
+    "threads.add_user_message": ("input", "thread_id"),
+    "threads.get_by_id": ("thread_id",),
+    "threads.list": (),
+    "threads.update": ("thread_id", "title"),
+    "threads.delete": ("thread_id",),
+    "items.list": ("thread_id",),
+}
 
 
 class _Envelope(BaseModel):
@@ -82,120 +76,84 @@ class _Envelope(BaseModel):
     metadata: dict[str, Any] = {}
 
 
-# --- the endpoint -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _World:
+    """The threads of one user, hosted or self-hosted, and the title that new ones get."""
 
-_Answer = dict[str, Any] | Response
-
-
-class Conversation:
-    """The endpoint of the thread protocol, hosted and self-hosted."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def hosted(self, request: RecordedRequest, _: str) -> _Answer:
-        """The hosted endpoint; it needs the client secret of an active session."""
-        session = self._session(request)
-        titling = session.data["chatkit_configuration"]["automatic_thread_titling"]["enabled"]
-        user, title = session.data["user"], _TITLE if titling else None
-        return _Threads(self._store, user, title, hosted=True).answer(read_body(_Envelope, request))
-
-    def self_hosted(self, request: RecordedRequest, _: str) -> _Answer:
-        """The self-hosted endpoint; it needs the headers that its owner demands."""
-        for name, value in (self._store.server_headers or {}).items():
-            header = request.headers.get(name.lower(), "")
-            if not secrets.compare_digest(header.encode(), str(value).encode()):
-                raise APIError(401, f"The header '{name}' is missing or wrong.")
-        envelope = read_body(_Envelope, request)
-        user = str(envelope.metadata.get("user", "default"))
-        return _Threads(self._store, user, None, hosted=False).answer(envelope)
-
-    def _session(self, request: RecordedRequest) -> Session:
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        for session in list(self._store.sessions.values()):
-            expected: str = session.data["client_secret"]
-            same = secrets.compare_digest(secret.encode(), expected.encode())
-            if scheme.lower() != "bearer" or not same:
-                continue
-            if session.data["status"] == "active" and session.data["expires_at"] <= time.time():
-                session.data["status"] = "expired"
-            if session.data["status"] == "active":
-                return session
-            raise APIError(401, f"The session is {session.data['status']}.", code="invalid_session")
-        raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
+    user: str
+    hosted: bool
+    title: str | None
 
 
-class _Threads:
-    """The threads of one user, hosted or self-hosted, for one request."""
+def hosted(store: Store, request: RecordedRequest, _: str) -> dict[str, Any] | Response:
+    """The hosted endpoint; it needs the client secret of an active session."""
+    data = _active_session(store, request.credentials())
+    titling = data["chatkit_configuration"]["automatic_thread_titling"]["enabled"]
+    world = _World(data["user"], True, _TITLE if titling else None)
+    return _answer(store, world, read(_Envelope, request.json))
 
-    def __init__(self, store: Store, user: str, title: str | None, *, hosted: bool) -> None:
-        self._store = store
-        self._user = user
-        self._title = title
-        self._hosted = hosted
 
-    def answer(self, envelope: _Envelope) -> _Answer:
-        handlers: dict[str, Callable[[Any], _Answer]] = {
-            "threads.create": self._create,
-            "threads.add_user_message": self._add_user_message,
-            "threads.get_by_id": self._get_by_id,
-            "threads.list": self._list,
-            "items.list": self._list_items,
-            "threads.update": self._update,
-            "threads.delete": self._delete,
-        }
-        if envelope.type not in handlers:
-            raise invalid_value("type", f"'{envelope.type}' is not simulated")
-        return handlers[envelope.type](envelope.params)
+def self_hosted(store: Store, request: RecordedRequest, _: str) -> dict[str, Any] | Response:
+    """The self-hosted endpoint; it needs the headers that its owner demands."""
+    for name, value in (store.server_headers or {}).items():
+        if not secrets.compare_digest(
+            request.headers.get(name.lower(), "").encode(), value.encode()
+        ):
+            raise APIError(401, f"The header '{name}' is missing or wrong.")
+    envelope = read(_Envelope, request.json)
+    world = _World(str(envelope.metadata.get("user", "default")), False, None)
+    return _answer(store, world, envelope)
 
-    def _create(self, params: Any) -> Response:
-        new = read(_Create, params, under="params").input
-        thread_id = self._store.new_id("cthr" if self._hosted else "thr")
-        thread = self._store.threads[thread_id] = Thread(thread_id, self._user, self._hosted)
-        return self._run(thread, new, created=True)
 
-    def _add_user_message(self, params: Any) -> Response:
-        new = read(_AddUserMessage, params, under="params")
-        return self._run(self._thread(new.thread_id), new.input, created=False)
+def _active_session(store: Store, secret: bytes) -> dict[str, Any]:
+    for session in tuple(store.sessions.values()):
+        data = session.data
+        if not secrets.compare_digest(secret, data["client_secret"].encode()):
+            continue
+        if data["status"] == "active" and data["expires_at"] <= time.time():
+            data["status"] = "expired"
+        if data["status"] != "active":
+            raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
+        return data
+    raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
 
-    def _run(self, thread: Thread, new: _Input, *, created: bool) -> Response:
-        store = self._store
-        fields = new.model_dump(exclude_none=True)
-        thread.items.append(new_item(store, thread, "user_message", **fields))
-        run = store.start_run("".join(part.text for part in new.content))
-        turn = Turn(store, thread, run, created=created, title=self._title)
-        survives = self._hosted or run.settings.survives_hang_up
-        return EventStream(turn, store, survives_hang_up=survives)
 
-    def _get_by_id(self, params: Any) -> dict[str, Any]:
-        thread = self._thread(read(_OneThread, params, under="params").thread_id)
-        return thread_data(thread, _items(thread, ListQuery(order="asc")))
-
-    def _list(self, params: Any) -> dict[str, Any]:
-        query = read(_List, params, under="params").query()
-        threads, more = page(self._store.threads_of(self._user, hosted=self._hosted), query)
+def _answer(store: Store, world: _World, envelope: _Envelope) -> dict[str, Any] | Response:
+    kind = envelope.type
+    if kind not in _NEEDED:
+        raise invalid_value("type", f"'{kind}' is not simulated")
+    params = read(_Params, envelope.params, under="params")
+    for name in _NEEDED[kind]:
+        if getattr(params, name) is None:
+            text, param = f"Missing required parameter: 'params.{name}'.", f"params.{name}"
+            raise APIError(400, text, param=param, code="missing_required_parameter")
+    if kind == "threads.list":
+        threads, more = page(store.threads_of(world.user, hosted=world.hosted), params.query())
         return _page([thread_data(thread) for thread in threads], more)
-
-    def _list_items(self, params: Any) -> dict[str, Any]:
-        request = read(_ListItems, params, under="params")
-        return _items(self._thread(request.thread_id), request.query())
-
-    def _update(self, params: Any) -> dict[str, Any]:
-        request = read(_Update, params, under="params")
-        thread = self._thread(request.thread_id)
-        thread.title = request.title
-        return thread_data(thread)
-
-    def _delete(self, params: Any) -> dict[str, Any]:
-        thread = self._thread(read(_OneThread, params, under="params").thread_id)
-        del self._store.threads[thread.id]
+    if kind == "threads.create":
+        thread = Thread(store.new_id("cthr" if world.hosted else "thr"), world.user, world.hosted)
+        store.threads[thread.id] = thread
+    else:
+        thread = store.thread(params.thread_id or "", world.user, hosted=world.hosted)
+    if params.input is not None and "input" in _NEEDED[kind]:
+        return _run(store, world, thread, params.input, kind)
+    if kind == "items.list":
+        return _items(thread, params.query())
+    if kind == "threads.update":
+        thread.title = params.title
+    elif kind == "threads.delete":
+        del store.threads[thread.id]
         return {}
+    return thread_data(thread, _items(thread, ListQuery(order="asc")))
 
-    def _thread(self, thread_id: str) -> Thread:
-        for thread in self._store.threads_of(self._user, hosted=self._hosted):
-            if thread.id == thread_id:
-                return thread
-        raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+
+def _run(store: Store, world: _World, thread: Thread, new: _Input, kind: str) -> Response:
+    fields = new.model_dump(exclude_none=True)
+    thread.items.append(new_item(store, thread, "user_message", **fields))
+    run = store.start_run("".join(part.text for part in new.content))
+    turn = Turn(store, thread, run, created=kind == "threads.create", title=world.title)
+    survives = world.hosted or run.settings.survives_hang_up
+    return EventStream(turn, store, survives_hang_up=survives)
 
 
 def _items(thread: Thread, query: ListQuery) -> dict[str, Any]:

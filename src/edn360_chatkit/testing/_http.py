@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
-from ._store import RecordedRequest
-
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -33,28 +31,14 @@ class APIError(Exception):
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
-
-    def response(self) -> JSONResponse:
-        """The error as an HTTP response."""
-        kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
-        return JSONResponse({"error": error}, self.status)
-
-
-def invalid_url(request: RecordedRequest) -> APIError:
-    """The answer of the API at an address without an endpoint."""
-    return APIError(404, f"Invalid URL ({request.method} {request.path})")
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        error = {"message": message, "type": kind, "param": param, "code": code}
+        self.response = JSONResponse({"error": error}, status)
 
 
 def invalid_value(param: str, why: str) -> APIError:
     """The answer to a parameter with a wrong value."""
     return APIError(400, f"Invalid value for '{param}': {why}.", param=param, code="invalid_value")
-
-
-# --- validation ---------------------------------------------------------------------------------
 
 
 class Strict(BaseModel):
@@ -72,17 +56,6 @@ class ListQuery(Strict):
     before: str | None = None
 
 
-def read_body(model: type[M], request: RecordedRequest) -> M:
-    """The JSON body of a request.
-
-    Raises:
-        APIError: It is no JSON, or does not fit.
-    """
-    if request.json is None:
-        raise APIError(400, "We could not parse the JSON body of your request.")
-    return read(model, request.json)
-
-
 def read(model: type[M], data: Any, *, under: str = "") -> M:
     """A part of a request, validated; ``under`` is its place in the request.
 
@@ -93,10 +66,8 @@ def read(model: type[M], data: Any, *, under: str = "") -> M:
         return model.model_validate(data)
     except ValidationError as error:
         problem = error.errors()[0]
-    param = under
-    for part in problem["loc"]:
-        param += f"[{part}]" if isinstance(part, int) else f".{part}"
-    param = param.lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    param = (under + "".join(parts)).lstrip(".")
     if problem["type"] == "extra_forbidden":
         text, code = f"Unknown parameter: '{param}'.", "unknown_parameter"
     elif problem["type"] == "missing":
@@ -106,21 +77,11 @@ def read(model: type[M], data: Any, *, under: str = "") -> M:
     raise APIError(400, text, param=param, code=code)
 
 
-# --- lists --------------------------------------------------------------------------------------
-
-
 def page(entries: Sequence[T], query: ListQuery) -> tuple[list[T], bool]:
-    """A part of a list, and whether there is more.
+    """A part of a list whose oldest entry is first, and whether there is more.
 
     ``after`` and ``before`` are places in the order of the query. With ``before`` alone, the part
     ends there.
-
-    Args:
-        entries: All entries, oldest first.
-        query: The part that the client wants.
-
-    Raises:
-        APIError: ``after`` or ``before`` is not in the list.
     """
     ordered = list(entries) if query.order == "asc" else list(reversed(entries))
     ids = [entry.id for entry in ordered]
@@ -139,10 +100,5 @@ def page(entries: Sequence[T], query: ListQuery) -> tuple[list[T], bool]:
 def listed(data: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:
     """A part of a list, in the form of OpenAI's API."""
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return {
-        "object": "list",
-        "data": data,
-        "has_more": has_more,
-        "first_id": first,
-        "last_id": last,
-    }
+    ends = {"first_id": first, "last_id": last}
+    return {"object": "list", "data": data, "has_more": has_more, **ends}

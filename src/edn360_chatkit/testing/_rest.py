@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._answers import dumps
-from ._http import APIError, ListQuery, listed, page, read
+from ._http import ListQuery, listed, page, read
 from ._store import Item, RecordedRequest, Store, Thread
 
 # Items of the thread protocol that these endpoints do not list.
@@ -16,35 +16,30 @@ class _ThreadQuery(ListQuery):
     user: str | None = None
 
 
-class Threads:
-    """The endpoints under ``/threads``."""
+def list_threads(store: Store, request: RecordedRequest, _: str) -> dict[str, Any]:
+    """``GET /threads``."""
+    query = read(_ThreadQuery, request.query)
+    threads, more = page(store.threads_of(query.user, hosted=True), query)
+    return listed([_as_thread(thread) for thread in threads], more)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
-    def list(self, request: RecordedRequest, _: str) -> dict[str, Any]:
-        query = read(_ThreadQuery, request.query)
-        threads, more = page(self._store.threads_of(query.user, hosted=True), query)
-        return listed([_as_thread(thread) for thread in threads], more)
+def retrieve_thread(store: Store, _: RecordedRequest, thread_id: str) -> dict[str, Any]:
+    """``GET /threads/{id}``."""
+    return _as_thread(store.thread(thread_id, None, hosted=True))
 
-    def retrieve(self, _: RecordedRequest, thread_id: str) -> dict[str, Any]:
-        return _as_thread(self._thread(thread_id))
 
-    def delete(self, _: RecordedRequest, thread_id: str) -> dict[str, Any]:
-        del self._store.threads[self._thread(thread_id).id]
-        return {"id": thread_id, "object": "chatkit.thread.deleted", "deleted": True}
+def delete_thread(store: Store, _: RecordedRequest, thread_id: str) -> dict[str, Any]:
+    """``DELETE /threads/{id}``."""
+    del store.threads[store.thread(thread_id, None, hosted=True).id]
+    return {"id": thread_id, "object": "chatkit.thread.deleted", "deleted": True}
 
-    def items(self, request: RecordedRequest, thread_id: str) -> dict[str, Any]:
-        query = read(ListQuery, request.query)
-        items = [item for item in self._thread(thread_id).items if item.type not in _NOT_LISTED]
-        items, more = page(items, query)
-        return listed([_as_item(item) for item in items], more)
 
-    def _thread(self, thread_id: str) -> Thread:
-        thread = self._store.threads.get(thread_id)
-        if thread is None or not thread.hosted:
-            raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
-        return thread
+def list_items(store: Store, request: RecordedRequest, thread_id: str) -> dict[str, Any]:
+    """``GET /threads/{id}/items``."""
+    query = read(ListQuery, request.query)
+    items = store.thread(thread_id, None, hosted=True).items
+    items, more = page([item for item in items if item.type not in _NOT_LISTED], query)
+    return listed([_as_item(item) for item in items], more)
 
 
 def _as_thread(thread: Thread) -> dict[str, Any]:
@@ -83,8 +78,9 @@ def _as_item(item: Item) -> dict[str, Any]:
 
 def _user_message(fields: dict[str, Any]) -> dict[str, Any]:
     quoted = fields.get("quoted_text")
+    quotes = [{"type": "quoted_text", "text": quoted}] if quoted else []
     return {
-        "content": [*fields["content"], *([{"type": "quoted_text", "text": quoted}] * bool(quoted))],
+        "content": [*fields["content"], *quotes],
         "attachments": [],
         "inference_options": {"model": None, "tool_choice": None, **fields["inference_options"]},
     }

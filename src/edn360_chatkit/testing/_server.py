@@ -13,10 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._conversation import Conversation
-from ._http import APIError, invalid_url
-from ._rest import Threads
-from ._sessions import Sessions
+from . import _conversation, _rest, _sessions
+from ._http import APIError
 from ._store import Fault, RecordedRequest, Store
 from ._stream import EventStream
 
@@ -24,60 +22,87 @@ PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
 _BETA = "chatkit_beta=v1"
 
-_Handler = Callable[[RecordedRequest, str], dict[str, Any] | Response]
+_Handler = Callable[[Store, RecordedRequest, str], dict[str, Any] | Response]
+
+_WITH_KEY: dict[str, tuple[str, str, _Handler]] = {
+    "create_session": ("POST", "/sessions", _sessions.create_session),
+    "cancel_session": ("POST", "/sessions/{id}/cancel", _sessions.cancel_session),
+    "send_message": ("POST", "/sessions/{id}/messages", _sessions.send_message),
+    "list_messages": ("GET", "/sessions/{id}/messages", _sessions.list_messages),
+    "list_threads": ("GET", "/threads", _rest.list_threads),
+    "retrieve_thread": ("GET", "/threads/{id}", _rest.retrieve_thread),
+    "delete_thread": ("DELETE", "/threads/{id}", _rest.delete_thread),
+    "list_items": ("GET", "/threads/{id}/items", _rest.list_items),
+}
+_ENDPOINTS: dict[str, tuple[str, str, _Handler]] = {
+    **{name: (method, PREFIX + path, h) for name, (method, path, h) in _WITH_KEY.items()},
+    "conversation": ("POST", f"{PREFIX}/conversation", _conversation.hosted),
+    "server": ("POST", SERVER_PATH, _conversation.self_hosted),
+}
 
 
 def build_app(store: Store) -> Starlette:
     """The ASGI application of a simulator."""
-    sessions, threads, conversation = Sessions(store), Threads(store), Conversation(store)
-
-    def route(method: str, path: str, name: str, handler: _Handler) -> Route:
-        return Route(path, partial(_endpoint, store, name, handler), methods=[method])
-
-    def with_key(method: str, path: str, name: str, handler: _Handler) -> Route:
-        return route(method, PREFIX + path, name, partial(_with_key, store, handler))
 
     async def unknown(request: Request, _: Exception) -> Response:
         store.requests.append(recorded := await _record(request))
-        return invalid_url(recorded).response()
+        return _invalid_url(recorded).response
 
-    return Starlette(
-        routes=[
-            with_key("POST", "/sessions", "create_session", sessions.create),
-            with_key("POST", "/sessions/{id}/cancel", "cancel_session", sessions.cancel),
-            with_key("POST", "/sessions/{id}/messages", "send_message", sessions.send_message),
-            with_key("GET", "/sessions/{id}/messages", "list_messages", sessions.list_messages),
-            with_key("GET", "/threads", "list_threads", threads.list),
-            with_key("GET", "/threads/{id}", "retrieve_thread", threads.retrieve),
-            with_key("DELETE", "/threads/{id}", "delete_thread", threads.delete),
-            with_key("GET", "/threads/{id}/items", "list_items", threads.items),
-            route("POST", f"{PREFIX}/conversation", "conversation", conversation.hosted),
-            route("POST", SERVER_PATH, "server", conversation.self_hosted),
-        ],
-        exception_handlers={404: unknown, 405: unknown},
-    )
+    routes = [
+        Route(path, partial(_respond, store, name), methods=[method])
+        for name, (method, path, _) in _ENDPOINTS.items()
+    ]
+    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
 
-async def _endpoint(store: Store, name: str, handler: _Handler, request: Request) -> Response:
+async def _respond(store: Store, name: str, request: Request) -> Response:
     recorded = await _record(request)
     store.requests.append(recorded)
-    kind = recorded.json.get("type") if isinstance(recorded.json, dict) else None
-    fault = store.take_fault(name, str(kind))
+    match recorded.json:
+        case {"type": str(kind)}:
+            fault = store.take_fault(name, kind)
+        case _:
+            fault = store.take_fault(name)
     if fault is not None and not fault.taken:
         return _failure(fault)
     try:
-        if name != "server":
-            _check_content_type(recorded)
-        answer = handler(recorded, request.path_params.get("id", ""))
+        _check(store, name, recorded)
+        answer = _ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
         response = answer if isinstance(answer, Response) else JSONResponse(answer)
     except APIError as error:
-        response = error.response()
+        response = error.response
     if fault is not None:
         if isinstance(response, EventStream):
             response.hang_up()  # its client gets the failure instead
         response = _failure(fault)
     response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
     return response
+
+
+def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    if name in _WITH_KEY:
+        if not secrets.compare_digest(request.credentials(), store.api_key.encode()):
+            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
+        if _BETA not in request.headers.get("openai-beta", ""):
+            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
+            raise APIError(400, text, code="invalid_beta")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if request.body and kind != "application/json" and name != "server":
+        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
+        raise APIError(400, text, code="content_type")
+    if name in ("send_message", "list_messages") and not store.messages_endpoint:
+        raise _invalid_url(request)
+    if request.json is None and name in (
+        "create_session",
+        "send_message",
+        "conversation",
+        "server",
+    ):
+        raise APIError(400, "We could not parse the JSON body of your request.")
+
+
+def _invalid_url(request: RecordedRequest) -> APIError:
+    return APIError(404, f"Invalid URL ({request.method} {request.path})")
 
 
 async def _record(request: Request) -> RecordedRequest:
@@ -90,26 +115,6 @@ async def _record(request: Request) -> RecordedRequest:
     return RecordedRequest(request.method, request.url.path, query, headers, body, data)
 
 
-def _with_key(
-    store: Store, handler: _Handler, request: RecordedRequest, path_id: str
-) -> dict[str, Any] | Response:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    same = secrets.compare_digest(key.encode(), store.api_key.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
-    if _BETA not in request.headers.get("openai-beta", ""):
-        text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
-        raise APIError(400, text, code="invalid_beta")
-    return handler(request, path_id)
-
-
-def _check_content_type(request: RecordedRequest) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if request.body and kind != "application/json":
-        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
-        raise APIError(400, text, code="content_type")
-
-
 def _failure(fault: Fault) -> Response:
     if fault.status is None:
         # A body that is shorter than its announced length breaks the connection.
@@ -117,6 +122,6 @@ def _failure(fault: Fault) -> Response:
     if fault.body is not None:
         response = Response(fault.body, fault.status)
     else:
-        response = APIError(fault.status, f"Simulated failure {fault.status}.").response()
+        response = APIError(fault.status, f"Simulated failure {fault.status}.").response
     response.headers.update(dict(fault.headers))
     return response

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, StringConstraints
 
-from ._http import APIError, ListQuery, Strict, invalid_url, listed, page, read, read_body
+from ._answers import output_text
+from ._http import APIError, ListQuery, Strict, listed, page, read
 from ._store import Item, RecordedRequest, Session, Store
-
-# --- requests -----------------------------------------------------------------------------------
 
 _Text = Annotated[StrictStr, StringConstraints(min_length=1)]
 
@@ -78,81 +77,60 @@ class _MessageQuery(ListQuery):
 # --- endpoints ----------------------------------------------------------------------------------
 
 
-class Sessions:
-    """The endpoints under ``/sessions``."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def create(self, request: RecordedRequest, _: str) -> dict[str, Any]:
-        new = read_body(_NewSession, request)
-        workflows, workflow_id = self._store.workflow_ids, new.workflow.id
-        if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
-            raise APIError(404, f"No workflow found with id '{workflow_id}'.")
-        data: dict[str, Any] = {
-            "id": self._store.new_id("cksess"),
-            "object": "chatkit.session",
-            "status": "active",
-            "user": new.user,
-            "client_secret": f"ek_sim_{secrets.token_hex(8)}",
-            "expires_at": int(time.time()) + new.expires_after.seconds,
-            "workflow": new.workflow.model_dump(),
-            "rate_limits": new.rate_limits.model_dump(),
-            "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
-            "chatkit_configuration": new.chatkit_configuration.model_dump(),
-        }
-        self._store.sessions[data["id"]] = Session(data)
-        return data
-
-    def cancel(self, _: RecordedRequest, session_id: str) -> dict[str, Any]:
-        session = self._session(session_id)
-        session.data["status"] = "cancelled"
-        return session.data
-
-    def send_message(self, request: RecordedRequest, session_id: str) -> dict[str, Any]:
-        session = self._session_with_messages(request, session_id)
-        new = read_body(_NewMessage, request)
-        content = [part.model_dump() for part in new.content]
-        item = self._message(session_id, "user_message", content)
-        run = self._store.start_run("".join(part.text for part in new.content))
-        session.turns.append((item, run))
-        return _as_message(item)
-
-    def list_messages(self, request: RecordedRequest, session_id: str) -> dict[str, Any]:
-        session = self._session_with_messages(request, session_id)
-        query = read(_MessageQuery, request.query)
-        items: list[Item] = []
-        for message, run in session.turns:
-            run.polls += 1
-            items.append(message)
-            for post in run.visible():
-                if post.item is None:
-                    content = [{"type": "output_text", "text": post.text, "annotations": []}]
-                    post.item = self._message(session_id, "assistant_message", content)
-                items.append(post.item)
-        messages, more = page(items, query)
-        return listed([_as_message(item) for item in messages], more)
-
-    def _session(self, session_id: str) -> Session:
-        session = self._store.sessions.get(session_id)
-        if session is None:
-            raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-        return session
-
-    def _session_with_messages(self, request: RecordedRequest, session_id: str) -> Session:
-        if not self._store.messages_endpoint:
-            raise invalid_url(request)
-        return self._session(session_id)
-
-    def _message(self, session_id: str, kind: str, content: list[dict[str, Any]]) -> Item:
-        return Item(self._store.new_id("msg"), session_id, kind, {"content": content})
-
-
-def _as_message(item: Item) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "object": "chatkit.message",
-        "role": item.type.removesuffix("_message"),
-        "created_at": int(item.created.timestamp()),
-        **item.fields,
+def create_session(store: Store, request: RecordedRequest, _: str) -> dict[str, Any]:
+    """``POST /sessions``."""
+    new = read(_NewSession, request.json)
+    workflows, workflow_id = store.workflow_ids, new.workflow.id
+    if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
+        raise APIError(404, f"No workflow found with id '{workflow_id}'.")
+    data: dict[str, Any] = {
+        "id": store.new_id("cksess"),
+        "object": "chatkit.session",
+        "status": "active",
+        "client_secret": f"ek_sim_{secrets.token_hex(8)}",
+        "expires_at": int(time.time()) + new.expires_after.seconds,
+        "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
+        **new.model_dump(exclude={"expires_after"}),
     }
+    store.sessions[data["id"]] = Session(data)
+    return data
+
+
+def cancel_session(store: Store, _: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``POST /sessions/{id}/cancel``."""
+    session = store.session(session_id)
+    session.data["status"] = "cancelled"
+    return session.data
+
+
+def send_message(store: Store, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``POST /sessions/{id}/messages``."""
+    session = store.session(session_id)
+    new = read(_NewMessage, request.json)
+    content = [part.model_dump() for part in new.content]
+    item = Item(store.new_id("msg"), session_id, "user", {"content": content})
+    session.turns.append((item, store.start_run("".join(part.text for part in new.content))))
+    return _message(item)
+
+
+def list_messages(store: Store, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``GET /sessions/{id}/messages``."""
+    session = store.session(session_id)
+    query = read(_MessageQuery, request.query)
+    items: list[Item] = []
+    for message, run in session.turns:
+        run.polls += 1
+        items.append(message)
+        for post in run.visible():
+            if post.item is None:
+                fields = {"content": [output_text(post.text)]}
+                post.item = Item(store.new_id("msg"), session_id, "assistant", fields)
+            items.append(post.item)
+    messages, more = page(items, query)
+    return listed([_message(item) for item in messages], more)
+
+
+def _message(item: Item) -> dict[str, Any]:
+    created = int(item.created.timestamp())
+    head = {"id": item.id, "object": "chatkit.message", "role": item.type, "created_at": created}
+    return {**head, **item.fields}

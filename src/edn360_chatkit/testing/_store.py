@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ._answers import AnswerKind, answer_text, step_texts
+from ._http import APIError
 from ._workflow import Lang
 
 
@@ -64,6 +65,11 @@ class RecordedRequest:
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     json: Any = field(repr=False)
+
+    def credentials(self) -> bytes:
+        """The bearer token; empty without one."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.encode() if scheme.lower() == "bearer" else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +131,11 @@ class Run:
 
     def visible(self) -> list[Post]:
         """The posts that a poll sees now."""
-        now, count = time.monotonic(), len(self.posts)
+        now, count, empty = time.monotonic(), len(self.posts), self.settings.empty_polls
         return [
             post
             for place, post in enumerate(self.posts, start=1)
-            if now >= self.due(place, count)
-            and self.polls > self.settings.empty_polls * place / count
+            if now >= self.due(place, count) and self.polls > empty * place / count
         ]
 
 
@@ -169,13 +174,10 @@ class Store(Settings):
                 return self._faults.pop(index)
         return None
 
-    def take_cut(self) -> int | None:
-        """The byte after which the stream that starts now breaks."""
-        return self._cuts.pop(0) if self._cuts else None
-
-    def take_stall(self) -> tuple[int, float] | None:
-        """The byte before which the stream that starts now pauses, and for how many seconds."""
-        return self._stalls.pop(0) if self._stalls else None
+    def take_stream_faults(self) -> tuple[int | None, tuple[int, float] | None]:
+        """The cut and the stall that are set for the stream that starts now."""
+        cut = self._cuts.pop(0) if self._cuts else None
+        return cut, self._stalls.pop(0) if self._stalls else None
 
     def start_run(self, text: str) -> Run:
         """Start the workflow on a message."""
@@ -188,10 +190,20 @@ class Store(Settings):
             posts.append(Post(answer, is_answer=True))
         return Run(Settings(**self.settings()), posts)
 
+    def session(self, session_id: str) -> Session:
+        """A session; raises an ``APIError`` for an unknown id."""
+        if session_id not in self.sessions:
+            raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
+        return self.sessions[session_id]
+
     def threads_of(self, user: str | None, *, hosted: bool) -> list[Thread]:
         """The threads of a user, or of all users, in one of the two worlds; oldest first."""
-        return [
-            thread
-            for thread in tuple(self.threads.values())
-            if thread.hosted == hosted and user in (None, thread.user)
-        ]
+        threads = tuple(self.threads.values())
+        return [t for t in threads if t.hosted == hosted and user in (None, t.user)]
+
+    def thread(self, thread_id: str, user: str | None, *, hosted: bool) -> Thread:
+        """One of the same threads; raises an ``APIError`` for another id."""
+        for thread in self.threads_of(user, hosted=hosted):
+            if thread.id == thread_id:
+                return thread
+        raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")

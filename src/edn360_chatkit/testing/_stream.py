@@ -84,8 +84,7 @@ class _Connection:
     def __init__(self, send: Send, disconnect: asyncio.Task[None], store: Store) -> None:
         self._send = send
         self._disconnect = disconnect
-        self._cut = store.take_cut()
-        self._stall = store.take_stall()
+        self._cut, self._stall = store.take_stream_faults()
         self._sent = 0
 
     async def write(self, data: bytes) -> None:

@@ -8,13 +8,12 @@ of monotonic times to wait for.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Generator, Iterator
-from importlib import resources
 from typing import Any, TypeAlias
 
-from ._answers import dumps
+from ._answers import dumps, output_text
 from ._store import Item, Run, Store, Thread
+from ._workflow import read_data
 
 _Steps: TypeAlias = Generator[bytes | float, None, None]
 
@@ -136,7 +135,7 @@ class Turn:
         item = self._new("assistant_message", content=[])
         if self.settings.delta_size is not None:
             yield from self._deltas(item, text, self.settings.delta_size or len(text))
-        item.fields["content"] = [_output_text(text)]
+        item.fields["content"] = [output_text(text)]
         if self.settings.unknown_events:
             item.fields["content"].append({"type": "output_hologram", "depth": 3})
         yield self._done(item)
@@ -146,30 +145,30 @@ class Turn:
         written = 0
         try:
             yield self._event("thread.item.added", item=item_data(item))
-            yield self._update(item, f"{part}.added", content_index=0, content=_output_text(""))
+            yield self._update(item, f"{part}.added", content_index=0, content=output_text(""))
             while written < len(text):
                 delta = text[written : written + size]
                 written += len(delta)
                 yield self._update(item, f"{part}.text_delta", content_index=0, delta=delta)
-            yield self._update(item, f"{part}.done", content_index=0, content=_output_text(text))
+            yield self._update(item, f"{part}.done", content_index=0, content=output_text(text))
         except GeneratorExit:
             # openai-chatkit's server stores a pending message when its client hangs up.
             if text[:written].strip():
-                item.fields["content"] = [_output_text(text[:written])]
+                item.fields["content"] = [output_text(text[:written])]
                 self._thread.items.append(item)
             raise
 
     def _every_event(self) -> _Steps:
         """The known kinds of events and items that a run of the workflow does not have."""
         yield self._event("client_effect", name="simulated", data={"run": True})
-        text = resources.files(__package__).joinpath("data/items.json").read_text("utf-8")
-        for kind, fields in json.loads(text).items():
+        items = read_data("items.json")
+        for kind, fields in items.items():
             item = self._new(kind, **fields)
             yield self._done(item)
             if kind == "client_tool_call":
                 item.fields = {**item.fields, "status": "completed", "output": {"ok": True}}
                 yield self._event("thread.item.replaced", item=item_data(item))
-        removed = self._new("assistant_message", content=[_output_text('{"withdrawn":true}')])
+        removed = self._new("assistant_message", content=[output_text('{"withdrawn":true}')])
         yield self._done(removed)
         self._thread.items.remove(removed)
         yield self._event("thread.item.removed", item_id=removed.id)
@@ -203,10 +202,6 @@ class Turn:
     def _update(self, item: Item, kind: str, **fields: Any) -> bytes:
         update = {"type": kind, **fields}
         return self._event("thread.item.updated", item_id=item.id, update=update)
-
-
-def _output_text(text: str) -> dict[str, Any]:
-    return {"annotations": [], "text": text, "type": "output_text"}
 
 
 def _task(title: str) -> dict[str, Any]:

@@ -9,19 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from importlib import resources
-from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias
 
 from ..inputs import EDN360Input
 
 Lang: TypeAlias = Literal["es", "en"]
 
-DEFAULT_DAYS = 3
-_FEWEST_DAYS, _MOST_DAYS = 2, 6
-
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
+_TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
 _REST = re.compile("descans|rest", re.IGNORECASE)
 
 
@@ -37,20 +33,17 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
         The program as JSON data, without the root key. Title, summary and notes say that it is
         simulated. The same input always gives the same program.
     """
-    data, days = _data(lang), training_days(edn360_input)
+    data = read_data("programs.json", lang)
     evolution = is_evolution(edn360_input)
 
-    def exercises(rows: list[list[Any]]) -> list[dict[str, Any]]:
-        return [
-            _exercise(data, order, _replaced(data, row) if evolution else row)
-            for order, row in enumerate(rows, start=1)
-        ]
+    def exercises(rows: list[Any]) -> list[dict[str, Any]]:
+        return [_exercise(data, evolution, order, row) for order, row in enumerate(rows, start=1)]
 
-    program: dict[str, Any] = {**data["programs"][str(days)]}
+    program: dict[str, Any] = data["programs"][str(training_days(edn360_input))]
     if evolution:
-        program["summary"] = f"{program['summary']} {data['evolution']}"
+        program["summary"] += f" {data['evolution']}"
     program["sessions"] = [
-        _session(f"D{number}", session, exercises)
+        {"id": f"D{number}", **_session(session, exercises)}
         for number, session in enumerate(program["sessions"], start=1)
     ]
     return program
@@ -87,8 +80,8 @@ def training_days(edn360_input: EDN360Input) -> int:
             if _DAYS.search(question) and not _REST.search(question):
                 days = _number(answer)
                 if 1 <= days <= 7:
-                    return min(max(days, _FEWEST_DAYS), _MOST_DAYS)
-    return DEFAULT_DAYS
+                    return min(max(days, 2), 6)
+    return 3
 
 
 def is_evolution(edn360_input: EDN360Input) -> bool:
@@ -99,68 +92,50 @@ def is_evolution(edn360_input: EDN360Input) -> bool:
 
 def _number(answer: Any) -> int:
     """The number of days that an answer names; 0 for an answer that is not read."""
-    if isinstance(answer, list):
-        return len([day for day in answer if day])  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(answer, str):
-        match = re.search(r"[0-9]{1,4}", answer[:100])
-        return int(match[0]) if match else 0
-    if isinstance(answer, (int, float)) and not isinstance(answer, bool) and 1 <= answer <= 7:
-        return int(answer)
-    return 0
+    match answer:
+        case [*days]:
+            return len(days)
+        case str():
+            number = re.search(r"[0-9]{1,4}", answer[:100])
+            return int(number[0]) if number else 0
+        case int() | float() if not isinstance(answer, bool) and 1 <= answer <= 7:
+            return int(answer)
+        case _:
+            return 0
 
 
-# --- from the data file to a program ------------------------------------------------------------
-
-
-@cache
-def _data(lang: Lang) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("data/programs.json").read_text("utf-8")
-    data: dict[str, Any] = _in_language(json.loads(text), ("es", "en").index(lang))
-    return data
-
-
-def _in_language(value: Any, index: int) -> Any:
-    if isinstance(value, dict):
-        return {key: _in_language(entry, index) for key, entry in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list):
-        return [_in_language(entry, index) for entry in value]  # pyright: ignore[reportUnknownVariableType]
-    return value.split(" | ")[index] if isinstance(value, str) and " | " in value else value
+def read_data(name: str, lang: Lang = "en") -> Any:
+    """A data file of the simulator, with the texts of one language."""
+    text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
+    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text))
 
 
 def _session(
-    session_id: str,
-    source: dict[str, Any],
-    exercises: Callable[[list[list[Any]]], list[dict[str, Any]]],
+    source: dict[str, Any], exercises: Callable[[list[Any]], list[dict[str, Any]]]
 ) -> dict[str, Any]:
-    blocks = zip(ascii_uppercase, source["blocks"], strict=False)
-    session = {"id": session_id, **source}
-    session["blocks"] = [_block(letter, exercises(rows)) for letter, rows in blocks]
+    blocks: list[dict[str, Any]] = []
+    for letter, rows in zip("ABCDEF", source["blocks"], strict=False):
+        block = exercises(rows)
+        muscles = {
+            f"{kind}_muscles": list(dict.fromkeys(exercise[f"{kind}_group"] for exercise in block))
+            for kind in ("primary", "secondary")
+        }
+        blocks.append({"id": letter, **muscles, "exercises": block})
+    session = {**source, "blocks": blocks}
     if "core_mobility_block" in source:
         closing = exercises(source["core_mobility_block"])
         session["core_mobility_block"] = {"duration_min": 5, "exercises": closing}
     return session
 
 
-def _block(block_id: str, exercises: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "id": block_id,
-        "primary_muscles": list(dict.fromkeys(e["primary_group"] for e in exercises)),
-        "secondary_muscles": list(dict.fromkeys(e["secondary_group"] for e in exercises)),
-        "exercises": exercises,
-    }
-
-
-def _replaced(data: dict[str, Any], row: list[Any]) -> list[Any]:
-    return [data["exercises"][row[0]].get("next", row[0]), *row[1:]]
-
-
-def _exercise(data: dict[str, Any], order: int, row: list[Any]) -> dict[str, Any]:
+def _exercise(data: dict[str, Any], evolution: bool, order: int, row: list[Any]) -> dict[str, Any]:
     key, series, reps, rpe, *more = row
+    if evolution:
+        key = data["exercises"][key].get("next", key)
     entry = data["exercises"][key]
-    name: str = entry["name"]
     exercise = {
         "order": order,
-        "name": name,
+        "name": entry["name"],
         "primary_group": data["muscles"][entry["primary"]],
         "secondary_group": data["muscles"][entry["secondary"]],
         "series": series,
@@ -171,6 +146,6 @@ def _exercise(data: dict[str, Any], order: int, row: list[Any]) -> dict[str, Any
         "db_id": f"sim-{key}",
     }
     for fields in more:
-        exercise |= {"exercise_types": [name.lower().replace(" ", "_")], **fields}
+        exercise |= {"exercise_types": [entry["name"].lower().replace(" ", "_")], **fields}
     # A name of null in a row leaves the name out.
     return {field: value for field, value in exercise.items() if value is not None}

@@ -15,29 +15,15 @@ import uvicorn
 from ._server import PREFIX, SERVER_PATH, build_app
 from ._store import Fault, Store
 
-Endpoint: TypeAlias = Literal[
-    "create_session",
-    "cancel_session",
-    # the session messages protocol
-    "send_message",
-    "list_messages",
-    # all requests of the thread protocol: hosted, self-hosted
-    "conversation",
-    "server",
+Endpoint: TypeAlias = (
+    Literal["create_session", "cancel_session", "send_message", "list_messages"]
+    | Literal["conversation", "server"]  # all requests of the thread protocol: hosted, self-hosted
     # requests of one type, at both
-    "threads.create",
-    "threads.add_user_message",
-    "threads.get_by_id",
-    "threads.list",
-    "threads.update",
-    "threads.delete",
-    "items.list",
+    | Literal["threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list"]
+    | Literal["threads.update", "threads.delete", "items.list"]
     # the REST endpoints for threads
-    "list_threads",
-    "retrieve_thread",
-    "delete_thread",
-    "list_items",
-]
+    | Literal["list_threads", "retrieve_thread", "delete_thread", "list_items"]
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
