@@ -19,7 +19,7 @@ from edn360_chatkit.testing._workflow import simulated_program
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ATHLETE: dict[str, Any] = json.loads((EXAMPLES / "athlete_evolution.json").read_text("utf-8"))
 OLD: dict[str, Any] = ATHLETE["context"]["previous_training_plan"]["plan_data"]
-NEW = simulated_program(EDN360Input.model_validate(ATHLETE))
+NEW = simulated_program(EDN360Input.model_validate(ATHLETE), "en")
 
 
 @pytest.fixture(autouse=True)

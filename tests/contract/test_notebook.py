@@ -85,7 +85,7 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
         assert answer not in outputs
     diff = data(cells["diff"])["text/html"]
     assert "Ejercicios sustituidos" in diff
-    assert "Quadriceps" in diff
+    assert "Cuádriceps" in diff
 
 
 def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
