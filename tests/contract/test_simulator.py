@@ -284,7 +284,15 @@ print(sorted(name for name in sys.modules if name.startswith("edn360_chatkit."))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     loaded = done.stdout
     assert "edn360_chatkit.testing.simulator" in loaded, done.stderr
-    for room in ("clients", "resources", "_protocol", "_transport", "_effects", "_config", "events"):
+    for room in (
+        "clients",
+        "resources",
+        "_protocol",
+        "_transport",
+        "_effects",
+        "_config",
+        "events",
+    ):
         assert f"edn360_chatkit.{room}" not in loaded
 
 

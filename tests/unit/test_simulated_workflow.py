@@ -38,7 +38,7 @@ def athlete(*answers: dict[str, Any], **context: Any) -> EDN360Input:
 
 
 def program_for(days: int, lang: Lang = "es", *, evolution: bool = False) -> dict[str, Any]:
-    context = {"previous_training_plan": {}} if evolution else {}
+    context: dict[str, Any] = {"previous_training_plan": {}} if evolution else {}
     return simulated_program(athlete({"dias_por_semana": days}, **context), lang)
 
 
@@ -74,8 +74,10 @@ def test_days_are_read_in_both_languages(question: str, answer: Any, days: int) 
 
 @pytest.mark.parametrize(
     "answer",
-    [0, 8, -3, True, None, "", "no", "9" * 5000, [], {}, float("nan"), b"4"]
-    + [pytest.param(10**5000, id="huge")],
+    [
+        *(0, 8, -3, True, None, "", "no", "9" * 5000, [], {}, float("nan"), b"4"),
+        pytest.param(10**5000, id="huge"),  # pytest can't write the number itself
+    ],
 )
 def test_unread_days_are_three(answer: Any) -> None:
     assert training_days(athlete({"days_per_week": answer})) == 3

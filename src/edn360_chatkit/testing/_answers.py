@@ -38,13 +38,7 @@ def output_text(text: str) -> dict[str, Any]:
 
 
 def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
-    """The answer to a message, or ``None`` for no answer.
-
-    Args:
-        kind: The kind of answer.
-        message: The text of the message; JSON of an ``EDN360Input``.
-        lang: The language of the program.
-    """
+    """The answer of a kind to a message that is an ``EDN360Input`` as JSON."""
     if kind == "nothing":
         return None
     if kind == "text":

@@ -137,14 +137,17 @@ def _answer(store: Store, world: _World, envelope: _Envelope) -> dict[str, Any] 
         thread = store.thread(params.thread_id or "", world.user, hosted=world.hosted)
     if params.input is not None and "input" in _NEEDED[kind]:
         return _run(store, world, thread, params.input, kind)
-    if kind == "items.list":
-        return _items(thread, params.query())
-    if kind == "threads.update":
-        thread.title = params.title
-    elif kind == "threads.delete":
-        del store.threads[thread.id]
-        return {}
-    return thread_data(thread, _items(thread, ListQuery(order="asc")))
+    match kind:
+        case "items.list":
+            return _items(thread, params.query())
+        case "threads.update":
+            thread.title = params.title
+            return thread_data(thread)
+        case "threads.delete":
+            del store.threads[thread.id]
+            return {}
+        case _:
+            return thread_data(thread, _items(thread, ListQuery(order="asc")))
 
 
 def _run(store: Store, world: _World, thread: Thread, new: _Input, kind: str) -> Response:

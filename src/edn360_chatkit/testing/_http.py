@@ -78,10 +78,9 @@ def read(model: type[M], data: Any, *, under: str = "") -> M:
 
 
 def page(entries: Sequence[T], query: ListQuery) -> tuple[list[T], bool]:
-    """A part of a list whose oldest entry is first, and whether there is more.
+    """A part of a list, oldest entry first, and whether there is more.
 
-    ``after`` and ``before`` are places in the order of the query. With ``before`` alone, the part
-    ends there.
+    ``after`` and ``before`` are places in the order of the query.
     """
     ordered = list(entries) if query.order == "asc" else list(reversed(entries))
     ids = [entry.id for entry in ordered]

@@ -16,13 +16,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 class EventStream(Response):
-    """A turn as a stream. The run goes on as the stream is sent.
-
-    Args:
-        turn: The turn.
-        store: It has the cut and the stall that are set for this stream.
-        survives_hang_up: Whether the run goes on when the client hangs up, or is cancelled.
-    """
+    """A turn as a stream; ``survives_hang_up`` says whether its run goes on without a client."""
 
     media_type = "text/event-stream"
 

@@ -50,14 +50,9 @@ def thread_data(thread: Thread, items: dict[str, Any] | None = None) -> dict[str
 
 
 class Turn:
-    """One turn. Iterating over it carries the workflow's run out.
+    """One turn, for the user's message at the end of a thread; iterating over it runs it.
 
-    Args:
-        store: Gives the ids of new items.
-        thread: Its last item is the user's message.
-        run: The posts of the workflow.
-        created: Whether the thread was made for this message.
-        title: The title for a thread without one.
+    ``created`` says whether the thread is new; ``title`` is the title for one without a title.
     """
 
     def __init__(

@@ -22,16 +22,10 @@ _REST = re.compile("descans|rest", re.IGNORECASE)
 
 
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
-    """The canned program for an athlete's number of training days.
+    """The canned program for an athlete, as JSON data without the root key.
 
-    Args:
-        edn360_input: The athlete's data. Only the number of days is read, and whether the request
-            is an evolution.
-        lang: The language of the program's texts, ``"es"`` or ``"en"``.
-
-    Returns:
-        The program as JSON data, without the root key. Title, summary and notes say that it is
-        simulated. The same input always gives the same program.
+    The same input always gives the same program. It depends on the number of training days and on
+    whether the request is an evolution.
     """
     data = read_data("programs.json", lang)
     evolution = is_evolution(edn360_input)
@@ -50,25 +44,13 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
 
 
 def simulated_steps(edn360_input: EDN360Input, lang: Lang = "es") -> list[dict[str, Any]]:
-    """Three objects that a workflow of several agents posts before its answer.
-
-    Args:
-        edn360_input: The athlete's data.
-        lang: The language of the texts, ``"es"`` or ``"en"``.
-
-    Returns:
-        Objects with one root key each: ``profile``, ``questionnaire_normalized`` and
-        ``training_plan``.
-    """
+    """Three objects, with one root key each, that several agents post before the answer."""
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
-    questionnaire = {
-        "days_per_week": program["days_per_week"],
-        "evolution": is_evolution(edn360_input),
-    }
+    days, evolution = program["days_per_week"], is_evolution(edn360_input)
     return [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
-        {"questionnaire_normalized": questionnaire},
+        {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
 

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
-from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import uvicorn
 
@@ -169,13 +168,9 @@ class ChatKitSimulator(Store):
             listener.close()
             raise
         self._port = listener.getsockname()[1]
+        quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "access_log": False}
         config = uvicorn.Config(
-            build_app(self),
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            timeout_graceful_shutdown=1,
+            build_app(self), lifespan="off", timeout_graceful_shutdown=1, **quiet
         )
         server = self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -201,10 +196,5 @@ class ChatKitSimulator(Store):
     def __enter__(self) -> ChatKitSimulator:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
