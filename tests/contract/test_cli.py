@@ -711,7 +711,7 @@ def test_simulate_needs_neither_key_nor_environment_nor_proxy(
     monkeypatch.setattr(cli, "SIMULATED_DELAY", 0.0)
     assert main(["run", "athlete.json", "--simulate"]) == 0
     program = json.loads(capsys.readouterr().out)
-    assert "Simulated" in program["title"]
+    assert "simulado" in program["title"]
     assert ROOT_KEY not in program
 
 
@@ -912,7 +912,7 @@ def test_show_reads_the_answer_as_it_came(
     answer: AnswerKind, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = answer_text(answer, json.dumps(ATHLETE))
-    assert "Simulated program" in shown(capsys, text)
+    assert "Programa simulado" in shown(capsys, text)
 
 
 def test_show_reads_standard_input(
@@ -1097,7 +1097,7 @@ def test_simulate_prints_the_way_to_a_server_that_works_until_ctrl_c(
         assert export == "export"
         monkeypatch.setenv(name, value)
     assert main(["run", "athlete.json"]) == 0
-    assert "Simulated" in json.loads(capsys.readouterr().out)["title"]
+    assert "simulado" in json.loads(capsys.readouterr().out)["title"]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "", "")

@@ -19,7 +19,7 @@ from edn360_chatkit.testing._workflow import simulated_program
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ATHLETE: dict[str, Any] = json.loads((EXAMPLES / "athlete_evolution.json").read_text("utf-8"))
 OLD: dict[str, Any] = ATHLETE["context"]["previous_training_plan"]["plan_data"]
-NEW = simulated_program(EDN360Input.model_validate(ATHLETE))
+NEW = simulated_program(EDN360Input.model_validate(ATHLETE), "en")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_validate_says_of_a_good_program_that_there_is_nothing(
     lang: str, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate", "new.json", "--against", "athlete.json", "--lang", lang]) == 0
-    first = "new.json: training program, 3 sessions, 9 exercises\n"
+    first = "new.json: training program, 3 sessions, 13 exercises\n"
     assert capsys.readouterr().out == first + line
     assert main(["validate", "athlete.json", "--lang", lang]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
@@ -110,7 +110,7 @@ def test_diff_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "  Days a week: 2 → 3\n" in out
-    assert "  Dumbbell floor press: D1 · A · 1, series 3-4 → 3; RPE 7.5 → 8-9\n" in out
+    assert "  Dumbbell floor press: D1 · A · 2, series 3-4 → 4; reps 4-6 → 5-6; RPE 7.5 →\n" in out
     assert "  Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""
 
@@ -143,15 +143,18 @@ def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
     with open("out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows][:2] == ["Dumbbell floor press", "One-arm dumbbell row"]
-    assert (rows[0]["sets"], rows[0]["reps"], rows[0]["rpe_low"]) == ("3.0", "4-6", "8.0")
+    assert [row["name"] for row in rows][:2] == [
+        "Dumbbell Romanian deadlift",
+        "Dumbbell floor press",
+    ]
+    assert (rows[0]["sets"], rows[0]["reps"], rows[0]["rpe_low"]) == ("4.0", "5-6", "7.0")
 
 
 def test_show_writes_a_table_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "-"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("session_number,session,")
-    assert len(list(csv.reader(io.StringIO(out)))) == 10
+    assert len(list(csv.reader(io.StringIO(out)))) == 14
 
 
 def test_a_table_is_never_written_over_its_program(capsys: pytest.CaptureFixture[str]) -> None:
