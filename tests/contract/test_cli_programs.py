@@ -184,7 +184,7 @@ def test_two_files_of_one_name_are_refused(
     assert main(["show", "new.json", *(word for pair in names.items() for word in pair)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "can take one of the files only" in err
+    assert "Two of the files have the same name" in err
     assert set(Path().iterdir()) == before
 
 

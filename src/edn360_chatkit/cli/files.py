@@ -76,8 +76,10 @@ class Destination:
             return "it is a directory"
         if self.path.exists() and not os.access(self.path, os.W_OK):
             return "it is read-only"
+        if not self.path.parent.is_dir():
+            return f"there is no directory {self.path.parent}"
         if not self._is_special() and not os.access(self.path.parent, os.W_OK):
-            return f"the directory {self.path.parent} is read-only, or does not exist"
+            return f"the directory {self.path.parent} is read-only"
         return None
 
     def _is_special(self) -> bool:
