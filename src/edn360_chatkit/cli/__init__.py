@@ -1,25 +1,32 @@
 """The command ``edn360-chatkit``: a file for each subcommand, and the table of them here.
 
-Results go to standard output, everything else to standard error. The exit status is 0, 1 (the run
-failed), 2 (bad usage or bad input), or 130 (Ctrl-C).
+Results go to standard output, everything else to standard error.
 """
 
 import argparse
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
-from .command import BAD_USAGE, INTERRUPTED, error_text
+from . import diff, run, show, simulate, validate
 from .console import NAME, complain, log_to_stderr, print_text
-from .diff import DIFF
-from .run import RUN
-from .show import SHOW
-from .simulate import SIMULATE
-from .validate import VALIDATE
+from .errors import BAD_USAGE, INTERRUPTED, error_text
 
-_COMMANDS = {command.name: command for command in (RUN, SHOW, VALIDATE, DIFF, SIMULATE)}
+
+class _Command(Protocol):  # the module of a subcommand
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def execute(self, args: argparse.Namespace) -> int: ...
+
+
+_COMMANDS: tuple[tuple[str, str, _Command], ...] = (
+    ("run", "run the workflow on an athlete's data", run),
+    ("show", "show a training program, or write it as files", show),
+    ("validate", "check an EDN360Input or a training program", validate),
+    ("diff", "compare two training programs", diff),
+    ("simulate", "run a ChatKit server that simulates the workflow", simulate),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_USAGE if stop.code else print_text("")
     try:
         with log_to_stderr() if "verbose" in args else nullcontext():
-            return _COMMANDS[args.command].execute(args)
+            command: _Command = args.command
+            return command.execute(args)
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
@@ -58,14 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "2 bad usage or bad input; 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in _COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            parents=[verbose],
-            allow_abbrev=False,
-            help=command.help.partition(". ")[0],
-            description=command.help,
-        )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary, command in _COMMANDS:
+        subparser = subparsers.add_parser(name, parents=[verbose], allow_abbrev=False, help=summary)
+        subparser.set_defaults(command=command)
         command.add_arguments(subparser)
     return parser

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from ..program.rendering.printable import printable
-from .command import FAILED, SUCCESS
+from .errors import FAILED, SUCCESS
 
 NAME = "edn360-chatkit"
 
@@ -35,10 +35,10 @@ def print_text(text: str) -> int:
     """Print a text for people, in the encoding of standard output; return the exit status."""
     try:
         write_output(text, getattr(sys.stdout, "encoding", None) or "utf-8")
-    except BrokenPipeError:
-        return FAILED  # The reader closed the pipe, as `head` does: no reason to complain.
     except OSError as error:
-        complain(f"Standard output can't be written: {error.strerror or error}.")
+        # A reader that closes the pipe, as `head` does, is no reason to complain.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"Standard output can't be written: {error.strerror or error}.")
         return FAILED
     return SUCCESS
 

@@ -38,14 +38,9 @@ def _text(name: str) -> str:
             data = sys.stdin.buffer.read()
         return data.decode("utf-8-sig")  # Windows programs write a byte order mark.
     except OSError as error:
-        raise InvalidInputError(f"It can't be read: {reason(error)}.") from None
+        raise InvalidInputError(f"It can't be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise InvalidInputError("This is not UTF-8 text; save it as UTF-8.") from None
-
-
-def reason(error: OSError) -> str:
-    """The operating system's text of an error."""
-    return error.strerror or str(error) or type(error).__name__
 
 
 class Destination:
@@ -61,7 +56,7 @@ class Destination:
         try:
             fault = self._fault(source)
         except OSError as error:
-            fault = reason(error)
+            fault = error.strerror or str(error)
         if fault is not None:
             raise ConfigurationError(
                 f"{self.label} can't be written: {fault}. Name another file; nothing was done."
@@ -74,12 +69,11 @@ class Destination:
             return "it is the input"
         if self.path.is_dir():
             return "it is a directory"
-        if self.path.exists() and not os.access(self.path, os.W_OK):
-            return "it is read-only"
         if not self.path.parent.is_dir():
             return f"there is no directory {self.path.parent}"
-        if not self._is_special() and not os.access(self.path.parent, os.W_OK):
-            return f"the directory {self.path.parent} is read-only"
+        places = [self.path] if self._is_special() else [self.path.parent, self.path]
+        if any(place.exists() and not os.access(place, os.W_OK) for place in places):
+            return "it is read-only, or its directory is"
         return None
 
     def _is_special(self) -> bool:
@@ -119,9 +113,11 @@ class Destination:
 
 
 def _write_new(path: Path, suffix: str, data: bytes) -> str:
-    for infix in itertools.chain([""], (f".{number}" for number in itertools.count(2))):
-        new = path.with_name(f"{path.name}{infix}{suffix}")
-        with suppress(FileExistsError), new.open("xb") as stream:
-            stream.write(data)
-            return str(new)
-    raise AssertionError("unreachable: the names are endless")
+    new = path.with_name(path.name + suffix)
+    for number in itertools.count(2):
+        if not new.exists():
+            break
+        new = path.with_name(f"{path.name}.{number}{suffix}")
+    with new.open("xb") as stream:
+        stream.write(data)
+    return str(new)

@@ -8,13 +8,21 @@ from importlib.util import find_spec
 
 from .. import ChatKitClient, EDN360Input, EnrichedTrainingProgram, errors, events
 from ..reading import read_input
-from .command import FAILED, INTERRUPTED, SUCCESS, Command, error_text
 from .console import complain, is_terminal, say, write_output
-from .files import STANDARD, Destination, read_file, reason
+from .errors import FAILED, INTERRUPTED, SUCCESS, error_text
+from .files import STANDARD, Destination, read_file
 from .simulate import POLL_INTERVAL, WORKFLOW, simulator
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.description = (
+        "Run the workflow on an athlete's data, and write the training program as JSON. Input and "
+        "output are checked before anything is sent. The API key is read from the environment "
+        "only, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the "
+        "arguments of its commands. An answer without a program is saved as OUT.json.answer.txt, "
+        "or in the temporary directory if the output is standard output."
+    )
     add, server = parser.add_argument, parser.add_mutually_exclusive_group()
     add("input", metavar="INPUT.json", help="an EDN360Input; - is standard input")
     add("-o", "--output", metavar="OUT.json", default=STANDARD, help="default: standard output")
@@ -35,7 +43,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--answer", choices=("program", "first"), default="program", help=answer)
 
 
-def _run(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
     edn360_input = read_file(args.input, read_input)
     destination = Destination(args.output)
     destination.check(args.input)
@@ -54,21 +63,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 # After these the run is over, or their own text says how to resume it.
-_FINAL = (
-    errors.WorkflowFailedError,
-    errors.WorkflowTimeoutError,
-    errors.TruncatedResponseError,
-    errors.ProgramValidationError,
-)
+_OVER = (errors.WorkflowFailedError, errors.TruncatedResponseError, errors.ProgramValidationError)
+_FINAL = (*_OVER, errors.WorkflowTimeoutError)
 
 
 def _how_to_resume(
     args: argparse.Namespace, history: list[events.WorkflowEvent], *, in_doubt: bool = False
 ) -> str:
-    """The Python call that resumes the run; empty if the server has no run.
-
-    With ``in_doubt`` also if it is unknown whether the message has arrived.
-    """
+    """The Python call that resumes the run, if one was started, or may have been (in_doubt)."""
     session = next((e.session for e in history if isinstance(e, events.SessionCreatedEvent)), None)
     message = next((e.message for e in history if isinstance(e, events.MessageSentEvent)), None)
     if session is None or args.simulate or not (message or in_doubt):
@@ -126,7 +128,7 @@ def _deliver(program: EnrichedTrainingProgram, destination: Destination) -> int:
     try:
         destination.write(text)
     except OSError as error:
-        fault = f"{destination.label} can't be written: {reason(error)}."
+        fault = f"{destination.label} can't be written: {error.strerror or error}."
         if destination.path is not None:
             with suppress(OSError):
                 write_output(text)
@@ -147,15 +149,3 @@ def _save(text: str | None, destination: Destination, suffix: str) -> str:
         return f"The answer is in {destination.save_beside(text, suffix)}"
     except OSError:
         return f"The answer can't be saved, so here it is:\n{text}"
-
-
-RUN = Command(
-    "run",
-    "Run the workflow on an athlete's data, and write the training program as JSON. Input and "
-    "output are checked before anything is sent. The API key is read from the environment only, "
-    "$EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the arguments "
-    "of its commands. An answer without a program is saved as OUT.json.answer.txt, or in the "
-    "temporary directory if the output is standard output.",
-    _add_arguments,
-    _run,
-)

@@ -6,21 +6,23 @@ from functools import partial
 from ..errors import ConfigurationError
 from ..program.rendering.table import program_csv
 from ..reading import read_program
-from .command import FAILED, SUCCESS, Command, add_language, require
 from .console import complain, print_text
-from .files import Destination, read_file, reason
+from .errors import FAILED, SUCCESS, require
+from .files import Destination, read_file
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add = parser.add_argument
     add("program", metavar="PROGRAM.json", help="- is standard input")
     add("--html", metavar="OUT.html", help="write it as an HTML page; - is standard output")
     add("--markdown", metavar="OUT.md", help="write it as Markdown; - is standard output")
     add("--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output")
-    add_language(parser)
+    add("--lang", choices=("es", "en"), default="es", help="default es")
 
 
-def _show(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
     program = read_file(args.program, read_program)
     formats = (
         (args.html, partial(program.to_html, full_page=True, lang=args.lang)),
@@ -41,14 +43,6 @@ def _show(args: argparse.Namespace) -> int:
         try:
             destination.write(render())
         except OSError as error:
-            complain(f"{destination.label} can't be written: {reason(error)}.")
+            complain(f"{destination.label} can't be written: {error.strerror or error}.")
             return FAILED
     return SUCCESS
-
-
-SHOW = Command(
-    "show",
-    "Show a training program, or write it as files. An answer of the workflow is read, too.",
-    _add_arguments,
-    _show,
-)

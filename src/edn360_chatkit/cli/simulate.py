@@ -1,15 +1,13 @@
 """``edn360-chatkit simulate``, and the simulator of ``run --simulate``."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from .command import SUCCESS, Command, require
 from .console import is_terminal, print_text, say
+from .errors import SUCCESS, require
 
 if TYPE_CHECKING:
     from ..testing import ChatKitSimulator
@@ -22,7 +20,7 @@ WORKFLOW = "wf_demo"
 @contextmanager
 def simulator(
     *, steps: bool, delay: float = DELAY, port: int = 0
-) -> Generator[ChatKitSimulator, None, None]:
+) -> Generator["ChatKitSimulator", None, None]:
     """Run a simulator; raise ``ConfigurationError`` if its extra is missing or the port taken."""
     require("simulator", "starlette", "uvicorn")
     from ..testing import ChatKitSimulator
@@ -39,14 +37,16 @@ def simulator(
         server.stop()
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add = parser.add_argument
     add("--port", metavar="N", type=int, default=8765, help="default 8765; 0 for a free port")
     add("--delay", metavar="SECONDS", type=float, default=DELAY, help="of the answer; default 2")
     add("--steps", action="store_true", help="post intermediate messages before the answer")
 
 
-def _simulate(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
     try:
         with simulator(port=args.port, delay=args.delay, steps=args.steps) as server:
             status = print_text(
@@ -61,12 +61,3 @@ def _simulate(args: argparse.Namespace) -> int:
             return status
     except KeyboardInterrupt:
         return SUCCESS  # The usual way to stop it.
-
-
-SIMULATE = Command(
-    "simulate",
-    "Run a ChatKit server that simulates the workflow. It listens on loopback until Ctrl-C, and "
-    "prints the environment variables that lead to it.",
-    _add_arguments,
-    _simulate,
-)

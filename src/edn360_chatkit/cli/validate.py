@@ -5,7 +5,6 @@ import argparse
 from .. import EDN360Input, InvalidInputError
 from ..program.rendering.printable import one_line, printable
 from ..reading import read_input, read_input_or_program
-from .command import Command, add_language
 from .console import print_text
 from .files import STANDARD, read_file
 
@@ -16,14 +15,16 @@ _SEVERITIES = {
 _NO_FINDINGS = {"es": "nada que señalar", "en": "nothing found"}
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add = parser.add_argument
     add("file", metavar="FILE.json", help="- is standard input")
     add("--against", metavar="INPUT.json", help="compare a program with the athlete's data")
-    add_language(parser)
+    add("--lang", choices=("es", "en"), default="es", help="default es")
 
 
-def _validate(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
     against = None if args.against is None else read_file(args.against, read_input)
     content = read_file(args.file, read_input_or_program)
     lines: list[str] = []
@@ -45,12 +46,3 @@ def _validate(args: argparse.Namespace) -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-VALIDATE = Command(
-    "validate",
-    "Check an EDN360Input or a training program. It prints each field at fault, never its value. "
-    "For a program it also prints the findings of the checks, for a coach to look at.",
-    _add_arguments,
-    _validate,
-)

@@ -1,31 +1,13 @@
-"""What a subcommand is, the exit statuses, and errors in the words of the command line."""
+"""The exit statuses, and errors in the words of the command line."""
 
-import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
 
-SUCCESS, FAILED, BAD_USAGE = 0, 1, 2
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells report it
+# After Ctrl-C it is 128 and the number of SIGINT, as shells report it.
+SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _OPTIONS = ("base_url", "server_url", "workflow_id", "user", "poll_interval", "max_attempts")
-
-
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: its help, the function that adds its arguments, and the one that does it."""
-
-    name: str
-    help: str  # its first sentence stands in the list of subcommands
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    execute: Callable[[argparse.Namespace], int]
-
-
-def add_language(parser: argparse.ArgumentParser) -> None:
-    """Add ``--lang``, the language of labels and findings."""
-    parser.add_argument("--lang", choices=("es", "en"), default="es", help="default es")
 
 
 def error_text(error: Exception) -> str:
