@@ -75,13 +75,11 @@ def _how_to_resume(
     message = next((e.message for e in history if isinstance(e, events.MessageSentEvent)), None)
     if session is None or args.simulate or not (message or in_doubt):
         return ""
-    state = "The run goes on at the server, and is paid for"
-    if message is None:
-        state = "If the athlete's data arrived, the run goes on at the server"
+    doubt = "" if message else "If the athlete's data arrived: "
     urls = {"base_url": args.base_url, "server_url": args.server_url}
     client = ", ".join(f"{name}={url!r}" for name, url in urls.items() if url)
-    call = events.resume_call(session, message)
-    return f"{state}. Resume it from Python:\n  ChatKitClient({client}).{call}"
+    state = f"{doubt}The run goes on at the server, and is paid for. Resume it from Python:"
+    return f"{state}\n  ChatKitClient({client}).{events.resume_call(session, message)}"
 
 
 def _run_workflow(
