@@ -1,7 +1,4 @@
-"""The command ``edn360-chatkit``: a file for each subcommand, and the table of them here.
-
-Results go to standard output, everything else to standard error.
-"""
+"""The command: results go to standard output, everything else to standard error."""
 
 import argparse
 from collections.abc import Sequence

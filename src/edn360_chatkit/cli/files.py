@@ -15,7 +15,6 @@ from ..errors import ConfigurationError, InvalidInputError
 from .console import write_output
 
 STANDARD = "-"  # the file name that means standard input or output
-
 T = TypeVar("T")
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib.util import find_spec
 
 from .. import ChatKitClient, EDN360Input, EnrichedTrainingProgram, errors, events
+from ..models.session import resume_call
 from ..reading import read_input
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, INTERRUPTED, SUCCESS, error_text
@@ -79,7 +80,7 @@ def _how_to_resume(
     urls = {"base_url": args.base_url, "server_url": args.server_url}
     client = ", ".join(f"{name}={url!r}" for name, url in urls.items() if url)
     state = f"{doubt}The run goes on at the server, and is paid for. Resume it from Python:"
-    return f"{state}\n  ChatKitClient({client}).{events.resume_call(session, message)}"
+    return f"{state}\n  ChatKitClient({client}).{resume_call(session, message)}"
 
 
 def _run_workflow(
