@@ -46,7 +46,7 @@ def write(name: str, value: object) -> str:
 # --- validate -----------------------------------------------------------------------------------
 
 
-def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -58,7 +58,7 @@ def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> No
     assert err == ""
 
 
-def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_is_in_spanish_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json"]) == 0
     _, error, warning = capsys.readouterr().out.splitlines()
     assert error == "  error: days_per_week: Dice 2 días por semana y tiene sesiones para 1."
@@ -71,7 +71,7 @@ def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("lang", "line"), [("es", "  nada que señalar\n"), ("en", "  nothing found\n")]
 )
-def test_validate_says_of_a_good_program_that_there_is_nothing(
+def test_validate_reports_no_findings(
     lang: str, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate", "new.json", "--against", "athlete.json", "--lang", lang]) == 0
@@ -88,13 +88,13 @@ def test_validate_compares_a_program_with_the_athlete(capsys: pytest.CaptureFixt
     assert 'exercises.0.name: "Dumbbell goblet squat" loads the knee' in out
 
 
-def test_validate_takes_no_input_against_another(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_against_needs_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "athlete.json", "--against", "athlete.json"]) == 2
     assert main(["validate", "new.json", "--against", "old.json"]) == 2
     assert capsys.readouterr().out == ""
 
 
-def test_a_finding_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_findings_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     exercise = {"name": "x", "rpe": "\x1b[31m\u202e\n\rhigh", "video_url": "\x9b2J"}
     hostile = {"title": "t", "sessions": [{"blocks": [{"exercises": [exercise]}]}]}
     assert main(["validate", write("hostile.json", hostile)]) == 0
@@ -106,7 +106,7 @@ def test_a_finding_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[st
 # --- diff ---------------------------------------------------------------------------------------
 
 
-def test_diff_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "  Days a week: 2 → 3\n" in out
@@ -157,12 +157,12 @@ def test_show_writes_a_table_to_standard_output(capsys: pytest.CaptureFixture[st
     assert len(list(csv.reader(io.StringIO(out)))) == 14
 
 
-def test_a_table_is_never_written_over_its_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_never_overwrites_its_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "new.json"]) == 2
     assert json.loads(Path("new.json").read_text("utf-8")) == NEW
 
 
-def test_a_table_appears_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_table_leaves_the_old_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("out.csv").write_text("mine", "utf-8")
     before = set(Path().iterdir())
     assert main(["show", write("bad.json", {"title": 1}), "--csv", "out.csv"]) == 2
@@ -187,17 +187,17 @@ def test_two_files_of_one_name_are_refused(
     assert main(["show", "new.json", *(word for pair in names.items() for word in pair)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "can take one of the files only" in err
+    assert "Two of the files have the same name" in err
     assert set(Path().iterdir()) == before
 
 
-def test_one_file_and_standard_output_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_and_standard_output_are_two_outputs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--html", "out", "--csv", "-"]) == 0
     assert capsys.readouterr().out.startswith("session_number,")
     assert Path("out").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_the_help_says_of_every_file_that_it_may_be_standard_output(
+def test_help_names_standard_output_for_each_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["show", "--help"]) == 0
