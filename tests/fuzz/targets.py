@@ -33,18 +33,14 @@ from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
 from edn360_chatkit._protocol.inputs import prepare
-from edn360_chatkit._protocol.messages import (
-    MOST_PAGES,
-    Listing,
-    list_messages,
-    newer_than,
-    text_of,
-)
+from edn360_chatkit._protocol.listing import Listing, answers_to
+from edn360_chatkit._protocol.messages import MOST_PAGES, list_messages
 from edn360_chatkit._protocol.once import find_ours
-from edn360_chatkit._protocol.reader import ThreadReader
 from edn360_chatkit._protocol.requests import status_error
+from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit._protocol.threads import newest_threads, thread_messages
 from edn360_chatkit.models.thread import Thread, ThreadItem
+from edn360_chatkit.program.model import ROOT_KEY
 
 KEY: Final = "sk-hidden-key"
 TOKEN: Final = "hidden-token"
@@ -100,11 +96,13 @@ def an_answer(data: bytes) -> None:
         answer = read_answer(text)
     if isinstance(answer, Program):
         program = answer.program.model_dump(mode="python", exclude_unset=True)
-        assert any(same(program, found) for found in objects_in(text)), "that is not in the text"
+        # A repaired or encoded program is not in the text as it is.
+        if not answer.repaired and "\\" not in text:
+            assert any(same(program, value) for value in objects_in(text)), "it is not in the text"
     elif isinstance(answer, Failure):
         assert len(answer.description) <= 301
     elif isinstance(answer, Truncated):
-        assert "{" in text
+        assert "{" in text or ROOT_KEY in text or "<think" in text.lower()
 
 
 def objects_in(text: str) -> Iterator[Any]:
@@ -246,9 +244,9 @@ def a_listing(data: bytes) -> None:
             if isinstance(found, Listing):
                 with suppress(APIError):
                     find_ours(found, "hello", 1.0)
-                for message in newer_than(found.messages, "msg_1") or ():
-                    assert message.role == "assistant"
-                    text_of(message.text).encode()
+                for message in answers_to(found.messages, "msg_1") or ():
+                    assert message.role in ("assistant", "client")
+                    message.text.encode()
 
 
 def answered(operation: Operation[Any], answers: list[Response]) -> Any:

@@ -24,9 +24,10 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._effects import Response
 from edn360_chatkit._protocol.conversation import OpenRuns, follow_run, start_run
-from edn360_chatkit._protocol.inbox import Inbox, Waiting
+from edn360_chatkit._protocol.inbox import Inbox
+from edn360_chatkit._protocol.polling import Waiting
 from edn360_chatkit._protocol.inputs import Prepared
-from edn360_chatkit._protocol.messages import Listing, SessionMessage
+from edn360_chatkit._protocol.listing import Listing, SessionMessage
 from edn360_chatkit._protocol.once import find_ours
 from edn360_chatkit._protocol.workflow import State, poll_response, send_input
 

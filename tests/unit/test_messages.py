@@ -17,8 +17,8 @@ from edn360_chatkit import (
     RateLimitError,
 )
 from edn360_chatkit._effects import Response
-from edn360_chatkit._protocol.messages import SessionMessage as Listed
-from edn360_chatkit._protocol.messages import newer_than
+from edn360_chatkit._protocol.listing import SessionMessage as Listed
+from edn360_chatkit._protocol.listing import answers_to as newer_than
 from edn360_chatkit._protocol.once import send_message
 
 from .script import Play, Scripted, answer, api_error, assistant, config, listing, user

@@ -30,8 +30,9 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._effects import Response
 from edn360_chatkit._protocol.answers import read_answer
-from edn360_chatkit._protocol.inbox import AnswerRule, Waiting
+from edn360_chatkit._protocol.inbox import AnswerRule
 from edn360_chatkit._protocol.inputs import prepare
+from edn360_chatkit._protocol.polling import Waiting
 from edn360_chatkit._protocol.sessions import session_body
 from edn360_chatkit._protocol.workflow import State, poll_response, run_workflow
 from edn360_chatkit.program.model import ROOT_KEY
@@ -159,12 +160,12 @@ def test_the_events_tell_the_whole_wait() -> None:
 @pytest.mark.parametrize(
     ("text", "cls", "says"),
     [
-        (ANSWER[:-9], TruncatedResponseError, "tokens"),
-        (STEP, MissingProgramError, "profile"),
-        ("Sorry, no.", InvalidResponseError, "no JSON"),
+        (ANSWER[:-9], TruncatedResponseError, "output limit"),
+        (STEP, WorkflowTimeoutError, "No answer"),
+        ("Sorry, no.", WorkflowTimeoutError, "No answer"),
     ],
 )
-def test_what_is_no_answer_counts_only_at_the_end(
+def test_end_of_patience_keeps_the_text(
     text: str, cls: type[WorkflowError], says: str
 ) -> None:
     play = Play([posted(text)] * 3)
@@ -202,11 +203,11 @@ def test_a_program_that_does_not_validate_names_each_field() -> None:
     assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
 
 
-def test_a_missing_program_names_the_keys_that_came() -> None:
+def test_end_of_patience_lists_the_steps() -> None:
     plan = json.dumps({"training_plan": 1, "profile": 2})
-    with pytest.raises(MissingProgramError) as caught:
+    with pytest.raises(WorkflowTimeoutError) as caught:
         poll(posted(plan, "prose", STEP))
-    assert caught.value.keys == ("profile", "training_plan")
+    assert caught.value.steps == (STEP, "prose", plan)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +325,11 @@ def test_a_good_poll_ends_the_failure_of_the_one_before() -> None:
     assert errors[1] is None
 
 
-def test_what_came_before_a_failed_poll_is_kept() -> None:
-    with pytest.raises(MissingProgramError) as caught:
-        poll(posted(STEP), api_error(503))
-    assert caught.value.text == STEP
-    with pytest.raises(MissingProgramError):
-        poll(posted(STEP), listing())
+def test_failed_poll_keeps_the_steps() -> None:
+    for last in (api_error(503), listing()):
+        with pytest.raises(WorkflowTimeoutError) as caught:
+            poll(posted(STEP), last)
+        assert caught.value.text == STEP
 
 
 def test_a_message_that_grows_is_read_again() -> None:
@@ -340,9 +340,9 @@ def test_a_message_that_grows_is_read_again() -> None:
 def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def count(text: str) -> Any:
+    def count(text: str, *form: Any) -> Any:
         read.append(text)
-        return original(text)
+        return original(text, *form)
 
     original = read_answer
     monkeypatch.setattr("edn360_chatkit._protocol.inbox.read_answer", count)

@@ -13,15 +13,15 @@ from typing import cast
 
 from .._config import Config
 from .._effects import Operation, Response, Stream, emit, now, open_stream, read
-from ..errors import APIConnectionError, APIError, InvalidInputError, WorkflowFailedError
-from ..events import StepEvent, WorkflowEvent, WorkflowResponse, resume_call
+from ..errors import APIConnectionError, APIError, InvalidInputError
+from ..events import StepEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
-from .inbox import Inbox, Waiting, deliver, poll
+from .inbox import Inbox
 from .once import find_ours, send_once
-from .quoting import quoted
-from .reader import ThreadReader
+from .polling import Waiting, deliver, poll
 from .requests import unusable
 from .retry import retrying
+from .thread_events import ThreadReader
 from .threads import accepted, newest_threads, thread_messages, thread_request, user_input
 
 logger = logging.getLogger("edn360_chatkit")
@@ -216,15 +216,7 @@ def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
     error = reader.error
     if error is None or inbox.has_program():
         return
-    said = quoted(error.message or error.code or "no reason given", inbox.sent)
-    why = "" if said is None else f": {said.rstrip('.')}"
-    raise WorkflowFailedError(
-        f"The server gave the run up{why}. Running it again is a second, paid run.",
-        session=inbox.session,
-        message=inbox.message,
-        text=inbox.newest_text(),
-        allow_retry=error.allow_retry,
-    )
+    inbox.given_up(error)
 
 
 def follow_run(
@@ -330,9 +322,6 @@ def _deliver(inbox: Inbox, waiting: Waiting, started: float) -> Operation[Workfl
     """The response that a stream has brought, or the error that its end is."""
     response = inbox.response(waiting.answer, 1, (yield from now()) - started)
     if response is None:
-        inbox.give_up(
-            "The stream ended without an answer, which is the end of the run. What its thread "
-            f"holds can be read with {resume_call(inbox.session, inbox.message)}."
-        )
+        inbox.end_of_run()
     yield from deliver(response)
     return response

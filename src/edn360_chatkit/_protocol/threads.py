@@ -16,7 +16,8 @@ from .._config import Config
 from .._effects import Operation, Request, Response, send
 from ..errors import ConfigurationError
 from ..models.session import ChatSession
-from .messages import Listing, SessionMessage, read_message, server_time
+from .listing import Listing, SessionMessage, newest_first, read_message
+from .messages import server_time
 from .requests import (
     call,
     fit_secret,
@@ -26,8 +27,6 @@ from .requests import (
     status_error,
     unusable,
 )
-
-_ROLES = {"user_message": "user", "assistant_message": "assistant"}
 
 PAGE = 50
 """How many items or threads are asked for at once."""
@@ -129,16 +128,15 @@ def thread_messages(
     for _ in range(MOST_PAGES):
         page, server_now = yield from _items_page(config, session, thread_id, after)
         for item in objects(page.get("data")):
-            kind = str(item.get("type")).removeprefix("chatkit.")
-            if kind not in _ROLES:
+            message = read_message(item)
+            if message is None:
                 continue
-            message = read_message(item, _ROLES[kind])
             messages.append(message)
             found = found or (message.role == "user" and message_id in (None, message.id))
         after = next_page(page, after)
         if found or after is None:
             break
-    return Listing(messages, server_now)
+    return Listing(newest_first(messages, message_id, complete=after is None))
 
 
 def _items_page(

@@ -14,10 +14,11 @@ from ..errors import ChatKitError, EndpointNotFoundError, WorkflowError
 from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
 from .conversation import OpenRuns, follow_run, start_run
-from .inbox import Inbox, Waiting, poll
+from .inbox import Inbox
 from .inputs import Prepared
 from .messages import list_messages
 from .once import send_message
+from .polling import Waiting, poll
 from .sessions import create_session
 
 logger = logging.getLogger("edn360_chatkit")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from edn360_chatkit import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent
-from edn360_chatkit._protocol.reader import ThreadReader
+from edn360_chatkit._protocol.thread_events import ThreadReader
 
 from ..unit.samples import json_objects, json_values, texts
 
@@ -140,7 +140,7 @@ def test_no_data_raises(data: str) -> None:
     list(ThreadReader().feed(data, watched=True))
 
 
-def test_what_nobody_watches_is_not_told() -> None:
+def test_unwatched_events_are_not_returned() -> None:
     event = {"type": "progress_update", "text": "Reading"}
     assert not list(ThreadReader().feed(json.dumps(event), watched=False))
 
