@@ -15,10 +15,10 @@ import anyio
 import httpx
 import pytest
 
-from edn360_chatkit import AsyncChatKitClient, ChatKitClient, MissingProgramError
-from edn360_chatkit._effects import Effect, Now, Operation, Send
-from edn360_chatkit._protocol.inbox import Inbox, Waiting, poll
-from edn360_chatkit._protocol.messages import list_messages
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient, WorkflowTimeoutError
+from edn360_chatkit._effects import Effect, Emitting, Now, Send
+from edn360_chatkit._protocol.run import Waiting
+from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit._transport.bounds import MOST_CONNECTIONS
 from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator
@@ -209,7 +209,7 @@ def test_an_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: M
     assert peak < 6 * len(body)
 
 
-def feed(operation: Operation[Any], answers: dict[type[Effect], Any]) -> None:
+def feed(operation: Emitting[Any, Any], answers: dict[type[Effect[Any]], Any]) -> None:
     """Answer each kind of effect alike until the operation ends."""
     effect = next(operation)
     while True:
@@ -222,16 +222,15 @@ def test_ten_thousand_polls_do_not_grow_memory() -> None:
     def most_memory(polls: int) -> int:
         message = Message(id="msg_1", session_id="s_1")
         waiting = Waiting(poll_interval=2.0, max_attempts=polls, answer="program")
-        inbox = Inbox(ChatSession(id="s_1"), message)
-        operation = poll(lambda: list_messages(told, "s_1", "msg_1"), inbox, waiting, 0.0)
+        session = ChatSession(id="s_1")
+        operation = Workflow(config()).poll_response(session, message, waiting, watched=False)
         gc.collect()
         tracemalloc.start()
-        with pytest.raises(MissingProgramError):
+        with pytest.raises(WorkflowTimeoutError):
             feed(operation, {Send: steps, Now: 0.0})
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    told = config()
     steps = listing(assistant('{"profile": {}}'), user())
     assert most_memory(10_000) < most_memory(100) + 20_000

@@ -1,87 +1,66 @@
-"""The polling loop: ask for the messages until the answer is among them."""
+"""Polling: ask for a run's messages until the answer is among them."""
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from .._effects import Operation, emit, now, sleep
-from ..errors import APIError
-from ..events import ResponseEvent, WaitingEvent, WorkflowResponse
+from .._effects import Emitting, emit, now, sleep
+from ..errors import APIConnectionError, APIError, APIStatusError
+from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import resume_call
-from .inbox import AnswerRule, Inbox
-from .listing import Listing
-from .retry import LONGEST_RETRY_AFTER, can_wait_on, is_final, retry_after
-
-logger = logging.getLogger("edn360_chatkit")
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How long to wait for an answer, and for which.
-
-    Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: How many polls at most.
-        answer: Which message is the answer.
-        deadline: How long the call may take, in seconds.
-    """
-
-    poll_interval: float
-    max_attempts: int
-    answer: AnswerRule
-    deadline: float = math.inf
-
+from .inbox import Inbox
+from .logs import log_run
+from .retry import LONGEST_RETRY_AFTER, retry_after
+from .run import Protocol, Run, Waiting, deliver
+from .statuses import Polling, status_row
 
 LAST_LOOK = 1.0
-"""How long before the deadline the last look at the server begins, in seconds."""
+"""How long before the deadline the last poll begins, in seconds."""
 
 
 def poll(
-    fetch: Callable[[], Operation[Listing]],
-    inbox: Inbox,
-    waiting: Waiting,
-    started: float,
-    failure: APIError | None = None,
-) -> Operation[WorkflowResponse]:
-    """Ask for the messages until the answer is among them.
+    protocol: Protocol, run: Run, inbox: Inbox, failure: APIError | None = None
+) -> Emitting[WorkflowEvent, WorkflowResponse]:
+    """Ask for the run's messages until the answer is among them.
 
     Args:
-        fetch: Asks for the messages, newest first.
-        inbox: Where they go.
-        waiting: How long to wait, and for what.
-        started: When the run began, on the driver's clock.
-        failure: What ended the waiting before this, if anything did.
+        protocol: How to ask.
+        run: The run.
+        inbox: Where the messages go.
+        failure: What has ended the run's stream, if it had one.
 
     Raises:
         WorkflowError: The run went wrong, or is not done yet; it carries what came.
-        APIError: The server refused a poll in a way that no waiting helps.
+        APIError: The server refused a poll, and no waiting helps.
     """
-    attempt, last, refused = 0, False, False
+    waiting = run.waiting
+    attempt, read, listed, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
         try:
-            listing = yield from fetch()
+            listing = yield from protocol.look(run)
         except APIError as error:
-            if is_final(error) or (refused and not can_wait_on(error)):
+            verdict = poll_verdict(error)
+            # A proxy may refuse a good request once: only the second refusal in a row counts.
+            if verdict == "final" or (refused and verdict == "twice"):
                 raise
-            # What a request that is as it should be is refused for may have happened to it on the
-            # way: only the second refusal in a row is the server's word.
-            failure, refused = error, not can_wait_on(error)
-            logger.warning("poll %d failed (%s); still waiting", attempt, type(error).__name__)
+            failure, refused = error, verdict == "twice"
+            log_run(
+                *(run.session.id, "WARNING", "poll %d failed (%s); still waiting"),
+                *(attempt, _kind(error)),
+            )
         else:
-            failure, refused = None, False
+            failure, refused, read = None, False, read + 1
+            listed = listed or bool(listing.messages)
             for step in inbox.take(listing.messages):
                 yield from emit(step)
-        elapsed = (yield from now()) - started
+        elapsed = (yield from now()) - run.started
         response = inbox.response(waiting.answer, attempt, elapsed)
         if response is not None:
-            yield from deliver(response)
-            return response
+            return (yield from deliver(run, response))
         if attempt % 10 == 0:
-            logger.info("waiting: attempt %d of %d", attempt, waiting.max_attempts)
+            log_run(
+                *(run.session.id, "INFO", "waiting: attempt %d of %d"),
+                *(attempt, waiting.max_attempts),
+            )
         yield from emit(
             WaitingEvent(
                 attempt=attempt,
@@ -92,25 +71,52 @@ def poll(
         )
         if last or attempt == waiting.max_attempts:
             break
-        left = started + waiting.deadline - (yield from now())
-        pause, last = _pause(waiting, failure, left)
+        pause, last = _pause(waiting, failure, run.started + waiting.deadline - (yield from now()))
         if pause is None:
             break
         yield from sleep(pause)
     if refused and failure is not None:
         raise failure
-    waited, by = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
-    if attempt < waiting.max_attempts:
-        waited, by = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
-    inbox.out_of_patience(
-        f"No answer {waited}. The run goes on at the server, and is paid for: take it up with "
-        f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with {by}",
-        failure,
+    unknown = run.sent_text is None and inbox.message.id is None
+    if read and not listed and unknown:
+        reason = (
+            f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
+            "one with send_message(...)."
+        )
+    else:
+        reason = _reason(run, inbox, attempt, None if read else failure)
+    inbox.out_of_patience(reason, failure)
+
+
+def _reason(run: Run, inbox: Inbox, attempt: int, failure: APIError | None) -> str:
+    """Why the waiting ended, and how to go on."""
+    waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
+    if attempt < run.waiting.max_attempts:
+        waited, setting = f"within the deadline of {run.waiting.deadline:g} s", "deadline=..."
+    failed = "" if failure is None else f" Every poll failed, the last one so: {failure}"
+    return (
+        f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
+        "after 2 minutes: the run may still be at work, and is paid for. Take it up with "
+        f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with "
+        f"{setting}"
     )
 
 
+def poll_verdict(error: APIError) -> Polling:
+    """What a poll's failure says about the run."""
+    if isinstance(error, APIStatusError):
+        return status_row(error.status_code).polling
+    # A body that is too large would come again.
+    return "wait" if isinstance(error, APIConnectionError) else "final"
+
+
+def _kind(error: APIError) -> str:
+    name = type(error).__name__
+    return f"{name} {error.status_code}" if isinstance(error, APIStatusError) else name
+
+
 def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[float | None, bool]:
-    """How long to wait before the next poll, and whether it is the last that there is time for.
+    """The pause before the next poll, and whether that poll is the last.
 
     Args:
         waiting: How long to wait.
@@ -118,21 +124,12 @@ def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[flo
         left: How much time is left, in seconds.
 
     Returns:
-        The pause in seconds, ``None`` where there is no time for another poll.
+        The pause in seconds; ``None`` if there is no time for another poll.
     """
     asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
     pause = max(waiting.poll_interval, asked)
     if pause + LAST_LOOK <= left:
         return pause, False
-    # The last look comes while there is time for it, unless the server asked for more.
+    # The last poll comes while there is time for it, unless the server asked for more.
     pause = max(asked, left - LAST_LOOK)
     return (pause if 0 <= pause < left else None), True
-
-
-def deliver(response: WorkflowResponse) -> Operation[None]:
-    """Tell that the answer is there."""
-    if logger.isEnabledFor(logging.INFO):
-        size = len(response.text.encode("utf-8", "replace"))
-        logger.info("response received: %d bytes at attempt %d", size, response.attempts)
-    logger.info("training sessions: %d", len(response.program.sessions))
-    yield from emit(ResponseEvent(response=response))
