@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, cast
 import httpx
 from pydantic import SecretStr
 
-from ._transport.boundary import checked
+from ._checked import checked
 from .errors import APIConnectionError, ChatKitError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"

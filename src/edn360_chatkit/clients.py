@@ -6,14 +6,13 @@ does is written once, in ``_operations``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import httpx
 
+from ._checked import checked
 from ._config import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_RESPONSE_BYTES,
@@ -24,7 +23,6 @@ from ._config import (
     checked_count,
     checked_deadline,
     checked_seconds,
-    is_loopback,
     load_config,
 )
 from ._effects import Operation
@@ -33,26 +31,26 @@ from ._protocol.inputs import WorkflowInput, prepare
 from ._protocol.requests import segment, text_argument
 from ._protocol.sessions import session_body
 from ._protocol.workflow import State, new_session, poll_response, run_workflow, send_input
-from ._transport.boundary import checked, public, public_async
-from ._transport.bounds import MOST_CONNECTIONS, Bounds
-from ._transport.driver import (
+from ._transport import (
     AsyncDriver,
+    AsyncHttpClient,
     AsyncOperationRun,
-    OnEvent,
-    OnEventAsync,
+    HttpClient,
     OperationRun,
     SyncDriver,
+    TransportSettings,
 )
 from .errors import ConfigurationError, InvalidInputError
-from .events import WorkflowResponse
+from .events import WorkflowEvent, WorkflowResponse
 from .models.session import ChatSession, Message
 from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
-HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
+OnEvent: TypeAlias = Callable[[WorkflowEvent], object]
+OnEventAsync: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
 
-WorkflowRun: TypeAlias = OperationRun[WorkflowResponse]
+WorkflowRun: TypeAlias = OperationRun[WorkflowEvent, WorkflowResponse]
 """What ``ChatKitClient.stream_workflow`` gives: a context manager over the run's events."""
-AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowResponse]
+AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowEvent, WorkflowResponse]
 """What ``AsyncChatKitClient.stream_workflow`` gives."""
 
 
@@ -142,12 +140,13 @@ class _Client:
         )
 
 
-def _bounds(config: Config) -> Bounds:
-    return Bounds(
+def _settings(config: Config) -> TransportSettings:
+    return TransportSettings(
+        url=config.server_url or config.base_url,
         timeout=config.timeout,
-        request=config.request_seconds,
+        request_seconds=config.request_seconds,
         deadline=config.deadline,
-        size=config.max_response_bytes,
+        max_response_bytes=config.max_response_bytes,
     )
 
 
@@ -173,33 +172,6 @@ def _as_message(session: ChatSession, message: Message | str | None) -> Message:
     if message is not None:
         segment("after", message)
     return Message(id=message, session_id=session.id)
-
-
-def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
-    """The caller's HTTP client, or one of our own.
-
-    Our own one honours the environment's proxies and certificates as httpx does, but for
-    loopback, where a proxy could only be in the way.
-    """
-    if given is not None:
-        if not isinstance(given, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}.")
-        return given
-    try:
-        # Every connection is kept: runs that wait come back at the next poll.
-        limits = httpx.Limits(
-            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
-        )
-        own = is_loopback(httpx.URL(config.server_url or config.base_url).host)
-        # A cookie could tie one athlete's requests to another's: none is taken.
-        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        return kind(trust_env=not own, limits=limits, cookies=none)
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
-            "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) and certificates (SSL_CERT_FILE, "
-            "SSL_CERT_DIR)."
-        ) from error
 
 
 class ChatKitClient(_Client):
@@ -242,7 +214,6 @@ class ChatKitClient(_Client):
         >>> response.program.title  # doctest: +SKIP
     """
 
-    @public
     def __init__(
         self,
         *,
@@ -256,7 +227,7 @@ class ChatKitClient(_Client):
         max_retries: int = 4,
         poll_interval: float = 2.0,
         max_attempts: int = 60,
-        http_client: httpx.Client | None = None,
+        http_client: HttpClient | None = None,
         poll_limit: int = 50,
         deadline: float = DEFAULT_DEADLINE,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
@@ -277,12 +248,10 @@ class ChatKitClient(_Client):
             max_response_bytes=max_response_bytes,
         )
         self._state = State()
-        make = partial(_http_client, httpx.Client, http_client, self._config)
-        self._driver = SyncDriver(make, _bounds(self._config), owned=http_client is None)
+        self._driver = SyncDriver(_settings(self._config), http_client)
         self.sessions = Sessions(self._config, self._driver)
         self.threads = Threads(self._config, self._driver)
 
-    @public
     def create_session(
         self,
         user: str,
@@ -328,7 +297,6 @@ class ChatKitClient(_Client):
             )
         )
 
-    @public
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
@@ -350,7 +318,6 @@ class ChatKitClient(_Client):
         """
         return self._driver.run(self._send_message(session, message))
 
-    @public
     def poll_response(
         self,
         session: ChatSession | str,
@@ -397,7 +364,6 @@ class ChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
-    @public
     def run_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -435,7 +401,6 @@ class ChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
-    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -465,16 +430,14 @@ class ChatKitClient(_Client):
             InvalidInputError: The input is at fault; nothing was sent.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return OperationRun(
-            self._driver,
+        return self._driver.watch(
             self._run_workflow(edn360_input, user, waiting, watched=True),
             deadline=waiting.deadline,
         )
 
-    @public
     def close(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        self._driver.close(self._state.runs.forget())
+        self._driver.close()
 
     def __enter__(self) -> ChatKitClient:
         return self
@@ -500,7 +463,6 @@ class AsyncChatKitClient(_Client):
     The other parameters, and the errors, are those of :class:`ChatKitClient`.
     """
 
-    @public
     def __init__(
         self,
         *,
@@ -514,7 +476,7 @@ class AsyncChatKitClient(_Client):
         max_retries: int = 4,
         poll_interval: float = 2.0,
         max_attempts: int = 60,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: AsyncHttpClient | None = None,
         poll_limit: int = 50,
         deadline: float = DEFAULT_DEADLINE,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
@@ -535,12 +497,10 @@ class AsyncChatKitClient(_Client):
             max_response_bytes=max_response_bytes,
         )
         self._state = State()
-        http = _http_client(httpx.AsyncClient, http_client, self._config)
-        self._driver = AsyncDriver(http, _bounds(self._config), owned=http_client is None)
+        self._driver = AsyncDriver(_settings(self._config), http_client)
         self.sessions = AsyncSessions(self._config, self._driver)
         self.threads = AsyncThreads(self._config, self._driver)
 
-    @public_async
     async def create_session(
         self,
         user: str,
@@ -567,12 +527,10 @@ class AsyncChatKitClient(_Client):
             )
         )
 
-    @public_async
     async def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""
         return await self._driver.run(self._send_message(session, message))
 
-    @public_async
     async def poll_response(
         self,
         session: ChatSession | str,
@@ -595,7 +553,6 @@ class AsyncChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
-    @public_async
     async def run_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -618,7 +575,6 @@ class AsyncChatKitClient(_Client):
             deadline=waiting.deadline,
         )
 
-    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
@@ -634,16 +590,14 @@ class AsyncChatKitClient(_Client):
         It is not awaited itself: ``async with client.stream_workflow(...) as run``.
         """
         waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return AsyncOperationRun(
-            self._driver,
+        return self._driver.watch(
             self._run_workflow(edn360_input, user, waiting, watched=True),
             deadline=waiting.deadline,
         )
 
-    @public_async
     async def aclose(self) -> None:
         """Close the connections; a ``http_client`` of the caller's stays open."""
-        await self._driver.aclose(self._state.runs.forget())
+        await self._driver.aclose()
 
     async def __aenter__(self) -> AsyncChatKitClient:
         return self

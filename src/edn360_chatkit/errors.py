@@ -109,12 +109,15 @@ class APIConnectionError(APIError):
 
     Attributes:
         may_have_arrived: Whether the server may have got the request all the same. ``False``
-            only where the connection was never made.
+            only where no byte of it left.
+        retryable: Whether another attempt can help. ``False`` for a certificate that is not
+            trusted, and for a proxy that refuses.
     """
 
-    def __init__(self, text: str, *, may_have_arrived: bool = True) -> None:
+    def __init__(self, text: str, *, may_have_arrived: bool = True, retryable: bool = True) -> None:
         super().__init__(text)
         self.may_have_arrived = may_have_arrived
+        self.retryable = retryable
 
 
 class APITimeoutError(APIConnectionError):

@@ -9,8 +9,7 @@ from ._config import Config
 from ._effects import Operation
 from ._protocol import resources
 from ._protocol.resources import Order
-from ._transport.boundary import public, public_async
-from ._transport.driver import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
+from ._transport import AsyncDriver, SyncDriver
 from .models.session import ChatSession
 from .models.thread import Thread, ThreadDeleted, ThreadItem
 
@@ -18,12 +17,12 @@ from .models.thread import Thread, ThreadDeleted, ThreadItem
 
 
 def _each(driver: SyncDriver, operation: Operation[None]) -> Iterator[object]:
-    with OperationRun(driver, operation) as run:
+    with driver.watch(operation) as run:
         yield from run
 
 
 async def _each_async(driver: AsyncDriver, operation: Operation[None]) -> AsyncIterator[object]:
-    async with AsyncOperationRun(driver, operation) as run:
+    async with driver.watch(operation) as run:
         async for found in run:
             yield found
 
@@ -35,7 +34,6 @@ class Sessions:
         self._config = config
         self._driver = driver
 
-    @public
     def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session, so that its client secret is of no use any more.
 
@@ -80,12 +78,10 @@ class Threads:
         operation = resources.list_threads(self._config, user, limit, order)
         return cast("Iterator[Thread]", _each(self._driver, operation))
 
-    @public
     def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
         return self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
 
-    @public
     def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
         return self._driver.run(resources.delete_thread(self._config, thread_id, user))
@@ -110,7 +106,6 @@ class AsyncSessions:
         self._config = config
         self._driver = driver
 
-    @public_async
     async def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session; see :meth:`Sessions.cancel`."""
         return await self._driver.run(resources.cancel_session(self._config, session_id))
@@ -130,12 +125,10 @@ class AsyncThreads:
         operation = resources.list_threads(self._config, user, limit, order)
         return cast("AsyncIterator[Thread]", _each_async(self._driver, operation))
 
-    @public_async
     async def retrieve(self, thread_id: str, *, user: str | None = None) -> Thread:
         """Ask for one thread."""
         return await self._driver.run(resources.retrieve_thread(self._config, thread_id, user))
 
-    @public_async
     async def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
         """Delete a thread with all its items."""
         return await self._driver.run(resources.delete_thread(self._config, thread_id, user))

@@ -160,23 +160,23 @@ class _Starting:
         while not reader.taken:
             try:
                 events = yield from read(opened)
-                data = None if events is None else events[0]
             except APIConnectionError:
                 raise
             except APIError as error:
                 # Too large to be read; the message may have been taken all the same.
                 raise APIConnectionError(error.message) from error
-            if data is None:
+            if events is None:
                 raise APIConnectionError(
                     "The stream ended before the server said that it has taken the message."
                 )
-            came += len(data)
+            came += sum(map(len, events))
             if came > self.config.max_response_bytes:
                 raise APIConnectionError(
                     "The stream brought more than max_response_bytes=... before the server said "
                     "that it has taken the message."
                 )
-            early.extend(reader.feed(data, watched=True))
+            for data in events:
+                early.extend(reader.feed(data, watched=True))
             inbox = Inbox(self.session, self._message(), sent=self.text)
             _fail_by_error(reader, inbox)
         message = self._message()
@@ -282,8 +282,9 @@ def _read_to_end(
     for event in live.early if watched else ():
         yield from emit(event)
     while (events := (yield from read(live.stream))) is not None:
-        for event in reader.feed(events[0], watched=watched):
-            yield from emit(event)
+        for data in events:
+            for event in reader.feed(data, watched=watched):
+                yield from emit(event)
         if reader.size > config.max_response_bytes:
             inbox.take(reader.messages(unfinished=True))
             raise APIError(

@@ -46,7 +46,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, APIStatusError):
         # An account without quota answers 429 as well, and no waiting helps it.
         return error.status_code in _TRANSIENT_STATUS and error.code != "insufficient_quota"
-    return isinstance(error, APIConnectionError) and not is_late(error)
+    return isinstance(error, APIConnectionError) and error.retryable and not is_late(error)
 
 
 def is_late(error: BaseException | None) -> bool:

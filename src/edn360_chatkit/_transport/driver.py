@@ -1,606 +1,461 @@
-"""The sync and the async driver: the only code that touches a socket or a clock.
-
-A driver carries out the effects that an operation yields, until the operation returns. Each
-driver has its own few lines of I/O; how an operation is stepped is written once, and what httpx
-gives and takes is in ``_http``.
-"""
+"""The sync and the async driver: they perform the effects of an operation."""
 
 from __future__ import annotations
 
-import math
+import inspect
 import sys
-import threading
 import time
-import weakref
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from functools import partial
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import anyio
 import httpx
 
-from .._effects import Effect, Emit, Open, Operation, Read, Request, Response, Send, Sleep, Stream
-from ..errors import APIConnectionError, ChatKitError, ConfigurationError
-from ..events import WorkflowEvent
-from .body import Body, TooLargeError
-from .boundary import forget_locals, public, public_async, unexpected
-from .bounds import MOST_CONNECTIONS, Bound, Bounds, bound_connection
-from .http import (
+from .._effects import Effect, Emitting, Open, Read, Request, Response, Send, Sleep, Stream
+from ..errors import ChatKitError, ConfigurationError
+from .exchange import Content, Exchange, limit_response, too_large
+from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
+from .home import Home, async_home, is_over, sync_home
+from .library import HTTPX, AsyncHttpClient, ClientFactory, HttpClient, HttpLibrary, library_of
+from .limits import TimeLimit, TooLargeError, TransportSettings
+from .operation import AsyncOperationRun, OperationRun
+from .pool import (
+    SHARD_SIZE,
+    AsyncPool,
+    Place,
+    SyncPool,
+    close_dropped,
+    close_dropped_async,
+    dropped,
+    dropped_async,
+    forget_closed_loops,
+)
+from .streams import (
+    CLOSING_SECONDS,
     AsyncStream,
     SyncStream,
-    async_stream,
-    auth,
-    deadline_error,
-    error_of,
-    is_stream,
-    message_of,
-    response_of,
-    sync_stream,
+    close_response,
+    is_event_stream,
 )
+from .tasks import Pause, Pending, TaskPending
 
 T = TypeVar("T")
-
-OnEvent: TypeAlias = Callable[[WorkflowEvent], object]
-OnEventAsync: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
-
-
-class _Stepper(Generic[T]):
-    """An operation under way: the part of a driver that needs no I/O.
-
-    :meth:`step` moves it on to its next effect; :meth:`answer` and :meth:`fail` say what came of
-    the one before. Once it has returned, raised or been closed, :attr:`finished` is set.
-
-    Attributes:
-        until: When its time is over, on the monotonic clock; it begins with the first step.
-        finished: Whether there is nothing more to do.
-    """
-
-    def __init__(self, operation: Operation[T], deadline: float) -> None:
-        self._operation = operation
-        self._deadline = deadline
-        self.until = math.inf
-        self._answer: object = None
-        self._failure: ChatKitError | None = None
-        self._outcome: Callable[[], T] = _left_early
-        self._streams: dict[int, Stream] = {}
-        self.finished = False
-
-    def step(self) -> Effect | None:
-        """The next effect to carry out; ``None`` when the operation has returned."""
-        if self.until == math.inf:
-            self.until = time.monotonic() + self._deadline
-        answer, failure = self._answer, self._failure
-        self._answer = self._failure = None
-        try:
-            if failure is not None:
-                return self._operation.throw(failure)
-            return self._operation.send(answer)
-        except StopIteration as stop:
-            result = cast("T", stop.value)
-            self._outcome = lambda: result
-        except Exception as error:
-            known = error if isinstance(error, ChatKitError) else unexpected(error)
-            self._outcome = partial(_raise, known)
-            self.finished = True
-            if known is error:
-                raise
-            raise known from error
-        except BaseException as error:
-            self._outcome = partial(_raise, error)
-            self.finished = True
-            raise
-        self.finished = True
-        return None
-
-    def answer(self, effect: Effect, value: object) -> None:
-        """Say what the last effect brought."""
-        self._answer = value
-        if isinstance(value, Stream):
-            self._streams[id(value)] = value
-        elif isinstance(effect, Read):
-            self._streams[id(effect.stream)] = effect.stream
-
-    def left_open(self) -> list[Stream]:
-        """The streams that it opened or read and that are not kept for a later operation."""
-        streams = [stream for stream in self._streams.values() if not stream.keep_open]
-        self._streams.clear()
-        return streams
-
-    def fail(self, error: ChatKitError) -> None:
-        """Say that the last effect failed."""
-        self._failure = error
-
-    def close(self) -> None:
-        """Leave the operation where it stands."""
-        self.finished = True
-        self._operation.close()
-
-    def result(self) -> T:
-        """What the operation returned, or its error."""
-        return self._outcome()
+E = TypeVar("E")
+P = TypeVar("P", SyncPool, AsyncPool)
 
 
-def _raise(error: BaseException) -> NoReturn:
-    raise error
-
-
-def _left_early() -> NoReturn:
-    raise ChatKitError(
-        "The run was left before its response came. Ask for it inside the with block, or take "
-        "the run up with poll_response(session, after=message): its events carried both."
-    )
-
-
-BUSY = " while all connections were busy"
-
-
-class _Driver:
+class _Driver(Generic[P]):
     """What the two drivers share.
 
-    Requests wait for a place before they go to httpx: its pool looks at every connection for every
-    request that waits, and a thousand waiting ones would take minutes.
+    A pool belongs to one process and one event loop; another one gets a pool of its own. After an
+    exception that struck inside httpx, the pool is replaced as a whole.
     """
 
-    def __init__(self, bounds: Bounds, *, owned: bool) -> None:
-        self.bounds = bounds
-        self._owned = owned
+    def __init__(self, settings: TransportSettings, library: HttpLibrary) -> None:
+        self._settings = settings
+        self._library = library
+        self._closed = False
+        self._pools: dict[Home, P] = {}
+        # Where the caller's HTTP client first used a network.
+        self._network_home: Home | None = None
 
-    def _bound(self, request: Request, until: float) -> Bound:
-        """The time that a request has."""
-        bound = Bound(until, self.bounds.seconds_of(request.max_silence))
-        if not bound.left():
-            raise deadline_error(may_have_arrived=False)
-        return bound
+    def _exchange(self, request: Request, until: float, pool: P) -> Exchange:
+        """Begin with a request.
 
-    def _failure(self, error: Exception, request: Request, until: float) -> ChatKitError:
-        """What an exception of httpx means to the caller."""
-        # A time-out that was cut to what was left may come a moment before that is over.
-        return error_of(error, request, late=time.monotonic() >= until - 0.01)
-
-
-def _pause(seconds: float, until: float) -> float:
-    """A pause, if the call lasts longer than it."""
-    if seconds > until - time.monotonic():
-        raise deadline_error(may_have_arrived=False)
-    return seconds
-
-
-class _Pool:
-    """An ``httpx.Client``, and a place for each of its connections; closed with its last user."""
-
-    def __init__(self, http: httpx.Client, *, owned: bool) -> None:
-        self.http = http
-        self._places = threading.Semaphore(MOST_CONNECTIONS) if owned else None
-        self._last: weakref.finalize[Any, Any] | None = None
-        if owned:
-            # A notebook or a short script seldom closes its client.
-            self._last = weakref.finalize(self, http.close)
-
-    def enter(self, bound: Bound) -> None:
-        """Wait for a place."""
-        if self._places is not None and not self._places.acquire(timeout=bound.left()):
-            raise deadline_error(BUSY, may_have_arrived=False)
-
-    def leave(self) -> None:
-        """Give the place back."""
-        if self._places is not None:
-            self._places.release()
-
-    def interrupted(self) -> None:
-        """A Ctrl-C may have left one of httpx's locks locked: nobody is to wait for it at the end.
-
-        What an exception's frames held is let go when it leaves, so the end may come right there.
+        Raises:
+            ChatKitError: It is refused before anything is sent.
         """
-        if self._last is not None and self._last.detach():
-            self._last = weakref.finalize(self, _close_aside, self.http)
+        if self._closed:
+            raise closed_error()
+        if time.monotonic() >= until:
+            raise deadline_error(may_have_arrived=False)
+        if not pool.owned and self._network_home not in (None, pool.home):
+            raise ConfigurationError(
+                "The http_client was used in another process or event loop, where its connections "
+                "belong. Make a client in each; nothing was sent."
+            )
+        return Exchange(request, self._settings, self._library, deadline=until, owned=pool.owned)
+
+    def _note_network(self, exchange: Exchange, pool: P) -> None:
+        # Only a transport with real connections reports its steps.
+        if exchange.traced and self._network_home is None:
+            self._network_home = pool.home
+
+    def _result_of(
+        self,
+        error: BaseException,
+        exchange: Exchange,
+        pool: P,
+        handled: BaseException | None,
+        closed: bool,
+    ) -> Response:
+        """The response that an exception stands for; else raises its meaning.
+
+        Args:
+            error: The exception.
+            exchange: The request that it ended.
+            pool: The pool of the request; replaced if the exception is a foreign one.
+            handled: The exception that the caller was handling before; it stays as it is.
+            closed: Whether the HTTP client is closed.
+        """
+        meaning = meaning_of(error, exchange, closed=closed)
+        if isinstance(meaning, Response):
+            return meaning
+        if meaning is error:
+            raise error
+        if meaning is not None:
+            drop_tracebacks(error, handled)
+            raise meaning from error
+        if pool.owned:
+            # Below a client of ours there is no code of the caller's to debug.
+            drop_tracebacks(error, handled)
+            if self._pools.get(pool.home) is pool:
+                self._pools.pop(pool.home, pool).retire()
+        raise error
+
+    def _pause(self, seconds: float, until: float) -> float:
+        if seconds > until - time.monotonic():
+            raise deadline_error(may_have_arrived=False)
+        return seconds
 
 
-def _close_aside(http: httpx.Client) -> None:
-    with suppress(RuntimeError):  # no new threads at the interpreter's end
-        threading.Thread(target=http.close, daemon=True).start()
-
-
-class SyncDriver(_Driver):
-    """Runs operations on an ``httpx.Client``.
+class SyncDriver(_Driver[SyncPool]):
+    """Runs operations on an ``httpx.Client``; safe to share between threads.
 
     Args:
-        make: Makes the client that sends; gives the caller's if it is not owned.
-        bounds: What a request may take.
-        owned: Whether the client is ours, to be closed with this driver.
+        settings: The client's settings.
+        http_client: The caller's HTTP client. It is never closed here.
+
+    Raises:
+        ConfigurationError: The HTTP client is another object, or can't be set up.
     """
 
-    def __init__(self, make: Callable[[], httpx.Client], bounds: Bounds, *, owned: bool) -> None:
-        super().__init__(bounds, owned=owned)
-        self._make = make
-        self._pool = _Pool(make(), owned=owned)
+    def __init__(self, settings: TransportSettings, http_client: HttpClient | None) -> None:
+        library = HTTPX if http_client is None else library_of(http_client, "Client")
+        super().__init__(settings, library)
+        self._http_client = http_client
+        self._factory = ClientFactory(httpx.Client, settings.url) if http_client is None else None
 
     def run(
         self,
-        operation: Operation[T],
-        on_event: OnEvent | None = None,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], object] | None = None,
         *,
         deadline: float | None = None,
     ) -> T:
         """Run an operation to its end.
 
         Args:
-            operation: What to do.
-            on_event: Told of every event, as it comes.
-            deadline: How long it may take, in seconds; the client's if it is left out.
+            operation: The operation.
+            on_event: Called with each event.
+            deadline: How long it may take, in seconds; the client's by default.
         """
-        with OperationRun(self, operation, deadline=deadline) as run:
+        with self.watch(operation, deadline=deadline) as run:
             for event in run:
                 if on_event is not None:
                     on_event(event)
             return run.get_response()
 
-    def perform(self, effect: Effect, until: float) -> object:
-        """Carry out one effect.
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> OperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return OperationRun(self, operation, deadline or self._settings.deadline)
+
+    def perform(self, effect: Effect[object], until: float) -> object:
+        """Perform one effect.
 
         Args:
-            effect: What to do.
-            until: When the call is over, on the monotonic clock.
+            effect: The effect.
+            until: When the operation's time is over, on the monotonic clock.
         """
-        if isinstance(effect, Send):
-            return self._send(effect.request, until)
+        if isinstance(effect, (Send, Open)):
+            return self._send(effect.request, until, streaming=isinstance(effect, Open))
         if isinstance(effect, Read):
-            data = self._read(sync_stream(effect.stream), until)
-            return None if data is None else (data,)
-        if isinstance(effect, Open):
-            return self._send(effect.request, until, stream=True)
+            return self._read(effect.stream, until)
         if isinstance(effect, Sleep):
-            time.sleep(_pause(effect.seconds, until))
+            time.sleep(self._pause(effect.seconds, until))
             return None
         return time.monotonic()
 
-    def _send(
-        self, request: Request, until: float, *, stream: bool = False
-    ) -> SyncStream | Response:
-        bound = self._bound(request, until)
-        pool = self._pool
-        pool.enter(bound)
-        kept = False
+    def close(self) -> None:
+        """Close the open streams, and the HTTP client if it is ours."""
+        self._closed = True
+        for pool in list(self._pools.values()):
+            pool.close()
+        close_dropped()
+
+    def close_streams(self, streams: list[Stream]) -> None:
+        """Close streams that an operation has left open."""
+        for stream in streams:
+            assert isinstance(stream, SyncStream)
+            stream.close()
+
+    def drop(self, streams: list[Stream]) -> None:
+        """Close streams later; for finalizers."""
+        for stream in streams:
+            dropped.append(stream)
+
+    def __del__(self) -> None:
+        for pool in list(getattr(self, "_pools", {}).values()):
+            dropped.append(pool)
+
+    def _pool(self) -> SyncPool:
+        home = sync_home()
+        pool = self._pools.get(home)
+        if pool is None:
+            pool = self._pools.setdefault(home, SyncPool(home, self._make, self._http_client))
+        return pool
+
+    def _make(self, streaming: bool) -> HttpClient:
+        assert self._factory is not None
+        return self._factory(SHARD_SIZE, keep=0 if streaming else SHARD_SIZE)
+
+    def _send(self, request: Request, until: float, *, streaming: bool) -> object:
+        if dropped:
+            close_dropped()
+        pool = self._pool()
+        exchange, handled = self._exchange(request, until, pool), sys.exc_info()[1]
+        place: Place[HttpClient] | None = None
+        answer: object = None
         try:
-            timeout = self.bounds.timeout_of(request.max_silence, bound.left())
-            message = message_of(pool.http, request, timeout, bound.trace, owned=self._owned)
-            with bound.on_this_thread():
-                # Redirects are never followed: they would carry key and data somewhere else.
-                response = pool.http.send(
-                    message, auth=auth(request), follow_redirects=False, stream=True
-                )
-            answer = self._answer(response, request, bound, pool, stream=stream)
-            kept = isinstance(answer, SyncStream)
-            return answer
-        except ChatKitError:
-            raise
-        except Exception as error:
-            raise self._failure(error, request, until) from error
+            place = pool.enter(exchange, streaming=streaming)
+            answer = self._answer(place, pool, exchange, streaming=streaming)
+        except BaseException as error:
+            closed = self._closed or (place is not None and place.http.is_closed)
+            answer = self._result_of(error, exchange, pool, handled, closed)
         finally:
-            if not kept:
-                pool.leave()
+            exchange.remove_credential()
+            self._note_network(exchange, pool)
+            if place is not None and not isinstance(answer, Stream):
+                place.release()
+        return answer
 
     def _answer(
-        self,
-        response: httpx.Response,
-        request: Request,
-        bound: Bound,
-        pool: _Pool,
-        *,
-        stream: bool,
+        self, place: Place[HttpClient], pool: SyncPool, exchange: Exchange, *, streaming: bool
     ) -> SyncStream | Response:
-        bound_connection(response.extensions.get("network_stream"))
-        body = Body(response, self.bounds.size, bound)
-        if stream and is_stream(response):
-            return SyncStream(response, request, body, pool.leave)
+        message = exchange.message(place.http, is_async=False)
+        with exchange.limit.on_this_thread():
+            # Redirects are not followed: they would carry key and data to another place.
+            response = place.http.send(
+                message, stream=True, auth=exchange.authorize, follow_redirects=False
+            )
+        limit_response(response)
+        size = self._settings.max_response_bytes
+        if streaming and is_event_stream(response):
+            stream = SyncStream(response, exchange, size, pool.home)
+            stream.keep_in(pool.streams, place.release)
+            return stream
+        content = Content(size)
         try:
-            return response_of(response, request, b"".join(body.chunks()))
+            chunks = response.iter_bytes()
+            with exchange.limit.on_this_thread():
+                while content.add(next(chunks, None)):
+                    exchange.limit.check()
+            return content.response(response, exchange.request)
         except TooLargeError:
-            return response_of(response, request, None)
+            return too_large(response, exchange.request)
         finally:
             response.close()
 
-    def _read(self, stream: SyncStream, until: float) -> str | None:
+    def _read(self, stream: Stream, until: float) -> tuple[str, ...] | None:
+        assert isinstance(stream, SyncStream)
+        pool = self._pool()
+        stream.check_home(pool.home)
+        handled = sys.exc_info()[1]
+        stream.exchange.deadline = until
         try:
-            return stream.read(Bound(until))
-        except Exception as error:
-            raise self._failure(error, stream.request, until) from error
-
-    def close(self, streams: Iterable[Stream] = ()) -> None:
-        """Hang up streams that are open, and close the HTTP client if it is ours."""
-        for stream in streams:
-            sync_stream(stream).close()
-        if self._owned:
-            self._pool.http.close()
-
-    def renew(self) -> None:
-        """Go on with new connections after a Ctrl-C.
-
-        It can strike between any two instructions, httpx's own too, where a connection is then
-        neither in use nor given back. What else is under way on the old ones goes on there, and
-        the last of it closes them.
-        """
-        if self._owned:
-            self._pool.interrupted()
-            self._pool = _Pool(self._make(), owned=True)
+            return stream.read(TimeLimit(until))
+        except BaseException as error:
+            self._result_of(error, stream.exchange, pool, handled, self._closed)
+            raise
 
 
-class AsyncDriver(_Driver):
+class AsyncDriver(_Driver[AsyncPool]):
     """Runs operations on an ``httpx.AsyncClient``, under asyncio or trio.
 
     Args:
-        http: The client that sends.
-        bounds: What a request may take.
-        owned: Whether the client is closed with this driver.
+        settings: The client's settings.
+        http_client: The caller's HTTP client. It is never closed here.
+
+    Raises:
+        ConfigurationError: The HTTP client is another object, or can't be set up.
     """
 
-    def __init__(self, http: httpx.AsyncClient, bounds: Bounds, *, owned: bool) -> None:
-        super().__init__(bounds, owned=owned)
-        self._http = http
-        self._places: anyio.Semaphore | None = None
+    def __init__(self, settings: TransportSettings, http_client: AsyncHttpClient | None) -> None:
+        library = HTTPX if http_client is None else library_of(http_client, "AsyncClient")
+        super().__init__(settings, library)
+        self._http_client = http_client
+        self._factory = (
+            ClientFactory(httpx.AsyncClient, settings.url) if http_client is None else None
+        )
 
     async def run(
         self,
-        operation: Operation[T],
-        on_event: OnEventAsync | None = None,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], Awaitable[object] | object] | None = None,
         *,
         deadline: float | None = None,
     ) -> T:
-        """Run an operation to its end.
-
-        Args:
-            operation: What to do.
-            on_event: Told of every event, as it comes; awaited if it is a coroutine function.
-            deadline: How long it may take, in seconds; the client's if it is left out.
-        """
-        async with AsyncOperationRun(self, operation, deadline=deadline) as run:
+        """Run an operation to its end; ``on_event`` may be a coroutine function."""
+        async with self.watch(operation, deadline=deadline) as run:
             async for event in run:
                 if on_event is not None:
-                    told = on_event(event)
-                    if isinstance(told, Awaitable):
-                        await cast("Awaitable[object]", told)
+                    result = on_event(event)
+                    if inspect.isawaitable(result):
+                        await result
             return await run.get_response()
 
-    async def perform(self, effect: Effect, until: float) -> object:
-        """Carry out one effect; see :meth:`SyncDriver.perform`."""
-        if isinstance(effect, Send):
-            return await self._send(effect.request, until)
-        if isinstance(effect, Read):
-            data = await self._read(async_stream(effect.stream), until)
-            return None if data is None else (data,)
-        if isinstance(effect, Open):
-            return await self._send(effect.request, until, stream=True)
-        if isinstance(effect, Sleep):
-            await anyio.sleep(_pause(effect.seconds, until))
-            return None
-        return time.monotonic()
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> AsyncOperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return AsyncOperationRun(self, operation, deadline or self._settings.deadline)
 
-    async def _send(
-        self, request: Request, until: float, *, stream: bool = False
-    ) -> AsyncStream | Response:
-        bound = self._bound(request, until)
-        entered = kept = False
-        try:
-            await self._enter(bound)
-            entered = True
-            timeout = self.bounds.timeout_of(request.max_silence, bound.left())
-            message = message_of(self._http, request, timeout, bound.atrace, owned=self._owned)
-            with bound.on_this_task():
-                response = await self._http.send(
-                    message, auth=auth(request), follow_redirects=False, stream=True
-                )
-            answer = await self._answer(response, request, bound, stream=stream)
-            kept = isinstance(answer, AsyncStream)
-            return answer
-        except ChatKitError:
-            raise
-        except Exception as error:
-            raise self._failure(error, request, until) from error
-        finally:
-            if entered and not kept:
-                self._leave()
+    def start(self, effect: Effect[object], until: float) -> Pending:
+        """Start one effect.
 
-    async def _enter(self, bound: Bound) -> None:
-        if not self._owned:
-            return
-        if self._places is None:
-            # Made where it is used: it belongs to the event loop.
-            self._places = anyio.Semaphore(MOST_CONNECTIONS)
-        with anyio.move_on_after(bound.left()):
-            await self._places.acquire()
-            return
-        raise deadline_error(BUSY, may_have_arrived=False)
-
-    def _leave(self) -> None:
-        if self._places is not None:
-            self._places.release()
-
-    async def _answer(
-        self, response: httpx.Response, request: Request, bound: Bound, *, stream: bool
-    ) -> AsyncStream | Response:
-        body = Body(response, self.bounds.size, bound)
-        if stream and is_stream(response):
-            return AsyncStream(request, body, self._leave)
-        try:
-            content = b"".join([chunk async for chunk in body.achunks()])
-            return response_of(response, request, content)
-        except TooLargeError:
-            return response_of(response, request, None)
-        finally:
-            await body.aclose()
-
-    async def _read(self, stream: AsyncStream, until: float) -> str | None:
-        try:
-            return await stream.read(Bound(until))
-        except Exception as error:
-            raise self._failure(error, stream.request, until) from error
-
-    async def aclose(self, streams: Iterable[Stream] = ()) -> None:
-        """Hang up streams that are open, and close the HTTP client if it is ours."""
-        for stream in streams:
-            await async_stream(stream).close()
-        if self._owned:
-            try:
-                await self._http.aclose()
-            except RuntimeError as error:
-                # Its connections belong to an event loop, which may even be gone.
-                raise ConfigurationError(
-                    f"The client can't be closed here ({type(error).__name__}). An async client "
-                    "serves one event loop: close it there."
-                ) from error
-
-
-class OperationRun(Generic[T]):
-    """A run under way: iterate over it for its events, then ask it for the response.
-
-    Use it as a context manager: leaving the block early ends the waiting. In the session messages
-    protocol the run goes on at the server; in the thread protocol this hangs up, which cancels
-    the run on a self-hosted server that does not go on by itself.
-    """
-
-    def __init__(
-        self, driver: SyncDriver, operation: Operation[T], *, deadline: float | None = None
-    ) -> None:
-        self._driver = driver
-        self._stepper = _Stepper(operation, deadline or driver.bounds.deadline)
-        self._renewed = False
-
-    def __enter__(self) -> OperationRun[T]:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
-        self.close()
-        # A generator that is left, as by a break, was not interrupted.
-        if kind is not None and not issubclass(kind, (Exception, GeneratorExit)):
-            self._renew()
-
-    def _renew(self) -> None:
-        if not self._renewed:
-            self._renewed = True
-            self._driver.renew()
-
-    def __iter__(self) -> OperationRun[T]:
-        return self
-
-    def __next__(self) -> WorkflowEvent:
-        handled = sys.exc_info()[1]
-        effect: Effect | None = None
-        done: object = None
-        try:
-            while not self._stepper.finished:
-                effect = self._stepper.step()
-                if effect is None:
-                    break
-                if isinstance(effect, Emit):
-                    return effect.event
-                try:
-                    done = self._driver.perform(effect, self._stepper.until)
-                    self._stepper.answer(effect, done)
-                except ChatKitError as error:
-                    self._stepper.fail(error)
-                except BaseException:
-                    # Cancelled or interrupted: whoever goes on with the run must not take it for
-                    # an answer that something was awaited and did not come.
-                    self._stepper.fail(APIConnectionError("The request was interrupted."))
-                    self._renew()
-                    raise
-        except BaseException as error:
-            effect = done = None
-            forget_locals(error, handled)
-            raise
-        finally:
-            if self._stepper.finished:
-                self._hang_up()
-        raise StopIteration
-
-    def _hang_up(self) -> None:
-        for stream in self._stepper.left_open():
-            sync_stream(stream).close()
-
-    @public
-    def get_response(self) -> T:
-        """Wait for what is left of the run.
-
-        Returns:
-            The response.
-
-        Raises:
-            ChatKitError: As the call that runs it to its end does.
+        Args:
+            effect: The effect.
+            until: When the operation's time is over, on the monotonic clock.
         """
-        for _ in self:
-            pass
-        return self._stepper.result()
-
-    def close(self) -> None:
-        """End the waiting."""
-        self._stepper.close()
-        self._hang_up()
-
-    def __del__(self) -> None:
-        with suppress(Exception):
-            self.close()
-
-
-class AsyncOperationRun(Generic[T]):
-    """:class:`OperationRun` for ``async with`` and ``async for``."""
-
-    def __init__(
-        self, driver: AsyncDriver, operation: Operation[T], *, deadline: float | None = None
-    ) -> None:
-        self._driver = driver
-        self._stepper = _Stepper(operation, deadline or driver.bounds.deadline)
-
-    async def __aenter__(self) -> AsyncOperationRun[T]:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    def __aiter__(self) -> AsyncOperationRun[T]:
-        return self
-
-    async def __anext__(self) -> WorkflowEvent:
-        handled = sys.exc_info()[1]
-        effect: Effect | None = None
-        done: object = None
         try:
-            while not self._stepper.finished:
-                effect = self._stepper.step()
-                if effect is None:
-                    break
-                if isinstance(effect, Emit):
-                    return effect.event
-                try:
-                    done = await self._driver.perform(effect, self._stepper.until)
-                    self._stepper.answer(effect, done)
-                except ChatKitError as error:
-                    self._stepper.fail(error)
-                except BaseException:
-                    # Cancelled or interrupted: whoever goes on with the run must not take it for
-                    # an answer that something was awaited and did not come.
-                    self._stepper.fail(APIConnectionError("The request was interrupted."))
-                    raise
-        except BaseException as error:
-            effect = done = None
-            forget_locals(error, handled)
-            raise
-        finally:
-            if self._stepper.finished:
-                await self._hang_up()
-        raise StopAsyncIteration
+            if isinstance(effect, (Send, Open)):
+                request, streaming = effect.request, isinstance(effect, Open)
+                return TaskPending(
+                    lambda task: self._send(request, until, task, streaming=streaming)
+                )
+            if isinstance(effect, Read):
+                stream = effect.stream
+                return TaskPending(lambda task: self._read(stream, until, task))
+            if isinstance(effect, Sleep):
+                return Pause(self._pause(effect.seconds, until))
+        except ChatKitError as error:
+            return Pending(error=error)
+        return Pending(time.monotonic())
 
-    async def _hang_up(self) -> None:
-        for stream in self._stepper.left_open():
-            await async_stream(stream).close()
-
-    @public_async
-    async def get_response(self) -> T:
-        """Wait for what is left of the run; see :meth:`OperationRun.get_response`."""
-        async for _ in self:
-            pass
-        return self._stepper.result()
+    async def wait_for_end(self, pending: Pending) -> None:
+        """Wait a moment for the end of an effect that was cancelled."""
+        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            await pending.wait()
 
     async def aclose(self) -> None:
-        """End the waiting."""
-        self._stepper.close()
-        await self._hang_up()
+        """Close the open streams, and the HTTP client if it is ours."""
+        self._closed = True
+        home = async_home()
+        pool = self._pools.get(home)
+        # In a task of its own: a cancellation must not strike inside httpx.
+        closing = TaskPending(lambda _: self._close(pool, home))
+        with anyio.CancelScope(shield=True):
+            await closing.wait()
+
+    async def close_streams(self, streams: list[Stream]) -> None:
+        """Close streams that an operation has left open."""
+        await self.wait_for_end(TaskPending(lambda _: _close_streams(streams)))
+
+    def drop(self, streams: list[Stream], pending: Pending | None) -> None:
+        """Close streams, and cancel an effect, later; for finalizers."""
+        for stream in streams:
+            dropped_async.append(stream)
+        if isinstance(pending, TaskPending):
+            dropped_async.append(pending)
+
+    def __del__(self) -> None:
+        for pool in list(getattr(self, "_pools", {}).values()):
+            dropped_async.append(pool)
+
+    async def _close(self, pool: AsyncPool | None, home: Home) -> None:
+        if pool is not None:
+            await pool.close()
+        await close_dropped_async(home)
+
+    def _pool(self) -> AsyncPool:
+        home = async_home()
+        pool = self._pools.get(home)
+        if pool is None:
+            for old in [old for old in self._pools if is_over(old)]:
+                self._pools.pop(old, None)
+            forget_closed_loops()
+            pool = self._pools.setdefault(home, AsyncPool(home, self._make, self._http_client))
+        return pool
+
+    def _make(self, streaming: bool) -> AsyncHttpClient:
+        assert self._factory is not None
+        return self._factory(SHARD_SIZE, keep=0 if streaming else SHARD_SIZE)
+
+    async def _send(
+        self, request: Request, until: float, task: TaskPending, *, streaming: bool
+    ) -> object:
+        pool = self._pool()
+        if dropped_async:
+            await close_dropped_async(pool.home)
+        exchange, handled = self._exchange(request, until, pool), sys.exc_info()[1]
+        place: Place[AsyncHttpClient] | None = None
+        answer: object = None
+        try:
+            with exchange.limit.on_this_task():
+                place = await pool.enter(streaming=streaming)
+                answer = await self._answer(place, pool, exchange, streaming=streaming)
+        except BaseException as error:
+            if task.is_cancelled:
+                raise
+            closed = self._closed or (place is not None and place.http.is_closed)
+            answer = self._result_of(error, exchange, pool, handled, closed)
+        finally:
+            exchange.remove_credential()
+            self._note_network(exchange, pool)
+            if place is not None and not isinstance(answer, Stream):
+                place.release()
+        return answer
+
+    async def _answer(
+        self,
+        place: Place[AsyncHttpClient],
+        pool: AsyncPool,
+        exchange: Exchange,
+        *,
+        streaming: bool,
+    ) -> AsyncStream | Response:
+        message = exchange.message(place.http, is_async=True)
+        # Redirects are not followed: they would carry key and data to another place.
+        response = await place.http.send(
+            message, stream=True, auth=exchange.authorize, follow_redirects=False
+        )
+        size = self._settings.max_response_bytes
+        if streaming and is_event_stream(response):
+            stream = AsyncStream(response, exchange, size, pool.home)
+            stream.keep_in(pool.streams, place.release)
+            return stream
+        content = Content(size)
+        chunks = response.aiter_bytes()
+        try:
+            while content.add(await anext(chunks, None)):
+                exchange.limit.check()
+            await response.aclose()
+            return content.response(response, exchange.request)
+        except BaseException as error:
+            await close_response(response, chunks)
+            if isinstance(error, TooLargeError):
+                return too_large(response, exchange.request)
+            raise
+
+    async def _read(
+        self, stream: Stream, until: float, task: TaskPending
+    ) -> tuple[str, ...] | None:
+        assert isinstance(stream, AsyncStream)
+        pool = self._pool()
+        stream.check_home(pool.home)
+        handled = sys.exc_info()[1]
+        stream.exchange.deadline = until
+        try:
+            return await stream.read(TimeLimit(until))
+        except BaseException as error:
+            if not task.is_cancelled:
+                self._result_of(error, stream.exchange, pool, handled, self._closed)
+            raise
+
+
+async def _close_streams(streams: list[Stream]) -> None:
+    for stream in streams:
+        assert isinstance(stream, AsyncStream)
+        await stream.close()

@@ -1,0 +1,241 @@
+"""The HTTP library: httpx, or httpx2 where the caller passes one of its clients.
+
+httpx2 has the same API in a module of another name. It is never imported here: a client of it can
+only exist where the caller has imported it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from ..errors import ConfigurationError
+
+HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
+
+
+class HttpRequest(Protocol):
+    """A request of the library."""
+
+    url: Any
+    stream: Any
+
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+
+
+class HttpResponse(Protocol):
+    """A response of the library."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def extensions(self) -> Mapping[str, Any]: ...
+    @property
+    def is_success(self) -> bool: ...
+    @property
+    def content(self) -> bytes: ...
+    def iter_bytes(self) -> Iterator[bytes]: ...
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+    def close(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class HttpBuilder(Protocol):
+    """What the clients of both kinds have."""
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def build_request(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        extensions: dict[str, Any],
+    ) -> HttpRequest: ...
+
+
+class HttpClient(HttpBuilder, Protocol):
+    """``httpx.Client`` or ``httpx2.Client``."""
+
+    def send(
+        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
+    ) -> HttpResponse: ...
+    def close(self) -> None: ...
+
+
+class AsyncHttpClient(HttpBuilder, Protocol):
+    """``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
+
+    async def send(
+        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
+    ) -> HttpResponse: ...
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class HttpLibrary:
+    """The classes of httpx or httpx2 that the transport needs.
+
+    Attributes:
+        body: Makes the body of a request.
+        failures: The exceptions that mean that a request failed on its way.
+    """
+
+    name: str
+    url: Callable[[str], Any]
+    body: Callable[[bytes], object]
+    failures: tuple[type[Exception], ...]
+    timeout: type[Exception]
+    pool_timeout: type[Exception]
+    proxy_error: type[Exception]
+    status_error: type[Exception]
+    not_read: type[Exception]
+
+
+def _library(module: Any) -> HttpLibrary:
+    class Body(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc]
+        """The body of a request.
+
+        The one of httpx is an async generator, and trio warns of one that is not exhausted.
+        """
+
+        def __init__(self, content: bytes) -> None:
+            self._content = content
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([self._content])
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _AsyncIterator(iter(self))
+
+    return HttpLibrary(
+        name=module.__name__,
+        url=module.URL,
+        body=Body,
+        failures=(module.TransportError, module.DecodingError),
+        timeout=module.TimeoutException,
+        pool_timeout=module.PoolTimeout,
+        proxy_error=module.ProxyError,
+        status_error=module.HTTPStatusError,
+        not_read=module.ResponseNotRead,
+    )
+
+
+class _AsyncIterator(AsyncIterator[bytes]):
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+
+HTTPX = _library(httpx)
+
+
+def library_of(http_client: object, kind: str) -> HttpLibrary:
+    """The library of the caller's client.
+
+    Args:
+        http_client: The client.
+        kind: The name of its class, ``"Client"`` or ``"AsyncClient"``.
+
+    Raises:
+        ConfigurationError: It is another object.
+    """
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None and isinstance(http_client, getattr(module, kind)):
+            return HTTPX if module is httpx else _library(module)
+    raise ConfigurationError(f"http_client must be an httpx.{kind} or an httpx2.{kind}.")
+
+
+class ClientFactory(Generic[HTTP]):
+    """Makes HTTP clients of ours for one server; they share one SSL context.
+
+    Raises:
+        ConfigurationError: The proxy or the certificates of the environment can't be used.
+    """
+
+    def __init__(self, kind: type[HTTP], url: str) -> None:
+        self._kind = kind
+        try:
+            self._proxy = _proxy_for(httpx.URL(url))
+            # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
+            self._ssl_context: ssl.SSLContext = httpx.create_ssl_context()
+            self(1)
+        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigurationError(
+                f"The HTTP client can't be set up ({type(error).__name__}). Check the "
+                "environment's proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and "
+                "certificates (SSL_CERT_FILE, SSL_CERT_DIR)."
+            ) from error.with_traceback(None)
+
+    def __call__(self, connections: int | None, *, keep: int | None = None) -> HTTP:
+        """Make a client.
+
+        Args:
+            connections: The largest number of connections; ``None`` for no limit.
+            keep: The largest number of idle connections; ``None`` for all.
+        """
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=keep)
+        # A cookie could tie the requests of one athlete to those of another.
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return self._kind(
+            verify=self._ssl_context,
+            proxy=self._proxy,
+            trust_env=False,
+            limits=limits,
+            cookies=cookies,
+        )
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    """The environment's proxy for a server; none for loopback.
+
+    httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
+    only one host matters.
+    """
+    if _is_loopback(url.host) or cast("bool", proxy_bypass(url.host)):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class QuietURL(httpx.URL):
+    """A URL whose text has no query: httpx logs it at INFO, and the query names an athlete."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+    def __repr__(self) -> str:
+        return repr(self.copy_with(query=None))
+
+    def __eq__(self, other: object) -> bool:
+        return httpx.URL(self) == other
+
+    def __hash__(self) -> int:
+        return hash(httpx.URL(self))
