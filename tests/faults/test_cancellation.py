@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
-from edn360_chatkit._transport.driver import _Pool
+from edn360_chatkit._transport.pool import SyncPool
 from edn360_chatkit.testing import ChatKitSimulator
 
 INPUT = {
@@ -34,8 +34,7 @@ MOMENTS = [0.001 * 1.5**n for n in range(14)]
 
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edn360_chatkit._transport.driver.MOST_CONNECTIONS", 1)
-    monkeypatch.setattr("edn360_chatkit.clients.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
 
 
 @pytest.fixture(scope="module")

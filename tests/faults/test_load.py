@@ -19,7 +19,7 @@ from edn360_chatkit import AsyncChatKitClient, ChatKitClient, MissingProgramErro
 from edn360_chatkit._effects import Effect, Now, Operation, Send
 from edn360_chatkit._protocol.inbox import Inbox, Waiting, poll
 from edn360_chatkit._protocol.messages import list_messages
-from edn360_chatkit._transport.bounds import MOST_CONNECTIONS
+from edn360_chatkit._transport.pool import MAX_CONNECTIONS as MOST_CONNECTIONS
 from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._answers import answer_text
@@ -143,7 +143,7 @@ def test_waiting_for_a_connection_ends_with_the_deadline(
     sim: ChatKitSimulator, owned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was sent, and the error says so."""
-    monkeypatch.setattr("edn360_chatkit._transport.driver.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
     sim.delay = 30
     told = settings(sim, "threads")
 
