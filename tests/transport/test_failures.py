@@ -30,7 +30,7 @@ LIBRARIES = [httpx, httpx2]
 URL = "http://127.0.0.1:9/chatkit"
 
 
-class JobTimeLimit(Exception):
+class JobTimeLimitError(Exception):
     """As Celery's SoftTimeLimitExceeded."""
 
 
@@ -50,7 +50,7 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("error", [JobTimeLimit, KeyboardInterrupt, AssertionError])
+@pytest.mark.parametrize("error", [JobTimeLimitError, KeyboardInterrupt, AssertionError])
 def test_signal_handlers_exception_passes_through(error: type[BaseException]) -> None:
     silent = iter([True])
 
@@ -89,17 +89,16 @@ def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
     try:
         raise ValueError("the caller's")
     except ValueError as error:
+        handled = error
         with pytest.raises(APIConnectionError):
             driver.run(get(URL))
-        assert error.__traceback__ is not None
+    assert handled.__traceback__ is not None
     driver.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("error", [AssertionError, JobTimeLimit, RuntimeError])
-def test_exception_of_the_callers_hook_passes_through(
-    library: Any, error: type[Exception]
-) -> None:
+@pytest.mark.parametrize("error", [AssertionError, JobTimeLimitError, RuntimeError])
+def test_exception_of_the_callers_hook_passes_through(library: Any, error: type[Exception]) -> None:
     def hook(request: Any) -> None:
         raise error("mine")
 
@@ -182,9 +181,11 @@ def test_refused_connection_did_not_arrive(library: Any) -> None:
 @pytest.mark.parametrize("library", [None, *LIBRARIES])
 def test_broken_response_may_have_arrived(library: Any) -> None:
     http = library and library.Client()
-    with raw_server(lambda exchange: [b"no HTTP\r\n\r\n"]) as server:
-        with pytest.raises(APIConnectionError) as caught:
-            SyncDriver(settings(server.server_url), http).run(get(server.server_url))
+    with (
+        raw_server(lambda exchange: [b"no HTTP\r\n\r\n"]) as server,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        SyncDriver(settings(server.server_url), http).run(get(server.server_url))
     assert caught.value.may_have_arrived
 
 
@@ -192,9 +193,11 @@ def test_transport_without_trace_may_have_sent() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("as a mock does")
 
-    with httpx.Client(transport=httpx.MockTransport(handler)) as http:
-        with pytest.raises(APIConnectionError) as caught:
-            SyncDriver(settings(URL), http).run(get(URL))
+    with (
+        httpx.Client(transport=httpx.MockTransport(handler)) as http,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        SyncDriver(settings(URL), http).run(get(URL))
     assert caught.value.may_have_arrived
 
 
@@ -211,9 +214,7 @@ def test_wait_in_the_callers_pool_did_not_arrive() -> None:
         busy.start()
         time.sleep(0.2)
         with pytest.raises(APITimeoutError, match="busy") as caught:
-            SyncDriver(settings(server.server_url), http).run(
-                get(server.server_url), deadline=0.3
-            )
+            SyncDriver(settings(server.server_url), http).run(get(server.server_url), deadline=0.3)
         busy.join()
     assert not caught.value.may_have_arrived
 
@@ -238,9 +239,11 @@ def test_proxy_that_refuses_is_not_retried(
 
 def test_loopback_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with raw_server(lambda exchange: [reply({})]) as server:
-        with closing(SyncDriver(settings(server.server_url), None)) as driver:
-            assert driver.run(status(server.server_url)) == 200
+    with (
+        raw_server(lambda exchange: [reply({})]) as server,
+        closing(SyncDriver(settings(server.server_url), None)) as driver,
+    ):
+        assert driver.run(status(server.server_url)) == 200
 
 
 @pytest.mark.parametrize("no_proxy", ["[::1]", "fd00::/8", "::1", "[::1"])
@@ -260,13 +263,9 @@ def test_unusable_proxy_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> 
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate of its own for 127.0.0.1, in one file."""
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
-        check=True,
-        capture_output=True,
-    )
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    names = "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    subprocess.run(f"{command} {names}".split(), check=True, capture_output=True, cwd=folder)
     both = folder / "both.pem"
     both.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
     return both
@@ -300,9 +299,12 @@ def tls_server(certificate: Path) -> Iterator[str]:
 
 
 def test_untrusted_certificate_is_not_retried(certificate: Path) -> None:
-    with tls_server(certificate) as url, closing(SyncDriver(settings(url), None)) as driver:
-        with pytest.raises(APIConnectionError, match="SSL_CERT_FILE") as caught:
-            driver.run(get(url))
+    with (
+        tls_server(certificate) as url,
+        closing(SyncDriver(settings(url), None)) as driver,
+        pytest.raises(APIConnectionError, match="SSL_CERT_FILE") as caught,
+    ):
+        driver.run(get(url))
     assert not caught.value.retryable
     assert not caught.value.may_have_arrived
 

@@ -16,7 +16,9 @@ from tests.faults.raw_server import Exchange, raw_server
 
 from .support import STREAM_HEAD, all_events, first_events, settings
 
-CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 
 
 def chunked(data: bytes) -> bytes:

@@ -13,10 +13,10 @@ import httpx
 
 from .._effects import Effect, Emitting, Open, Read, Request, Response, Send, Sleep, Stream
 from ..errors import ChatKitError, ConfigurationError
-from .exchange import Content, Exchange, limit_response, too_large
+from .exchange import Content, Exchange, limit_response, response_of
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
 from .home import Home, async_home, is_over, sync_home
-from .library import HTTPX, AsyncHttpClient, ClientFactory, HttpClient, HttpLibrary, library_of
+from .library import AsyncHttpClient, ClientFactory, HttpClient, HttpLibrary, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .operation import AsyncOperationRun, OperationRun
 from .pool import (
@@ -131,10 +131,11 @@ class SyncDriver(_Driver[SyncPool]):
     """
 
     def __init__(self, settings: TransportSettings, http_client: HttpClient | None) -> None:
-        library = HTTPX if http_client is None else library_of(http_client, "Client")
-        super().__init__(settings, library)
+        super().__init__(settings, library_of(http_client, "Client"))
         self._http_client = http_client
-        self._factory = ClientFactory(httpx.Client, settings.url) if http_client is None else None
+        self._make = None
+        if http_client is None:
+            self._make = ClientFactory(httpx.Client, settings.url, SHARD_SIZE)
 
     def run(
         self,
@@ -193,12 +194,10 @@ class SyncDriver(_Driver[SyncPool]):
 
     def drop(self, streams: list[Stream]) -> None:
         """Close streams later; for finalizers."""
-        for stream in streams:
-            dropped.append(stream)
+        dropped.extend(stream for stream in streams if isinstance(stream, SyncStream))
 
     def __del__(self) -> None:
-        for pool in list(getattr(self, "_pools", {}).values()):
-            dropped.append(pool)
+        dropped.extend(getattr(self, "_pools", {}).values())
 
     def _pool(self) -> SyncPool:
         home = sync_home()
@@ -206,10 +205,6 @@ class SyncDriver(_Driver[SyncPool]):
         if pool is None:
             pool = self._pools.setdefault(home, SyncPool(home, self._make, self._http_client))
         return pool
-
-    def _make(self, streaming: bool) -> HttpClient:
-        assert self._factory is not None
-        return self._factory(SHARD_SIZE, keep=0 if streaming else SHARD_SIZE)
 
     def _send(self, request: Request, until: float, *, streaming: bool) -> object:
         if dropped:
@@ -254,7 +249,7 @@ class SyncDriver(_Driver[SyncPool]):
                     exchange.limit.check()
             return content.response(response, exchange.request)
         except TooLargeError:
-            return too_large(response, exchange.request)
+            return response_of(response, exchange.request, None)
         finally:
             response.close()
 
@@ -283,12 +278,11 @@ class AsyncDriver(_Driver[AsyncPool]):
     """
 
     def __init__(self, settings: TransportSettings, http_client: AsyncHttpClient | None) -> None:
-        library = HTTPX if http_client is None else library_of(http_client, "AsyncClient")
-        super().__init__(settings, library)
+        super().__init__(settings, library_of(http_client, "AsyncClient"))
         self._http_client = http_client
-        self._factory = (
-            ClientFactory(httpx.AsyncClient, settings.url) if http_client is None else None
-        )
+        self._make = None
+        if http_client is None:
+            self._make = ClientFactory(httpx.AsyncClient, settings.url, SHARD_SIZE)
 
     async def run(
         self,
@@ -355,14 +349,12 @@ class AsyncDriver(_Driver[AsyncPool]):
 
     def drop(self, streams: list[Stream], pending: Pending | None) -> None:
         """Close streams, and cancel an effect, later; for finalizers."""
-        for stream in streams:
-            dropped_async.append(stream)
+        dropped_async.extend(stream for stream in streams if isinstance(stream, AsyncStream))
         if isinstance(pending, TaskPending):
             dropped_async.append(pending)
 
     def __del__(self) -> None:
-        for pool in list(getattr(self, "_pools", {}).values()):
-            dropped_async.append(pool)
+        dropped_async.extend(getattr(self, "_pools", {}).values())
 
     async def _close(self, pool: AsyncPool | None, home: Home) -> None:
         if pool is not None:
@@ -378,10 +370,6 @@ class AsyncDriver(_Driver[AsyncPool]):
             forget_closed_loops()
             pool = self._pools.setdefault(home, AsyncPool(home, self._make, self._http_client))
         return pool
-
-    def _make(self, streaming: bool) -> AsyncHttpClient:
-        assert self._factory is not None
-        return self._factory(SHARD_SIZE, keep=0 if streaming else SHARD_SIZE)
 
     async def _send(
         self, request: Request, until: float, task: TaskPending, *, streaming: bool
@@ -436,7 +424,7 @@ class AsyncDriver(_Driver[AsyncPool]):
         except BaseException as error:
             await close_response(response, chunks)
             if isinstance(error, TooLargeError):
-                return too_large(response, exchange.request)
+                return response_of(response, exchange.request, None)
             raise
 
     async def _read(

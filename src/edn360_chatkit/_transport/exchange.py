@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import httpx
+
 from .._effects import Request, Response
-from .library import HttpBuilder, HttpLibrary, HttpRequest, HttpResponse, QuietURL
-from .limits import TimeLimit, TooLargeError, TransportSettings, limit_network_stream, response_head
+from .library import HttpBuilder, HttpLibrary, QuietURL, body_class
+from .limits import TimeLimit, TooLargeError, TransportSettings, limit_network_stream
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
@@ -48,13 +50,13 @@ class Exchange:
         self.proxy_status: int | None = None
         self._settings = settings
         self._connecting = False
-        self._message: HttpRequest | None = None
+        self._message: httpx.Request | None = None
 
-    def message(self, http: HttpBuilder, *, is_async: bool) -> HttpRequest:
+    def message(self, http: HttpBuilder, *, is_async: bool) -> httpx.Request:
         """The request as the HTTP library has it."""
         request = self.request
         self.waiting = False
-        message = http.build_request(
+        message: httpx.Request = http.build_request(
             request.method,
             request.url,
             content=request.content,
@@ -66,16 +68,16 @@ class Exchange:
         )
         # The caller's client may have params= of its own, which replace our query. Its hooks and
         # transports may read the text of the URL, so only our own client gets a quiet one.
-        message.url = self.library.url(request.url)
+        message.url = self.library.URL(request.url)
         if self.owned and "user" in message.url.params:
             message.url = QuietURL(request.url)
         message.headers["Accept-Encoding"] = "identity"
         if request.content is not None:
-            message.stream = self.library.body(request.content)
+            message.stream = body_class(self.library)(request.content)
         self._message = message
         return message
 
-    def authorize(self, message: HttpRequest) -> HttpRequest:
+    def authorize(self, message: httpx.Request) -> httpx.Request:
         """Add the credential when the request leaves; also keeps a client's own ``auth`` away."""
         if self.request.credential is not None:
             secret = self.request.credential.get_secret_value()
@@ -117,14 +119,20 @@ class Exchange:
             self._connecting = info["request"].method == b"CONNECT"
             self.sent = self.sent or not self._connecting
         elif event.endswith(".receive_response_headers.complete"):
-            head = response_head(info["return_value"])
-            if self._connecting:
-                self.proxy_status = head[0] if head else None
-            else:
-                self.head = head
+            self._take_head(info["return_value"])
+
+    def _take_head(self, parts: tuple[Any, ...]) -> None:
+        """Take in the status and the headers: their places differ in HTTP/1.1 and HTTP/2."""
+        status = next((part for part in parts if isinstance(part, int)), None)
+        if self._connecting:
+            self.proxy_status = status
+        elif status is not None:
+            pairs: Iterable[tuple[bytes, bytes]] = parts[-1]
+            headers = {name.decode().lower(): text.decode("latin-1") for name, text in pairs}
+            self.head = status, headers
 
 
-def limit_response(response: HttpResponse) -> None:
+def limit_response(response: httpx.Response) -> None:
     """Limit the connection of a sync response; one that was open before has had no trace."""
     if (stream := response.extensions.get("network_stream")) is not None:
         limit_network_stream(stream)
@@ -149,13 +157,13 @@ class Content:
         self._chunks.append(chunk)
         return True
 
-    def response(self, response: HttpResponse, request: Request) -> Response:
+    def response(self, response: httpx.Response, request: Request) -> Response:
         """The response with this body."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(response.status_code, headers, b"".join(self._chunks), request)
+        return response_of(response, request, b"".join(self._chunks))
 
 
-def too_large(response: HttpResponse, request: Request) -> Response:
-    """The response whose body is larger than the limit."""
+def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
+    """A response in our own terms; ``None`` for a body that is larger than the limit."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, b"", request, too_large=True)
+    too_large = content is None
+    return Response(response.status_code, headers, content or b"", request, too_large)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from .._effects import Response
 from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
-from .exchange import Exchange
+from .exchange import Exchange, response_of
 from .limits import OutOfTimeError, TooLargeError
 
 BUSY = " while all connections were busy"
@@ -54,44 +57,42 @@ def meaning_of(
     library = exchange.library
     if isinstance(error, ChatKitError):
         return error
-    if isinstance(error, (OutOfTimeError, TooLargeError, StreamCutError, OSError)):
+    if not isinstance(error, Exception):
+        return None
+    ours = (OutOfTimeError, TooLargeError, StreamCutError, OSError)
+    if isinstance(error, (*ours, library.TransportError, library.DecodingError)):
         return _error_of(error, exchange)
-    if isinstance(error, library.failures):
-        return _error_of(error, exchange)
-    if closed and isinstance(error, Exception):
+    if closed:
         # httpx raises many kinds of exceptions on a client that another thread has closed.
         return _error_of(error, exchange) if exchange.traced else closed_error()
-    return _response_of(error, exchange)
-
-
-def _response_of(error: BaseException, exchange: Exchange) -> Response | None:
-    """The response that a hook rejected by ``raise_for_status``, or tried to read too early."""
-    library = exchange.library
-    if isinstance(error, library.status_error):
-        response = getattr(error, "response")  # noqa: B009
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        try:
-            content = response.content
-        except library.not_read:
-            content = b""
-        if not response.is_success:
-            return Response(response.status_code, headers, content, exchange.request)
-    elif isinstance(error, library.not_read) and exchange.head is not None:
+    if isinstance(error, library.HTTPStatusError):
+        # A hook has called raise_for_status().
+        return _response_in(error, exchange)
+    if isinstance(error, library.ResponseNotRead) and exchange.head is not None:
+        # A hook has looked at the body before it was read.
         status, headers = exchange.head
-        if status >= 300:
-            return Response(status, headers, b"", exchange.request)
+        return Response(status, headers, b"", exchange.request) if status >= 300 else None
     return None
+
+
+def _response_in(error: Any, exchange: Exchange) -> Response | None:
+    response: httpx.Response = error.response
+    try:
+        content = response.content
+    except exchange.library.ResponseNotRead:
+        content = b""
+    return None if response.is_success else response_of(response, exchange.request, content)
 
 
 def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
     library = exchange.library
     host = urlsplit(exchange.request.url).hostname
-    busy = isinstance(error, library.pool_timeout)
+    busy = isinstance(error, library.PoolTimeout)
     # A PoolTimeout says by itself that the request has not left.
     arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
     # Never the exception's own text: a protocol error quotes the header that it rejects.
     kind = type(error).__name__
-    in_time = not isinstance(error, (OutOfTimeError, library.timeout))
+    in_time = not isinstance(error, (OutOfTimeError, library.TimeoutException))
     if not in_time and exchange.is_late():
         detail = BUSY if busy or exchange.waiting else f" before {host} answered"
         return deadline_error(detail, may_have_arrived=arrived)
@@ -127,7 +128,7 @@ def _connection_error(
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
         )
-    elif isinstance(error, exchange.library.proxy_error):
+    elif isinstance(error, exchange.library.ProxyError):
         retryable = exchange.proxy_status not in (403, 407)
         status = exchange.proxy_status
         refusal = "refused the connection" if status is None else f"answered {status}"

@@ -9,50 +9,25 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Generic, Protocol, TypeVar, cast
+from types import ModuleType
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from ..errors import ConfigurationError
 
-HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
+HTTP = TypeVar("HTTP")
 
-
-class HttpRequest(Protocol):
-    """A request of the library."""
-
-    url: Any
-    stream: Any
-
-    @property
-    def headers(self) -> MutableMapping[str, str]: ...
-
-
-class HttpResponse(Protocol):
-    """A response of the library."""
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def extensions(self) -> Mapping[str, Any]: ...
-    @property
-    def is_success(self) -> bool: ...
-    @property
-    def content(self) -> bytes: ...
-    def iter_bytes(self) -> Iterator[bytes]: ...
-    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
-    def close(self) -> None: ...
-    async def aclose(self) -> None: ...
+HttpLibrary: TypeAlias = ModuleType
+"""The module ``httpx`` or ``httpx2``."""
 
 
 class HttpBuilder(Protocol):
-    """What the clients of both kinds have."""
+    """What the clients of both kinds have; requests and responses are as httpx's."""
 
     @property
     def is_closed(self) -> bool: ...
@@ -65,7 +40,7 @@ class HttpBuilder(Protocol):
         content: bytes | None,
         headers: Mapping[str, str],
         extensions: dict[str, Any],
-    ) -> HttpRequest: ...
+    ) -> Any: ...
 
 
 class HttpClient(HttpBuilder, Protocol):
@@ -73,7 +48,7 @@ class HttpClient(HttpBuilder, Protocol):
 
     def send(
         self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
-    ) -> HttpResponse: ...
+    ) -> Any: ...
     def close(self) -> None: ...
 
 
@@ -82,37 +57,37 @@ class AsyncHttpClient(HttpBuilder, Protocol):
 
     async def send(
         self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
-    ) -> HttpResponse: ...
+    ) -> Any: ...
     async def aclose(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class HttpLibrary:
-    """The classes of httpx or httpx2 that the transport needs.
+def library_of(http_client: object, kind: str) -> HttpLibrary:
+    """The library of the caller's client; httpx for ``None``.
 
-    Attributes:
-        body: Makes the body of a request.
-        failures: The exceptions that mean that a request failed on its way.
+    Args:
+        http_client: The client.
+        kind: The name of its class, ``"Client"`` or ``"AsyncClient"``.
+
+    Raises:
+        ConfigurationError: It is another object.
+    """
+    if http_client is None:
+        return httpx
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None and isinstance(http_client, getattr(module, kind)):
+            return module
+    raise ConfigurationError(f"http_client must be an httpx.{kind} or an httpx2.{kind}.")
+
+
+@cache
+def body_class(library: HttpLibrary) -> Any:
+    """The class of request bodies.
+
+    The one of httpx is an async generator, and trio warns of one that is not exhausted.
     """
 
-    name: str
-    url: Callable[[str], Any]
-    body: Callable[[bytes], object]
-    failures: tuple[type[Exception], ...]
-    timeout: type[Exception]
-    pool_timeout: type[Exception]
-    proxy_error: type[Exception]
-    status_error: type[Exception]
-    not_read: type[Exception]
-
-
-def _library(module: Any) -> HttpLibrary:
-    class Body(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc]
-        """The body of a request.
-
-        The one of httpx is an async generator, and trio warns of one that is not exhausted.
-        """
-
+    class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc,name-defined]
         def __init__(self, content: bytes) -> None:
             self._content = content
 
@@ -122,17 +97,7 @@ def _library(module: Any) -> HttpLibrary:
         def __aiter__(self) -> AsyncIterator[bytes]:
             return _AsyncIterator(iter(self))
 
-    return HttpLibrary(
-        name=module.__name__,
-        url=module.URL,
-        body=Body,
-        failures=(module.TransportError, module.DecodingError),
-        timeout=module.TimeoutException,
-        pool_timeout=module.PoolTimeout,
-        proxy_error=module.ProxyError,
-        status_error=module.HTTPStatusError,
-        not_read=module.ResponseNotRead,
-    )
+    return Body
 
 
 class _AsyncIterator(AsyncIterator[bytes]):
@@ -145,26 +110,6 @@ class _AsyncIterator(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
 
-HTTPX = _library(httpx)
-
-
-def library_of(http_client: object, kind: str) -> HttpLibrary:
-    """The library of the caller's client.
-
-    Args:
-        http_client: The client.
-        kind: The name of its class, ``"Client"`` or ``"AsyncClient"``.
-
-    Raises:
-        ConfigurationError: It is another object.
-    """
-    for name in ("httpx", "httpx2"):
-        module = sys.modules.get(name)
-        if module is not None and isinstance(http_client, getattr(module, kind)):
-            return HTTPX if module is httpx else _library(module)
-    raise ConfigurationError(f"http_client must be an httpx.{kind} or an httpx2.{kind}.")
-
-
 class ClientFactory(Generic[HTTP]):
     """Makes HTTP clients of ours for one server; they share one SSL context.
 
@@ -172,13 +117,14 @@ class ClientFactory(Generic[HTTP]):
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
 
-    def __init__(self, kind: type[HTTP], url: str) -> None:
+    def __init__(self, kind: Callable[..., HTTP], url: str, connections: int) -> None:
         self._kind = kind
+        self._connections = connections
         try:
             self._proxy = _proxy_for(httpx.URL(url))
             # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
             self._ssl_context: ssl.SSLContext = httpx.create_ssl_context()
-            self(1)
+            self(False)
         except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
             raise ConfigurationError(
                 f"The HTTP client can't be set up ({type(error).__name__}). Check the "
@@ -186,22 +132,16 @@ class ClientFactory(Generic[HTTP]):
                 "certificates (SSL_CERT_FILE, SSL_CERT_DIR)."
             ) from error.with_traceback(None)
 
-    def __call__(self, connections: int | None, *, keep: int | None = None) -> HTTP:
-        """Make a client.
-
-        Args:
-            connections: The largest number of connections; ``None`` for no limit.
-            keep: The largest number of idle connections; ``None`` for all.
-        """
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=keep)
-        # A cookie could tie the requests of one athlete to those of another.
-        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    def __call__(self, streaming: bool) -> HTTP:
+        """Make a client for streams, whose connections are not used again, or for requests."""
+        kept = 0 if streaming else self._connections
         return self._kind(
             verify=self._ssl_context,
             proxy=self._proxy,
             trust_env=False,
-            limits=limits,
-            cookies=cookies,
+            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=kept),
+            # A cookie could tie the requests of one athlete to those of another.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
 
@@ -211,7 +151,7 @@ def _proxy_for(url: httpx.URL) -> str | None:
     httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
     only one host matters.
     """
-    if _is_loopback(url.host) or cast("bool", proxy_bypass(url.host)):
+    if _is_loopback(url.host) or proxy_bypass(url.host):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

@@ -9,11 +9,11 @@ replaces ``read`` and ``write`` of httpcore's network stream.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 import httpx
@@ -161,15 +161,3 @@ def _shortened(timeout: float | None) -> float | None:
         return timeout
     limit.check()
     return limit.left() if timeout is None else min(timeout, limit.left())
-
-
-def response_head(value: object) -> tuple[int, Mapping[str, str]] | None:
-    """The status and the headers in the trace of a response, HTTP/1.1 or HTTP/2."""
-    parts: Any = value
-    if not isinstance(parts, tuple) or len(parts) < 2:  # pyright: ignore[reportUnknownArgumentType]
-        return None
-    status = next((part for part in parts if isinstance(part, int)), None)
-    if status is None:
-        return None
-    headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in parts[-1]}
-    return status, headers

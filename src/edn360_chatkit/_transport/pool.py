@@ -71,7 +71,7 @@ class Pool(Generic[HTTP]):
     """
 
     def __init__(
-        self, home: Home, make: Callable[[bool], HTTP], http_client: HTTP | None = None
+        self, home: Home, make: Callable[[bool], HTTP] | None, http_client: HTTP | None
     ) -> None:
         self.home = home
         self.owned = http_client is None
@@ -111,9 +111,10 @@ class Pool(Generic[HTTP]):
         with self._lock:
             shards = self._long if streaming else self._short
             for shard in shards:
-                if shard.used < SHARD_SIZE or not self.owned:
+                if shard.used < SHARD_SIZE or self._make is None:
                     break
             else:
+                assert self._make is not None
                 shard = _Shard(self._make(streaming))
                 shards.append(shard)
             shard.used += 1
@@ -140,7 +141,7 @@ class SyncPool(Pool[HttpClient]):
     """A pool of sync HTTP clients."""
 
     def __init__(
-        self, home: Home, make: Callable[[bool], HttpClient], http_client: HttpClient | None
+        self, home: Home, make: Callable[[bool], HttpClient] | None, http_client: HttpClient | None
     ) -> None:
         super().__init__(home, make, http_client)
         self._places = threading.Semaphore(MAX_CONNECTIONS)
@@ -179,7 +180,7 @@ class AsyncPool(Pool[AsyncHttpClient]):
     def __init__(
         self,
         home: Home,
-        make: Callable[[bool], AsyncHttpClient],
+        make: Callable[[bool], AsyncHttpClient] | None,
         http_client: AsyncHttpClient | None,
     ) -> None:
         super().__init__(home, make, http_client)
@@ -211,36 +212,10 @@ class AsyncPool(Pool[AsyncHttpClient]):
         TaskPending(lambda _: self.close())
 
 
-class Dropped:
-    """Collects what was dropped instead of closed.
-
-    A finalizer can run at any moment, also while httpcore holds a lock. So finalizers only append
-    here; the next request or close, or the end of the process, closes it.
-    """
-
-    def __init__(self) -> None:
-        self._items: deque[object] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._items)
-
-    def append(self, item: object) -> None:
-        """Add an object."""
-        self._items.append(item)
-
-    def take(self) -> list[object]:
-        """All objects, removed from the queue."""
-        items: list[object] = []
-        with suppress(IndexError):
-            while True:
-                items.append(self._items.popleft())
-        return items
-
-
-dropped = Dropped()
-"""Sync streams and pools that were dropped."""
-dropped_async = Dropped()
-"""Async streams, pools and pending effects that were dropped."""
+# A finalizer can run at any moment, also while httpcore holds a lock. So finalizers only append
+# here; the next request or close, or the end of the process, closes what was dropped.
+dropped: deque[SyncPool | SyncStream] = deque()
+dropped_async: deque[AsyncPool | AsyncStream | TaskPending] = deque()
 # Pools stay alive until they are closed, so that no garbage collection closes a connection.
 _live: set[SyncPool | AsyncPool] = set()
 # The connections that a fork has copied. They are kept for ever, since their locks may be held.
@@ -249,8 +224,8 @@ _inherited: list[object] = []
 
 def close_dropped() -> None:
     """Close the sync streams and pools that were dropped."""
-    for item in dropped.take():
-        assert isinstance(item, (SyncPool, SyncStream))
+    while dropped:
+        item = dropped.popleft()
         if item.home[0] == os.getpid():
             item.close()
         else:
@@ -259,13 +234,10 @@ def close_dropped() -> None:
 
 async def close_dropped_async(home: Home) -> None:
     """Close the async streams, pools and effects of this event loop that were dropped."""
-    for item in dropped_async.take():
-        assert isinstance(item, (AsyncPool, AsyncStream, TaskPending))
+    for _ in range(len(dropped_async)):
+        item = dropped_async.popleft()
         if item.home == home:
-            if isinstance(item, TaskPending):
-                await item.discard()
-            else:
-                await item.close()
+            await item.close()
         elif item.home[0] != home[0]:
             _inherited.append(item)
         elif not is_over(item.home):

@@ -16,7 +16,6 @@ from ..errors import APIConnectionError
 from .exchange import Exchange
 from .failures import StreamCutError
 from .home import Home
-from .library import HttpResponse
 from .limits import TimeLimit, TooLargeError
 
 BATCH = 65536
@@ -71,13 +70,13 @@ class EventBuffer:
                 return None
 
 
-def is_event_stream(response: HttpResponse) -> bool:
+def is_event_stream(response: httpx.Response) -> bool:
     """Whether a response is a stream of server-sent events."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return response.is_success and kind == "text/event-stream"
 
 
-def _has_marked_end(response: HttpResponse) -> bool:
+def _has_marked_end(response: httpx.Response) -> bool:
     """Whether the end of a body can be told from a broken connection (RFC 9112, section 6.3)."""
     framed = "content-length" in response.headers or "transfer-encoding" in response.headers
     # A transport without a network has no HTTP version.
@@ -94,10 +93,10 @@ class OpenStream(Stream):
         events: The bytes that are not decoded yet.
     """
 
-    def __init__(self, response: HttpResponse, exchange: Exchange, limit: int, home: Home) -> None:
+    def __init__(self, response: httpx.Response, exchange: Exchange, size: int, home: Home) -> None:
         self.exchange = exchange
         self.home = home
-        self.events = EventBuffer(limit)
+        self.events = EventBuffer(size)
         self._response = response
         self._has_marked_end = _has_marked_end(response)
         self._closed = False
@@ -187,7 +186,7 @@ class AsyncStream(OpenStream):
 
 
 async def close_response(
-    response: HttpResponse, chunks: AsyncIterator[bytes] | None = None
+    response: httpx.Response, chunks: AsyncIterator[bytes] | None = None
 ) -> None:
     """Close an async response quickly, and end the generators of httpx that read it."""
     with suppress(Exception):

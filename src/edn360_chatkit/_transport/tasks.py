@@ -84,7 +84,7 @@ class TaskPending(Pending):
         self.is_cancelled = True
         self._scope.cancel()
 
-    async def discard(self) -> None:
+    async def close(self) -> None:
         """Cancel the effect, and close its result if it is a stream."""
         self.cancel()
         if isinstance(self.value, AsyncStream):
