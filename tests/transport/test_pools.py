@@ -20,10 +20,10 @@ import httpx
 import httpx2
 import pytest
 
-from edn360_chatkit import APIConnectionError, ConfigurationError
+from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
 from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
-from edn360_chatkit._transport.pool import SHARD_SIZE, SyncPool, dropped_async
+from edn360_chatkit._transport.pool import SHARD_SIZE, SyncPool, dropped_async, forget_closed_loops
 from tests.faults.raw_server import Exchange, RawServer, raw_server, reply
 
 from .support import STREAM_HEAD, first_events, get, settings, status
@@ -53,6 +53,13 @@ def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
         seen[id(server)] = connections
         yield server
         del seen[id(server)]
+
+
+def forget_loops() -> None:
+    """Nothing can close the connections of an event loop that has ended, and Python warns."""
+    dropped_async.clear()
+    forget_closed_loops()
+    gc.collect()
 
 
 def pool_is_closed(pool: SyncPool) -> bool:
@@ -321,8 +328,7 @@ def test_each_event_loop_has_a_pool() -> None:
             assert asyncio.run(driver.run(status(server.server_url))) == 200
         assert anyio.run(driver.run, status(server.server_url), backend="trio") == 200
         del driver
-        dropped_async.clear()
-        gc.collect()
+        forget_loops()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -335,8 +341,7 @@ def test_callers_client_is_refused_in_another_loop(library: Any) -> None:
             asyncio.run(driver.run(get(server.server_url)))
         assert len(server.requests) == 1
         del driver
-        dropped_async.clear()
-        gc.collect()
+        forget_loops()
 
 
 def test_callers_mock_serves_all_loops() -> None:
@@ -463,3 +468,44 @@ def test_threads_share_a_client() -> None:
         results = threads.map(lambda _: driver.run(status(server.server_url)), range(200))
         assert list(results) == [200] * 200
         driver.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_wait_for_a_place_ends_with_the_deadline(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
+
+    def wait(url: str) -> None:
+        driver = SyncDriver(settings(url), None)
+        busy = threading.Thread(target=driver.run, args=(get(url),))
+        busy.start()
+        time.sleep(0.1)
+        try:
+            driver.run(get(url), deadline=0.2)
+        finally:
+            busy.join()
+            driver.close()
+
+    async def wait_async(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(driver.run, get(url))
+                await anyio.sleep(0.1)
+                with pytest.raises(APITimeoutError) as caught:
+                    await driver.run(get(url), deadline=0.2)
+        finally:
+            await driver.aclose()
+        raise caught.value
+
+    def wait_either(url: str) -> None:
+        if kind == "sync":
+            wait(url)
+        else:
+            anyio.run(wait_async, url)
+
+    with counting_server(delay=1) as server, pytest.raises(APITimeoutError, match="busy") as caught:
+        wait_either(server.server_url)
+    assert not caught.value.may_have_arrived
+    assert caught.value.deadline_passed

@@ -1,9 +1,9 @@
 """The drivers, and all that touches a socket or a clock."""
 
-from .driver import AsyncDriver, SyncDriver
+from .async_driver import AsyncDriver, AsyncOperationRun
 from .library import AsyncHttpClient, HttpClient
 from .limits import TransportSettings
-from .operation import AsyncOperationRun, OperationRun
+from .sync_driver import OperationRun, SyncDriver
 
 __all__ = [
     "AsyncDriver",

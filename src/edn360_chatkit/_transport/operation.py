@@ -1,16 +1,14 @@
-"""An operation under way: its state, and the two shells around it that users iterate over."""
+"""An operation under way: its state machine, without I/O."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Generic, NoReturn, Protocol, TypeVar, cast
+from typing import Generic, NoReturn, TypeVar, cast
 
-from .._effects import Effect, Emit, Emitting, Read, Stream
+from .._effects import Effect, Emitting, Read, Stream
 from ..errors import ChatKitError
-from .tasks import Pending
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -130,164 +128,3 @@ def _no_response() -> NoReturn:
         "The run was left before its response came. Ask for it inside the with block, or take "
         "the run up with poll_response(session, after=message): its events carried both."
     )
-
-
-class _SyncDriver(Protocol):
-    def perform(self, effect: Effect[object], until: float) -> object: ...
-    def close_streams(self, streams: list[Stream]) -> None: ...
-    def drop(self, streams: list[Stream]) -> None: ...
-
-
-class OperationRun(Generic[E, T]):
-    """A run under way: iterate over its events, then ask for its response.
-
-    Use it as a context manager, so that a run that is left early closes its connection.
-    """
-
-    def __init__(self, driver: _SyncDriver, operation: Emitting[E, T], deadline: float) -> None:
-        self._driver = driver
-        self._steps = Steps(operation, deadline)
-
-    def __enter__(self) -> OperationRun[E, T]:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave(exc)
-
-    def __iter__(self) -> OperationRun[E, T]:
-        return self
-
-    def __next__(self) -> E:
-        steps = self._steps
-        try:
-            while (effect := steps.effect()) is not None:
-                if isinstance(effect, Emit):
-                    steps.succeed(None)
-                    return effect.event
-                try:
-                    steps.succeed(self._driver.perform(effect, steps.until))
-                except BaseException as error:
-                    steps.fail(error)
-        finally:
-            if steps.finished:
-                self._leave(None)
-        raise StopIteration
-
-    def get_response(self) -> T:
-        """Wait for the rest of the run.
-
-        Returns:
-            The response.
-
-        Raises:
-            ChatKitError: As the call that runs it to its end does.
-        """
-        for _ in self:
-            pass
-        return self._steps.response()
-
-    def close(self) -> None:
-        """Stop waiting for the run, and close its connection."""
-        self._leave(None)
-
-    def _leave(self, error: BaseException | None) -> None:
-        try:
-            self._steps.abort(error)
-        finally:
-            if streams := self._steps.open_streams():
-                self._driver.close_streams(streams)
-
-    def __del__(self) -> None:
-        if streams := self._steps.open_streams():
-            self._driver.drop(streams)
-
-
-class _AsyncDriver(Protocol):
-    def start(self, effect: Effect[object], until: float) -> Pending: ...
-    async def wait_for_end(self, pending: Pending) -> None: ...
-    async def close_streams(self, streams: list[Stream]) -> None: ...
-    def drop(self, streams: list[Stream], pending: Pending | None) -> None: ...
-
-
-class AsyncOperationRun(Generic[E, T]):
-    """:class:`OperationRun` for ``async with`` and ``async for``.
-
-    A wait for the next event that is cancelled, as by ``asyncio.wait_for(anext(run), 5)``, leaves
-    the run as it is: the next one waits for the same request.
-    """
-
-    def __init__(self, driver: _AsyncDriver, operation: Emitting[E, T], deadline: float) -> None:
-        self._driver = driver
-        self._steps = Steps(operation, deadline)
-        self._pending: Pending | None = None
-
-    async def __aenter__(self) -> AsyncOperationRun[E, T]:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._leave(exc)
-
-    def __aiter__(self) -> AsyncOperationRun[E, T]:
-        return self
-
-    async def __anext__(self) -> E:
-        steps = self._steps
-        try:
-            while (effect := steps.effect()) is not None:
-                if isinstance(effect, Emit):
-                    steps.succeed(None)
-                    return effect.event
-                if self._pending is None:
-                    self._pending = self._driver.start(effect, steps.until)
-                await self._pending.wait()
-                self._settle()
-        finally:
-            if steps.finished:
-                await self._leave(None)
-        raise StopAsyncIteration
-
-    def _settle(self) -> None:
-        pending, self._pending = self._pending, None
-        assert pending is not None
-        if pending.error is None:
-            self._steps.succeed(pending.value)
-        else:
-            self._steps.fail(pending.error)
-
-    async def get_response(self) -> T:
-        """Wait for the rest of the run; see :meth:`OperationRun.get_response`."""
-        async for _ in self:
-            pass
-        return self._steps.response()
-
-    async def aclose(self) -> None:
-        """Stop waiting for the run, and close its connection."""
-        await self._leave(None)
-
-    async def _leave(self, error: BaseException | None) -> None:
-        pending, self._pending = self._pending, None
-        try:
-            if pending is not None:
-                pending.cancel()
-            self._steps.abort(error)
-        finally:
-            if pending is not None:
-                await self._driver.wait_for_end(pending)
-                self._steps.adopt(pending.value)
-            if streams := self._steps.open_streams():
-                await self._driver.close_streams(streams)
-
-    def __del__(self) -> None:
-        streams = self._steps.open_streams()
-        if streams or self._pending is not None:
-            self._driver.drop(streams, self._pending)
