@@ -15,6 +15,10 @@ from .limits import TimeLimit, TooLargeError, TransportSettings, limit_network_s
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
 
+IDENTITY = {"Accept-Encoding": "identity"}
+"""Asks for a response without compression."""
+
+
 class Exchange:
     """A request, and what the transport reports of it.
 
@@ -60,18 +64,18 @@ class Exchange:
             request.method,
             request.url,
             content=request.content,
-            headers=request.headers,
+            headers={**request.headers, **IDENTITY},
             extensions={
                 "timeout": self._settings.steps(request.max_silence, self.limit.left()),
                 "trace": self.trace_async if is_async else self.trace,
             },
         )
-        # The caller's client may have params= of its own, which replace our query. Its hooks and
-        # transports may read the text of the URL, so only our own client gets a quiet one.
-        message.url = self.library.URL(request.url)
-        if self.owned and "user" in message.url.params:
-            message.url = QuietURL(request.url)
-        message.headers["Accept-Encoding"] = "identity"
+        if not self.owned:
+            # The caller's client may have params= of its own, which replace our query. Its hooks
+            # and transports may read the text of the URL, so only our client gets a quiet one.
+            message.url = self.library.URL(request.url)
+        elif b"user=" in message.url.query:
+            message.url = QuietURL(message.url)
         if request.content is not None:
             message.stream = body_class(self.library)(request.content)
         self._message = message
