@@ -1,15 +1,15 @@
 """The drivers, and all that touches a socket or a clock."""
 
 from .async_driver import AsyncDriver, AsyncOperationRun
-from .library import AsyncHttpClient, HttpClient
+from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
 from .sync_driver import OperationRun, SyncDriver
 
 __all__ = [
     "AsyncDriver",
-    "AsyncHttpClient",
+    "AsyncHTTPClient",
     "AsyncOperationRun",
-    "HttpClient",
+    "HTTPClient",
     "OperationRun",
     "SyncDriver",
     "TransportSettings",

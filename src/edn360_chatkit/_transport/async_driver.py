@@ -17,7 +17,7 @@ from ..errors import ChatKitError
 from .base import BaseDriver
 from .exchange import Content, Exchange, response_of
 from .home import Home, async_home, is_over
-from .library import AsyncHttpClient, ClientFactory, library_of
+from .library import AsyncHTTPClient, ClientFactory, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .operation import Steps
 from .pool import (
@@ -130,7 +130,7 @@ class AsyncDriver(BaseDriver[AsyncPool]):
         ConfigurationError: The HTTP client is another object, or can't be set up.
     """
 
-    def __init__(self, settings: TransportSettings, http_client: AsyncHttpClient | None) -> None:
+    def __init__(self, settings: TransportSettings, http_client: AsyncHTTPClient | None) -> None:
         super().__init__(settings, library_of(http_client, "AsyncClient"))
         self._http_client = http_client
         self._make = None
@@ -231,7 +231,7 @@ class AsyncDriver(BaseDriver[AsyncPool]):
         if dropped_async:
             await close_dropped_async(pool.home)
         exchange, handled = self._exchange(request, until, pool), sys.exc_info()[1]
-        place: Place[AsyncHttpClient] | None = None
+        place: Place[AsyncHTTPClient] | None = None
         answer: object = None
         try:
             with exchange.limit.on_this_task():
@@ -251,7 +251,7 @@ class AsyncDriver(BaseDriver[AsyncPool]):
 
     async def _answer(
         self,
-        place: Place[AsyncHttpClient],
+        place: Place[AsyncHTTPClient],
         pool: AsyncPool,
         exchange: Exchange,
         *,

@@ -43,7 +43,7 @@ class HttpBuilder(Protocol):
     ) -> Any: ...
 
 
-class HttpClient(HttpBuilder, Protocol):
+class HTTPClient(HttpBuilder, Protocol):
     """``httpx.Client`` or ``httpx2.Client``."""
 
     def send(
@@ -52,7 +52,7 @@ class HttpClient(HttpBuilder, Protocol):
     def close(self) -> None: ...
 
 
-class AsyncHttpClient(HttpBuilder, Protocol):
+class AsyncHTTPClient(HttpBuilder, Protocol):
     """``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
 
     async def send(

@@ -18,7 +18,7 @@ import anyio
 
 from .exchange import Exchange
 from .home import Home, is_over
-from .library import AsyncHttpClient, HttpClient
+from .library import AsyncHTTPClient, HTTPClient
 from .limits import OutOfTimeError
 from .streams import CLOSING_SECONDS, AsyncStream, OpenStream, SyncStream
 from .tasks import TaskPending
@@ -137,17 +137,17 @@ def _nothing() -> None:
     """Streams take no place of the short requests."""
 
 
-class SyncPool(Pool[HttpClient]):
+class SyncPool(Pool[HTTPClient]):
     """A pool of sync HTTP clients."""
 
     def __init__(
-        self, home: Home, make: Callable[[bool], HttpClient] | None, http_client: HttpClient | None
+        self, home: Home, make: Callable[[bool], HTTPClient] | None, http_client: HTTPClient | None
     ) -> None:
         super().__init__(home, make, http_client)
         self._places = threading.Semaphore(MAX_CONNECTIONS)
         _live.add(self)
 
-    def enter(self, exchange: Exchange, *, streaming: bool) -> Place[HttpClient]:
+    def enter(self, exchange: Exchange, *, streaming: bool) -> Place[HTTPClient]:
         """Wait for a place."""
         if streaming or not self.owned:
             return self.place(streaming=streaming, release=_nothing)
@@ -174,20 +174,20 @@ class SyncPool(Pool[HttpClient]):
             threading.Thread(target=self.close, daemon=True).start()
 
 
-class AsyncPool(Pool[AsyncHttpClient]):
+class AsyncPool(Pool[AsyncHTTPClient]):
     """A pool of async HTTP clients."""
 
     def __init__(
         self,
         home: Home,
-        make: Callable[[bool], AsyncHttpClient] | None,
-        http_client: AsyncHttpClient | None,
+        make: Callable[[bool], AsyncHTTPClient] | None,
+        http_client: AsyncHTTPClient | None,
     ) -> None:
         super().__init__(home, make, http_client)
         self._places = anyio.Semaphore(MAX_CONNECTIONS)
         _live.add(self)
 
-    async def enter(self, *, streaming: bool) -> Place[AsyncHttpClient]:
+    async def enter(self, *, streaming: bool) -> Place[AsyncHTTPClient]:
         """Wait for a place."""
         if streaming or not self.owned:
             return self.place(streaming=streaming, release=_nothing)

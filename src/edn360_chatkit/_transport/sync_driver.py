@@ -14,7 +14,7 @@ from .._effects import Effect, Emit, Emitting, Open, Read, Request, Response, Se
 from .base import BaseDriver
 from .exchange import Content, Exchange, limit_response, response_of
 from .home import sync_home
-from .library import ClientFactory, HttpClient, library_of
+from .library import ClientFactory, HTTPClient, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .operation import Steps
 from .pool import (
@@ -113,7 +113,7 @@ class SyncDriver(BaseDriver[SyncPool]):
         ConfigurationError: The HTTP client is another object, or can't be set up.
     """
 
-    def __init__(self, settings: TransportSettings, http_client: HttpClient | None) -> None:
+    def __init__(self, settings: TransportSettings, http_client: HTTPClient | None) -> None:
         super().__init__(settings, library_of(http_client, "Client"))
         self._http_client = http_client
         self._make = None
@@ -194,7 +194,7 @@ class SyncDriver(BaseDriver[SyncPool]):
             close_dropped()
         pool = self._pool()
         exchange, handled = self._exchange(request, until, pool), sys.exc_info()[1]
-        place: Place[HttpClient] | None = None
+        place: Place[HTTPClient] | None = None
         answer: object = None
         try:
             place = pool.enter(exchange, streaming=streaming)
@@ -210,7 +210,7 @@ class SyncDriver(BaseDriver[SyncPool]):
         return answer
 
     def _answer(
-        self, place: Place[HttpClient], pool: SyncPool, exchange: Exchange, *, streaming: bool
+        self, place: Place[HTTPClient], pool: SyncPool, exchange: Exchange, *, streaming: bool
     ) -> SyncStream | Response:
         message = exchange.message(place.http, is_async=False)
         with exchange.limit.on_this_thread():
