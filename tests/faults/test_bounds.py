@@ -204,7 +204,7 @@ def test_a_server_that_does_not_read_holds_no_caller(make_client: MakeClient) ->
     with raw_server(answer) as server:
         client = make_client(base_url=server.base_url)
         with in_time(), pytest.raises(APITimeoutError) as caught:
-            client.run_workflow("x" * 30_000_000, user="athlete-1", deadline=DEADLINE)
+            client.run_workflow("x" * 12_000_000, user="athlete-1", deadline=DEADLINE)
     assert caught.value.deadline_passed
     assert caught.value.may_have_been_taken
 
