@@ -39,7 +39,7 @@ from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.retry import LONGEST_RETRY_AFTER
 from edn360_chatkit._protocol.sessions import session_body
 from edn360_chatkit._protocol.workflow import State, poll_response, run_workflow, send_input
-from edn360_chatkit._transport.http import deadline_error
+from edn360_chatkit._transport.failures import deadline_error
 from edn360_chatkit.events import MessageSentEvent, SessionCreatedEvent, WaitingEvent
 from edn360_chatkit.program.model import ROOT_KEY
 
