@@ -201,11 +201,13 @@ def test_transport_without_trace_may_have_sent() -> None:
     assert caught.value.may_have_arrived
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [httpx.ConnectTimeout, httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError]
-    + [httpx.WriteError, httpx.ProxyError, httpx.RemoteProtocolError, httpx.LocalProtocolError],
-)
+TRANSPORT_ERRORS = [
+    *(httpx.ConnectTimeout, httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError),
+    *(httpx.WriteError, httpx.ProxyError, httpx.RemoteProtocolError, httpx.LocalProtocolError),
+]
+
+
+@pytest.mark.parametrize("failure", TRANSPORT_ERRORS)
 def test_transport_error_is_not_quoted(failure: type[httpx.TransportError]) -> None:
     """A protocol error quotes the header that it rejects."""
 

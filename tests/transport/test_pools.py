@@ -108,10 +108,12 @@ def test_interruption_replaces_the_pool() -> None:
         with counting_server(delay=0.3) as server:
             driver = SyncDriver(settings(server.server_url), None)
             driver.run(get(server.server_url))
+            pool = driver._pool()
             signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(KeyboardInterrupt):
                 driver.run(get(server.server_url))
             driver.run(get(server.server_url))
+            assert driver._pool() is not pool
             assert len(ports(server)) == 2
             driver.close()
     finally:

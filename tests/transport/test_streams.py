@@ -167,6 +167,7 @@ def test_leaving_an_endless_stream_is_quick(backend: str) -> None:
                 break
             started = time.monotonic()
         assert time.monotonic() - started < 3
+        assert not driver._pool().streams
         await driver.aclose()
 
     with raw_server(lambda exchange: tiny_texts()) as server:

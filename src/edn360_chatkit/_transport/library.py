@@ -84,7 +84,7 @@ def library_of(http_client: object, kind: str) -> HttpLibrary:
 def body_class(library: HttpLibrary) -> Any:
     """The class of request bodies.
 
-    The one of httpx is an async generator, and trio warns of one that is not exhausted.
+    httpx uses an async generator, and trio warns if that is not exhausted.
     """
 
     class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc,name-defined]

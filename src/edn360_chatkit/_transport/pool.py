@@ -67,7 +67,7 @@ class Pool(Generic[HTTP]):
 
     Attributes:
         owned: Whether the HTTP clients are ours.
-        streams: The open streams. They stay alive here, so that no garbage collection closes one.
+        streams: The open streams. This reference keeps the garbage collector from closing them.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Pool(Generic[HTTP]):
         self._short: list[_Shard[HTTP]] = []
         self._long: list[_Shard[HTTP]] = []
         if http_client is not None:
-            # The caller's limits hold; its one client has all places.
+            # One client without a limit of ours: the caller's own limits apply.
             self._short = self._long = [_Shard(http_client)]
 
     def close_aside(self) -> None:

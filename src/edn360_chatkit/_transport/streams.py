@@ -191,8 +191,8 @@ async def close_response(
     """Close an async response quickly, and end the generators of httpx that read it."""
     with suppress(Exception):
         if chunks is not None:
-            # Generators that are dropped at a yield make trio warn. Here they meet a cancellation
-            # at their next read, and end without one.
+            # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
+            # them at its next read.
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 async for _ in chunks:

@@ -23,7 +23,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 class Pending:
-    """An effect that was started. This one has its result already.
+    """An effect that was started; this class is for one with an immediate result.
 
     Attributes:
         value: The result.
@@ -43,7 +43,7 @@ class Pending:
 
 
 class Pause(Pending):
-    """A pause. A second wait goes on with what is left of it."""
+    """A pause. A second wait continues it."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
