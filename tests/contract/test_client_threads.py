@@ -119,7 +119,7 @@ def test_a_wait_that_is_given_up_is_not_the_end_of_the_run(
             with anyio.move_on_after(0.2):
                 async for _ in run:
                     pass
-            return (await run.get_response()).program.title
+            return str((await run.get_response()).program.title)
 
     assert anyio.run(main, backend=backend).startswith("Programa simulado")
     assert sim.runs == 1

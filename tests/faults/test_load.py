@@ -94,7 +94,7 @@ def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, prot
         ):
 
             async def run(number: int) -> None:
-                titles[number] = (await client.run_workflow(athlete(number))).program.title
+                titles[number] = str((await client.run_workflow(athlete(number))).program.title)
 
             for number in range(1000):
                 tasks.start_soon(run, number)

@@ -164,7 +164,7 @@ class Outcome:
 
     def is_anothers(self, response: WorkflowResponse) -> bool:
         """Whether it is the whole program of another run."""
-        title = response.program.title
+        title = response.program.title or ""
         other = title != f"athlete-{self.number}" and re.fullmatch(r"athlete-\d+", title)
         return bool(other) and response.program.model_dump(
             mode="json", exclude_unset=True

@@ -57,7 +57,7 @@ def one_call(data: dict[str, Any]) -> None:
         for session in response.program.sessions:
             for block in session.blocks:
                 for exercise in block.exercises:
-                    assert_type(exercise.name, str)
+                    assert_type(exercise.name, str | None)
                     assert_type(exercise.series, int | float | str | None)
 
 
@@ -116,7 +116,7 @@ def watch(event: WorkflowEvent) -> str:
         case StepEvent(keys=keys):
             return ", ".join(keys)
         case ResponseEvent(response=response):
-            return response.program.title
+            return response.program.title or ""
         case _:
             return event.type
 
@@ -244,7 +244,7 @@ def what_a_coach_asks(
         for muscle, before, now in diff.weekly_sets:
             assert_type((muscle, before, now), tuple[str, float, float])
         for place in (*diff.added, *diff.removed):
-            assert_type(place.exercise.name, str)
+            assert_type(place.exercise.name, str | None)
         for change in (*diff.replaced, *diff.moved, *diff.changed):
             assert_type((change.old.path, change.new.number), tuple[str, int])
             assert_type([field for field, _, _ in change.fields], list[str])

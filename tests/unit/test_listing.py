@@ -34,7 +34,7 @@ def a(number: int) -> Listed:
         ([a(2), a(1)], "u1", ["a1", "a2"]),
         ([a(2), a(1)], None, ["a1", "a2"]),
         ([a(1), u(None)], "u1", ["a1"]),
-        ([Listed("s", "system", "x"), a(1), u(1)], "u1", ["a1"]),
+        ([Listed("s", "unknown", "x"), a(1), u(1)], "u1", ["a1"]),
     ],
     ids=[
         "nothing",
