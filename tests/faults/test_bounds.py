@@ -27,7 +27,7 @@ from edn360_chatkit import (
 from edn360_chatkit.testing._answers import answer_text
 from tests.contract.conftest import MakeClient
 
-from .raw_server import Exchange, dribble, raw_server, reply
+from .raw_server import Exchange, dribble, own_server, raw_server, reply
 
 DEADLINE = 0.6
 TOLERANCE = 0.5
@@ -141,7 +141,7 @@ def test_no_stream_holds_a_caller(make_client: MakeClient, rest: Any) -> None:
         else:
             yield reply({}, status=500)
 
-    with raw_server(answer) as server:
+    with own_server(answer) as server:
         client = make_client(server_url=server.server_url)
         with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
             client.run_workflow(INPUT, deadline=DEADLINE)
@@ -155,7 +155,7 @@ def test_events_of_a_stream_are_bounded_too(make_client: MakeClient) -> None:
         yield TAKEN
         yield from keep_alives()
 
-    with raw_server(answer) as server:
+    with own_server(answer) as server:
         client = make_client(server_url=server.server_url)
         with (
             in_time(),
@@ -204,7 +204,7 @@ def test_a_server_that_does_not_read_holds_no_caller(make_client: MakeClient) ->
     with raw_server(answer) as server:
         client = make_client(base_url=server.base_url)
         with in_time(), pytest.raises(APITimeoutError) as caught:
-            client.run_workflow("x" * 30_000_000, user="athlete-1", deadline=DEADLINE)
+            client.run_workflow("x" * 12_000_000, user="athlete-1", deadline=DEADLINE)
     assert caught.value.deadline_passed
     assert caught.value.may_have_been_taken
 
@@ -383,7 +383,7 @@ def test_a_stream_without_end_fills_no_memory(
             yield TAKEN
         yield from rest()
 
-    with raw_server(answer) as server:
+    with own_server(answer) as server:
         client = make_client(
             server_url=server.server_url, max_response_bytes=200_000, max_retries=0
         )
@@ -404,7 +404,7 @@ def test_a_packed_stream_is_read_and_bounded(make_client: MakeClient) -> None:
         yield stream_head(headers=f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n")
         yield body
 
-    with raw_server(answer) as server:
+    with own_server(answer) as server:
         client = make_client(server_url=server.server_url, max_retries=0)
         assert client.run_workflow(INPUT).text == PROGRAM
         with pytest.raises(APIError, match="max_response_bytes"):

@@ -10,7 +10,7 @@ import pytest
 from edn360_chatkit import InvalidResponseError
 from tests.contract.conftest import MakeClient
 
-from .raw_server import Exchange, raw_server, reply
+from .raw_server import Exchange, own_server, reply
 from .test_bounds import INPUT, PROGRAM, TAKEN, event
 
 SORRY = "Let me think."
@@ -65,7 +65,7 @@ def test_what_the_thread_holds_is_delivered(
     make_client: MakeClient, marked: bool, looks: int
 ) -> None:
     answer = Server(marked=marked, looks=looks)
-    with raw_server(answer) as server:
+    with own_server(answer) as server:
         response = make_client(server_url=server.server_url).run_workflow(INPUT)
     assert response.text == PROGRAM
     assert answer.asked == ["threads.create", *["items.list"] * (looks + 1)]
@@ -73,7 +73,7 @@ def test_what_the_thread_holds_is_delivered(
 
 def test_an_end_that_is_marked_is_the_end_of_the_run(make_client: MakeClient) -> None:
     answer = Server(marked=True, looks=1)
-    with raw_server(answer) as server, pytest.raises(InvalidResponseError) as caught:
+    with own_server(answer) as server, pytest.raises(InvalidResponseError) as caught:
         make_client(server_url=server.server_url).run_workflow(INPUT)
     assert caught.value.text == SORRY
     assert answer.asked == ["threads.create", "items.list"]

@@ -201,6 +201,26 @@ def test_transport_without_trace_may_have_sent() -> None:
     assert caught.value.may_have_arrived
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [httpx.ConnectTimeout, httpx.ReadTimeout, httpx.WriteTimeout, httpx.ReadError]
+    + [httpx.WriteError, httpx.ProxyError, httpx.RemoteProtocolError, httpx.LocalProtocolError],
+)
+def test_transport_error_is_not_quoted(failure: type[httpx.TransportError]) -> None:
+    """A protocol error quotes the header that it rejects."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise failure("hidden")
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(handler)) as http,
+        pytest.raises(APIConnectionError, match=failure.__name__) as caught,
+    ):
+        SyncDriver(settings(URL), http).run(get(URL))
+    assert isinstance(caught.value, APITimeoutError) is issubclass(failure, httpx.TimeoutException)
+    assert "hidden" not in str(caught.value)
+
+
 def test_wait_in_the_callers_pool_did_not_arrive() -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         time.sleep(1.5)

@@ -1,0 +1,63 @@
+"""The time limit of sync requests, which patches httpcore's network stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from edn360_chatkit import APITimeoutError
+from edn360_chatkit._transport import SyncDriver
+from edn360_chatkit._transport.limits import OutOfTimeError, TimeLimit, limit_network_stream
+from tests.faults.raw_server import Exchange, dribble, raw_server, reply
+
+from .support import get, settings
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_network_stream_of_httpcore_can_be_limited(library: Any) -> None:
+    """Fails if httpcore changes what the patch relies on."""
+    with raw_server(lambda exchange: [reply({})]) as server, library.Client() as http:
+        with http.stream("GET", server.server_url) as response:
+            stream = response.extensions["network_stream"]
+            read, write = stream.read, stream.write
+            limit_network_stream(stream)
+            assert stream.read is not read
+            assert stream.write is not write
+            limited = stream.read
+            limit_network_stream(stream)
+            assert stream.read is limited
+            assert response.read() == b"{}"
+        limit = TimeLimit(time.monotonic() + 60)
+        with limit.on_this_thread():
+            limit.until = 0.0
+            with pytest.raises(OutOfTimeError):
+                http.get(server.server_url)
+
+
+@pytest.mark.parametrize("library", [None, httpx, httpx2])
+def test_slow_response_ends_with_the_deadline(library: Any) -> None:
+    """On a new connection and on one that is used again."""
+    slow = iter([False, True, True])
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        return dribble(reply({}), every=0.1) if next(slow) else [reply({})]
+
+    http = library and library.Client()
+    with raw_server(answer) as server:
+        driver = SyncDriver(settings(server.server_url), http)
+        driver.run(get(server.server_url))
+        for _ in range(2):
+            started = time.monotonic()
+            with pytest.raises(APITimeoutError) as caught:
+                driver.run(get(server.server_url), deadline=0.4)
+            assert time.monotonic() - started < 2
+            assert caught.value.deadline_passed
+            assert caught.value.may_have_arrived
+        driver.close()
+        if http is not None:
+            http.close()
