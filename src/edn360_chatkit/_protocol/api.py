@@ -139,8 +139,8 @@ class Api(ABC):
     def _headers(self, accept: str) -> dict[str, str]:
         """The caller's headers, and ours."""
         headers = self.config.headers() if callable(self.config.headers) else self.config.headers
-        named = any(name.lower() == "user-agent" for name in headers)
-        ours = {} if named else {"User-Agent": f"edn360-chatkit/{__version__}"}
+        has_user_agent = any(name.lower() == "user-agent" for name in headers)
+        ours = {} if has_user_agent else {"User-Agent": f"edn360-chatkit/{__version__}"}
         return {**headers, "Accept": accept, **ours}
 
     def fetch(self, request: Request) -> Operation[Response]:

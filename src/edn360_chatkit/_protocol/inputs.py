@@ -54,8 +54,8 @@ class Prepared:
 def prepare(value: object) -> Prepared:
     """Validate an input and write it as the text that is sent.
 
-    It does not raise for a bad input: the caller first drops the raw input from its frame and
-    then calls :meth:`Prepared.check`, so that no traceback holds the athlete's data.
+    It does not raise for an invalid input. The caller drops the raw input and then calls
+    :meth:`Prepared.check`, so that no traceback holds the athlete's data.
     """
     try:
         return _prepare(value)

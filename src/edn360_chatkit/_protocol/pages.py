@@ -61,8 +61,7 @@ def read_entries(
         request: Makes the request for a page.
         limit: The size of a page.
         enough: Whether a list that begins with these entries need not be read further.
-        strict: Whether a page without ``data`` is an error. It is no proof of an empty list, but
-            while a run is waited for, the session messages protocol has it for "not yet".
+        strict: Whether a page without ``data`` is an error. In a poll it means "not yet".
 
     Raises:
         APIStatusError: A page is not a list.

@@ -25,14 +25,14 @@ def poll(
         protocol: How to ask.
         run: The run.
         inbox: Where the messages go.
-        failure: What has ended the run's stream, if it had one.
+        failure: The error that ended the run's stream, if it had one.
 
     Raises:
-        WorkflowError: The run went wrong, or is not done yet; it carries what came.
+        WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
         APIError: The server refused a poll, and no waiting helps.
     """
     waiting = run.waiting
-    attempt, read, listed, last, refused = 0, 0, False, False, False
+    attempt, read, has_messages, last, is_refusal = 0, 0, False, False, False
     while True:
         attempt += 1
         try:
@@ -40,13 +40,13 @@ def poll(
         except APIError as error:
             verdict = poll_verdict(error)
             # A proxy may refuse a good request once: only the second refusal in a row counts.
-            if verdict == "final" or (refused and verdict == "twice"):
+            if verdict == "final" or (is_refusal and verdict == "twice"):
                 raise
-            failure, refused = error, verdict == "twice"
+            failure, is_refusal = error, verdict == "twice"
             log_warning(run.session.id, "poll %d failed (%s); still waiting", attempt, _kind(error))
         else:
-            failure, refused, read = None, False, read + 1
-            listed = listed or bool(listing.messages)
+            failure, is_refusal, read = None, False, read + 1
+            has_messages = has_messages or bool(listing.messages)
             for step in inbox.take(listing.messages):
                 yield from emit(step)
         elapsed = (yield from now()) - run.started
@@ -69,10 +69,10 @@ def poll(
         if pause is None:
             break
         yield from sleep(pause)
-    if refused and failure is not None:
+    if is_refusal and failure is not None:
         raise failure
     unknown = run.sent_text is None and inbox.message.id is None
-    if read and not listed and unknown:
+    if read and not has_messages and unknown:
         reason = (
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
             "one with send_message(...)."
@@ -109,21 +109,23 @@ def _kind(error: APIError) -> str:
     return f"{name} {error.status_code}" if isinstance(error, APIStatusError) else name
 
 
-def _pause(waiting: Waiting, failure: APIError | None, left: float) -> tuple[float | None, bool]:
+def _pause(
+    waiting: Waiting, failure: APIError | None, remaining: float
+) -> tuple[float | None, bool]:
     """The pause before the next poll, and whether that poll is the last.
 
     Args:
-        waiting: How long to wait.
-        failure: What made this poll fail, if it did.
-        left: How much time is left, in seconds.
+        waiting: The limits of the waiting.
+        failure: The error of this poll, if it failed.
+        remaining: The time until the deadline, in seconds.
 
     Returns:
         The pause in seconds; ``None`` if there is no time for another poll.
     """
-    asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-    pause = max(waiting.poll_interval, asked)
-    if pause + LAST_LOOK <= left:
+    minimum = min(retry_after(failure), LONGEST_RETRY_AFTER)
+    pause = max(waiting.poll_interval, minimum)
+    if pause + LAST_LOOK <= remaining:
         return pause, False
     # The last poll comes while there is time for it, unless the server asked for more.
-    pause = max(asked, left - LAST_LOOK)
-    return (pause if 0 <= pause < left else None), True
+    pause = max(minimum, remaining - LAST_LOOK)
+    return (pause if 0 <= pause < remaining else None), True

@@ -29,7 +29,7 @@ def text_argument(name: str, value: object) -> str:
     """A text of the caller's that is not empty and that UTF-8 can hold.
 
     Raises:
-        InvalidInputError: The value is something else.
+        InvalidInputError: The value is not such a text.
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{name} must be a string that is not empty.")

@@ -27,7 +27,7 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
 
     Raises:
         APIError: The body is larger than ``max_bytes``.
-        APIStatusError: The body is something else; a proxy or another server may have answered.
+        APIStatusError: The body is not a JSON object. It may come from a proxy.
     """
     if response.too_large:
         raise APIError(
@@ -107,8 +107,8 @@ def _not_found(words: str | None, *, about_thread: bool) -> Status:
 def _quoted_words(body: object, request: Request | None) -> str:
     """The server's words for an error's text, without the athlete's data."""
     words = server_words(body)
-    shown = None if words is None else quoted(words, _sent_text(request))
-    return "" if not shown else f": {shown.rstrip('.')}"
+    quote = None if words is None else quoted(words, _sent_text(request))
+    return "" if not quote else f": {quote.rstrip('.')}"
 
 
 def _request_body(request: Request | None) -> dict[str, Any]:

@@ -49,14 +49,14 @@ class Run:
 
     Attributes:
         session: Its session.
-        waiting: How long to wait, and for what.
+        waiting: The limits of the waiting.
         started: When it began, on the driver's clock.
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
-        watched: Whether somebody reads its events.
+        watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
         sending: Whether its message may have left.
-        format: What an answer looks like.
-        inbox: What its workflow has posted. It knows the message once that was sent.
+        format: The format of its answer.
+        inbox: The messages of its workflow; ``None`` before its own message is sent.
     """
 
     session: ChatSession
@@ -94,14 +94,14 @@ class Protocol(ABC):
 
     @abstractmethod
     def look(self, run: Run) -> Operation[Listing]:
-        """Read what the server holds of the run's messages."""
+        """Read the run's messages from the server."""
 
     @abstractmethod
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """Wait for the answer.
 
         Raises:
-            WorkflowError: The run went wrong, or is not done yet; it carries what came.
+            WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
             APIError: The server refused a poll, and no waiting helps.
         """
 
@@ -120,7 +120,7 @@ def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, Wor
 
 @contextmanager
 def noted(run: Run) -> Generator[None, None, None]:
-    """Give every exception that leaves the run what takes the run up.
+    """Add to every exception that leaves the run how to take the run up.
 
     A ``ChatKitError`` gets it as attributes. A foreign exception, such as ``KeyboardInterrupt`` or
     a job's time limit, passes through with a note.

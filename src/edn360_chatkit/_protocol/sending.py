@@ -1,9 +1,9 @@
 """Sending a message at most once, in either protocol.
 
-A response that is lost (a timeout, a broken connection, a 5xx) leaves in doubt whether the server
-has the message. Sent again, it could start a second, paid run. So what is in the place of the
-message is read before it is sent (the baseline), and again after a loss: only a message that is new
-can be ours, and only if nothing is new the message is sent again.
+If the response is lost (a timeout, a broken connection, a 5xx), the server may have stored the
+message, and a second one would start a second, paid run. So the list of messages is read before
+sending (the baseline) and after a loss. A new message in the list can be ours. If the list has no
+new message, the message is sent again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ before the server stores the message. With the pauses of retries these looks tak
 
 
 class DoubtError(APIError):
-    """Something new is there, and it can't be told whether it is our message."""
+    """The list has something new, and it is unclear whether that is our message."""
 
 
 class Baseline:

@@ -24,8 +24,8 @@ def session_body(
         ConfigurationError: There is no workflow id.
         InvalidInputError: An argument is of the wrong kind; the text names it.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    workflow_id = cast("str | None", given.get("workflow_id", workflow_id))
+    values = {name: value for name, value in options.items() if value is not None}
+    workflow_id = cast("str | None", values.get("workflow_id", workflow_id))
     if workflow_id is None:
         raise ConfigurationError(
             "No workflow id. Pass workflow_id=... to the client or to this call, or set the "
@@ -33,23 +33,23 @@ def session_body(
         )
     workflow: dict[str, Any] = {"id": text_argument("workflow_id", workflow_id)}
     body: dict[str, Any] = {"workflow": workflow, "user": text_argument("user", user)}
-    if "version" in given:
-        workflow["version"] = text_argument("version", given["version"])
-    if "state_variables" in given:
-        workflow["state_variables"] = _state_variables(given["state_variables"])
-    if "tracing" in given:
-        if not isinstance(given["tracing"], bool):
+    if "version" in values:
+        workflow["version"] = text_argument("version", values["version"])
+    if "state_variables" in values:
+        workflow["state_variables"] = _state_variables(values["state_variables"])
+    if "tracing" in values:
+        if not isinstance(values["tracing"], bool):
             raise InvalidInputError("tracing must be True or False.")
-        workflow["tracing"] = {"enabled": given["tracing"]}
-    if "expires_after" in given:
-        seconds = _whole("expires_after", given["expires_after"])
+        workflow["tracing"] = {"enabled": values["tracing"]}
+    if "expires_after" in values:
+        seconds = _whole("expires_after", values["expires_after"])
         body["expires_after"] = {"anchor": "created_at", "seconds": seconds}
-    if "max_requests_per_minute" in given:
-        limit = _whole("max_requests_per_minute", given["max_requests_per_minute"])
+    if "max_requests_per_minute" in values:
+        limit = _whole("max_requests_per_minute", values["max_requests_per_minute"])
         body["rate_limits"] = {"max_requests_per_1_minute": limit}
-    if "chatkit_configuration" in given:
+    if "chatkit_configuration" in values:
         body["chatkit_configuration"] = _json(
-            "chatkit_configuration", given["chatkit_configuration"]
+            "chatkit_configuration", values["chatkit_configuration"]
         )
     return body
 

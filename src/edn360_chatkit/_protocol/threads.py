@@ -53,8 +53,8 @@ class LiveRun:
     Attributes:
         message: The message that started it.
         stream: Its stream.
-        reader: What the stream has said so far.
-        early: The events that came before the run was followed.
+        reader: Reads the stream.
+        early: The events from before the run was followed.
         sent_text: The message's text.
     """
 
@@ -68,8 +68,7 @@ class LiveRun:
 class Threads(Protocol):
     """Runs over the thread protocol, and the streams that wait to be followed.
 
-    Threads share it: each change is one operation on a dict, which is atomic, and a finalizer may
-    make it as well.
+    Several OS threads share it without a lock: each change is one atomic operation on a dict.
     """
 
     def __init__(self, api: Api) -> None:
@@ -343,11 +342,11 @@ class _Start(Sender):
         places: dict[int, str | None] = {}
         messages: list[SessionMessage] = []
         for thread_id in new:
-            found = [] if thread_id is None else (yield from self._messages(thread_id))
-            if not found:
+            listed = [] if thread_id is None else (yield from self._messages(thread_id))
+            if not listed:
                 raise DoubtError("The user has a new thread without messages, which can be ours.")
-            places.update({id(message): thread_id for message in found})
-            messages += found
+            places.update({id(message): thread_id for message in listed})
+            messages += listed
         message = our_message(messages, self.prepared)
         if message is None and new:
             raise DoubtError("The user has a new thread without a message, which can be ours.")

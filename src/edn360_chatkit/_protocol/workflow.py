@@ -1,4 +1,4 @@
-"""The workflow: the three steps one after the other, in the protocol that the server speaks."""
+"""The workflow: a session, the message and the answer, in the server's protocol."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .threads import Threads
 
 
 class Workflow:
-    """The steps of a run as operations, and what a client learns from run to run.
+    """The steps of a run as operations.
 
-    Threads share it: the protocol that the server speaks is one attribute, set once.
+    Threads share it. It learns the server's protocol with the first run, in one attribute.
     """
 
     def __init__(self, config: Config) -> None:
@@ -58,11 +58,11 @@ class Workflow:
         Args:
             session: The session of the run.
             message: The message that the answer answers.
-            waiting: How long to wait, and for what.
-            watched: Whether somebody reads the events.
+            waiting: The limits of the waiting.
+            watched: Whether the caller reads the events.
 
         Raises:
-            WorkflowError: The run went wrong, or is not done yet; it carries what came.
+            WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
             APIError: The server refused a poll, and no waiting helps.
         """
         run = Run(session, waiting, (yield from now()), watched=watched)
@@ -102,7 +102,7 @@ class Workflow:
     def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, Message]]:
         """Send the message; the protocol that has taken it follows the run."""
         run.sent_text = prepared.text
-        # Several first runs may begin before one of them has learned the protocol.
+        # Several runs may start before one of them has learned the protocol.
         undecided = self._config.protocol == "auto" and self._learned is None
         protocol = self._protocol()
         try:
@@ -112,7 +112,7 @@ class Workflow:
                 raise
             refusal = error
         else:
-            # Without an id it may have been a proxy's page, which says nothing about the API.
+            # Without an id, the response may be a proxy's page and not the API's.
             if undecided and message.id is not None:
                 self._learned = self._learned or "messages"
             return protocol, message
