@@ -83,6 +83,7 @@ def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, protocol: str) -> None:
     titles: dict[int, str] = {}
@@ -106,6 +107,7 @@ def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, prot
     assert 10 < connections.most <= MOST_CONNECTIONS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 def test_two_hundred_runs_in_threads_on_one_sync_client(
     sim: ChatKitSimulator, protocol: str
