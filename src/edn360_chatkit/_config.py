@@ -1,4 +1,4 @@
-"""Arguments and environment, checked and frozen before anything is sent."""
+"""The settings of a client: arguments and environment variables, checked before any request."""
 
 from __future__ import annotations
 
@@ -7,45 +7,116 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import httpx
 from pydantic import SecretStr
+from typing_extensions import TypedDict
 
-from ._transport.boundary import checked
-from .errors import APIConnectionError, ChatKitError, ConfigurationError
+from .errors import ChatKitError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
-"""Where OpenAI serves ChatKit."""
+"""The URL of OpenAI's ChatKit API."""
 DEFAULT_DEADLINE = 3600.0
-"""How long a call may take, in seconds; the longest real runs took 205."""
+"""The longest time of a call, in seconds. The longest real runs took 205."""
 DEFAULT_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""How large an answer may be, in bytes; real ones have some ten thousand."""
+"""The largest response, in bytes. Real ones have tens of kilobytes."""
+LARGEST_COUNT = 2**53
+"""The largest count that can be set: a float holds every whole number up to here."""
+LONGEST_TIME = 7 * 86400.0
+"""The longest time that can be set, in seconds."""
+RESERVED_HEADERS = frozenset(
+    {"authorization", "content-type", "content-length", "host", "openai-beta"}
+)
+"""Headers that only this package sets; a self-hosted server may want its own ``Authorization``."""
 
-Protocol: TypeAlias = Literal["auto", "messages", "threads"]
+ProtocolName: TypeAlias = Literal["auto", "messages", "threads"]
+AnswerRule: TypeAlias = Literal["program", "first"]
+"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
+answer, also if it has no program."""
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Headers for every request, or a function that is asked for them before each one."""
+"""Headers of every request, or a function that is called for them before each request."""
 
-# What an HTTP header may hold (RFC 9110, section 5): a token for its name, visible characters
-# and inner blanks for its value.
+# RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
-_AMBIGUOUS = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
-_OUR_HEADERS = frozenset({"authorization", "content-type", "content-length", "host", "openai-beta"})
+_AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
+
+
+class ClientOptions(TypedDict, total=False):
+    """The settings of a client, as keyword arguments. :class:`ChatKitClient` describes each."""
+
+    api_key: str | None
+    workflow_id: str | None
+    base_url: str | None
+    server_url: str | None
+    protocol: ProtocolName
+    headers: Headers | None
+    timeout: float | httpx.Timeout
+    max_retries: int
+    poll_interval: float
+    max_attempts: int
+    poll_limit: int
+    deadline: float
+    max_response_bytes: int
+
+
+class WaitOptions(TypedDict, total=False):
+    """How long a call waits for the answer; the client's settings are the default.
+
+    Attributes:
+        poll_interval: Seconds between two polls.
+        max_attempts: The largest number of polls.
+        answer: Which assistant message is the answer.
+        deadline: The longest time of the call, in seconds.
+    """
+
+    poll_interval: float | None
+    max_attempts: int | None
+    answer: AnswerRule
+    deadline: float | None
+
+
+class SessionOptions(TypedDict, total=False):
+    """The options of ``POST /sessions``, for OpenAI's API only.
+
+    Attributes:
+        workflow_id: Another workflow than the client's.
+        version: A version of the workflow; the default is the one in production.
+        state_variables: Values for the workflow's state variables. A name has at most 64
+            characters.
+        tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
+        expires_after: The session's lifetime in seconds; the default is 600.
+        max_requests_per_minute: The session's rate limit; the default is 10.
+        chatkit_configuration: ChatKit's own settings, as OpenAI documents them.
+    """
+
+    workflow_id: str | None
+    version: str | None
+    state_variables: Mapping[str, str | bool | int | float] | None
+    tracing: bool | None
+    expires_after: int | None
+    max_requests_per_minute: int | None
+    chatkit_configuration: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a client was told, checked. See :class:`~edn360_chatkit.ChatKitClient` for each.
+    """The checked settings of a client.
 
-    ``request_seconds`` is the ``timeout`` where that is a number: a request's as a whole.
+    Attributes:
+        server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_TOKEN``).
+        request_seconds: The longest time of a whole request: ``timeout`` if it is a number.
+
+    The other attributes are those of :class:`ClientOptions`.
     """
 
     api_key: SecretStr | None = field(repr=False)
+    server_token: SecretStr | None = field(repr=False)
     workflow_id: str | None
     base_url: str
     server_url: str | None
-    protocol: Protocol
+    protocol: ProtocolName
     headers: Headers = field(repr=False)
     timeout: httpx.Timeout
     max_retries: int
@@ -57,103 +128,74 @@ class Config:
     request_seconds: float | None
 
 
-@checked(ConfigurationError, "A setting")
-def load_config(
-    *,
-    api_key: str | None = None,
-    workflow_id: str | None = None,
-    base_url: str | None = None,
-    server_url: str | None = None,
-    protocol: Protocol = "auto",
-    headers: Headers | None = None,
-    timeout: float | httpx.Timeout = 30.0,
-    max_retries: int = 4,
-    poll_interval: float = 2.0,
-    max_attempts: int = 60,
-    poll_limit: int = 50,
-    deadline: float = DEFAULT_DEADLINE,
-    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-    environ: Mapping[str, str] = os.environ,
-) -> Config:
-    """Check what a client was told and complete it from the environment.
+def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ) -> Config:
+    """Check the settings of a client and complete them from the environment.
 
     Raises:
-        ConfigurationError: Something is missing or wrong; the text says which argument or
-            environment variable to set.
+        ConfigurationError: A setting is missing or invalid. The text names the argument or the
+            environment variable.
     """
+    check_names(options, ClientOptions, "a client")
+    protocol = options.get("protocol", "auto")
     checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
-    # An address that is given by name is meant, whatever the environment says.
-    server = server_url or (
-        None if base_url else _first("server_url", None, environ, "EDN360_CHATKIT_SERVER_URL")
-    )
-    if server is not None and protocol == "messages":
+    base_url = _text("base_url", options.get("base_url"))
+    server_url = _text("server_url", options.get("server_url"))
+    if server_url is None and base_url is None:
+        # An address that is passed as an argument takes precedence over the environment.
+        server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
+    if server_url is not None and protocol == "messages":
         raise ConfigurationError(
             "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) speaks ChatKit's "
             "thread protocol: use protocol='auto' or 'threads', or leave the server out."
         )
-    if server is not None and base_url:
+    if server_url is not None and base_url is not None:
         raise ConfigurationError(
             "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
             "server, not both."
         )
-    key = None
-    if server is None:
-        key = _checked_key(
-            _first("api_key", api_key, environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
-        )
+    base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
+    headers = _headers(options.get("headers"), own_server=server_url is not None)
+    timeout = options.get("timeout", 30.0)
     return Config(
-        api_key=key,
-        workflow_id=_first("workflow_id", workflow_id, environ, "EDN360_TRAINING_WORKFLOW_ID"),
-        base_url=_checked_url(
-            "base_url",
-            _first("base_url", base_url, environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL,
+        api_key=_api_key(options.get("api_key"), environ) if server_url is None else None,
+        server_token=None if server_url is None else _server_token(environ),
+        workflow_id=_text("workflow_id", options.get("workflow_id"))
+        or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
+        base_url=_checked_url("base_url", base_url).rstrip("/"),
+        server_url=None if server_url is None else _checked_url("server_url", server_url),
+        protocol=protocol if server_url is None else "threads",
+        headers=headers,
+        timeout=_timeout(timeout),
+        max_retries=checked_count("max_retries", options.get("max_retries", 4), least=0),
+        poll_interval=checked_seconds("poll_interval", options.get("poll_interval", 2.0)),
+        max_attempts=checked_count("max_attempts", options.get("max_attempts", 60)),
+        poll_limit=checked_count("poll_limit", options.get("poll_limit", 50), most=100),
+        deadline=checked_deadline(options.get("deadline", DEFAULT_DEADLINE)),
+        max_response_bytes=checked_count(
+            "max_response_bytes", options.get("max_response_bytes", DEFAULT_MAX_RESPONSE_BYTES)
         ),
-        server_url=None if server is None else _checked_url("server_url", server),
-        protocol=protocol if server is None else "threads",
-        headers=_checked_headers(headers, own=server is not None),
-        timeout=_checked_timeout(timeout),
-        max_retries=checked_count("max_retries", max_retries, least=0),
-        poll_interval=checked_seconds("poll_interval", poll_interval),
-        max_attempts=checked_count("max_attempts", max_attempts, least=1),
-        poll_limit=checked_count("poll_limit", poll_limit, least=1, most=100),
-        deadline=checked_deadline(deadline),
-        max_response_bytes=checked_count("max_response_bytes", max_response_bytes, least=1),
         request_seconds=None if isinstance(timeout, httpx.Timeout) else float(timeout),
     )
 
 
-def _checked_key(key: str | None) -> SecretStr:
-    if key is None:
-        raise ConfigurationError(
-            "No API key. Pass api_key=..., or set the environment variable "
-            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
-        )
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        # The key itself is left out of the text on purpose.
-        raise ConfigurationError(
-            "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY) has a blank, a "
-            "line break or another character that no key has; copy it again."
-        )
-    return SecretStr(key)
+def check_names(options: Mapping[str, object], allowed: type, call: str) -> None:
+    """Raise a ``TypeError`` for a keyword that the ``TypedDict`` does not have, as Python does."""
+    for name in options:
+        if name not in allowed.__annotations__:
+            raise TypeError(f"{call} has no keyword argument {name!r}")
 
 
 def checked_choice(
     name: str, value: object, choices: tuple[str, ...], error: type[ChatKitError]
 ) -> None:
-    """Raise the error where a value is none of its choices."""
+    """Raise the error unless the value is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        named = f"{name}={value[:100]!r}" if isinstance(value, str) else f"This {name}"
-        raise error(f"{named} is not known; use {', '.join(map(repr, choices))}.")
+        setting = f"{name}={value[:100]!r}" if isinstance(value, str) else f"This {name}"
+        raise error(f"{setting} is not supported; use {', '.join(map(repr, choices))}.")
 
 
-MOST = 2**53
-"""The largest count that can be asked for: floats hold every whole number up to here."""
-LONGEST = 7 * 86400.0
-"""The longest time that can be asked for, in seconds."""
-
-
-def checked_count(name: str, value: object, *, least: int, most: int = MOST) -> int:
-    """A whole number within its bounds, or a ``ConfigurationError`` that names it."""
+def checked_count(name: str, value: object, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
+    """A whole number within its limits, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} must be a whole number of {least} or more.")
     if value > most:
@@ -162,13 +204,11 @@ def checked_count(name: str, value: object, *, least: int, most: int = MOST) -> 
 
 
 def checked_seconds(name: str, value: object) -> float:
-    """A length of time in seconds, zero allowed, or a ``ConfigurationError`` that names it."""
+    """A number of seconds, zero allowed, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} must be a number of seconds.")
-    if not 0 <= value <= LONGEST:
-        raise ConfigurationError(
-            f"{name} must be from 0 to {LONGEST:.0f} seconds, which is a week."
-        )
+    if not 0 <= value <= LONGEST_TIME:
+        raise ConfigurationError(f"{name} must be from 0 to {LONGEST_TIME:.0f} seconds (a week).")
     return float(value)
 
 
@@ -180,58 +220,41 @@ def checked_deadline(value: object) -> float:
     return seconds
 
 
-def _first(name: str, argument: object, environ: Mapping[str, str], *variables: str) -> str | None:
-    """The argument if it is given, else the first variable that is set to something."""
-    if argument is not None and not isinstance(argument, str):
-        raise ConfigurationError(f"{name} must be a string, not a {type(argument).__name__}.")
-    for value in (argument, *map(environ.get, variables)):
-        if value and value.strip():
-            return value.strip()
-    return None
+def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
+    """The caller's headers, checked.
 
+    Args:
+        headers: A mapping of names to values.
+        own_server: Whether they go to a self-hosted server, which may want ``Authorization``.
 
-def _checked_url(name: str, url: object) -> str:
-    variable = f"{name} (or $EDN360_CHATKIT_{name.upper()})"
-    if not isinstance(url, str):
-        raise ConfigurationError(f"{variable} must be a string, not a {type(url).__name__}.")
-    try:
-        parsed = httpx.URL(url)
-        parsed.host.encode("idna")
-        parsed.raw_path.decode("ascii")
-        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
-            # Such as half a bracket, which every reader of URLs takes for something else.
-            raise ValueError
-        if parsed.port is not None and not 0 < parsed.port < 65536:
-            raise ValueError
-    except (httpx.InvalidURL, ValueError):
-        # Without its cause, which quotes a piece of the URL: there may be a password in it.
-        raise ConfigurationError(f"{variable} is not a URL.") from None
-    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
+    Raises:
+        ConfigurationError: A header is invalid or reserved. Values are not quoted.
+    """
+    if not isinstance(headers, Mapping):
         raise ConfigurationError(
-            f"{variable} must not carry a user, a query or a fragment; pass what the server asks "
-            "for as api_key=... or headers=..."
+            "headers must be a mapping of names to values, or a function that returns one."
         )
-    if _AMBIGUOUS.search(url):
-        raise ConfigurationError(
-            f"{variable} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
-            "slashes and control characters written with %: servers and proxies read them "
-            "differently."
-        )
-    if parsed.scheme not in ("https", "http") or not parsed.host:
-        raise ConfigurationError(
-            f"{variable} must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
-        )
-    if parsed.scheme == "http" and not is_loopback(parsed.host):
-        raise ConfigurationError(
-            f"{variable} must begin with https://: over http the credentials and the athlete's "
-            "data could be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use "
-            "http."
-        )
-    return str(parsed).rstrip("/") if name == "base_url" else str(parsed)
+    reserved = RESERVED_HEADERS - {"authorization"} if own_server else RESERVED_HEADERS
+    valid: dict[str, str] = {}
+    for name, value in cast("Mapping[object, object]", headers).items():
+        # An invalid name is not quoted: it may be the token, in the wrong place.
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers: a name is not a valid HTTP header name.")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(
+                f"headers: the value of {name} is not a valid HTTP header value: use ASCII, "
+                "no line breaks."
+            )
+        if name.lower() in reserved:
+            raise ConfigurationError(
+                f"headers: {name} is set by this package; leave it out. The key is api_key=..."
+            )
+        valid[name] = value
+    return valid
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address."""
+    """Whether a host name or address is this machine."""
     if host == "localhost":
         return True
     try:
@@ -240,64 +263,104 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _checked_headers(headers: Headers | None, *, own: bool) -> Headers:
-    """Headers that are known to be fit for use; a function's are checked whenever it is asked."""
-    if callable(headers):
-        return lambda: checked_headers(_asked(headers), own=own)
-    return checked_headers({} if headers is None else headers, own=own)
+def _text(name: str, value: object) -> str | None:
+    """A text argument without blanks and line breaks around it; ``None`` if it is empty."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
+    return (value or "").strip() or None
 
 
-def _asked(headers: Callable[[], Mapping[str, str]]) -> object:
-    try:
-        return headers()
-    except Exception as error:
-        # The token endpoint behind it may be back in a moment: this can be tried again.
-        raise APIConnectionError(
-            f"The function that was given as headers= raised {type(error).__name__}; nothing was "
-            "sent.",
-            may_have_arrived=False,
-        ) from error
+def _variable(environ: Mapping[str, str], *names: str) -> str | None:
+    """The first of these environment variables that is set and not empty."""
+    for name in names:
+        if value := environ.get(name, "").strip():
+            return value
+    return None
 
 
-@checked(ConfigurationError, "headers")
-def checked_headers(headers: object, *, own: bool) -> Mapping[str, str]:
-    """Headers of the caller's, checked.
-
-    Args:
-        headers: What the caller gave.
-        own: Whether they go to a server of the caller's own, which may want ``Authorization``.
-    """
-    if not isinstance(headers, Mapping):
+def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
+    key = _text("api_key", argument) or _variable(
+        environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY"
+    )
+    if key is None:
         raise ConfigurationError(
-            "headers must be a mapping of names to values, or a function that returns one."
+            "No API key. Pass api_key=..., or set the environment variable "
+            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
         )
-    reserved = _OUR_HEADERS - {"authorization"} if own else _OUR_HEADERS
-    fit: dict[str, str] = {}
-    for name, value in cast("Mapping[object, object]", headers).items():
-        # A name that is none is not quoted: it may be the token, in the wrong place.
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError("headers: one has a name that is no HTTP header's.")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            raise ConfigurationError(
-                f"headers: the value of {name} is no HTTP header's: use ASCII, no line breaks."
-            )
-        if name.lower() in reserved:
-            raise ConfigurationError(
-                f"headers: {name} is set by this package; leave it out. The key is api_key=..."
-            )
-        fit[name] = value
-    return fit
+    return _checked_secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
 
 
-def _checked_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:
+def _server_token(environ: Mapping[str, str]) -> SecretStr | None:
+    token = _variable(environ, "EDN360_SERVER_TOKEN")
+    if token is None:
+        return None
+    return _checked_secret("The server's token ($EDN360_SERVER_TOKEN)", token)
+
+
+def _checked_secret(name: str, value: str) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        # The value is left out of the text on purpose.
+        raise ConfigurationError(
+            f"{name} has a blank, a line break or a character that can't be in a header; "
+            "copy it again."
+        )
+    return SecretStr(value)
+
+
+def _checked_url(name: str, url: str) -> str:
+    setting = f"{name} (or $EDN360_CHATKIT_{name.upper()})"
+    try:
+        parsed = httpx.URL(url)
+        parsed.host.encode("idna")
+        parsed.raw_path.decode("ascii")
+        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
+            # For example half a bracket, which URL parsers read differently.
+            raise ValueError
+        if parsed.port is not None and not 0 < parsed.port < 65536:
+            raise ValueError
+    except (httpx.InvalidURL, ValueError):
+        # Without its cause, which quotes a part of the URL: it may hold a password.
+        raise ConfigurationError(f"{setting} is not a valid URL.") from None
+    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
+        raise ConfigurationError(
+            f"{setting} must not have a user, a query or a fragment; pass credentials as "
+            "api_key=... or headers=..."
+        )
+    if _AMBIGUOUS_PATH.search(url):
+        raise ConfigurationError(
+            f"{setting} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
+            "slashes and control characters written with %: servers and proxies read them "
+            "differently."
+        )
+    if parsed.scheme not in ("https", "http") or not parsed.host:
+        raise ConfigurationError(
+            f"{setting} must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
+        )
+    if parsed.scheme == "http" and not is_loopback(parsed.host):
+        raise ConfigurationError(
+            f"{setting} must begin with https://: over http the credentials and the athlete's "
+            "data can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use "
+            "http."
+        )
+    return str(parsed)
+
+
+def _headers(headers: Headers | None, *, own_server: bool) -> Headers:
+    if callable(headers):
+        # The headers of a function are checked at every call.
+        return lambda: checked_headers(headers(), own_server=own_server)
+    return checked_headers({} if headers is None else headers, own_server=own_server)
+
+
+def _timeout(timeout: object) -> httpx.Timeout:
     if isinstance(timeout, httpx.Timeout):
         for step, seconds in timeout.as_dict().items():
-            # httpx takes anything here, and fails with it when it connects.
+            # httpx accepts any value here, and fails when it connects.
             if seconds is not None:
                 checked_seconds(f"timeout.{step}", seconds)
         return timeout
     seconds = checked_seconds("timeout", timeout)
     if seconds == 0:
         raise ConfigurationError("timeout must be more than 0 seconds.")
-    # Waiting for a free connection is bounded by the deadline alone: it fails no run.
+    # The deadline alone bounds the wait for a free connection: waiting there fails no run.
     return httpx.Timeout(seconds, pool=None)

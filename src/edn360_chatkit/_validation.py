@@ -1,66 +1,81 @@
-"""What pydantic says of an invalid value, in our own terms."""
+"""Validation: pydantic's errors in the terms of this package."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from .errors import FieldError, InvalidInputError
-from .models.base import OpenModel
 
-# What pydantic puts into a path for the branch of a union that it tried. None of them is a key
-# that the models know, so leaving them out leaves the path as the reader would write it.
+# pydantic names the branch of a union in an error's path. No model has a field of these names.
 _UNION_BRANCHES = frozenset(
     {"int", "float", "str", "datetime", "date", "list[any]", "dict[str,any]", "Subscription"}
 )
 
 
 def field_errors(error: ValidationError, root: str | None = None) -> tuple[FieldError, ...]:
-    """Every field at fault, one entry a field, whatever branches of a union were tried.
+    """Every invalid field, one entry a field.
 
     Args:
-        error: What pydantic raised.
-        root: A key that every path begins with and that is left out.
+        error: The error that pydantic raised.
+        root: A key that is removed from the beginning of every path.
     """
-    faults: dict[tuple[int | str, ...], FieldError] = {}
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        loc = tuple(part for part in fault["loc"] if part not in _UNION_BRANCHES)
+    errors: dict[tuple[int | str, ...], FieldError] = {}
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        loc = tuple(part for part in detail["loc"] if part not in _UNION_BRANCHES)
         if root is not None and loc[:1] == (root,):
             loc = loc[1:]
-        known = faults.get(loc)
-        if known is None:
-            path = ".".join(map(str, loc))
-            faults[loc] = FieldError(path=path, loc=loc, msg=fault["msg"], type=fault["type"])
+        if loc in errors:
+            errors[loc]["msg"] += " or " + detail["msg"].removeprefix("Input should be ")
         else:
-            known["msg"] += " or " + fault["msg"].removeprefix("Input should be ")
-    return tuple(faults.values())
+            path = ".".join(map(str, loc))
+            errors[loc] = FieldError(path=path, loc=loc, msg=detail["msg"], type=detail["type"])
+    return tuple(errors.values())
 
 
 def describe(errors: Sequence[FieldError]) -> str:
-    """The fields at fault, for people to read: a line each."""
+    """The invalid fields as text, one line a field."""
     return "\n".join(f"  {e['path'] or '(the whole)'}: {e['msg']}" for e in errors)
 
 
-Model = TypeVar("Model", bound=OpenModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def as_model(kind: type[Model], value: Model | Mapping[str, Any]) -> Model:
-    """A model, or a mapping that is validated as one: what callers have at hand.
+def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
+    """A model or a mapping as a valid model, or the error.
 
-    Raises:
-        InvalidInputError: It is none; ``.errors`` has every field at fault.
+    The error is returned and not raised: the caller drops the raw value before it raises, so that
+    no frame of the traceback holds it.
     """
     if isinstance(value, kind):
         return value
     if not isinstance(value, Mapping):
-        raise InvalidInputError(
+        return InvalidInputError(
             f"{kind.__name__} or a mapping is needed, not a {type(value).__name__}."
         )
     try:
-        return kind.model_validate(dict(value))
+        return kind.model_validate(dict(cast("Mapping[str, Any]", value)))
     except ValidationError as error:
-        faults = field_errors(error)
-        raise InvalidInputError(
-            f"This is no {kind.__name__}. Correct these fields:\n{describe(faults)}",
-            errors=faults,
-        ) from error
+        errors = field_errors(error)
+    text = f"This is no {kind.__name__}. Correct these fields:\n{describe(errors)}"
+    return InvalidInputError(text, errors=errors)
+
+
+class TrainingBlock(BaseModel):
+    """The part of a block that can be invalid."""
+
+    exercises: list[dict[str, Any]] | None = None
+
+
+class TrainingDay(BaseModel):
+    """The part of a session that can be invalid."""
+
+    blocks: list[TrainingBlock] | None = None
+
+
+class TrainingProgram(BaseModel):
+    """The part of a program that can be invalid; the other fields may have any value."""
+
+    sessions: list[TrainingDay]

@@ -1,240 +1,78 @@
-"""``ChatKitClient`` and ``AsyncChatKitClient``: the same methods, sync and async.
+"""The two clients: the same methods, sync and async.
 
-A method checks its arguments, builds an operation and hands it to the driver. What the operation
-does is written once, in ``_operations``.
+A method checks its arguments, builds an operation (``_protocol``) and hands it to a driver
+(``_transport``). It deletes the raw input first: an exception's traceback holds this frame, and
+tools such as rich and pytest show the variables in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
-import httpx
+from typing_extensions import Unpack
 
-from ._config import (
-    DEFAULT_DEADLINE,
-    DEFAULT_MAX_RESPONSE_BYTES,
-    Config,
-    Headers,
-    Protocol,
-    checked_choice,
-    checked_count,
-    checked_deadline,
-    checked_seconds,
-    is_loopback,
-    load_config,
-)
-from ._effects import Operation
-from ._protocol.inbox import AnswerRule, Waiting
+from ._client import BaseClient, transport_settings
+from ._config import ClientOptions, SessionOptions, WaitOptions
 from ._protocol.inputs import WorkflowInput, prepare
-from ._protocol.requests import segment, text_argument
-from ._protocol.sessions import session_body
-from ._protocol.workflow import State, new_session, poll_response, run_workflow, send_input
-from ._transport.boundary import checked, public, public_async
-from ._transport.bounds import MOST_CONNECTIONS, Bounds
-from ._transport.driver import (
+from ._transport import (
     AsyncDriver,
+    AsyncHTTPClient,
     AsyncOperationRun,
-    OnEvent,
-    OnEventAsync,
+    HTTPClient,
     OperationRun,
     SyncDriver,
 )
-from .errors import ConfigurationError, InvalidInputError
-from .events import WorkflowResponse
+from .events import WorkflowEvent, WorkflowResponse
 from .models.session import ChatSession, Message
 from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
-HTTP = TypeVar("HTTP", httpx.Client, httpx.AsyncClient)
-
-WorkflowRun: TypeAlias = OperationRun[WorkflowResponse]
-"""What ``ChatKitClient.stream_workflow`` gives: a context manager over the run's events."""
-AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowResponse]
-"""What ``AsyncChatKitClient.stream_workflow`` gives."""
-
-
-_arguments = checked(InvalidInputError, "An argument")
-
-
-class _Client:
-    """What the two clients share: the configuration, and how a call becomes an operation."""
-
-    _config: Config
-    _state: State
-
-    def __repr__(self) -> str:
-        config = self._config
-        if config.server_url is not None:
-            return f"{type(self).__name__}(server_url={config.server_url!r})"
-        return (
-            f"{type(self).__name__}(base_url={config.base_url!r}, "
-            f"workflow_id={config.workflow_id!r})"
-        )
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            f"A {type(self).__name__} holds a key and connections and can't be pickled. Make one "
-            "in each process; sessions and messages can be pickled."
-        )
-
-    @_arguments
-    def _create_session(self, user: str, **options: Any) -> Operation[ChatSession]:
-        return new_session(self._config, session_body(self._config, user, **options))
-
-    @_arguments
-    def _send_message(
-        self, session: ChatSession | str, message: WorkflowInput
-    ) -> Operation[Message]:
-        waiting = self._waiting(None, None, "program", None)
-        found = _as_session(session)
-        return send_input(self._config, self._state, found, prepare(message), waiting)
-
-    @_arguments
-    def _poll_response(
-        self,
-        session: ChatSession | str,
-        after: Message | str | None,
-        waiting: Waiting,
-        *,
-        watched: bool,
-    ) -> Operation[WorkflowResponse]:
-        found = _as_session(session)
-        message = _as_message(found, after)
-        return poll_response(self._config, self._state, found, message, waiting, watched=watched)
-
-    @_arguments
-    def _run_workflow(
-        self,
-        edn360_input: WorkflowInput,
-        user: str | None,
-        waiting: Waiting,
-        *,
-        watched: bool,
-    ) -> Operation[WorkflowResponse]:
-        prepared = prepare(edn360_input)
-        owner = user if user is not None else prepared.user_id
-        if owner is None:
-            raise InvalidInputError("A text names no user: pass user=... with it.")
-        body = session_body(self._config, owner)
-        return run_workflow(self._config, self._state, body, prepared, waiting, watched=watched)
-
-    def _waiting(
-        self,
-        poll_interval: float | None,
-        max_attempts: int | None,
-        answer: AnswerRule,
-        deadline: float | None,
-    ) -> Waiting:
-        checked_choice("answer", answer, ("program", "first"), ConfigurationError)
-        config = self._config
-        return Waiting(
-            poll_interval=config.poll_interval
-            if poll_interval is None
-            else checked_seconds("poll_interval", poll_interval),
-            max_attempts=config.max_attempts
-            if max_attempts is None
-            else checked_count("max_attempts", max_attempts, least=1),
-            answer=answer,
-            deadline=config.deadline if deadline is None else checked_deadline(deadline),
-        )
+WorkflowRun: TypeAlias = OperationRun[WorkflowEvent, WorkflowResponse]
+"""The result of ``ChatKitClient.stream_workflow``: a context manager that iterates over events."""
+AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowEvent, WorkflowResponse]
+"""The result of ``AsyncChatKitClient.stream_workflow``."""
+OnEvent: TypeAlias = Callable[[WorkflowEvent], object]
+"""A function that is called with each event of a run."""
+AsyncOnEvent: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
+"""A function or coroutine function that is called with each event of a run."""
 
 
-def _bounds(config: Config) -> Bounds:
-    return Bounds(
-        timeout=config.timeout,
-        request=config.request_seconds,
-        deadline=config.deadline,
-        size=config.max_response_bytes,
-    )
-
-
-def _as_session(session: ChatSession | str) -> ChatSession:
-    if not isinstance(session, ChatSession):
-        segment("session", session)
-        return ChatSession(id=session)
-    # model_construct and model_copy(update=...) validate nothing.
-    segment("session.id", getattr(session, "id", None))
-    if session.user is not None:
-        text_argument("session.user", session.user)
-    return session
-
-
-def _as_message(session: ChatSession, message: Message | str | None) -> Message:
-    if isinstance(message, Message):
-        if getattr(message, "session_id", None) != session.id:
-            raise InvalidInputError("after= is a message of another session.")
-        for name, part in (("id", message.id), ("thread_id", message.thread_id)):
-            if part is not None:
-                segment(f"after.{name}", part)
-        return message
-    if message is not None:
-        segment("after", message)
-    return Message(id=message, session_id=session.id)
-
-
-def _http_client(kind: type[HTTP], given: HTTP | None, config: Config) -> HTTP:
-    """The caller's HTTP client, or one of our own.
-
-    Our own one honours the environment's proxies and certificates as httpx does, but for
-    loopback, where a proxy could only be in the way.
-    """
-    if given is not None:
-        if not isinstance(given, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}.")
-        return given
-    try:
-        # Every connection is kept: runs that wait come back at the next poll.
-        limits = httpx.Limits(
-            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
-        )
-        own = is_loopback(httpx.URL(config.server_url or config.base_url).host)
-        # A cookie could tie one athlete's requests to another's: none is taken.
-        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        return kind(trust_env=not own, limits=limits, cookies=none)
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
-            "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) and certificates (SSL_CERT_FILE, "
-            "SSL_CERT_DIR)."
-        ) from error
-
-
-class ChatKitClient(_Client):
+class ChatKitClient(BaseClient):
     """Runs the EDN360 training workflow through ChatKit.
 
-    One client serves many threads. It is a context manager; outside of a ``with`` block, call
-    :meth:`close` when it is not needed any more.
+    A client can be shared between threads. It is a context manager; without a ``with`` block, call
+    :meth:`close` at the end.
 
     Args:
-        api_key: The OpenAI API key; else ``$EDN360_OPENAI_API_KEY``, else ``$OPENAI_API_KEY``.
-        workflow_id: The workflow (``wf_…``); else ``$EDN360_TRAINING_WORKFLOW_ID``.
-        base_url: The ChatKit API; else ``$EDN360_CHATKIT_BASE_URL``, else OpenAI's. It must be
+        api_key: The OpenAI API key; default ``$EDN360_OPENAI_API_KEY``, then ``$OPENAI_API_KEY``.
+        workflow_id: The workflow (``wf_…``); default ``$EDN360_TRAINING_WORKFLOW_ID``.
+        base_url: The ChatKit API; default ``$EDN360_CHATKIT_BASE_URL``, then OpenAI's. It must be
             https unless it is loopback.
-        server_url: A self-hosted ChatKit server; else ``$EDN360_CHATKIT_SERVER_URL``. It needs no
-            key and no workflow id. It must be https unless it is loopback.
-        protocol: ``"messages"`` is the session messages protocol, ``"threads"`` ChatKit's thread
-            protocol. ``"auto"`` begins with the first, and goes on with the second where the API
-            says that it has no such endpoint.
-        headers: Added to every request: a mapping, or a function that is asked for one before
+        server_url: A self-hosted ChatKit server; default ``$EDN360_CHATKIT_SERVER_URL``. It needs
+            no key and no workflow id. ``$EDN360_SERVER_TOKEN`` is sent to it as bearer token
+            unless ``headers`` has an ``Authorization``.
+        protocol: ``"messages"`` for session messages, ``"threads"`` for ChatKit's thread protocol.
+            ``"auto"`` starts with session messages and changes to threads if the API answers that
+            it has no such endpoint.
+        headers: Headers of every request: a mapping, or a function that is called for them before
             each request.
-        timeout: Of one request as a whole, in seconds, from when it has a connection; of a stream
-            until it begins. An ``httpx.Timeout`` bounds each step of a request instead
-            (connecting, writing, each wait for more of the answer).
-        max_retries: How often one request is repeated at most, where that can help.
+        timeout: The longest time of a request, in seconds, once it has a connection; of a stream
+            until its response starts. An ``httpx.Timeout`` limits each step of a request instead
+            (connect, write, each read).
+        max_retries: How often a failed request is sent again where that can help.
         poll_interval: Seconds between two polls.
-        max_attempts: How many polls at most.
-        poll_limit: How many of the session's newest messages a poll asks for, 1 to 100.
-        deadline: How long a call may take as a whole, in seconds, whatever else is set.
-        max_response_bytes: How large an answer, or what is kept of a stream, may be after
-            decompression, in bytes.
-        http_client: An ``httpx.Client`` of your own, with your proxies and limits. It is never
-            closed by this package, and its own ``timeout`` and ``auth`` are not used.
+        max_attempts: The largest number of polls. The defaults (60 polls, 2 s) wait for two
+            minutes; real runs took 60 to 205 s.
+        poll_limit: How many messages a poll asks for, 1 to 100.
+        deadline: The longest time of a call, in seconds.
+        max_response_bytes: The largest response, and the most text that is kept of a stream, in
+            bytes after decompression.
+        http_client: An ``httpx.Client`` or ``httpx2.Client`` of your own, with your proxies and
+            limits. This package never closes it, and does not use its ``timeout`` and ``auth``.
 
     Raises:
-        ConfigurationError: An argument or environment variable is missing or wrong.
+        ConfigurationError: A setting is missing or invalid.
 
     Example:
         >>> client = ChatKitClient(api_key="sk-...", workflow_id="wf_...")  # doctest: +SKIP
@@ -242,99 +80,44 @@ class ChatKitClient(_Client):
         >>> response.program.title  # doctest: +SKIP
     """
 
-    @public
     def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        workflow_id: str | None = None,
-        base_url: str | None = None,
-        server_url: str | None = None,
-        protocol: Protocol = "auto",
-        headers: Headers | None = None,
-        timeout: float | httpx.Timeout = 30.0,
-        max_retries: int = 4,
-        poll_interval: float = 2.0,
-        max_attempts: int = 60,
-        http_client: httpx.Client | None = None,
-        poll_limit: int = 50,
-        deadline: float = DEFAULT_DEADLINE,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        self, *, http_client: HTTPClient | None = None, **options: Unpack[ClientOptions]
     ) -> None:
-        self._config = load_config(
-            api_key=api_key,
-            workflow_id=workflow_id,
-            base_url=base_url,
-            server_url=server_url,
-            protocol=protocol,
-            headers=headers,
-            timeout=timeout,
-            max_retries=max_retries,
-            poll_interval=poll_interval,
-            max_attempts=max_attempts,
-            poll_limit=poll_limit,
-            deadline=deadline,
-            max_response_bytes=max_response_bytes,
-        )
-        self._state = State()
-        make = partial(_http_client, httpx.Client, http_client, self._config)
-        self._driver = SyncDriver(make, _bounds(self._config), owned=http_client is None)
-        self.sessions = Sessions(self._config, self._driver)
-        self.threads = Threads(self._config, self._driver)
+        super().__init__(options)
+        self._driver = SyncDriver(transport_settings(self._config), http_client)
+        self.sessions = Sessions(self._workflow.api, self._driver)
+        self.threads = Threads(self._workflow.api, self._driver)
 
-    @public
-    def create_session(
-        self,
-        user: str,
-        *,
-        workflow_id: str | None = None,
-        version: str | None = None,
-        state_variables: Mapping[str, str | bool | int | float] | None = None,
-        tracing: bool | None = None,
-        expires_after: int | None = None,
-        max_requests_per_minute: int | None = None,
-        chatkit_configuration: Mapping[str, Any] | None = None,
-    ) -> ChatSession:
-        """Make a session, the first of the three steps.
+    def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
+        """Create a session, the first of the three steps.
 
         Args:
-            user: The end user that the session is for, such as the athlete's ``user_id``.
+            user: The end user of the session, such as the athlete's ``user_id``.
             workflow_id: Another workflow than the client's.
-            version: A version of the workflow; else the one that is in production.
-            state_variables: Values for the workflow's state variables.
-            tracing: Whether OpenAI keeps a trace of the run; on unless it is ``False``.
-            expires_after: How long the session lasts, in seconds; else 10 minutes.
-            max_requests_per_minute: The session's rate limit; else 10.
+            version: A version of the workflow; the default is the one in production.
+            state_variables: Values for the workflow's state variables (names of at most 64
+                characters; values are strings, booleans or numbers).
+            tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
+            expires_after: The session's lifetime in seconds; the default is 600.
+            max_requests_per_minute: The session's rate limit; the default is 10.
             chatkit_configuration: ChatKit's own settings, as OpenAI documents them.
 
         Returns:
-            The session.
+            The session. With a self-hosted server it is a local one, without a request.
 
         Raises:
-            ConfigurationError: There is no workflow id.
-            InvalidInputError: An argument is of the wrong kind; nothing was sent.
+            ConfigurationError: The workflow id is missing.
+            InvalidInputError: An argument is invalid; nothing was sent.
             APIError: The request failed.
         """
-        return self._driver.run(
-            self._create_session(
-                user,
-                workflow_id=workflow_id,
-                version=version,
-                state_variables=state_variables,
-                tracing=tracing,
-                expires_after=expires_after,
-                max_requests_per_minute=max_requests_per_minute,
-                chatkit_configuration=chatkit_configuration,
-            )
-        )
+        return self._driver.run(self._workflow.create_session(user, options))
 
-    @public
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
-        It is sent once: where an answer is lost, the session or the thread is read before it is
-        sent again. In the thread protocol this returns when the server has taken the message, and
-        the client holds the run's stream open for :meth:`poll_response`.
+        The message is sent once: if its response is lost, the server's messages are read before
+        it is sent again. In the thread protocol this returns when the server has stored the
+        message, and the client keeps the stream open for :meth:`poll_response`.
 
         Args:
             session: The session, or its id.
@@ -342,111 +125,97 @@ class ChatKitClient(_Client):
                 sent as it is.
 
         Returns:
-            The message; give it to :meth:`poll_response`.
+            The message, for :meth:`poll_response`.
 
         Raises:
-            InvalidInputError: The input is at fault; nothing was sent.
-            APIError: It was refused, or it is not known whether it was taken; the text says.
+            InvalidInputError: The input is invalid; nothing was sent.
+            APIError: The message was rejected, or ``.may_have_been_taken`` is true and the server
+                may have stored it.
         """
-        return self._driver.run(self._send_message(session, message))
+        prepared = prepare(message)
+        del message
+        return self._driver.run(self._send(session, prepared))
 
-    @public
     def poll_response(
         self,
         session: ChatSession | str,
         *,
         after: Message | str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
         on_event: OnEvent | None = None,
+        **options: Unpack[WaitOptions],
     ) -> WorkflowResponse:
-        """Wait for the program, the last of the three steps; also takes up a run from before.
+        """Wait for the program, the last of the three steps. It also takes up an earlier run.
 
-        In the session messages protocol it asks at once, and then every ``poll_interval`` seconds.
-        A poll that fails by the network, a 5xx or a 429 counts as an attempt, and the waiting goes
-        on. In the thread protocol it reads the run's stream to its end; where there is none any
-        more, it reads the thread in the same way.
+        With session messages it polls at once, and then every ``poll_interval`` seconds. A poll
+        that fails with a connection error, a 5xx or a 429 counts as an attempt. In the thread
+        protocol it reads the run's stream; without an open stream it polls the thread.
 
         Args:
             session: The session, or its id.
-            after: The message that the answer answers, or its id; the session's newest one if
-                it is left out. Another client's run over the thread protocol needs the message
-                itself, which knows its thread.
-            poll_interval: Seconds between two polls; the client's if it is left out.
-            max_attempts: How many polls at most; the client's if it is left out.
-            answer: ``"program"`` waits for the message with the program; ``"first"`` takes the
-                first message as the answer and fails at once if it is none.
-            deadline: How long to wait at most, in seconds; the client's if it is left out. The
-                last look at the server begins a second before.
-            on_event: Called with every event, as it comes.
+            after: The message to wait for, or its id; default the session's newest message. A
+                run of another client over the thread protocol needs the ``Message``, which has
+                the thread's id.
+            on_event: Called with each event.
+            poll_interval: Seconds between two polls; default the client's.
+            max_attempts: The largest number of polls; default the client's.
+            answer: ``"program"`` waits for a message with the program; ``"first"`` takes the
+                first message as the answer, and fails at once if it has no program.
+            deadline: The longest time of this call, in seconds; default the client's. The last
+                poll starts one second before.
 
         Returns:
             The response with the program.
 
         Raises:
             WorkflowTimeoutError: No answer yet; the same call takes the run up again.
-            WorkflowError: The run went wrong; what came is in ``.text``.
-            APIError: The server refused a poll in a way that no waiting helps.
+            WorkflowError: The run failed; the text that was received is in ``.text``.
+            APIError: The server rejected the polls.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return self._driver.run(
-            self._poll_response(session, after, waiting, watched=on_event is not None),
-            on_event,
-            deadline=waiting.deadline,
-        )
+        waiting = self._waiting(options)
+        operation = self._poll(session, after, waiting, watched=on_event is not None)
+        return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
-    @public
     def run_workflow(
         self,
         edn360_input: WorkflowInput,
         *,
         user: str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
         on_event: OnEvent | None = None,
+        **options: Unpack[WaitOptions],
     ) -> WorkflowResponse:
         """Run the workflow: the three steps in one call.
 
         Args:
             edn360_input: The athlete's data, as for :meth:`send_message`.
-            user: The end user of the session; else the input's ``user_profile.user_id``.
+            user: The end user of the session; default the input's ``user_profile.user_id``.
+            on_event: Called with each event.
             poll_interval: As for :meth:`poll_response`.
             max_attempts: As for :meth:`poll_response`.
             answer: As for :meth:`poll_response`.
-            deadline: How long the whole run may take, in seconds; the client's if it is left out.
-            on_event: Called with every event, as it comes.
+            deadline: The longest time of the whole run, in seconds; default the client's.
 
         Returns:
             The response with the program.
 
         Raises:
-            InvalidInputError: The input is at fault; nothing was sent.
+            InvalidInputError: The input is invalid; nothing was sent.
             APIError: A request failed; ``.session`` and ``.sent_message`` take the run up.
-            WorkflowError: The run went wrong, or is not done yet.
+            WorkflowError: The run failed, or has not ended yet.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return self._driver.run(
-            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None),
-            on_event,
-            deadline=waiting.deadline,
-        )
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._run(prepared, user, waiting, watched=on_event is not None)
+        return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
-    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
         *,
         user: str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
+        **options: Unpack[WaitOptions],
     ) -> WorkflowRun:
-        """Run the workflow and watch it.
+        """Run the workflow and watch its events.
 
         Args:
             edn360_input: As for :meth:`run_workflow`.
@@ -454,27 +223,25 @@ class ChatKitClient(_Client):
             poll_interval: As for :meth:`poll_response`.
             max_attempts: As for :meth:`poll_response`.
             answer: As for :meth:`poll_response`.
-            deadline: How long the whole run may take, in seconds; the client's if it is left out.
+            deadline: The longest time of the whole run, in seconds; default the client's.
 
         Returns:
-            A context manager that iterates over the events; its ``get_response()`` waits for
-            what is left and gives the response. Nothing is sent before the first event is
-            asked for.
+            A context manager that iterates over the events; its ``get_response()`` waits for the
+            end of the run and returns the response. The first request is sent when the first
+            event is asked for.
 
         Raises:
-            InvalidInputError: The input is at fault; nothing was sent.
+            InvalidInputError: The input is invalid; nothing was sent.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return OperationRun(
-            self._driver,
-            self._run_workflow(edn360_input, user, waiting, watched=True),
-            deadline=waiting.deadline,
-        )
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._run(prepared, user, waiting, watched=True)
+        return self._driver.watch(operation, deadline=waiting.deadline)
 
-    @public
     def close(self) -> None:
-        """Close the connections; a ``http_client`` of the caller's stays open."""
-        self._driver.close(self._state.runs.forget())
+        """Close all connections. An ``http_client`` of yours stays open."""
+        self._driver.close()
 
     def __enter__(self) -> ChatKitClient:
         return self
@@ -488,162 +255,91 @@ class ChatKitClient(_Client):
         self.close()
 
 
-class AsyncChatKitClient(_Client):
+class AsyncChatKitClient(BaseClient):
     """:class:`ChatKitClient` for asyncio and trio: the same methods with the same parameters.
 
-    One client serves many tasks of one event loop. It is an async context manager; outside of an
-    ``async with`` block, call :meth:`aclose` when it is not needed any more.
+    A client can be shared between tasks. It is an async context manager; without an ``async with``
+    block, call :meth:`aclose` at the end.
 
     Args:
-        http_client: An ``httpx.AsyncClient`` of your own, never closed by this package.
+        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which this
+            package never closes.
 
-    The other parameters, and the errors, are those of :class:`ChatKitClient`.
+    The other parameters, and the exceptions, are those of :class:`ChatKitClient`.
     """
 
-    @public
     def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        workflow_id: str | None = None,
-        base_url: str | None = None,
-        server_url: str | None = None,
-        protocol: Protocol = "auto",
-        headers: Headers | None = None,
-        timeout: float | httpx.Timeout = 30.0,
-        max_retries: int = 4,
-        poll_interval: float = 2.0,
-        max_attempts: int = 60,
-        http_client: httpx.AsyncClient | None = None,
-        poll_limit: int = 50,
-        deadline: float = DEFAULT_DEADLINE,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        self, *, http_client: AsyncHTTPClient | None = None, **options: Unpack[ClientOptions]
     ) -> None:
-        self._config = load_config(
-            api_key=api_key,
-            workflow_id=workflow_id,
-            base_url=base_url,
-            server_url=server_url,
-            protocol=protocol,
-            headers=headers,
-            timeout=timeout,
-            max_retries=max_retries,
-            poll_interval=poll_interval,
-            max_attempts=max_attempts,
-            poll_limit=poll_limit,
-            deadline=deadline,
-            max_response_bytes=max_response_bytes,
-        )
-        self._state = State()
-        http = _http_client(httpx.AsyncClient, http_client, self._config)
-        self._driver = AsyncDriver(http, _bounds(self._config), owned=http_client is None)
-        self.sessions = AsyncSessions(self._config, self._driver)
-        self.threads = AsyncThreads(self._config, self._driver)
+        super().__init__(options)
+        self._driver = AsyncDriver(transport_settings(self._config), http_client)
+        self.sessions = AsyncSessions(self._workflow.api, self._driver)
+        self.threads = AsyncThreads(self._workflow.api, self._driver)
 
-    @public_async
-    async def create_session(
-        self,
-        user: str,
-        *,
-        workflow_id: str | None = None,
-        version: str | None = None,
-        state_variables: Mapping[str, str | bool | int | float] | None = None,
-        tracing: bool | None = None,
-        expires_after: int | None = None,
-        max_requests_per_minute: int | None = None,
-        chatkit_configuration: Mapping[str, Any] | None = None,
-    ) -> ChatSession:
-        """Make a session; see :meth:`ChatKitClient.create_session`."""
-        return await self._driver.run(
-            self._create_session(
-                user,
-                workflow_id=workflow_id,
-                version=version,
-                state_variables=state_variables,
-                tracing=tracing,
-                expires_after=expires_after,
-                max_requests_per_minute=max_requests_per_minute,
-                chatkit_configuration=chatkit_configuration,
-            )
-        )
+    async def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
+        """Create a session; see :meth:`ChatKitClient.create_session`."""
+        return await self._driver.run(self._workflow.create_session(user, options))
 
-    @public_async
     async def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""
-        return await self._driver.run(self._send_message(session, message))
+        prepared = prepare(message)
+        del message
+        return await self._driver.run(self._send(session, prepared))
 
-    @public_async
     async def poll_response(
         self,
         session: ChatSession | str,
         *,
         after: Message | str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
-        on_event: OnEventAsync | None = None,
+        on_event: AsyncOnEvent | None = None,
+        **options: Unpack[WaitOptions],
     ) -> WorkflowResponse:
         """Wait for the program; see :meth:`ChatKitClient.poll_response`.
 
-        ``on_event`` may be a coroutine function; it is awaited before the run goes on.
+        ``on_event`` may be a coroutine function; it is awaited before the run continues.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return await self._driver.run(
-            self._poll_response(session, after, waiting, watched=on_event is not None),
-            on_event,
-            deadline=waiting.deadline,
-        )
+        waiting = self._waiting(options)
+        operation = self._poll(session, after, waiting, watched=on_event is not None)
+        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
-    @public_async
     async def run_workflow(
         self,
         edn360_input: WorkflowInput,
         *,
         user: str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
-        on_event: OnEventAsync | None = None,
+        on_event: AsyncOnEvent | None = None,
+        **options: Unpack[WaitOptions],
     ) -> WorkflowResponse:
         """Run the workflow; see :meth:`ChatKitClient.run_workflow`.
 
-        ``on_event`` may be a coroutine function; it is awaited before the run goes on.
+        ``on_event`` may be a coroutine function; it is awaited before the run continues.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return await self._driver.run(
-            self._run_workflow(edn360_input, user, waiting, watched=on_event is not None),
-            on_event,
-            deadline=waiting.deadline,
-        )
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._run(prepared, user, waiting, watched=on_event is not None)
+        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
-    @public
     def stream_workflow(
         self,
         edn360_input: WorkflowInput,
         *,
         user: str | None = None,
-        poll_interval: float | None = None,
-        max_attempts: int | None = None,
-        answer: AnswerRule = "program",
-        deadline: float | None = None,
+        **options: Unpack[WaitOptions],
     ) -> AsyncWorkflowRun:
-        """Run the workflow and watch it; see :meth:`ChatKitClient.stream_workflow`.
+        """Run the workflow and watch its events; see :meth:`ChatKitClient.stream_workflow`.
 
         It is not awaited itself: ``async with client.stream_workflow(...) as run``.
         """
-        waiting = self._waiting(poll_interval, max_attempts, answer, deadline)
-        return AsyncOperationRun(
-            self._driver,
-            self._run_workflow(edn360_input, user, waiting, watched=True),
-            deadline=waiting.deadline,
-        )
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._run(prepared, user, waiting, watched=True)
+        return self._driver.watch(operation, deadline=waiting.deadline)
 
-    @public_async
     async def aclose(self) -> None:
-        """Close the connections; a ``http_client`` of the caller's stays open."""
-        await self._driver.aclose(self._state.runs.forget())
+        """Close all connections. An ``http_client`` of yours stays open."""
+        await self._driver.aclose()
 
     async def __aenter__(self) -> AsyncChatKitClient:
         return self

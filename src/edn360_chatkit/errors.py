@@ -1,34 +1,34 @@
-"""Every error that this package raises on purpose, as one tree.
+"""The exceptions of this package, as one tree.
 
 ::
 
     ChatKitError
-    ├── ConfigurationError            an argument or environment variable is missing or wrong
-    ├── InvalidInputError             (ValueError) the data is at fault; nothing was sent
+    ├── ConfigurationError            an argument or environment variable is missing or invalid
+    ├── InvalidInputError             (ValueError) the data is invalid; nothing was sent
     ├── APIError                      a request failed
-    │   ├── APIConnectionError        no answer came
-    │   │   └── APITimeoutError       none came in time
-    │   └── APIStatusError            the server refused, failed, or answered nonsense
+    │   ├── APIConnectionError        no response: connection refused, reset, TLS or proxy failure
+    │   │   └── APITimeoutError       no response within ``timeout`` or ``deadline``
+    │   └── APIStatusError            an error status, or a body that can't be read
     │       ├── BadRequestError           400
     │       ├── AuthenticationError       401
     │       ├── PermissionDeniedError     403
     │       ├── NotFoundError             404
-    │       │   ├── SessionNotFoundError      the session is gone
+    │       │   ├── SessionNotFoundError      the session does not exist
     │       │   └── EndpointNotFoundError     the server has no such endpoint
     │       ├── ConflictError             409
     │       ├── UnprocessableEntityError  422
     │       ├── RateLimitError            429
     │       └── InternalServerError       5xx
-    └── WorkflowError                 the run itself went wrong
-        ├── WorkflowFailedError       the workflow answered with an error
-        ├── WorkflowTimeoutError      (TimeoutError) no answer yet; the run can be taken up again
-        └── InvalidResponseError      an answer came, but no program can be read from it
-            ├── TruncatedResponseError    its JSON stops in the middle
-            ├── MissingProgramError       its JSON has no program
-            └── ProgramValidationError    its program lacks what must be there
+    └── WorkflowError                 the run failed, or its answer can't be used
+        ├── WorkflowFailedError       the workflow or the server reported a failure
+        ├── WorkflowTimeoutError      (TimeoutError) no answer yet; the run may go on
+        └── InvalidResponseError      the answer is not JSON
+            ├── TruncatedResponseError    the answer's JSON is cut
+            ├── MissingProgramError       the answer's JSON has no program
+            └── ProgramValidationError    the program's structure is invalid
 
-The names of the ``APIError`` branch and their attributes are those of OpenAI's Python client.
-Errors pickle and copy with their attributes, so that services can send them through queues.
+The ``APIError`` branch has the class and attribute names of OpenAI's Python client. Exceptions can
+be pickled and copied with their attributes, so that services can send them through queues.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 
 class FieldError(TypedDict):
-    """One field at fault, in the terms of pydantic's ``ValidationError.errors()``.
+    """One invalid field, in the terms of pydantic's ``ValidationError.errors()``.
 
     Attributes:
-        path: Where it is, joined with dots: ``sessions.0.blocks``.
+        path: The field's place, joined with dots: ``sessions.0.blocks``.
         loc: The same as a tuple of keys and indexes.
-        msg: What is wrong with it. Never quotes the value.
-        type: pydantic's name for the kind of fault, such as ``missing``.
+        msg: The reason. It never quotes the value.
+        type: pydantic's name for the kind of error, such as ``missing``.
     """
 
     path: str
@@ -57,29 +57,40 @@ class FieldError(TypedDict):
 
 
 class ChatKitError(Exception):
-    """The root of the tree: ``except ChatKitError`` catches whatever this package raises.
+    """The base class: ``except ChatKitError`` catches every exception of this package.
 
     Attributes:
-        session: The session of the run that was under way, if there was one.
-        sent_message: The run's message, if it was sent: with it,
-            ``client.poll_response(error.session, after=error.sent_message)`` takes the run up.
-        text: The newest assistant text that came before, if any came.
+        session: The session of the run, if a run was in flight.
+        sent_message: The run's message, if it was sent. Take the run up with
+            ``client.poll_response(error.session, after=error.sent_message)``.
+        text: The newest assistant text that was received before the error.
     """
 
     session: ChatSession | None = None
     sent_message: Message | None = None
     text: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own __reduce__ calls the class with positional arguments only.
+        return _restore, (type(self), self.args), self.__dict__
+
+
+def _restore(cls: type[ChatKitError], args: tuple[Any, ...]) -> ChatKitError:
+    """Make an exception again from its pickle."""
+    error = cls.__new__(cls, *args)
+    error.args = args  # OSError.__new__ leaves them out where a subclass has its own __init__
+    return error
+
 
 class ConfigurationError(ChatKitError):
-    """An argument or an environment variable is missing or wrong. Nothing was sent."""
+    """An argument or an environment variable is missing or invalid. Nothing was sent."""
 
 
 class InvalidInputError(ChatKitError, ValueError):
-    """The data is at fault. Nothing was sent.
+    """The data is invalid. Nothing was sent.
 
     Attributes:
-        errors: Every field at fault, with its path.
+        errors: Every invalid field, with its path.
     """
 
     def __init__(self, text: str, *, errors: Sequence[FieldError] = ()) -> None:
@@ -91,8 +102,9 @@ class APIError(ChatKitError):
     """A request to the ChatKit API failed.
 
     Attributes:
-        message: What happened and what to do about it.
-        may_have_been_taken: Whether it is not known if the server has taken the run's message.
+        message: The reason, and how to fix it.
+        may_have_been_taken: ``True`` if the server may have stored the run's message although
+            the request failed. Sending it again may then start a second, paid run.
     """
 
     def __init__(self, text: str) -> None:
@@ -105,23 +117,25 @@ class APIError(ChatKitError):
 
 
 class APIConnectionError(APIError):
-    """No answer came: the server can't be reached, or the connection broke.
+    """No response: the server can't be reached, or the connection broke.
 
     Attributes:
-        may_have_arrived: Whether the server may have got the request all the same. ``False``
-            only where the connection was never made.
+        may_have_arrived: ``False`` if no byte of the request left this process.
+        retryable: ``False`` if the same request fails again, such as for an untrusted
+            certificate.
     """
 
-    def __init__(self, text: str, *, may_have_arrived: bool = True) -> None:
+    def __init__(self, text: str, *, may_have_arrived: bool = True, retryable: bool = True) -> None:
         super().__init__(text)
         self.may_have_arrived = may_have_arrived
+        self.retryable = retryable
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer came within the client's ``timeout``, or before the call's ``deadline``.
+    """No response within the client's ``timeout``, or before the call's ``deadline``.
 
     Attributes:
-        deadline_passed: Whether it was the ``deadline``.
+        deadline_passed: Whether the ``deadline`` passed.
     """
 
     def __init__(self, text: str, *, may_have_arrived: bool = True) -> None:
@@ -130,16 +144,16 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIStatusError(APIError):
-    """The server answered with an error status, or with something that can't be used.
+    """The server answered with an error status, or with a body that can't be read.
 
     Attributes:
         status_code: The HTTP status.
-        code: The API's code for the error, such as ``invalid_api_key``.
-        param: The parameter that the API found at fault.
-        type: The API's kind of error, such as ``invalid_request_error``.
-        request_id: The ``x-request-id`` of the answer, which OpenAI's support asks for.
-        body: The answer's body: the parsed JSON, or its text.
-        retry_after: How long the server asks to wait, in seconds, where it says so.
+        code: The API's error code, such as ``invalid_api_key``.
+        param: The invalid parameter, if the API names one.
+        type: The API's error type, such as ``invalid_request_error``.
+        request_id: The ``x-request-id`` header. OpenAI's support asks for it.
+        body: The response's body: parsed JSON, or text.
+        retry_after: The ``retry-after`` header, in seconds.
     """
 
     def __init__(
@@ -154,6 +168,7 @@ class APIStatusError(APIError):
         body: Any = None,
         retry_after: float | None = None,
     ) -> None:
+        # Eight parameters: one for each attribute of OpenAI's class of the same name.
         super().__init__(text)
         self.status_code = status_code
         self.code = code
@@ -165,23 +180,23 @@ class APIStatusError(APIError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the API does not accept the request as it is."""
+    """400: the API rejects the request."""
 
 
 class AuthenticationError(APIStatusError):
-    """401: the API key is missing, wrong or revoked."""
+    """401: the credentials are missing, invalid or revoked."""
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key may not do this."""
+    """403: the credentials are not allowed to do this."""
 
 
 class NotFoundError(APIStatusError):
-    """404: what was asked for is not there, such as the workflow."""
+    """404: the workflow or another object does not exist."""
 
 
 class SessionNotFoundError(NotFoundError):
-    """404: the session does not exist, or no longer."""
+    """404: the session does not exist, or has expired."""
 
 
 class EndpointNotFoundError(NotFoundError):
@@ -189,7 +204,7 @@ class EndpointNotFoundError(NotFoundError):
 
 
 class ConflictError(APIStatusError):
-    """409: the request collides with another one."""
+    """409: the request conflicts with another request."""
 
 
 class UnprocessableEntityError(APIStatusError):
@@ -197,7 +212,7 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests, or no quota left. ``retry_after`` says how long to wait."""
+    """429: too many requests, or no quota. ``retry_after`` says how long to wait."""
 
 
 class InternalServerError(APIStatusError):
@@ -205,78 +220,84 @@ class InternalServerError(APIStatusError):
 
 
 class WorkflowError(ChatKitError):
-    """The run went wrong. What was received is all here: nothing that was paid for is lost.
+    """The run failed, or its answer can't be used. The text that was received is kept.
 
     Attributes:
         session: The session of the run.
-        message: The message that started it.
-        text: The assistant text that came, as it came; ``None`` where none came.
+        message: The message that started the run.
+        text: The assistant text that was received; ``None`` if there is none.
     """
 
     def __init__(
         self,
         description: str,
         *,
-        session: ChatSession | None = None,
-        message: Message | None = None,
+        session: ChatSession,
+        message: Message,
         text: str | None = None,
     ) -> None:
         super().__init__(description)
-        self.session = session
+        # Never None here, unlike in the base class, so that callers need no check.
+        self.session: ChatSession = session  # pyright: ignore[reportIncompatibleVariableOverride]
         self.message = message
         self.text = text
 
 
 class WorkflowFailedError(WorkflowError):
-    """The workflow answered with an ``error`` and without a program, or the server gave it up.
+    """The workflow answered with an ``error`` instead of a program, or the server reported one.
 
     Attributes:
-        allow_retry: What the server says of running it again, which is a second, paid run; ``None``
-            where it does not say.
+        allow_retry: Whether the server allows another run, which costs money again; ``None``
+            if the server does not say.
     """
 
-    def __init__(self, description: str, *, allow_retry: bool | None = None, **facts: Any) -> None:
-        super().__init__(description, **facts)
+    def __init__(self, description: str, *, allow_retry: bool | None = None, **run: Any) -> None:
+        super().__init__(description, **run)
         self.allow_retry = allow_retry
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
-    """The attempts are used up, or the deadline has passed, and no answer came.
+    """No answer within ``max_attempts`` polls or the ``deadline``.
 
-    The run goes on at the server, and is paid for:
-    ``client.poll_response(error.session, after=error.message)`` goes on waiting for it.
+    The run may go on at the server, and is paid for. Wait on with
+    ``client.poll_response(error.session, after=error.message)``; do not start it again.
+
+    Attributes:
+        steps: The texts of the steps that the workflow has posted so far, oldest first.
     """
+
+    def __init__(self, description: str, *, steps: Sequence[str] = (), **run: Any) -> None:
+        super().__init__(description, **run)
+        self.steps = tuple(steps)
 
 
 class InvalidResponseError(WorkflowError):
-    """An answer came, but no program can be read from it."""
+    """The answer is not JSON."""
 
 
 class TruncatedResponseError(InvalidResponseError):
-    """The answer's JSON stops in the middle: the model ran out of tokens."""
+    """The answer's JSON is cut: the model reached its output limit."""
 
 
 class MissingProgramError(InvalidResponseError):
-    """The answer is a JSON object without the program.
+    """The answer is JSON without a program.
 
     Attributes:
-        keys: The root keys that came instead, from all of the run's messages, oldest first.
+        keys: The root keys of the run's messages, oldest first.
     """
 
-    def __init__(self, description: str, *, keys: Sequence[str] = (), **facts: Any) -> None:
-        super().__init__(description, **facts)
+    def __init__(self, description: str, *, keys: Sequence[str] = (), **run: Any) -> None:
+        super().__init__(description, **run)
         self.keys = tuple(keys)
 
 
 class ProgramValidationError(InvalidResponseError):
-    """The answer has the program's root key, but what is under it is no training program.
+    """The answer has the program's root key, but the program's structure is invalid.
 
     Attributes:
-        errors: Every field at fault, with its path inside the program.
+        errors: Every invalid field, with its path inside the program.
     """
 
-    def __init__(
-        self, description: str, *, errors: Sequence[FieldError] = (), **facts: Any
-    ) -> None:
-        super().__init__(description, **facts)
+    def __init__(self, description: str, *, errors: Sequence[FieldError] = (), **run: Any) -> None:
+        super().__init__(description, **run)
         self.errors = tuple(errors)

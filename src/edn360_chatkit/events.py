@@ -1,7 +1,7 @@
-"""What a run reports while it goes on, in ``stream_workflow`` and to ``on_event``.
+"""The events of a run, and its response.
 
-More kinds of events will come: let the last branch of a ``match`` over them ignore what it
-does not know.
+``stream_workflow`` gives the events, and ``on_event`` is called with them. Later versions will add
+events: the last branch of a ``match`` should ignore other classes.
 """
 
 from typing import Any, Literal, TypeAlias
@@ -14,17 +14,17 @@ from .program.model import EnrichedTrainingProgram
 
 
 class WorkflowResponse(OpenModel):
-    """The answer of a run.
+    """The response of a run.
 
     Attributes:
         program: The training program, validated.
-        text: The assistant text that it was read from, as it came.
+        text: The assistant text with the program, unchanged.
         message_id: The id of the assistant's message.
-        session_id: The session of the run.
-        thread_id: The thread of the run; ``None`` in the session messages protocol.
-        attempts: How many polls it took.
-        elapsed: How long it was waited for, in seconds: since the run was started by
-            ``run_workflow``, or since ``poll_response`` was called.
+        session_id: The id of the run's session.
+        thread_id: The id of the run's thread; ``None`` with session messages.
+        attempts: The number of polls.
+        elapsed: The time in seconds since ``run_workflow`` or ``poll_response`` was called.
+        repaired: Whether the text was malformed JSON that had to be repaired.
     """
 
     program: EnrichedTrainingProgram
@@ -34,6 +34,7 @@ class WorkflowResponse(OpenModel):
     thread_id: str | None = None
     attempts: int
     elapsed: float
+    repaired: bool = False
 
     def _repr_html_(self) -> str:
         card = card_html(
@@ -55,16 +56,16 @@ class _Event(BaseModel):
 
 
 class _ThreadEvent(_Event):
-    """What comes in a stream of the thread protocol; ``data`` is the event's JSON as it came."""
+    """An event of a thread protocol stream; ``data`` is its JSON, unchanged."""
 
     data: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
 
 
 class SessionCreatedEvent(_Event):
-    """The session is there.
+    """The session was created.
 
     Attributes:
-        session: Store it to take the run up from another process.
+        session: The session. Store it to take the run up from another process.
     """
 
     type: Literal["session.created"] = "session.created"
@@ -72,10 +73,10 @@ class SessionCreatedEvent(_Event):
 
 
 class MessageSentEvent(_Event):
-    """The server has taken the athlete's data. From here on the run costs money.
+    """The server has stored the athlete's data. From now on the run costs money.
 
     Attributes:
-        message: Store it to take the run up from another process.
+        message: The message. Store it to take the run up from another process.
     """
 
     type: Literal["message.sent"] = "message.sent"
@@ -83,13 +84,13 @@ class MessageSentEvent(_Event):
 
 
 class WaitingEvent(_Event):
-    """A poll brought no answer.
+    """A poll found no answer yet, or failed.
 
     Attributes:
-        attempt: Which poll it was, from 1.
-        max_attempts: How many there will be at most.
-        elapsed: How long the run has been waited for, in seconds.
-        error: What made the poll fail, where it did; ``None`` where the answer is not there yet.
+        attempt: The number of the poll, from 1.
+        max_attempts: The largest number of polls.
+        elapsed: The time since the call started, in seconds.
+        error: Why the poll failed; ``None`` if it did not.
     """
 
     type: Literal["waiting"] = "waiting"
@@ -100,12 +101,12 @@ class WaitingEvent(_Event):
 
 
 class StepEvent(_Event):
-    """The workflow posted an intermediate message: one of its agents is done.
+    """The workflow posted an intermediate message: one of its agents has finished.
 
     Attributes:
         message_id: The id of the message.
-        keys: The root keys of its JSON, such as ``("profile",)``; empty where it is prose.
-        text: The message, as it came.
+        keys: The root keys of its JSON, such as ``("profile",)``; empty for prose.
+        text: The text of the message, unchanged.
     """
 
     type: Literal["step"] = "step"
@@ -115,10 +116,10 @@ class StepEvent(_Event):
 
 
 class ResponseEvent(_Event):
-    """The answer is there.
+    """The run has ended with a program.
 
     Attributes:
-        response: The same that ``run.get_response()`` gives.
+        response: The same response as from ``run.get_response()``.
     """
 
     type: Literal["response"] = "response"
@@ -126,11 +127,11 @@ class ResponseEvent(_Event):
 
 
 class ProgressEvent(_ThreadEvent):
-    """The workflow says what it is doing (thread protocol).
+    """The workflow reports its progress (thread protocol).
 
     Attributes:
-        text: What it says.
-        icon: The name of one of ChatKit's icons.
+        text: The progress text.
+        icon: The name of a ChatKit icon.
     """
 
     type: Literal["progress"] = "progress"
@@ -139,12 +140,12 @@ class ProgressEvent(_ThreadEvent):
 
 
 class TaskEvent(_ThreadEvent):
-    """A task of the workflow was added, or has changed (thread protocol).
+    """A task of the workflow was added or updated (thread protocol).
 
     Attributes:
-        item_id: The item that it belongs to.
-        index: Its place among the item's tasks, from 0.
-        task: The task as the server wrote it: ``type``, ``title``, ``status_indicator`` and more.
+        item_id: The id of the task's item.
+        index: The task's index in the item, from 0.
+        task: The task's JSON: ``type``, ``title``, ``status_indicator`` and more.
     """
 
     type: Literal["task.added", "task.updated"]
@@ -154,11 +155,11 @@ class TaskEvent(_ThreadEvent):
 
 
 class TextDeltaEvent(_ThreadEvent):
-    """A piece of a message that is being written (thread protocol).
+    """A part of a message's text (thread protocol).
 
     Attributes:
-        item_id: The message that it belongs to.
-        delta: The text that was added.
+        item_id: The id of the message.
+        delta: The text to append.
     """
 
     type: Literal["text.delta"] = "text.delta"
@@ -167,12 +168,12 @@ class TextDeltaEvent(_ThreadEvent):
 
 
 class NoticeEvent(_ThreadEvent):
-    """The server has something to tell (thread protocol).
+    """A notice of the server for the user (thread protocol).
 
     Attributes:
         level: ``info``, ``warning`` or ``danger``.
-        message: What it tells.
-        title: A title, where there is one.
+        message: The text of the notice.
+        title: Its title, if it has one.
     """
 
     type: Literal["notice"] = "notice"
@@ -182,10 +183,10 @@ class NoticeEvent(_ThreadEvent):
 
 
 class RawEvent(_ThreadEvent):
-    """An event of the thread protocol that no other class stands for, known or not.
+    """An event of the thread protocol without a class of its own.
 
     Attributes:
-        data: The event's JSON as it came, with its own ``type``.
+        data: The event's JSON, unchanged, with its own ``type``.
     """
 
     type: Literal["raw"] = "raw"
@@ -203,19 +204,3 @@ WorkflowEvent: TypeAlias = (
     | RawEvent
     | ResponseEvent
 )
-
-
-def resume_call(session: ChatSession, message: Message | None = None) -> str:
-    """The call that takes a run up, as Python that can be pasted into another process.
-
-    Args:
-        session: The session of the run.
-        message: The message that started it; the session's newest one if it is not known.
-    """
-    if message is None or (message.id is None and message.thread_id is None):
-        return f"poll_response({session.id!r})"
-    if message.thread_id is None:
-        return f"poll_response({session.id!r}, after={message.id!r})"
-    # Only the message knows its thread, and only the session its user.
-    known = f"ChatSession(id={session.id!r}, user={session.user!r})"
-    return f"poll_response({known}, after={message!r})"

@@ -1,21 +1,18 @@
-"""``EDN360Input``: what the workflow is given.
+"""``EDN360Input``: the input of the workflow.
 
-Backends differ in what they put inside. Known keys are typed, unknown ones are kept, and what
-goes out is what came in, the same keys and values.
+Backends differ in what they put inside. Known keys are typed, unknown keys are kept, and the
+same keys and values go out that came in.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, Field, StrictInt, StrictStr
-from pydantic_core import PydanticCustomError, PydanticSerializationError, to_jsonable_python
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from ._validation import as_model
-from .models.base import Moment, Number, OpenModel, card_html
-
-if TYPE_CHECKING:
-    from .program.model import EnrichedTrainingProgram
+from ._validation import TrainingProgram, validate
+from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
 
 
 def _not_blank(text: str) -> str:
@@ -42,13 +39,13 @@ class UserProfile(OpenModel):
     name: StrictStr | None = None
     email: StrictStr | None = None
     phone: StrictStr | StrictInt | None = None
-    age: Number | StrictStr | None = None
+    age: NumberOrText = None
     gender: StrictStr | None = None
     sex: StrictStr | None = None
-    height: Number | StrictStr | None = None
-    height_cm: Number | StrictStr | None = None
-    weight: Number | StrictStr | None = None
-    weight_kg: Number | StrictStr | None = None
+    height: NumberOrText = None
+    height_cm: NumberOrText = None
+    weight: NumberOrText = None
+    weight_kg: NumberOrText = None
     created_at: Moment | None = None
     subscription: Subscription | StrictStr | None = None
     subscription_plan: StrictStr | None = None
@@ -106,7 +103,7 @@ class RequestContext(OpenModel):
 
     request_type: StrictStr | None = None
     timestamp: Moment | None = None
-    version: StrictStr | Number | None = None
+    version: NumberOrText = None
     platform: StrictStr | None = None
     previous_training_plan: PreviousTrainingPlan | None = None
 
@@ -143,49 +140,51 @@ class EDN360Input(OpenModel):
         Raises:
             ValueError: A value has no JSON form; the message names its path, never the value.
         """
+        faults: list[str] = []
         try:
-            data = self.model_dump(
-                mode="json", exclude_unset=True, serialize_as_any=True, warnings=False
-            )
-            text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            text.encode("utf-8")
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError):
-            faults = list(_faults(self.model_dump(exclude_unset=True, warnings=False), "", ()))
-            where = "; ".join(faults) or "a value that has no JSON form"
-            # Without its cause: a UnicodeEncodeError carries the whole text.
-            raise ValueError(where) from None
-        return text
+            data: Any = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
+        except ValueError:  # a value within itself, which _plain names
+            data = self.model_dump(exclude_unset=True, warnings=False)
+        data = _plain(data, "", (), faults)
+        if faults:
+            del data
+            raise ValueError("; ".join(faults))
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     def with_previous_program(
         self,
-        program: "EnrichedTrainingProgram | Mapping[str, Any]",
+        program: BaseModel | Mapping[str, Any],
         *,
         created_at: Moment | None = None,
         source: str | None = None,
     ) -> "EDN360Input":
-        """The same input with the program that the athlete has done, for an evolution.
+        """The same input with the previous program, for an evolution.
 
         Args:
-            program: It goes into ``context.previous_training_plan.plan_data`` as it came from the
-                workflow, and takes the place of one that is there. A mapping is validated as one.
+            program: The previous program, a model or a mapping. It becomes
+                ``context.previous_training_plan.plan_data`` as the workflow wrote it and replaces
+                one that is there.
             created_at: When it was made.
             source: Where it comes from, such as ``"edn360"``.
 
         Returns:
-            A new input. ``context.request_type`` is ``"evolution"`` where there was none, and else
-            as it was.
+            A new input. ``context.request_type`` is ``"evolution"`` if it was not set.
 
         Raises:
-            InvalidInputError: ``program`` is no program; ``.errors`` has every field at fault.
+            InvalidInputError: ``program`` is no program; ``.errors`` has every invalid field.
         """
-        from .program.model import EnrichedTrainingProgram
-
-        program = as_model(EnrichedTrainingProgram, program)
-        data = program.model_dump(mode="json", exclude_unset=True)
+        data: Any = program
+        if isinstance(program, BaseModel):
+            data = program.model_dump(mode="json", exclude_unset=True)
+        valid = validate(TrainingProgram, data)
+        if isinstance(valid, Exception):
+            del program, data
+            raise valid
         fields = {"plan_data": data, "created_at": created_at, "source": source}
-        # What is not known is left out: null is a value, which would be sent.
-        known = {name: value for name, value in fields.items() if value is not None}
-        plan = PreviousTrainingPlan.model_validate(known)
+        # Without the fields that are not set: null is a value and would be sent.
+        plan = PreviousTrainingPlan.model_validate(
+            {name: value for name, value in fields.items() if value is not None}
+        )
         context = self.context or RequestContext()
         update: dict[str, Any] = {"previous_training_plan": plan}
         if context.request_type is None:
@@ -208,33 +207,40 @@ class EDN360Input(OpenModel):
         return [("questionnaires", len(self.questionnaires)), ("context", self.context)]
 
 
-def _faults(value: object, path: str, above: tuple[int, ...]) -> list[str]:
-    """Where a value can't be written as JSON, one line a place."""
-    if id(value) in above:
-        return [f"{path}: refers back to itself"]
-    if len(above) > 100:
-        return [f"{path}: nested more than 100 deep"]
-    items: list[tuple[object, object]]
-    if isinstance(value, Mapping):
-        items = list(cast("Mapping[object, object]", value).items())
+def _plain(value: Any, path: str, above: tuple[int, ...], faults: list[str]) -> Any:
+    """A value as plain JSON data. Adds a line to ``faults`` for each place that has no JSON form.
+
+    Args:
+        value: The value.
+        path: Its path, such as ``questionnaires.0.payload``.
+        above: The ids of the lists and objects around it.
+        faults: The lines, each with a path and never with a value.
+    """
+    items: Iterable[tuple[Any, Any]]
+    is_object = isinstance(value, Mapping)
+    if is_object:
+        items = cast("Iterable[tuple[Any, Any]]", value.items())
     elif isinstance(value, (list, tuple, set, frozenset)):
-        items = list(enumerate(cast("Iterable[object]", value)))
+        items = enumerate(cast("Iterable[Any]", value))
     else:
-        return [f"{path}: {fault}" for fault in _leaf_fault(value)]
-    inside = (*above, id(cast("object", value)))
-    return [f for key, item in items for f in _faults(item, f"{path}.{key}".lstrip("."), inside)]
+        return _leaf(plain_number(value), path, faults)
+    identity = id(cast("object", value))
+    if identity in above or len(above) > 100:
+        faults.append(f"{path}: within itself or nested more than 100 deep")
+        return None
+    plain: dict[Any, Any] = {}
+    for key, item in items:
+        below = f"{path}.{key}".lstrip(".")
+        plain[_leaf(key, below, faults)] = _plain(item, below, (*above, identity), faults)
+    return plain if is_object else list(plain.values())
 
 
-def _leaf_fault(value: object) -> list[str]:
-    if isinstance(value, str):
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return ["text with half a character (a lone surrogate)"]
-        return []
+def _leaf(value: Any, path: str, faults: list[str]) -> Any:
     try:
-        json.dumps(to_jsonable_python(value, inf_nan_mode="constants"), allow_nan=False)
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError):
+        plain = to_jsonable_python(value, inf_nan_mode="constants")
+        json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):
         kind = type(value).__name__
-        return [f"a {kind} that JSON can't hold (NaN, infinity or an unknown type)"]
-    return []
+        faults.append(f"{path}: a {kind} that JSON can't hold (NaN, half a character, unknown)")
+        return None
+    return plain

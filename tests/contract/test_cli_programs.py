@@ -19,7 +19,7 @@ from edn360_chatkit.testing._workflow import simulated_program
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ATHLETE: dict[str, Any] = json.loads((EXAMPLES / "athlete_evolution.json").read_text("utf-8"))
 OLD: dict[str, Any] = ATHLETE["context"]["previous_training_plan"]["plan_data"]
-NEW = simulated_program(EDN360Input.model_validate(ATHLETE))
+NEW = simulated_program(EDN360Input.model_validate(ATHLETE), "en")
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def write(name: str, value: object) -> str:
 # --- validate -----------------------------------------------------------------------------------
 
 
-def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -58,7 +58,7 @@ def test_validate_says_what_to_look_at(capsys: pytest.CaptureFixture[str]) -> No
     assert err == ""
 
 
-def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_is_in_spanish_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json"]) == 0
     _, error, warning = capsys.readouterr().out.splitlines()
     assert error == "  error: days_per_week: Dice 2 días por semana y tiene sesiones para 1."
@@ -71,11 +71,11 @@ def test_validate_speaks_spanish_unless_told_otherwise(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("lang", "line"), [("es", "  nada que señalar\n"), ("en", "  nothing found\n")]
 )
-def test_validate_says_of_a_good_program_that_there_is_nothing(
+def test_validate_reports_no_findings(
     lang: str, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate", "new.json", "--against", "athlete.json", "--lang", lang]) == 0
-    first = "new.json: training program, 3 sessions, 9 exercises\n"
+    first = "new.json: training program, 3 sessions, 13 exercises\n"
     assert capsys.readouterr().out == first + line
     assert main(["validate", "athlete.json", "--lang", lang]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
@@ -88,13 +88,13 @@ def test_validate_compares_a_program_with_the_athlete(capsys: pytest.CaptureFixt
     assert 'exercises.0.name: "Dumbbell goblet squat" loads the knee' in out
 
 
-def test_validate_takes_no_input_against_another(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_against_needs_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "athlete.json", "--against", "athlete.json"]) == 2
     assert main(["validate", "new.json", "--against", "old.json"]) == 2
     assert capsys.readouterr().out == ""
 
 
-def test_a_finding_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_findings_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     exercise = {"name": "x", "rpe": "\x1b[31m\u202e\n\rhigh", "video_url": "\x9b2J"}
     hostile = {"title": "t", "sessions": [{"blocks": [{"exercises": [exercise]}]}]}
     assert main(["validate", write("hostile.json", hostile)]) == 0
@@ -106,11 +106,11 @@ def test_a_finding_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[st
 # --- diff ---------------------------------------------------------------------------------------
 
 
-def test_diff_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "  Days a week: 2 → 3\n" in out
-    assert "  Dumbbell floor press: D1 · A · 1, series 3-4 → 3; RPE 7.5 → 8-9\n" in out
+    assert "  Dumbbell floor press: D1 · A · 2, series 3-4 → 4; reps 4-6 → 5-6; RPE 7.5 →\n" in out
     assert "  Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""
 
@@ -143,23 +143,26 @@ def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
     with open("out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows][:2] == ["Dumbbell floor press", "One-arm dumbbell row"]
-    assert (rows[0]["sets"], rows[0]["reps"], rows[0]["rpe_low"]) == ("3.0", "4-6", "8.0")
+    assert [row["name"] for row in rows][:2] == [
+        "Dumbbell Romanian deadlift",
+        "Dumbbell floor press",
+    ]
+    assert (rows[0]["sets"], rows[0]["reps"], rows[0]["rpe_low"]) == ("4.0", "5-6", "7.0")
 
 
 def test_show_writes_a_table_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "-"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("session_number,session,")
-    assert len(list(csv.reader(io.StringIO(out)))) == 10
+    assert len(list(csv.reader(io.StringIO(out)))) == 14
 
 
-def test_a_table_is_never_written_over_its_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_never_overwrites_its_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "new.json"]) == 2
     assert json.loads(Path("new.json").read_text("utf-8")) == NEW
 
 
-def test_a_table_appears_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_table_leaves_the_old_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("out.csv").write_text("mine", "utf-8")
     before = set(Path().iterdir())
     assert main(["show", write("bad.json", {"title": 1}), "--csv", "out.csv"]) == 2
@@ -184,17 +187,17 @@ def test_two_files_of_one_name_are_refused(
     assert main(["show", "new.json", *(word for pair in names.items() for word in pair)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "can take one of the files only" in err
+    assert "Two of the files have the same name" in err
     assert set(Path().iterdir()) == before
 
 
-def test_one_file_and_standard_output_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_and_standard_output_are_two_outputs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--html", "out", "--csv", "-"]) == 0
     assert capsys.readouterr().out.startswith("session_number,")
     assert Path("out").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_the_help_says_of_every_file_that_it_may_be_standard_output(
+def test_help_names_standard_output_for_each_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["show", "--help"]) == 0

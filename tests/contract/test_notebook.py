@@ -85,7 +85,7 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
         assert answer not in outputs
     diff = data(cells["diff"])["text/html"]
     assert "Ejercicios sustituidos" in diff
-    assert "Quadriceps" in diff
+    assert "Cuádriceps" in diff
 
 
 def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
@@ -98,9 +98,9 @@ def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
 
 def test_the_numbers_are_those_of_the_program(cells: dict[str, Any]) -> None:
     first, *muscles = printed(cells["numbers"]).splitlines()
-    assert first == "45.0 sets a week, of which"
-    assert muscles[:2] == ["  13.5  Chest", "   9.0  Glutes"]
-    assert len(muscles) == 10
+    assert first == "41.5 sets a week, of which"
+    assert muscles[:2] == ["  11.0  Isquiosurales", "  10.0  Glúteos"]
+    assert len(muscles) == 12
 
 
 def test_it_says_what_it_takes(cells: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ def test_the_first_lines_run_against_the_command() -> None:
         finally:
             simulator.terminate()
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Simulated program")
+    assert done.stdout.startswith("Programa simulado")
     assert done.stdout.endswith(" 4\n")
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -184,13 +184,17 @@ def test_a_text_that_is_no_input_makes_the_workflow_fail(http: httpx.Client, ses
     assert json.loads(item["content"][0]["text"])["error"]["code"] == "bad_input"
 
 
-def test_the_program_says_that_it_is_simulated(http: httpx.Client, session: str) -> None:
+@pytest.mark.parametrize(("lang", "word"), [("es", "simulado"), ("en", "simulated")])
+def test_the_program_says_that_it_is_simulated(
+    sim: ChatKitSimulator, http: httpx.Client, session: str, lang: Literal["es", "en"], word: str
+) -> None:
+    sim.lang = lang
     http.post(f"/sessions/{session}/messages", json=message())
     item = http.get(f"/sessions/{session}/messages").json()["data"][0]
     data = json.loads(item["content"][0]["text"])["client_training_program_enriched"]
     program = EnrichedTrainingProgram.model_validate(data)
     for text in (program.title, program.summary, str(program.general_notes)):
-        assert "simulated" in str(text).lower()
+        assert word in str(text).lower()
 
 
 def test_an_answer_may_be_a_function_of_the_message(sim: ChatKitSimulator) -> None:
@@ -280,8 +284,16 @@ print(sorted(name for name in sys.modules if name.startswith("edn360_chatkit."))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     loaded = done.stdout
     assert "edn360_chatkit.testing.simulator" in loaded, done.stderr
-    for room in ("clients", "_operations", "_driver", "_answers'", "_retry", "_config"):
-        assert f"edn360_chatkit.{room}" not in loaded.replace("testing._answers", "")
+    for room in (
+        "clients",
+        "resources",
+        "_protocol",
+        "_transport",
+        "_effects",
+        "_config",
+        "events",
+    ):
+        assert f"edn360_chatkit.{room}" not in loaded
 
 
 def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,17 +10,14 @@ import gc
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
-from edn360_chatkit._transport.driver import _Pool
 from edn360_chatkit.testing import ChatKitSimulator
 
 INPUT = {
@@ -34,8 +31,7 @@ MOMENTS = [0.001 * 1.5**n for n in range(14)]
 
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edn360_chatkit._transport.driver.MOST_CONNECTIONS", 1)
-    monkeypatch.setattr("edn360_chatkit.clients.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -99,22 +95,6 @@ def test_ctrl_c_gives_the_connection_back(sim: ChatKitSimulator, world: str) -> 
                 client.run_workflow(INPUT)
         assert client.run_workflow(INPUT).program.title
     gc.collect()
-
-
-def test_a_lock_that_a_ctrl_c_left_locked_holds_nobody() -> None:
-    """The old connections are closed where the last of them is let go, which may be anywhere."""
-    http = httpx.Client()
-    lock: Any = getattr(http._transport, "_pool")._optional_thread_lock  # noqa: B009
-
-    def let_go() -> None:
-        pool = _Pool(http, owned=True)
-        pool.interrupted()
-
-    with lock:
-        thread = threading.Thread(target=let_go, daemon=True)
-        thread.start()
-        thread.join(5)
-        assert not thread.is_alive()
 
 
 class OwnError(Exception):

@@ -233,7 +233,7 @@ def test_leaving_a_listing_early_keeps_the_connections(sim: ChatKitSimulator) ->
     with ChatKitClient(**settings(sim, protocol="threads")) as client:
         for _ in range(2):
             client.run_workflow(INPUT)
-        pool = client._driver._pool
+        pool = client._driver._pool()
         for _ in client.threads.list(user="athlete-1", limit=1):
             break
-        assert client._driver._pool is pool
+        assert client._driver._pool() is pool

@@ -32,23 +32,19 @@ from edn360_chatkit._config import is_loopback, load_config
 from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
-from edn360_chatkit._protocol.inputs import prepare
-from edn360_chatkit._protocol.messages import (
-    MOST_PAGES,
-    Listing,
-    list_messages,
-    newer_than,
-    text_of,
-)
-from edn360_chatkit._protocol.once import find_ours
-from edn360_chatkit._protocol.reader import ThreadReader
-from edn360_chatkit._protocol.requests import status_error
-from edn360_chatkit._protocol.threads import newest_threads, thread_messages
+from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inputs import Prepared, prepare
+from edn360_chatkit._protocol.listing import answers_to
+from edn360_chatkit._protocol.pages import MOST_PAGES, read_all_messages, read_messages
+from edn360_chatkit._protocol.responses import status_error
+from edn360_chatkit._protocol.sending import Baseline, find_message, own_message
+from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.models.thread import Thread, ThreadItem
+from edn360_chatkit.program.model import ROOT_KEY
 
 KEY: Final = "sk-hidden-key"
 TOKEN: Final = "hidden-token"
-CONFIG: Final = load_config(api_key=KEY, workflow_id="wf_demo", environ={})
+API: Final = make_api(load_config({"api_key": KEY, "workflow_id": "wf_demo"}, environ={}))
 
 
 def text_in(data: bytes) -> str:
@@ -100,11 +96,13 @@ def an_answer(data: bytes) -> None:
         answer = read_answer(text)
     if isinstance(answer, Program):
         program = answer.program.model_dump(mode="python", exclude_unset=True)
-        assert any(same(program, found) for found in objects_in(text)), "that is not in the text"
+        # A repaired or encoded program is not in the text as it is.
+        if not answer.repaired and "\\" not in text:
+            assert any(same(program, value) for value in objects_in(text)), "it is not in the text"
     elif isinstance(answer, Failure):
         assert len(answer.description) <= 301
     elif isinstance(answer, Truncated):
-        assert "{" in text
+        assert "{" in text or ROOT_KEY in text or "<think" in text.lower()
 
 
 def objects_in(text: str) -> Iterator[Any]:
@@ -222,7 +220,7 @@ def an_error(data: bytes) -> None:
     request = Request("POST", "https://x.example", {"X-Token": TOKEN}, credential=SecretStr(KEY))
     response = Response(status, headers, body.replace(b"KEY", KEY.encode()), request)
     with linear(len(data)):
-        error = status_error(CONFIG, response, "POST /x")
+        error = status_error(response, own=status % 2 == 0)
     assert error.retry_after is None or 0 <= error.retry_after < math.inf
     twin = pickle.loads(pickle.dumps(error))
     shown = str(twin) + repr(error) + repr(vars(error)) + repr(error.body)
@@ -231,24 +229,24 @@ def an_error(data: bytes) -> None:
 
 
 def a_listing(data: bytes) -> None:
-    """Bytes: a ``Date``, a line each for every page, and round again for as long as it is asked."""
-    date, *pages = data.split(b"\n")
-    session = ChatSession(id="cksess_1", user="ana")
-    answers = [Response(200, {"date": text_in(date)}, page) for page in pages] or [Response(200)]
-    for operation in (
-        list_messages(CONFIG, "cksess_1", "msg_1"),
-        list_messages(CONFIG, "cksess_1", limit=100),
-        thread_messages(CONFIG, session, "thr_1", "msg_1"),
-        newest_threads(CONFIG, session),
-    ):
-        with linear(len(data)):
-            found = answered(operation, answers)
-            if isinstance(found, Listing):
-                with suppress(APIError):
-                    find_ours(found, "hello", 1.0)
-                for message in newer_than(found.messages, "msg_1") or ():
-                    assert message.role == "assistant"
-                    text_of(message.text).encode()
+    """Bytes: a line for every page, and round again for as long as it is asked."""
+    answers = [Response(200, {}, page) for page in data.split(b"\n")]
+
+    def request(page: Mapping[str, str | int]) -> Request:
+        return API.lookup_request("items.list", "ana", "thr_1", page)
+
+    with linear(len(data)):
+        found = answered(read_messages(API, request, "msg_1", 50), answers)
+        for message in answers_to(found.messages, "msg_1") or () if found else ():
+            assert message.role in ("assistant", "client")
+            message.text.encode()
+        messages = answered(read_all_messages(API, request, 50), answers) or []
+        for find in (own_message, lambda some: find_message(some, Baseline(["x"]), HELLO)):
+            with suppress(APIError):
+                find(messages)
+
+
+HELLO: Final = Prepared("hello")
 
 
 def answered(operation: Operation[Any], answers: list[Response]) -> Any:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from email.utils import formatdate
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from edn360_chatkit import (
@@ -21,19 +19,20 @@ from edn360_chatkit import (
     ChatKitError,
     ChatSession,
     Message,
+    WorkflowEvent,
     WorkflowResponse,
 )
-from edn360_chatkit._effects import Effect, Operation, Request, Response, Stream
-from edn360_chatkit._protocol.workflow import State
+from edn360_chatkit._effects import Effect, Emitting, Request, Response, Stream
+from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit.program.model import ROOT_KEY
 
 from .script import answer, api_error
 
+T = TypeVar("T")
+
 SERVER_URL = "https://own.example/chatkit"
 MIDNIGHT = 1_767_571_200.0
 """The server's clock when the client's stands at zero, in unix seconds."""
-LOCAL = timedelta(hours=5, minutes=45)
-"""The zone of a self-hosted server that writes its local time and does not say so."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,14 @@ class World:
     Attributes:
         protocol: What it speaks.
         hosted: Whether it is the API, with sessions, or somebody's own server.
-        dated: Whether it tells the times of its messages: in unix seconds, as local time, or not.
+        dated: Whether it tells the times of its messages.
+        oldest_first: Whether its lists begin with the oldest entry, whatever ``order`` says.
     """
 
     protocol: Literal["messages", "threads"]
     hosted: bool
-    dated: Literal["unix", "local", "no"]
+    dated: bool = True
+    oldest_first: bool = False
 
 
 @dataclass(eq=False)
@@ -159,7 +160,8 @@ class Server:
         return f"{kind}_{self._made}"
 
     def _now(self) -> float:
-        return MIDNIGHT + self._clock()
+        # No two things are made at the same moment.
+        return MIDNIGHT + self._clock() + self._made / 1000
 
     def knows(self, request: Request) -> bool:
         """Whether it has the endpoint: OpenAI's published API has no session messages."""
@@ -221,35 +223,33 @@ class Server:
             return answer({"id": place.id, "client_secret": "ek_1", "user": "ana"})
         if what.verb == "threads":
             threads = [{"id": name} for name in self.places if name.startswith("thr")]
-            return answer({"data": threads[::-1], "has_more": False})
+            return answer({"data": self._ordered(threads), "has_more": False})
         assert what.place is not None
-        return self._page(self.places[what.place].posts[::-1], what.page)
+        return self._page(self._ordered(self.places[what.place].posts), what.page)
 
-    def _page(self, newest_first: list[Post], page: Mapping[str, Any]) -> Response:
+    def _ordered(self, oldest_first: list[T]) -> list[T]:
+        return oldest_first if self.world.oldest_first else oldest_first[::-1]
+
+    def _page(self, listed: list[Post], page: Mapping[str, Any]) -> Response:
         after = page.get("after")
-        names = [post.id for post in newest_first]
+        names = [post.id for post in listed]
         begin = names.index(after) + 1 if after in names else 0
-        shown = newest_first[begin : begin + int(page["limit"])]
+        shown = listed[begin : begin + int(page["limit"])]
         data = {
             "data": [self._item(post) for post in shown],
-            "has_more": begin + len(shown) < len(newest_first),
+            "has_more": begin + len(shown) < len(listed),
             "last_id": shown[-1].id if shown else None,
         }
-        dated = self.world.dated != "no"
-        return answer(data, **({"date": formatdate(self._now(), usegmt=True)} if dated else {}))
+        return answer(data)
 
     def _item(self, post: Post) -> dict[str, Any]:
         kind = {"user": "input_text", "assistant": "output_text"}[post.role]
-        made: dict[str, Any] = {"created_at": post.made}
-        if self.world.dated == "local":
-            local = datetime.fromtimestamp(post.made, timezone(LOCAL))
-            made = {"created_at": local.replace(tzinfo=None).isoformat()}
         return {
             "id": post.id,
             **({"role": post.role} if self.world.protocol == "messages" else {}),
             "type": f"{'chatkit.' if self.world.hosted else ''}{post.role}_message",
             "content": [{"type": kind, "text": post.text}],
-            **({} if self.world.dated == "no" else made),
+            **({"created_at": post.made} if self.world.dated else {}),
         }
 
 
@@ -260,38 +260,52 @@ def created(place: Place) -> dict[str, Any]:
 # --- the network -------------------------------------------------------------------------------
 
 Back: TypeAlias = (
-    Literal["answer", "refused", "lost", "timeout", "page", "half", "other", "replies only"] | int
+    Literal["answer", "refused", "lost", "timeout", "page", "half"]
+    | Literal["other", "nothing", "failed", "unreadable", "replies only"]
+    | int
 )
 """What gets back to the client: the server's answer; nothing, where no connection was made, where
-it broke, or in time; a status; a proxy's page; half the answer; JSON of something else; a list of
-the assistant's messages only."""
-Arrival: TypeAlias = Literal["taken", "not taken", "early", "late", "thread only"]
+it broke, or in time; a status; a proxy's page; half the answer; JSON of something else, of nothing,
+or of an error; a list whose texts can't be read; a list of the assistant's messages only."""
+Arrival: TypeAlias = Literal["taken", "not taken", "early", "late", "at the end", "thread only"]
 """Whether a message whose answer does not get back is stored: at once; never; before the client's
-first look; after its first look and before its second; or only the thread that it was to be in,
-whose stream begins and breaks."""
+first look; after its first look and before its second; when the call has ended; or only the thread
+that it was to be in, whose stream begins and breaks."""
 
 BACK: tuple[Back, ...] = (
-    *("answer", "refused", "lost", "timeout", "page", "half", "other", "replies only"),
+    *("answer", "refused", "lost", "timeout", "page", "half"),
+    *("other", "nothing", "failed", "unreadable", "replies only"),
     *(401, 404, 408, 409, 429, 500, 503, 504),
 )
-ARRIVAL: tuple[Arrival, ...] = ("taken", "not taken", "early", "late", "thread only")
+ARRIVAL: tuple[Arrival, ...] = (
+    *("taken", "not taken", "early", "late"),
+    *("at the end", "thread only"),
+)
+SPOILED = ("answer", "half", "other", "nothing", "failed", "unreadable", "replies only")
+"""What gets back where the server has answered."""
 REFUSALS = (401, 404, 409, 429)
 """Statuses that say that the server has not taken the message."""
-SLOW = ("timeout", 408, 504)
-"""What leaves open whether the server is still at it."""
 
 
 def arrival_of(back: Back, arrival: Arrival, what: Asked) -> Arrival:
     """When a message arrives, given what the client is told."""
-    if back in ("answer", "half", "other", "replies only"):
+    if back in SPOILED:
         return "taken"
     if back == "refused" or back in REFUSALS:
         return "not taken"
-    if arrival in ("early", "late") and back not in SLOW:
-        return "taken"
+    if arrival == "at the end" and back != "timeout":
+        # Whoever is told of a failure, and not of silence, is told within some seconds of it.
+        return "late"
     if arrival == "thread only" and not (what.streamed and what.place is None):
         return "not taken"
     return arrival
+
+
+def is_users(item: Mapping[str, Any]) -> bool:
+    return "user" in item.get("type", "")
+
+
+FAILED = {"error": {"message": "overloaded"}}
 
 
 def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError:
@@ -307,14 +321,20 @@ def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError
         return APIConnectionError("lost")
     if back == "timeout":
         return APITimeoutError("late")
-    if back == "other":
-        return answer({"data": "down for maintenance"})
+    if back in ("other", "nothing", "failed"):
+        bodies = {"other": {"data": "down for maintenance"}, "nothing": {}, "failed": FAILED}
+        return answer(bodies[back])
     if back == "page" or isinstance(sent, Wire):
         return Response(200, {"content-type": "text/html"}, b"<html>{</html>")
     if back == "half":
         return Response(200, sent.headers, sent.content[: len(sent.content) // 2])
     data = json.loads(sent.content or b"{}")
-    left = [item for item in data.get("data", ()) if "user" not in item.get("type", "")]
+    if back == "unreadable":
+        if not isinstance(data.get("data"), list):
+            return sent
+        mine = [{**item, "content": None} if is_users(item) else item for item in data["data"]]
+        return answer({**data, "data": mine})
+    left = [item for item in data.get("data", ()) if not is_users(item)]
     return answer({**data, "data": left}) if left else sent
 
 
@@ -327,7 +347,7 @@ class Call:
 
     Attributes:
         text: The text that it sends, if it sends one.
-        state: Its client.
+        workflow: Its client's workflow.
         follows: The message whose answer it waits for, once it is known.
         runs: The runs that it has started.
         on_its_way: Its message that will arrive late, and how many looks there are before.
@@ -343,13 +363,13 @@ class Call:
         overtime: What it has still asked for after that.
     """
 
-    operation: Operation[WorkflowResponse] | Operation[Message]
-    state: State
+    operation: Emitting[WorkflowEvent, WorkflowResponse | Message]
+    workflow: Workflow
     until: float
     text: str | None = None
     session: ChatSession | None = None
     follows: Message | None = None
-    effect: Effect | None = None
+    effect: Effect[WorkflowEvent] | None = None
     runs: list[Run] = field(default_factory=list[Run])
     on_its_way: tuple[Request, int] | None = None
     sends: int = 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
-from edn360_chatkit._config import Config, load_config
+from edn360_chatkit._config import ClientOptions, Config, load_config
 from edn360_chatkit._effects import (
     Emit,
+    Emitting,
     Open,
-    Operation,
     Read,
     Request,
     Response,
@@ -41,13 +41,12 @@ class Scene(Stream):
         return None
 
 
-Scripted: TypeAlias = Response | ChatKitError | Scene
+Scripted: TypeAlias = Response | Exception | Scene
 
 
 def config(**settings: Any) -> Config:
-    return load_config(
-        **{"api_key": "sk-simulated-key", "workflow_id": "wf_demo", "environ": {}, **settings}
-    )
+    options = {"api_key": "sk-simulated-key", "workflow_id": "wf_demo", **settings}
+    return load_config(cast("ClientOptions", options), environ={})
 
 
 def answer(data: Any, status: int = 200, /, **headers: str) -> Response:
@@ -88,10 +87,10 @@ class Play:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent])
     clock: float = 1000.0
 
-    def run(self, operation: Operation[T]) -> T:
+    def run(self, operation: Emitting[WorkflowEvent, T], reply: object = None) -> T:
+        """Run an operation, or run it on with the reply to the effect that it waits for."""
         left = list(self.answers)
-        reply: object = None
-        error: ChatKitError | None = None
+        error: Exception | None = None
         while True:
             try:
                 effect = operation.throw(error) if error else operation.send(reply)
@@ -112,7 +111,7 @@ class Play:
                 self.requests.append(effect.request)
                 self.clock += self.seconds_per_request
                 scripted = left.pop(0)
-                if isinstance(scripted, ChatKitError):
+                if isinstance(scripted, Exception):
                     error = scripted
                 elif isinstance(scripted, Response):
                     reply = replace(scripted, request=effect.request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
+from edn360_chatkit.program import checks
 from edn360_chatkit.testing._workflow import simulated_program
 
 from .samples import inputs, programs
@@ -562,3 +564,35 @@ def test_hostile_text_is_checked_at_once() -> None:
     findings = program.check(asked)
     assert "equipment_missing" in {f.code for f in findings}
     assert max(len(f.es) + len(f.en) for f in findings) < 400
+
+
+def test_answer_of_a_plain_yes_names_what_its_question_asks() -> None:
+    data = {
+        "user_profile": {"user_id": "a"},
+        "questionnaires": [
+            {"payload": {"acceso_a_gimnasio": "Sí", "equipamiento_en_casa": "Nada"}}
+        ],
+    }
+    exercise = {"name": "Press de banca con barra", "series": 3, "reps": 10}
+    program = {"sessions": [{"blocks": [{"exercises": [exercise]}]}]}
+    codes = {f.code for f in EnrichedTrainingProgram.model_validate(program).check(data)}
+    assert "equipment_missing" not in codes
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "Ejercicio no mapeado"}, {"name": "Remo", "primary_group": "UNKNOWN"}]
+)
+def test_placeholder_is_a_warning(fields: dict[str, Any]) -> None:
+    program = {"sessions": [{"blocks": [{"exercises": [fields]}]}]}
+    findings = EnrichedTrainingProgram.model_validate(program).check()
+    assert "placeholder" in {finding.code for finding in findings}
+
+
+def test_every_finding_has_a_text_in_every_language() -> None:
+    from edn360_chatkit.program.texts import words
+
+    source = Path(checks.__file__).read_text("utf-8")
+    codes = set(re.findall(r'_(?:error|warning|info)\("(\w+)"', source))
+    assert len(codes) > 20
+    for lang in ("es", "en"):
+        assert set(words(lang).findings) == codes

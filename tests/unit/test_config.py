@@ -14,7 +14,8 @@ KEY = "sk-simulated-key"
 
 
 def load(environ: dict[str, str] | None = None, **settings: Any) -> Any:
-    return load_config(**{"api_key": KEY, "environ": environ or {}, **settings})
+    options: Any = {"api_key": KEY, **settings}
+    return load_config(options, environ or {})
 
 
 def test_arguments_come_before_the_environment() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,17 +19,20 @@ from edn360_chatkit import (
     InvalidInputError,
     InvalidResponseError,
     Message,
+    MissingProgramError,
+    NotFoundError,
     RawEvent,
+    TruncatedResponseError,
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
-from edn360_chatkit._effects import Response
-from edn360_chatkit._protocol.conversation import OpenRuns, follow_run, start_run
-from edn360_chatkit._protocol.inbox import Inbox, Waiting
+from edn360_chatkit._config import load_config
+from edn360_chatkit._effects import Now, Response
+from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
-from edn360_chatkit._protocol.messages import Listing, SessionMessage
-from edn360_chatkit._protocol.once import find_ours
-from edn360_chatkit._protocol.workflow import State, poll_response, send_input
+from edn360_chatkit._protocol.run import Run, Waiting
+from edn360_chatkit._protocol.threads import Threads
+from edn360_chatkit._protocol.workflow import Workflow
 
 from .samples import ANSWER
 from .script import Play, Scene, Scripted, answer, api_error, config
@@ -61,16 +65,32 @@ def items(*newest_first: dict[str, Any], more: bool = False, **headers: str) -> 
     return answer(data, **headers)
 
 
-def start(play: Play, runs: OpenRuns | None = None, **settings: Any) -> Message:
-    told = config(protocol="threads", **settings)
-    return play.run(start_run(told, HOSTED, "hello", runs or OpenRuns(), 120.0))
+ITEMS = "GET /threads/thr_1/items"
+NONE = answer({"data": []})
+"""The baseline of a user without threads."""
+OURS = items(item("user_message", "msg_1", "hello"))
 
 
-def follow(play: Play, runs: OpenRuns, message: Message, attempts: int = 3) -> Any:
+def threads_of(**settings: Any) -> Threads:
+    return Threads(make_api(config(**{"protocol": "threads", **settings})))
+
+
+def own_server(**settings: Any) -> Threads:
+    return threads_of(api_key=None, server_url="https://own.example/chatkit", **settings)
+
+
+def start(
+    play: Play, threads: Threads | None = None, session: ChatSession = HOSTED, **settings: Any
+) -> Message:
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    run = Run(session, waiting, play.clock)
+    return play.run((threads or threads_of(**settings)).start(run, Prepared("hello")))
+
+
+def follow(play: Play, threads: Threads, message: Message, attempts: int = 3) -> Any:
     waiting = Waiting(poll_interval=2.0, max_attempts=attempts, answer="program")
-    inbox = Inbox(HOSTED, message)
-    told = config(protocol="threads")
-    return play.run(follow_run(told, inbox, waiting, runs, 1000.0, watched=True))
+    run = Run(HOSTED, waiting, play.clock, watched=True)
+    return play.run(threads.follow(run, run.sent(message)))
 
 
 def kinds(play: Play) -> list[str]:
@@ -82,16 +102,17 @@ def kinds(play: Play) -> list[str]:
     return named
 
 
-def test_a_run_is_started_with_the_client_secret() -> None:
-    play = Play([Scene([CREATED, TAKEN])])
+def test_run_is_started_with_the_client_secret() -> None:
+    play = Play([NONE, Scene([CREATED, TAKEN])])
     message = start(play)
     assert (message.id, message.thread_id, message.session_id) == ("msg_1", "thr_1", "cksess_1")
-    (request,) = play.requests
+    baseline, request = play.requests
+    assert "user=ana" in baseline.url
     assert request.credential is not None
     assert request.credential.get_secret_value() == "ek_1"
     assert request.headers["Accept"] == "text/event-stream"
     assert "OpenAI-Beta" not in request.headers
-    assert play.body(0) == {
+    assert play.body(1) == {
         "type": "threads.create",
         "params": {
             "input": {
@@ -106,36 +127,61 @@ def test_a_run_is_started_with_the_client_secret() -> None:
     assert request.max_silence == 120.0
 
 
-def test_a_self_hosted_server_gets_the_user_and_no_credential() -> None:
-    told = config(api_key=None, workflow_id=None, server_url="https://own.example/chatkit")
-    session = ChatSession(id="local_1", user="ana")
-    play = Play([Scene([CREATED, TAKEN])])
-    play.run(start_run(told, session, "hello", OpenRuns(), 120.0))
-    (request,) = play.requests
+def test_own_server_gets_the_user_and_no_credential() -> None:
+    play = Play([NONE, Scene([CREATED, TAKEN])])
+    start(play, own_server(), ChatSession(id="local_1", user="ana"))
+    request = play.requests[1]
     assert (request.url, request.credential) == ("https://own.example/chatkit", None)
-    assert play.body(0)["metadata"] == {"user": "ana"}
+    assert play.body(0)["metadata"] == play.body(1)["metadata"] == {"user": "ana"}
 
 
-def test_a_self_hosted_server_that_refuses_points_to_the_headers() -> None:
-    told = config(api_key=None, server_url="https://own.example/chatkit")
-    session = ChatSession(id="local_1", user="ana")
-    with pytest.raises(AuthenticationError, match="headers="):
-        Play([api_error(401)]).run(start_run(told, session, "hello", OpenRuns(), 120.0))
+def test_own_server_gets_its_token_unless_headers_have_one() -> None:
+    environ = {"EDN360_SERVER_TOKEN": "own-token-1"}
+    for headers, token in (({}, "own-token-1"), ({"authorization": "Basic x"}, None)):
+        options: Any = {"server_url": "https://own.example/chatkit", "headers": headers}
+        play = Play([NONE, Scene([CREATED, TAKEN])])
+        start(play, Threads(make_api(load_config(options, environ))))
+        for request in play.requests:
+            secret = request.credential and request.credential.get_secret_value()
+            assert secret == token
 
 
-def test_a_session_without_its_secret_says_what_to_do() -> None:
+@pytest.mark.parametrize("answers", [[api_error(401)], [NONE, api_error(401)]])
+def test_own_server_that_refuses_points_to_the_credentials(answers: list[Response]) -> None:
+    with pytest.raises(AuthenticationError, match="headers=") as caught:
+        start(Play(answers), own_server())
+    assert "EDN360_SERVER_TOKEN" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "cls"),
+    [
+        ({"error": "Thread not found"}, NotFoundError),
+        ({"detail": "Unknown thread"}, NotFoundError),
+        ({"detail": "Not Found"}, EndpointNotFoundError),
+        ("<h1>Not Found</h1>", EndpointNotFoundError),
+    ],
+)
+def test_404_of_an_own_server_is_told_apart(body: Any, cls: type[Exception]) -> None:
+    with pytest.raises(cls) as caught:
+        start(Play([NONE, answer(body, 404)]), own_server())
+    assert type(caught.value) is cls
+
+
+def test_session_without_its_secret_says_what_to_do() -> None:
     stored = ChatSession.model_validate_json(HOSTED.model_dump_json())
     with pytest.raises(ConfigurationError, match="create_session"):
-        Play([]).run(start_run(config(protocol="threads"), stored, "hello", OpenRuns(), 120.0))
+        start(Play([]), session=stored)
 
 
-def test_a_second_message_goes_to_the_thread_that_is_under_way() -> None:
-    runs = OpenRuns()
-    start(Play([Scene([CREATED, TAKEN])]), runs)
-    play = Play([Scene([TAKEN])])
-    assert start(play, runs).thread_id == "thr_1"
-    assert play.body(0)["type"] == "threads.add_user_message"
-    assert play.body(0)["params"]["thread_id"] == "thr_1"
+def test_second_message_goes_to_the_thread_of_the_first() -> None:
+    threads = threads_of()
+    start(Play([NONE, Scene([CREATED, TAKEN])]), threads)
+    play = Play([OURS, Scene([TAKEN])])
+    assert start(play, threads).thread_id == "thr_1"
+    # The thread is read before, so that a lost answer can be looked for.
+    assert kinds(play) == ["GET /threads/thr_1/items", "threads.add_user_message"]
+    assert play.body(1)["params"]["thread_id"] == "thr_1"
 
 
 @pytest.mark.parametrize(
@@ -143,122 +189,147 @@ def test_a_second_message_goes_to_the_thread_that_is_under_way() -> None:
     [LOST, api_error(502), Scene([], LOST), Scene([]), Scene([{"type": "stream_options"}], LOST)],
     ids=["no answer", "502", "cut at once", "ended at once", "cut before the thread"],
 )
-def test_a_message_is_looked_for_in_the_users_newest_threads(lost: Scripted) -> None:
-    threads = answer({"data": [{"id": "thr_0"}, {"id": "thr_1"}]})
-    other = items(item("user_message", "msg_0", "another"))
+def test_lost_message_is_looked_for_in_new_threads(lost: Scripted) -> None:
+    old, new = {"id": "thr_0"}, {"id": "thr_1"}
     ours = items(item("assistant_message", "msg_9", "x"), item("user_message", "msg_1", "hello"))
-    play = Play([lost, threads, other, ours])
+    play = Play([answer({"data": [old]}), lost, answer({"data": [new, old]}), ours])
     message = start(play)
     assert (message.id, message.thread_id) == ("msg_1", "thr_1")
-    assert kinds(play) == [
-        "threads.create",
-        "GET /threads",
-        "GET /threads/thr_0/items",
-        "GET /threads/thr_1/items",
-    ]
-    assert "user=ana" in play.requests[1].url
+    assert kinds(play) == ["GET /threads", "threads.create", "GET /threads", ITEMS]
 
 
-def test_where_the_thread_is_known_only_it_is_read() -> None:
-    cut = Scene([CREATED], LOST)
-    play = Play([cut, items(item("user_message", "msg_1", "hello"))])
+def test_lost_message_is_sent_again_if_no_thread_is_new() -> None:
+    play = Play([NONE, LOST, NONE, NONE, NONE, Scene([CREATED, TAKEN])])
     assert start(play).id == "msg_1"
-    assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
+    assert kinds(play).count("threads.create") == 2
 
 
-def test_a_look_is_for_the_message_that_was_sent_last() -> None:
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [[]],
+        [[item("user_message", "msg_9", "another")]],
+        [[item("user_message", "msg_9", "hello")], [item("user_message", "msg_8", "hello")]],
+        [[{"type": "chatkit.user_message", "id": "msg_9"}]],
+        [[{"type": "chatkit.card", "id": "msg_9"}]],
+        [[item("assistant_message", "msg_9", "hello")]],
+    ],
+    ids=["empty", "other text", "two of ours", "no content", "other type", "reply only"],
+)
+def test_new_thread_that_may_be_ours_is_in_doubt(contents: list[list[dict[str, Any]]]) -> None:
+    threads = answer({"data": [{"id": f"thr_{n}"} for n in range(len(contents))]})
+    play = Play([NONE, LOST, threads, *(items(*content) for content in contents)])
+    with pytest.raises(APIError, match="may have been taken") as caught:
+        start(play)
+    assert caught.value.may_have_been_taken
+    assert kinds(play).count("threads.create") == 1
+
+
+def test_ours_is_found_beside_another_runs_thread() -> None:
+    threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
+    other = items(item("user_message", "msg_9", "another"))
+    assert start(Play([NONE, LOST, threads, other, OURS])).thread_id == "thr_1"
+
+
+def test_known_thread_alone_is_read() -> None:
+    play = Play([NONE, Scene([CREATED], LOST), OURS])
+    assert start(play).id == "msg_1"
+    assert kinds(play) == ["GET /threads", "threads.create", ITEMS]
+
+
+def test_thread_that_stayed_empty_is_not_taken_for_ours() -> None:
     # The first thread was made and stayed empty; the second has the message.
-    cut, threads = Scene([CREATED], LOST), answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
-    play = Play([cut, items(), LOST, threads, items(item("user_message", "msg_1", "hello"))])
+    empty = items()
+    threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
+    play = Play([NONE, Scene([CREATED], LOST), *[empty] * 3, LOST, threads, OURS])
     message = start(play)
     assert (message.id, message.thread_id) == ("msg_1", "thr_2")
     assert kinds(play).count("threads.create") == 2
 
 
-def test_a_later_message_in_its_thread_does_not_hide_ours() -> None:
-    runs = OpenRuns()
-    start(Play([Scene([CREATED, TAKEN])]), runs)
+def test_later_message_in_a_thread_does_not_hide_ours() -> None:
+    threads = threads_of()
+    start(Play([NONE, Scene([CREATED, TAKEN])]), threads)
     ours, later = item("user_message", "msg_2", "hello"), item("user_message", "msg_3", "other")
-    play = Play([LOST, items(later, ours)])
-    assert start(play, runs).id == "msg_2"
+    first = item("user_message", "msg_1", "hello")
+    assert start(Play([OURS, LOST, items(later, ours, first)]), threads).id == "msg_2"
 
 
-def test_a_flood_before_the_message_is_taken_leaves_a_doubt_that_is_looked_into() -> None:
+def test_flood_before_the_message_is_taken_is_looked_into() -> None:
     flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
-    ours = items(item("user_message", "msg_1", "hello"))
-    play = Play([flood, ours])
+    play = Play([NONE, flood, OURS])
     assert start(play, max_response_bytes=1024).id == "msg_1"
 
 
-def test_only_what_is_not_there_is_sent_again() -> None:
-    play = Play([LOST, answer({"data": []}), Scene([CREATED, TAKEN])])
-    assert start(play).id == "msg_1"
-    assert kinds(play) == ["threads.create", "GET /threads", "threads.create"]
+def test_silence_is_never_followed_by_a_second_send() -> None:
+    for silence in (APITimeoutError("late"), Scene([], APITimeoutError("silent"))):
+        play = Play([NONE, silence, *[NONE] * 4])
+        with pytest.raises(APITimeoutError, match="may have been taken"):
+            start(play)
+        assert kinds(play).count("threads.create") == 1
 
 
-def test_after_a_timeout_one_empty_look_is_not_enough() -> None:
-    none = answer({"data": []})
-    play = Play([APITimeoutError("late"), none, none, Scene([CREATED, TAKEN])])
-    start(play)
-    assert kinds(play).count("GET /threads") == 2
+@pytest.mark.parametrize("failed", [api_error(404), answer({"data": None})])
+def test_without_a_baseline_only_a_known_thread_is_read(failed: Response) -> None:
+    play = Play([failed, LOST])
+    with pytest.raises(APIConnectionError, match="may have been taken"):
+        start(play)
+    assert start(Play([failed, Scene([CREATED], LOST), OURS])).id == "msg_1"
 
 
-def test_in_a_thread_that_was_made_for_it_any_message_is_ours() -> None:
+def test_any_message_in_a_thread_of_our_own_is_ours() -> None:
     other = items(item("user_message", "msg_1", "written anew by the server"))
-    play = Play([Scene([CREATED], LOST), other])
-    assert start(play).id == "msg_1"
-    assert kinds(play) == ["threads.create", "GET /threads/thr_1/items"]
+    assert start(Play([NONE, Scene([CREATED], LOST), other])).id == "msg_1"
 
 
-def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
-    play = Play([LOST, *[api_error(503)] * 4])
+def test_message_stays_in_doubt_while_the_server_fails() -> None:
+    play = Play([NONE, LOST, *[api_error(503)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refusal_ends_it(status: int) -> None:
-    with pytest.raises(APIError):
-        start(Play([api_error(status)]))
+def test_refusal_ends_the_start(status: int) -> None:
+    with pytest.raises(APIError) as caught:
+        start(Play([NONE, api_error(status)]))
+    assert not caught.value.may_have_been_taken
 
 
-def test_an_answer_that_is_no_stream_is_looked_into_and_named_where_that_does_not_help() -> None:
-    page = answer({"ok": True})
-    ours = items(item("user_message", "msg_1", "hello"))
-    play = Play([page, page, answer({"data": [{"id": "thr_1"}]}), ours])
+@pytest.mark.parametrize("body", [{"ok": True}, {"error": "overloaded"}])
+def test_answer_without_a_stream_is_looked_into(body: dict[str, Any]) -> None:
+    page = answer(body)
+    play = Play([NONE, page, page, answer({"data": [{"id": "thr_1"}]}), OURS])
     assert start(play).thread_id == "thr_1"
     assert kinds(play).count("threads.create") == 1
     with pytest.raises(APIError, match="no event stream") as caught:
-        start(Play([page]), max_retries=0)
+        start(Play([NONE, page]), max_retries=0)
     assert caught.value.may_have_been_taken
-    with pytest.raises(APIError, match="no list") as caught:
-        start(Play([page] * 5))
-    assert caught.value.may_have_been_taken
+    assert ("overloaded" in str(caught.value)) is ("error" in body)
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
-def test_what_is_no_list_of_threads_does_not_say_that_there_are_none(data: Any) -> None:
-    play = Play([LOST, *[answer(data)] * 4])
+def test_page_without_a_list_proves_nothing(data: Any) -> None:
+    play = Play([NONE, LOST, *[answer(data)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
 
-def test_an_error_before_the_message_is_taken_is_not_retried() -> None:
+def test_error_event_before_the_message_is_not_retried() -> None:
     failed = {"type": "error", "code": "stream.error", "allow_retry": True}
     with pytest.raises(WorkflowFailedError, match=r"stream\.error") as caught:
-        start(Play([Scene([CREATED, failed])]))
+        start(Play([NONE, Scene([CREATED, failed])]))
     assert caught.value.allow_retry is True
 
 
 # --- following ----------------------------------------------------------------------------------
 
 
-def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[OpenRuns, Message]:
-    runs = OpenRuns()
+def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[Threads, Message]:
+    threads = threads_of()
     scene = Scene([CREATED, TAKEN, *events], breaks_with)
-    return runs, start(Play([scene]), runs)
+    return threads, start(Play([NONE, scene]), threads)
 
 
 def test_the_stream_is_read_to_its_end() -> None:
@@ -314,19 +385,9 @@ def test_a_run_that_has_failed_is_not_looked_for() -> None:
         follow(Play([]), runs, message)
 
 
-def test_a_client_does_not_remember_without_end() -> None:
-    runs = OpenRuns()
-    for number in range(1500):
-        session = ChatSession(id=f"cksess_{number}")
-        runs.remember(session, Message(session_id=session.id, thread_id="thr"))
-    assert runs.known(ChatSession(id="cksess_1499"))[1] == "thr"
-    assert runs.known(ChatSession(id="cksess_0"))[1] is None
-    assert len(runs._threads) == 1000
-
-
 def test_a_client_secret_that_has_expired_is_pointed_out() -> None:
     with pytest.raises(AuthenticationError, match="create_session"):
-        start(Play([api_error(401)]))
+        start(Play([NONE, api_error(401)]))
 
 
 def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
@@ -362,22 +423,21 @@ def test_a_thread_is_read_page_after_page() -> None:
     task = {"type": "chatkit.task", "id": "t"}
     first = items(item("assistant_message", "msg_3", ANSWER), task, more=True)
     play = Play([first, items(item("user_message", "msg_1", "hello"))])
-    assert follow(play, OpenRuns(), message).text == ANSWER
+    assert follow(play, threads_of(), message).text == ANSWER
     assert "after=t" in play.requests[1].url
 
 
 def test_a_server_that_repeats_its_page_does_not_hold_us() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
     page = items(item("assistant_message", "msg_3", ANSWER), more=True)
-    assert follow(Play([page, page]), OpenRuns(), message).text == ANSWER
+    assert follow(Play([page, page]), threads_of(), message).text == ANSWER
 
 
 def test_a_refused_look_ends_it_and_carries_the_run() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
-    operation = poll_response(
-        config(protocol="threads"), State(), HOSTED, message, waiting, watched=True
-    )
+    workflow = Workflow(config(protocol="threads"))
+    operation = workflow.poll_response(HOSTED, message, waiting, watched=True)
     with pytest.raises(AuthenticationError) as caught:
         Play([api_error(401)]).run(operation)
     assert (caught.value.session, caught.value.sent_message) == (HOSTED, message)
@@ -385,7 +445,7 @@ def test_a_refused_look_ends_it_and_carries_the_run() -> None:
 
 def test_an_id_alone_does_not_know_its_thread() -> None:
     with pytest.raises(InvalidInputError, match="stored Message"):
-        follow(Play([]), OpenRuns(), Message(id="msg_1", session_id="cksess_9"))
+        follow(Play([]), threads_of(), Message(id="msg_1", session_id="cksess_9"))
 
 
 def test_what_came_before_a_stream_broke_counts() -> None:
@@ -418,80 +478,98 @@ def test_events_from_before_the_run_is_followed_are_told() -> None:
 
 
 def test_no_secret_that_a_server_echoes_gets_out() -> None:
-    hosted = config(protocol="threads")
-    headers = {"Authorization": "Bearer own-token-1"}
-    own = config(api_key=None, server_url="https://own.example/chatkit", headers=headers)
     session = ChatSession(id="cksess_1", client_secret="ek_hidden_1", user="ana")
-    for told, secret in ((hosted, "ek_hidden_1"), (own, "own-token-1")):
-        operation = start_run(told, session, "hello", OpenRuns(), 120.0)
+    own = own_server(headers={"Authorization": "Bearer own-token-1"})
+    for threads, secret in ((threads_of(), "ek_hidden_1"), (own, "own-token-1")):
         with pytest.raises(APIError) as caught:
-            Play([api_error(401, f"Incorrect token {secret}")]).run(operation)
+            start(Play([NONE, api_error(401, f"Incorrect token {secret}")]), threads, session)
         assert secret not in str(caught.value) + str(vars(caught.value))
 
 
-def test_headers_that_can_not_be_had_are_asked_for_again() -> None:
-    tries: list[int] = []
-
+def test_exception_of_the_headers_function_passes_through() -> None:
     def headers() -> dict[str, str]:
-        tries.append(1)
-        if len(tries) == 1:
-            raise OSError("token endpoint down: hidden")
-        return {"X-Token": "t"}
+        raise OSError("token endpoint down")
 
-    told = config(api_key=None, server_url="https://own.example/chatkit", headers=headers)
-    play = Play([Scene([CREATED, TAKEN])])
-    assert play.run(start_run(told, HOSTED, "hello", OpenRuns(), 120.0)).id == "msg_1"
-    assert len(tries) == 2
+    play = Play([])
+    with pytest.raises(OSError, match="token endpoint"):
+        start(play, own_server(headers=headers))
 
 
-def run_in(state: State, session: ChatSession, *answers: Scripted) -> tuple[Any, Play]:
+# --- which protocol -----------------------------------------------------------------------------
+
+
+def send_in(workflow: Workflow, session: ChatSession, *answers: Scripted) -> tuple[Any, Play]:
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
-    play = Play(answers)
-    return send_input(config(), state, session, Prepared("hello"), waiting), play
+    return workflow.send_message(session, Prepared("hello"), waiting), Play(answers)
 
 
 REFUSED = api_error(404, "Invalid URL (POST /v1/chatkit/sessions/x/messages)")
 
 
 def test_auto_goes_on_with_threads_where_the_api_says_so() -> None:
-    state = State()
-    operation, play = run_in(state, HOSTED, REFUSED, Scene([CREATED, TAKEN]))
+    workflow = Workflow(config())
+    operation, play = send_in(workflow, HOSTED, REFUSED, REFUSED, NONE, Scene([CREATED, TAKEN]))
     assert play.run(operation).thread_id == "thr_1"
-    assert state.protocol == "threads"
+    # It is decided once.
+    other = HOSTED.model_copy(update={"id": "cksess_2"})
+    operation, play = send_in(workflow, other, NONE, Scene([CREATED, TAKEN]))
+    assert play.run(operation).thread_id == "thr_1"
+
+
+def test_auto_lets_every_first_run_be_refused_once() -> None:
+    workflow = Workflow(config())
+    plays: list[tuple[Any, Any]] = []
+    for number in range(10):
+        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
+        waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+        operation = workflow.send_message(session, Prepared("hello"), waiting)
+        # All of them have begun before the first one is refused.
+        assert isinstance(next(operation), Now)
+        plays.append((operation, operation.send(1000.0)))
+    for operation, effect in plays:
+        play = Play([REFUSED, NONE, Scene([CREATED, TAKEN])])
+        refusal = replace(REFUSED, request=effect.request)
+        assert play.run(operation, reply=refusal).thread_id == "thr_1"
 
 
 def test_auto_does_not_believe_a_gateways_page() -> None:
-    state = State()
-    operation, play = run_in(state, HOSTED, Response(404, {}, b"<h1>Not Found</h1>"))
+    page = Response(404, {}, b"<h1>Not Found</h1>")
+    workflow = Workflow(config())
+    operation, play = send_in(workflow, HOSTED, NONE, page)
     with pytest.raises(EndpointNotFoundError):
         play.run(operation)
-    assert state.protocol is None
+    operation, play = send_in(workflow, HOSTED, NONE, answer({"id": "msg_1"}))
+    assert play.run(operation).id == "msg_1"
 
 
 def test_auto_learns_nothing_from_a_proxys_page() -> None:
-    state = State()
-    operation, play = run_in(state, HOSTED, Response(200, {}, b"<h1>Welcome to the hotel</h1>"))
+    workflow = Workflow(config())
+    page = Response(200, {}, b"<h1>Welcome to the hotel</h1>")
+    operation, play = send_in(workflow, HOSTED, NONE, page)
     assert play.run(operation).id is None
-    assert state.protocol is None
+    operation, play = send_in(workflow, HOSTED, NONE, REFUSED, NONE, Scene([CREATED, TAKEN]))
+    assert play.run(operation).thread_id == "thr_1"
 
 
 def test_auto_does_not_change_its_mind() -> None:
-    state = State(protocol="messages")
-    operation, play = run_in(state, HOSTED, REFUSED)
+    workflow = Workflow(config())
+    operation, play = send_in(workflow, HOSTED, NONE, answer({"id": "msg_1"}))
+    play.run(operation)
+    operation, play = send_in(workflow, HOSTED, NONE, REFUSED)
     with pytest.raises(EndpointNotFoundError):
         play.run(operation)
 
 
 def test_auto_does_not_send_over_threads_what_is_in_doubt() -> None:
-    operation, play = run_in(State(), HOSTED, api_error(502), *[REFUSED] * 4)
+    operation, play = send_in(Workflow(config()), HOSTED, NONE, api_error(502), *[REFUSED] * 4)
     with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
         play.run(operation)
     assert caught.value.may_have_been_taken
-    assert [request.method for request in play.requests] == ["POST", "GET", "GET", "GET", "GET"]
+    assert [request.method for request in play.requests] == ["GET", "POST", *["GET"] * 4]
 
 
 def test_auto_says_that_a_stored_session_has_no_secret() -> None:
-    operation, play = run_in(State(), ChatSession(id="cksess_1"), REFUSED)
+    operation, play = send_in(Workflow(config()), ChatSession(id="cksess_1"), NONE, REFUSED)
     with pytest.raises(EndpointNotFoundError, match="create_session"):
         play.run(operation)
 
@@ -502,39 +580,36 @@ def test_an_error_after_the_program_does_not_take_it_back() -> None:
     assert follow(Play([]), runs, message).text == ANSWER
 
 
-# --- whose message it is ----------------------------------------------------------------------
-
-HALF_PAST = 1_767_607_230.0
-
-
-def listed(created_at: float | None, *, zoneless: bool = False) -> Listing:
-    message = SessionMessage("msg_1", "user", "hello", created_at, zoneless)
-    return Listing([message], HALF_PAST)
+# --- the end of a run -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("listing", "found"),
+    ("texts", "cls"),
     [
-        (listed(HALF_PAST - 5), "msg_1"),
-        (listed(HALF_PAST + 1), "msg_1"),
-        (listed(HALF_PAST - 60), False),
-        (listed(None), "msg_1"),
-        (listed(HALF_PAST - 5 + 2 * 3600, zoneless=True), "msg_1"),
-        (listed(HALF_PAST - 5 - 5.5 * 3600, zoneless=True), "msg_1"),
-        (listed(HALF_PAST - 300 + 2 * 3600, zoneless=True), False),
-        (listed(HALF_PAST - 24 * 3600, zoneless=True), False),
-    ],
-    ids=[
-        "ours",
-        "by a second",
-        "older",
-        "no time",
-        "zone +2",
-        "zone -5:30",
-        "older, zone +2",
-        "yesterday",
+        (['{"profile": 1}', '{"training_plan": 1}'], MissingProgramError),
+        (["Sorry, no."], InvalidResponseError),
+        ([ANSWER[:-9]], TruncatedResponseError),
+        ([ANSWER[:-9], "All done."], TruncatedResponseError),
     ],
 )
-def test_an_older_message_with_the_same_text_is_not_ours(listing: Listing, found: Any) -> None:
-    assert find_ours(listing, "hello", 10.0) == found
-    assert find_ours(listing, "other", 10.0) is False
+def test_end_of_the_stream_is_the_end_of_the_run(texts: list[str], cls: type[Exception]) -> None:
+    runs, message = begun(*(done(text, f"msg_{n}") for n, text in enumerate(texts, 2)))
+    with pytest.raises(cls) as caught:
+        follow(Play([OURS]), runs, message)
+    assert type(caught.value) is cls
+    if isinstance(caught.value, MissingProgramError):
+        assert caught.value.keys == ("profile", "training_plan")
+
+
+@pytest.mark.parametrize("failed", [api_error(502), APIConnectionError("refused")])
+def test_thread_that_can_not_be_read_is_waited_for(failed: Scripted) -> None:
+    """A proxy ends the stream in order while the server behind it restarts."""
+    runs, message = begun(done('{"profile": 1}'))
+    ours = item("user_message", "msg_1", "hello")
+    answered = items(item("assistant_message", "msg_3", ANSWER), ours)
+    play = Play([failed, failed, items(ours), answered])
+    assert follow(play, runs, message, attempts=5).text == ANSWER
+    runs, message = begun(done('{"profile": 1}'))
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        follow(Play([failed] * 4), runs, message)
+    assert caught.value.steps == ('{"profile": 1}',)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
-from edn360_chatkit.program.diff import ExerciseChange, Place
+from edn360_chatkit.program.change import ExerciseChange, Place
 
 from .samples import ATHLETE, inputs, programs
 
@@ -35,7 +35,7 @@ def places(found: tuple[Place, ...]) -> list[str]:
     return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in found]
 
 
-def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str, str]]:
+def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
     return [(change.old.exercise.name, change.new.exercise.name) for change in found]
 
 
@@ -381,3 +381,22 @@ def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str
         context["request_type"] = "evolution"
     assert now == {**asked, "context": context}
     assert json.loads(before.to_json_text()) == asked
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("Dominadas", "Dominada"), ("Press Banca con Mancuernas", "Press de banca con mancuernas")],
+)
+def test_plural_and_small_words_make_no_other_exercise(before: str, now: str) -> None:
+    assert not program([now]).diff(program([before]))
+
+
+def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
+    assert not program([{"name": "Remo", "rpe": "RIR 2"}]).diff(
+        program([{"name": "Remo", "rpe": 8}])
+    )
+
+
+def test_replaced_exercise_shows_its_rpe() -> None:
+    old, new = ({"name": name, "reps": 10, "rpe": rpe} for name, rpe in (("Remo", 7), ("Jalón", 9)))
+    assert "RPE 7 → 9" in program([new]).diff(program([old])).to_text()

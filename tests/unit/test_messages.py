@@ -1,4 +1,4 @@
-"""Sending once: a message that the server may have taken is looked for before it is sent again."""
+"""Sending once: a message that the server may have is looked for before it is sent again."""
 
 from __future__ import annotations
 
@@ -10,29 +10,50 @@ from edn360_chatkit import (
     APIConnectionError,
     APIError,
     APITimeoutError,
+    AuthenticationError,
     BadRequestError,
+    ChatSession,
     InternalServerError,
     InvalidInputError,
     Message,
     RateLimitError,
 )
 from edn360_chatkit._effects import Response
-from edn360_chatkit._protocol.messages import SessionMessage as Listed
-from edn360_chatkit._protocol.messages import newer_than
-from edn360_chatkit._protocol.once import send_message
+from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inputs import Prepared
+from edn360_chatkit._protocol.run import Run, Waiting
+from edn360_chatkit._protocol.sending import Baseline, DoubtError
+from edn360_chatkit._protocol.session_messages import SessionMessages
 
 from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
 
 POST, GET = "POST /sessions/cksess_1/messages", "GET /sessions/cksess_1/messages"
 LOST = APIConnectionError("lost", may_have_arrived=True)
 NEVER = APIConnectionError("refused", may_have_arrived=False)
+EMPTY = listing()
+SENT = answer({"id": "msg_1"})
 
 
-def send(play: Play, session_id: str = "cksess_1", **settings: Any) -> Message:
-    return play.run(send_message(config(**settings), session_id, "hello"))
+def send(
+    play: Play,
+    session_id: str = "cksess_1",
+    text: str = "hello",
+    own_session: bool = True,
+    **settings: Any,
+) -> Message:
+    """Send in a session of the run's own, or in a session that the caller gives."""
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    run = Run(ChatSession(id=session_id), waiting, 0.0, own_session=own_session)
+    protocol = SessionMessages(make_api(config(**settings)))
+    return play.run(protocol.start(run, Prepared(text)))
 
 
-def test_the_message_is_what_the_protocol_asks_for() -> None:
+def resend(play: Play, text: str = "hello", **settings: Any) -> Message:
+    """Send in a session that may have other messages."""
+    return send(play, text=text, own_session=False, **settings)
+
+
+def test_message_has_the_form_of_the_protocol() -> None:
     play = Play([answer({"id": "msg_1", "role": "user"})])
     message = send(play)
     assert (message.id, message.session_id, message.thread_id) == ("msg_1", "cksess_1", None)
@@ -41,7 +62,7 @@ def test_the_message_is_what_the_protocol_asks_for() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": 5}', b'{"id": ""}', b"[]"])
-def test_a_2xx_means_taken_whatever_it_says(body: bytes) -> None:
+def test_2xx_means_taken_whatever_the_body(body: bytes) -> None:
     play = Play([Response(200, {}, body)])
     assert send(play).id is None
     assert play.paths == [POST]
@@ -52,35 +73,44 @@ def test_a_2xx_means_taken_whatever_it_says(body: bytes) -> None:
     [LOST, APITimeoutError("late"), api_error(500), api_error(502), api_error(408)],
     ids=["connection", "timeout", "500", "502", "408"],
 )
-def test_a_message_that_was_taken_is_not_sent_again(lost: Scripted) -> None:
+def test_taken_message_is_not_sent_again(lost: Scripted) -> None:
     play = Play([lost, listing(assistant("working"), user("msg_7"))])
     assert send(play).id == "msg_7"
     assert play.paths == [POST, GET]
 
 
-def test_a_message_that_was_not_taken_is_sent_again() -> None:
-    play = Play([LOST, listing(user("msg_0", "another")), answer({"id": "msg_1"})])
-    assert send(play).id == "msg_1"
-    assert play.paths == [POST, GET, POST]
-
-
-def test_after_a_timeout_one_empty_look_is_not_enough() -> None:
-    play = Play([APITimeoutError("late"), listing(), listing(user("msg_7"))])
+@pytest.mark.parametrize("status", [502, 503, 504, 520, 521, 522, 523, 524])
+def test_message_stored_after_gateway_error_is_found(status: int) -> None:
+    play = Play([api_error(status), EMPTY, EMPTY, listing(user("msg_7"))])
     assert send(play).id == "msg_7"
-    assert play.paths == [POST, GET, GET]
-    again = Play([APITimeoutError("late"), listing(), listing(), answer({"id": "msg_1"})])
-    assert send(again).id == "msg_1"
-    assert again.paths == [POST, GET, GET, POST]
+    # The server may store the message some seconds after its gateway gave up.
+    assert sum(play.sleeps) >= 3.5
+
+
+def test_message_that_was_not_taken_is_sent_again() -> None:
+    play = Play([LOST, EMPTY, EMPTY, EMPTY, SENT])
+    assert send(play).id == "msg_1"
+    assert play.paths == [POST, GET, GET, GET, POST]
+
+
+def test_timeout_is_never_followed_by_a_second_send() -> None:
+    play = Play([APITimeoutError("late"), *[EMPTY] * 4])
+    with pytest.raises(APITimeoutError, match="may have been taken") as caught:
+        send(play)
+    assert play.paths == [POST, GET, GET, GET, GET]
+    assert caught.value.may_have_been_taken
+    found = Play([APITimeoutError("late"), EMPTY, EMPTY, EMPTY, listing(user("msg_7"))])
+    assert send(found).id == "msg_7"
 
 
 @pytest.mark.parametrize("refused", [NEVER, api_error(429)], ids=["no connection", "429"])
-def test_what_was_refused_is_sent_again_without_a_look(refused: Scripted) -> None:
-    play = Play([refused, answer({"id": "msg_1"})])
+def test_refused_message_is_sent_again_without_a_look(refused: Scripted) -> None:
+    play = Play([refused, SENT])
     assert send(play).id == "msg_1"
     assert play.paths == [POST, POST]
 
 
-def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
+def test_message_stays_in_doubt_while_the_server_fails() -> None:
     play = Play([LOST, *[api_error(503)] * 4])
     with pytest.raises(InternalServerError, match="may have been taken") as caught:
         send(play)
@@ -88,19 +118,29 @@ def test_what_can_not_be_looked_up_is_never_sent_again() -> None:
     assert "poll_response('cksess_1')" in caught.value.message
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 501])
-def test_a_look_that_is_refused_is_tried_again_and_never_a_reason_to_send(status: int) -> None:
-    refused = api_error(status)
-    found = Play([LOST, refused, refused, listing(user("msg_7"))])
+@pytest.mark.parametrize(
+    "look",
+    [
+        *(api_error(status) for status in (400, 401, 404, 501)),
+        answer({}),
+        answer({"error": "down"}),
+        answer({"data": None}),
+        answer({"data": "none"}),
+        Response(200, {}, b"<html>"),
+    ],
+    ids=["400", "401", "404", "501", "no data", "error", "null", "text", "page"],
+)
+def test_look_without_a_list_is_no_look(look: Response) -> None:
+    found = Play([LOST, look, look, listing(user("msg_7"))])
     assert send(found).id == "msg_7"
     assert found.paths == [POST, GET, GET, GET]
-    play = Play([LOST, *[refused] * 4])
+    play = Play([LOST, *[look] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
 
 
-def test_a_lost_answer_without_retries_says_that_it_may_have_been_taken() -> None:
+def test_lost_answer_without_retries_is_in_doubt() -> None:
     with pytest.raises(APIConnectionError, match="may have been taken"):
         send(Play([LOST]), max_retries=0)
 
@@ -109,154 +149,173 @@ def test_a_lost_answer_without_retries_says_that_it_may_have_been_taken() -> Non
     ("refused", "cls"),
     [(api_error(400), BadRequestError), (api_error(429, retry_after="999"), RateLimitError)],
 )
-def test_a_refusal_does_not_cast_doubt(refused: Response, cls: type[APIError]) -> None:
+def test_refusal_is_not_in_doubt(refused: Response, cls: type[APIError]) -> None:
     with pytest.raises(cls) as caught:
         send(Play([refused]))
     assert "may have been taken" not in str(caught.value)
 
 
-def test_a_gateways_time_out_is_looked_into_twice() -> None:
-    play = Play([api_error(504), listing(), listing(user("msg_7"))])
+def test_every_send_after_a_doubt_is_preceded_by_a_look() -> None:
+    play = Play([LOST, EMPTY, EMPTY, EMPTY, api_error(429), listing(user("msg_7"))])
     assert send(play).id == "msg_7"
+    assert play.paths == [POST, GET, GET, GET, POST, GET]
 
 
-def test_once_in_doubt_every_further_send_is_looked_into_first() -> None:
-    play = Play([LOST, listing(), api_error(429), listing(user("msg_7"))])
-    assert send(play).id == "msg_7"
-    assert play.paths == [POST, GET, POST, GET]
+def test_second_loss_is_looked_into_anew() -> None:
+    play = Play([LOST, EMPTY, EMPTY, EMPTY, LOST, listing(user("msg_8"))])
+    assert send(play).id == "msg_8"
+    assert play.paths == [POST, GET, GET, GET, POST, GET]
 
 
-def test_a_server_that_lists_no_user_messages_can_not_be_asked() -> None:
-    play = Play([LOST, listing(assistant("a step"))])
+@pytest.mark.parametrize(
+    "entry",
+    [assistant("a step"), {"type": "x", "id": "1"}, {}, "text", None],
+    ids=["reply", "other type", "empty", "text", "null"],
+)
+def test_own_session_with_anything_else_is_in_doubt(entry: Any) -> None:
+    play = Play([LOST, answer({"data": [entry]})])
     with pytest.raises(APIError, match="may have been taken"):
         send(play)
     assert play.paths == [POST, GET]
 
 
-def test_every_loss_is_looked_into_anew() -> None:
-    play = Play([LOST, listing(), LOST, listing(user("msg_8"))])
-    assert send(play).id == "msg_8"
-    assert play.paths == [POST, GET, POST, GET]
+def test_any_message_in_an_own_session_is_ours() -> None:
+    for content in ("written anew", [], None, [{"type": "input_text", "text": "hel"}]):
+        look = answer({"data": [{"id": 7, "role": "user", "content": content}]})
+        assert send(Play([LOST, look])).id == "7"
 
 
-def date(second: int) -> str:
-    return f"Mon, 05 Jan 2026 10:00:{second:02d} GMT"
+# --- a session that the caller gives: the baseline ---------------------------------------------
 
 
-NOON = 1767607200  # unix seconds of date(0)
+def test_given_session_is_read_before_sending() -> None:
+    play = Play([listing(user("msg_0")), SENT])
+    assert resend(play).id == "msg_1"
+    assert play.paths == [GET, POST]
+    assert "limit=100&order=desc" in play.requests[0].url
 
 
-def test_the_same_text_of_an_earlier_run_is_not_taken_for_this_one() -> None:
-    # Sent at second 25 by the server's clock; the look is at 30. The other one is a minute older.
-    old = user("msg_0", "hello", created_at=NOON - 35)
-    look = listing(old, date=date(30))
-    play = Play([LOST, look, answer({"id": "msg_1"})], seconds_per_request=2.5)
-    assert send(play).id == "msg_1"
-    assert play.paths == [POST, GET, POST]
+def test_equal_text_from_before_is_not_ours() -> None:
+    old = user("msg_0", "hello")
+    play = Play([listing(old), LOST, *[listing(old)] * 3, SENT])
+    assert resend(play).id == "msg_1"
+    new = Play([listing(old), LOST, listing(old, assistant("x"), user("msg_5", "hello"))])
+    assert resend(new).id == "msg_5"
 
 
-def test_our_own_message_is_found_beside_the_same_text_of_an_earlier_run() -> None:
-    old = user("msg_0", "hello", created_at=NOON - 35)
-    ours = user("msg_1", "hello", created_at=NOON + 25)
-    play = Play([LOST, listing(ours, assistant("x"), old, date=date(30))], seconds_per_request=2.5)
-    assert send(play).id == "msg_1"
+@pytest.mark.parametrize(
+    "new",
+    [
+        [user("msg_5", "another")],
+        [user("msg_5"), user("msg_6")],
+        [{"id": "msg_5", "role": "user", "content": None}],
+        [{"id": "msg_5", "role": "user", "content": [{"type": "image"}]}],
+        [user("msg_5", "hel…")],
+        [{"id": "msg_5", "type": "card"}],
+        [user("msg_5"), {"id": "msg_6", "type": "card"}],
+    ],
+    ids=["other", "two", "empty", "image", "shortened", "other type", "ours and another"],
+)
+def test_new_message_that_may_be_ours_is_in_doubt(new: list[dict[str, Any]]) -> None:
+    play = Play([listing(user("msg_0")), LOST, listing(*new, user("msg_0"))])
+    with pytest.raises(DoubtError, match="may have been taken") as caught:
+        resend(play)
+    assert caught.value.may_have_been_taken
+    assert play.paths == [GET, POST, GET]
 
 
-def test_a_slow_look_does_not_make_our_own_message_an_older_one() -> None:
-    # Both requests take 40 s; the message was taken at the beginning of the first.
-    ours = user("msg_1", "hello", created_at=NOON + 59 - 80)
-    play = Play([LOST, listing(ours, date=date(59))], seconds_per_request=40.0)
-    assert send(play).id == "msg_1"
+def test_earlier_runs_reply_is_not_our_message() -> None:
+    old = user("msg_0", "another")
+    replied = listing(assistant("reply"), old)
+    play = Play([listing(old), LOST, *[replied] * 3, SENT])
+    assert resend(play).id == "msg_1"
 
 
-@pytest.mark.parametrize("headers", [{}, {"date": "today"}])
-def test_without_the_servers_clock_the_same_text_counts_as_ours(headers: dict[str, str]) -> None:
-    look = listing(user("msg_0", "hello", created_at=NOON), **headers)
-    assert send(Play([LOST, look])).id == "msg_0"
+def test_list_without_what_it_had_proves_nothing() -> None:
+    for look in (EMPTY, listing(user("msg_9", "another"))):
+        play = Play([listing(user("msg_0")), LOST, look])
+        with pytest.raises(DoubtError):
+            resend(play)
 
 
-def test_a_message_in_several_parts_is_found() -> None:
+@pytest.mark.parametrize(
+    "failed", [api_error(503), api_error(404), answer({}), APIConnectionError("x")]
+)
+def test_lost_answer_without_a_baseline_is_in_doubt(failed: Scripted) -> None:
+    tries = 2 if failed is not None and not _is_final(failed) else 1
+    sent = Play([*[failed] * tries, SENT])
+    assert resend(sent).id == "msg_1"
+    play = Play([*[failed] * tries, LOST])
+    with pytest.raises(APIConnectionError, match="may have been taken"):
+        resend(play)
+    assert play.paths.count(POST) == 1
+
+
+def _is_final(scripted: Scripted) -> bool:
+    return isinstance(scripted, Response) and scripted.status in (200, 404)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_baseline_ends_the_call_before_sending(status: int) -> None:
+    play = Play([api_error(status)])
+    with pytest.raises(APIError) as caught:
+        resend(play)
+    assert not caught.value.may_have_been_taken
+    assert play.paths == [GET]
+
+
+def test_deadline_before_sending_leaves_no_doubt() -> None:
+    late = APITimeoutError("late")
+    late.deadline_passed = True
+    with pytest.raises(APITimeoutError) as caught:
+        resend(Play([late]))
+    assert not caught.value.may_have_been_taken
+
+
+def test_message_that_the_server_has_tidied_up_is_ours() -> None:
+    text = '{"nombre": "Ana Pe\u0301rez",\r\n "notas": "sin  az\u00facar "}'
+    stored = '{"nombre":"Ana P\u00e9rez","notas":"sin az\u00facar"}'
+    assert resend(Play([EMPTY, LOST, listing(user("msg_7", stored))]), text).id == "msg_7"
+
+
+def test_message_in_several_parts_is_ours() -> None:
     parts = [{"type": "input_text", "text": "hel"}, {"type": "input_text", "text": "lo"}]
-    look = listing({"id": "msg_1", "role": "user", "content": parts})
-    assert send(Play([LOST, look])).id == "msg_1"
-    plain = listing({"id": "msg_1", "role": "user", "content": "hello"})
-    assert send(Play([LOST, plain])).id == "msg_1"
+    for content in (parts, "hello"):
+        look = listing({"id": "msg_1", "role": "user", "content": content})
+        assert resend(Play([EMPTY, LOST, look])).id == "msg_1"
 
 
-def test_an_id_is_quoted_into_its_segment() -> None:
-    play = Play([answer({"id": "msg_1"})])
+def test_oldest_first_list_is_read_to_its_end() -> None:
+    old = [user(f"msg_{n}", "hello", created_at=n) for n in range(4)]
+    first = answer({"data": old[:2], "has_more": True, "last_id": "msg_1"})
+    second = answer({"data": old[2:3], "has_more": False})
+    both = answer({"data": old[2:], "has_more": False})
+    play = Play([first, second, LOST, first, both])
+    assert resend(play).id == "msg_3"
+    assert "after=msg_1" in play.requests[1].url
+
+
+def test_newest_first_list_is_not_read_further() -> None:
+    new = [user(f"msg_{n}", "x", created_at=n) for n in (9, 8)]
+    play = Play([answer({"data": new, "has_more": True, "last_id": "msg_8"}), SENT])
+    assert resend(play).id == "msg_1"
+
+
+def test_baseline_counts_ids_that_repeat() -> None:
+    baseline = Baseline(["same", None, "a"])
+    before = [("a", 3), (None, 2), ("same", 1)]
+    assert baseline.new(before) == []
+    assert baseline.new([("same", 5), (None, 4), *before]) == [5, 4]
+
+
+def test_id_is_quoted_into_its_segment() -> None:
+    play = Play([SENT])
     send(play, "../x/y")
     assert play.paths == ["POST /sessions/..%2Fx%2Fy/messages"]
     with pytest.raises(InvalidInputError):
         send(Play([]), "..")
 
 
-def test_a_message_that_the_server_has_tidied_up_is_ours() -> None:
-    text = '{"nombre": "Ana Pe\u0301rez",\r\n "notas": "sin  az\u00facar "}'
-    stored = '{"nombre":"Ana P\u00e9rez","notas":"sin az\u00facar"}'
-    play = Play([LOST, listing(user("msg_7", stored))])
-    assert play.run(send_message(config(), "cksess_1", text)).id == "msg_7"
-
-
-def test_in_a_session_of_its_own_any_message_is_ours() -> None:
-    other = listing(user("msg_7", "written anew by the server"))
-    play = Play([LOST, other])
-    assert play.run(send_message(config(), "cksess_1", "hello", alone=True)).id == "msg_7"
-    # Also where the clocks of the server's machines are far apart.
-    skewed = listing(user("msg_7", created_at=NOON - 600), date=date(0))
-    play = Play([LOST, skewed])
-    assert play.run(send_message(config(), "cksess_1", "hello", alone=True)).id == "msg_7"
-    shared = Play([LOST, other, answer({"id": "msg_8"})])
-    assert shared.run(send_message(config(), "cksess_1", "hello")).id == "msg_8"
-
-
-# --- which messages answer which ----------------------------------------------------------------
-
-
-def ids(messages: list[Listed] | None) -> list[str | None] | None:
-    return None if messages is None else [message.id for message in messages]
-
-
-def u(number: int | None) -> Listed:
-    return Listed(None if number is None else f"u{number}", "user", "hello")
-
-
-def a(number: int) -> Listed:
-    return Listed(f"a{number}", "assistant", "answer")
-
-
-@pytest.mark.parametrize(
-    ("newest_first", "after", "answers"),
-    [
-        ([], "u1", []),
-        ([u(1)], "u1", []),
-        ([a(2), a(1), u(1)], "u1", ["a1", "a2"]),
-        ([u(2), a(1), u(1)], "u2", []),
-        ([a(2), u(2), a(1), u(1)], "u2", ["a2"]),
-        ([a(2), u(2), a(1), u(1)], "u1", ["a1"]),
-        ([a(2), u(2), a(1), u(1)], None, ["a2"]),
-        ([a(1), u(1)], "u2", None),
-        ([a(2), a(1)], "u1", ["a1", "a2"]),
-        ([a(2), a(1)], None, ["a1", "a2"]),
-        ([a(1), u(None)], "u1", ["a1"]),
-        ([Listed("s", "system", "x"), a(1), u(1)], "u1", ["a1"]),
-    ],
-    ids=[
-        "nothing",
-        "not yet",
-        "two answers",
-        "the first run's answer is not the second's",
-        "the second run's answer",
-        "the first run's answer, later",
-        "the newest run",
-        "a list that is behind",
-        "a server that lists no user messages",
-        "the same, without an id",
-        "user messages without ids",
-        "other roles",
-    ],
-)
-def test_an_answer_is_newer_than_its_message_and_older_than_the_next(
-    newest_first: list[Listed], after: str | None, answers: list[str] | None
-) -> None:
-    assert ids(newer_than(newest_first, after)) == answers
+def test_refused_key_is_an_authentication_error() -> None:
+    with pytest.raises(AuthenticationError):
+        send(Play([api_error(401)]))

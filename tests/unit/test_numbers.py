@@ -176,7 +176,11 @@ def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
         ("7 de 10", (7, 7)),
         ("10", (10, 10)),
         (12, (12, 12)),
-        ("2 RIR", None),
+        ("2 RIR", (8, 8)),
+        ("RIR 1-2", (8, 9)),
+        ("2 en reserva", (8, 8)),
+        ("7 u 8", (7, 8)),
+        ("120-135 ppm", None),
         ("80%", None),
         ("alta", None),
     ],
@@ -345,7 +349,8 @@ def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
 def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
     code = (
         "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
-        "rooms = 'edn360_chatkit.training', 'edn360_chatkit.rendering.html';"
+        "rooms = ['edn360_chatkit.program.' + name"
+        " for name in ('numbers', 'checks', 'diff', 'rendering.html')];"
         "assert not set(rooms) & set(sys.modules);"
         "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
         "from edn360_chatkit import *; Finding, ProgramDiff"
@@ -364,3 +369,24 @@ def test_every_program_has_numbers(data: dict[str, Any]) -> None:
     assert len(list(found.exercises())) == sum(
         len(b.exercises) for s in found.sessions for b in s.blocks
     )
+
+
+def test_negative_zero_is_read_as_zero() -> None:
+    series = read_series(-0.0)
+    assert series is not None
+    assert str(series.low) == str(series.high) == "0.0"
+    assert read_series(f"{series.low:g}") == series
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("40 sg", 40), ("1m20s", 80), ("Mantener 30 s", 30), ("2 min", 120)]
+)
+def test_duration_with_a_unit_is_read(text: str, seconds: int) -> None:
+    assert read_seconds(text) == (seconds, seconds)
+    assert read_reps(text) is None
+
+
+@pytest.mark.parametrize("text", ["10k", "30 yardas", "120 ppm"])
+def test_distance_is_no_number_of_repetitions(text: str) -> None:
+    assert read_rpe(text) is None
+    assert text.endswith("ppm") or read_reps(text) is None

@@ -37,6 +37,9 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
         "rpe": "7-8",
         "video_url": "https://example.com/v",
         "db_id": 7,
+        "rest": "90s",
+        "tempo": [3, 0, 1],
+        "own_key": {"a": 1},
     }
     assert program(**fields).to_records() == [
         {
@@ -62,6 +65,12 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
             "notes": None,
             "video_url": "https://example.com/v",
             "db_id": "7",
+            "exercise_types": None,
+            "rest": "90s",
+            "tempo": "[3, 0, 1]",
+            "warmup": None,
+            "progression": None,
+            "other": '{"own_key": {"a": 1}}',
         }
     ]
 

@@ -28,6 +28,7 @@ TAGS = {
     *("html", "head", "title", "body", "main", "div", "article", "header", "section", "figure"),
     *("figcaption", "svg", "text", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
+    "caption",
 }
 ATTRIBUTES = {
     *(

@@ -18,20 +18,24 @@ from edn360_chatkit import (
     AuthenticationError,
     BadRequestError,
     ChatKitError,
+    ChatSession,
     ConfigurationError,
     ConflictError,
     EndpointNotFoundError,
     InternalServerError,
     InvalidInputError,
+    Message,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     SessionNotFoundError,
     UnprocessableEntityError,
+    WorkflowError,
 )
 from edn360_chatkit._effects import Request, Response
+from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.requests import segment
-from edn360_chatkit._protocol.sessions import create_session, session_body
+from edn360_chatkit._protocol.sessions import session_body
 
 from .script import Play, answer, api_error, config
 
@@ -39,8 +43,7 @@ SESSION = {"id": "cksess_1", "user": "u"}
 
 
 def create(play: Play, **settings: Any) -> Any:
-    told = config(**settings)
-    return play.run(create_session(told, session_body(told, "u")))
+    return play.run(make_api(config(**settings)).create_session("u", {}))
 
 
 def failure(response: Response, **settings: Any) -> APIStatusError:
@@ -57,17 +60,16 @@ def test_a_session_asks_for_the_workflow_and_the_user_and_nothing_else() -> None
 
 
 def test_every_option_of_a_session_has_its_place() -> None:
-    body = session_body(
-        config(),
-        "u",
-        workflow_id="wf_other",
-        version="3",
-        state_variables={"a": "x", "b": True, "c": 1.5},
-        tracing=False,
-        expires_after=1200,
-        max_requests_per_minute=30,
-        chatkit_configuration={"history": {"enabled": False}},
-    )
+    options = {
+        "workflow_id": "wf_other",
+        "version": "3",
+        "state_variables": {"a": "x", "b": True, "c": 1.5},
+        "tracing": False,
+        "expires_after": 1200,
+        "max_requests_per_minute": 30,
+        "chatkit_configuration": {"history": {"enabled": False}},
+    }
+    body = session_body("wf_demo", "u", options)
     assert body == {
         "workflow": {
             "id": "wf_other",
@@ -94,6 +96,7 @@ def test_every_option_of_a_session_has_its_place() -> None:
         ("state_variables", {"a": None}),
         ("state_variables", {1: "a"}),
         ("state_variables", {"a": float("nan")}),
+        ("state_variables", {"a" * 65: "x"}),
         ("tracing", "yes"),
         ("expires_after", 0),
         ("expires_after", 1.5),
@@ -105,12 +108,12 @@ def test_every_option_of_a_session_has_its_place() -> None:
 def test_a_wrong_option_is_named_before_anything_is_sent(option: str, value: Any) -> None:
     options = {"user": "u", option: value}
     with pytest.raises(InvalidInputError, match=option):
-        session_body(config(), **options)
+        session_body("wf_demo", options.pop("user"), options)
 
 
 def test_a_missing_workflow_id_says_where_to_put_it() -> None:
     with pytest.raises(ConfigurationError, match="EDN360_TRAINING_WORKFLOW_ID"):
-        session_body(config(workflow_id=None), "u")
+        session_body(None, "u", {})
 
 
 def test_every_request_carries_what_the_api_asks_for() -> None:
@@ -375,9 +378,10 @@ def test_the_tree_is_the_one_that_programs_are_written_against() -> None:
 
 @pytest.mark.parametrize("cls", every_error())
 def test_an_error_pickles_and_copies_with_its_attributes(cls: type[ChatKitError]) -> None:
-    error = cls("what to do")
+    run = {"session": ChatSession(id="s"), "message": Message(session_id="s")}
+    error = cls("what to do", **(run if issubclass(cls, WorkflowError) else {}))
     for name in vars(error):
-        if name not in ("message", "session", "sent_message"):
+        if name not in ("message", "session", "sent_message", "steps"):
             setattr(error, name, f"the {name}")
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is cls

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -28,12 +29,12 @@ from edn360_chatkit import (
     WorkflowResponse,
     WorkflowTimeoutError,
 )
+from edn360_chatkit._config import AnswerRule
 from edn360_chatkit._effects import Response
-from edn360_chatkit._protocol.answers import read_answer
-from edn360_chatkit._protocol.inbox import AnswerRule, Waiting
+from edn360_chatkit._protocol.answers import AnswerFormat, read_answer
 from edn360_chatkit._protocol.inputs import prepare
-from edn360_chatkit._protocol.sessions import session_body
-from edn360_chatkit._protocol.workflow import State, poll_response, run_workflow
+from edn360_chatkit._protocol.run import Waiting
+from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit.program.model import ROOT_KEY
 
 from .samples import ANSWER, ATHLETE, PROGRAM
@@ -65,7 +66,7 @@ def run_poll(
     message: Message = SENT,
 ) -> WorkflowResponse:
     waiting = Waiting(poll_interval=interval, max_attempts=attempts, answer=rule)
-    return play.run(poll_response(config(), State(), SESSION, message, waiting, watched=True))
+    return play.run(Workflow(config()).poll_response(SESSION, message, waiting, watched=True))
 
 
 def posted(*newest_first: str) -> Response:
@@ -88,7 +89,7 @@ def test_a_poll_asks_for_as_many_messages_as_the_client_was_told() -> None:
     play = Play([posted(ANSWER)])
     waiting = Waiting(poll_interval=2.0, max_attempts=1, answer="program")
     told = config(poll_limit=7)
-    play.run(poll_response(told, State(), SESSION, SENT, waiting, watched=True))
+    play.run(Workflow(told).poll_response(SESSION, SENT, waiting, watched=True))
     assert "?limit=7&" in play.requests[0].url
 
 
@@ -123,12 +124,6 @@ def test_a_list_that_was_thinned_out_does_not_hide_the_program() -> None:
     assert poll(posted("x", "y", STEP), listing(assistant(ANSWER, "msg_new"), user("msg_1")))[0]
 
 
-def test_half_a_program_says_more_than_the_words_below_it() -> None:
-    with pytest.raises(TruncatedResponseError) as caught:
-        poll(posted("All done.", ANSWER[:40]))
-    assert caught.value.text == ANSWER[:40]
-
-
 def test_a_message_beyond_the_first_page_is_looked_for() -> None:
     later = [assistant(ANSWER, "msg_4"), user("msg_3")]
     first = answer({"data": later, "has_more": True, "last_id": "msg_3"})
@@ -156,22 +151,14 @@ def test_the_events_tell_the_whole_wait() -> None:
     assert isinstance(play.events[-1], ResponseEvent)
 
 
-@pytest.mark.parametrize(
-    ("text", "cls", "says"),
-    [
-        (ANSWER[:-9], TruncatedResponseError, "tokens"),
-        (STEP, MissingProgramError, "profile"),
-        ("Sorry, no.", InvalidResponseError, "no JSON"),
-    ],
-)
-def test_what_is_no_answer_counts_only_at_the_end(
-    text: str, cls: type[WorkflowError], says: str
-) -> None:
-    play = Play([posted(text)] * 3)
-    with pytest.raises(cls, match=says) as caught:
+@pytest.mark.parametrize("text", [STEP, "Sorry, no."])
+def test_end_of_attempts_is_timeout_with_steps(text: str) -> None:
+    play = Play([posted(text, STEP)] * 3)
+    with pytest.raises(WorkflowTimeoutError, match="60 to 205 s") as caught:
         run_poll(play, 3)
-    assert type(caught.value) is cls
-    assert (caught.value.text, caught.value.session, caught.value.message) == (text, SESSION, SENT)
+    error = caught.value
+    assert (error.text, error.session, error.message) == (text, SESSION, SENT)
+    assert error.steps[:1] == (STEP,)
     assert len(play.requests) == 3
     assert play.sleeps == [2.0, 2.0]
     assert poll(posted(text), posted(ANSWER, text))[0].attempts == 2
@@ -200,13 +187,6 @@ def test_a_program_that_does_not_validate_names_each_field() -> None:
     with pytest.raises(ProgramValidationError) as caught:
         poll(posted(INVALID))
     assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
-
-
-def test_a_missing_program_names_the_keys_that_came() -> None:
-    plan = json.dumps({"training_plan": 1, "profile": 2})
-    with pytest.raises(MissingProgramError) as caught:
-        poll(posted(plan, "prose", STEP))
-    assert caught.value.keys == ("profile", "training_plan")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +225,18 @@ def test_a_timeout_carries_what_takes_the_run_up_again() -> None:
 
 def test_a_timeout_without_a_message_id_still_says_how_to_go_on() -> None:
     with pytest.raises(WorkflowTimeoutError, match=r"poll_response\('cksess_1'\)"):
-        poll(listing(), message=Message(session_id="cksess_1"))
+        poll(listing(user(None)), message=Message(session_id="cksess_1"))
+
+
+def test_session_without_message_says_so() -> None:
+    with pytest.raises(WorkflowTimeoutError, match="has no message") as caught:
+        poll(listing(), listing(), message=Message(session_id="cksess_1"))
+    assert "paid" not in str(caught.value)
+
+
+def test_error_names_failure_of_every_poll() -> None:
+    with pytest.raises(WorkflowTimeoutError, match=r"Every poll failed.*answered 503: No"):
+        poll(api_error(503), api_error(503))
 
 
 def test_a_message_that_the_session_does_not_list_is_pointed_out() -> None:
@@ -325,11 +316,10 @@ def test_a_good_poll_ends_the_failure_of_the_one_before() -> None:
 
 
 def test_what_came_before_a_failed_poll_is_kept() -> None:
-    with pytest.raises(MissingProgramError) as caught:
-        poll(posted(STEP), api_error(503))
-    assert caught.value.text == STEP
-    with pytest.raises(MissingProgramError):
-        poll(posted(STEP), listing())
+    for second in (api_error(503), listing()):
+        with pytest.raises(WorkflowTimeoutError) as caught:
+            poll(posted(STEP), second)
+        assert (caught.value.text, caught.value.steps) == (STEP, (STEP,))
 
 
 def test_a_message_that_grows_is_read_again() -> None:
@@ -340,9 +330,9 @@ def test_a_message_that_grows_is_read_again() -> None:
 def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def count(text: str) -> Any:
+    def count(text: str, form: AnswerFormat) -> Any:
         read.append(text)
-        return original(text)
+        return original(text, form)
 
     original = read_answer
     monkeypatch.setattr("edn360_chatkit._protocol.inbox.read_answer", count)
@@ -350,15 +340,20 @@ def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert read == [STEP, ANSWER]
 
 
+def test_cut_program_is_truncated_at_the_end() -> None:
+    with pytest.raises(TruncatedResponseError, match="output limit") as caught:
+        poll(posted("All done.", ANSWER[:40]))
+    assert caught.value.text == ANSWER[:40]
+    assert poll(posted(ANSWER[:-9]), posted(ANSWER, ANSWER[:-9]))[0].attempts == 2
+
+
 # --- the three steps in one ------------------------------------------------------------------
 
 
 def run(play: Play, **settings: Any) -> WorkflowResponse:
-    told = config(**settings)
-    prepared = prepare(ATHLETE)
+    workflow = Workflow(config(**settings))
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    body = session_body(told, "athlete-1")
-    return play.run(run_workflow(told, State(), body, prepared, waiting, watched=True))
+    return play.run(workflow.run(prepare(ATHLETE), "athlete-1", waiting, watched=True))
 
 
 def test_a_run_is_three_requests() -> None:
@@ -393,16 +388,50 @@ def test_the_log_tells_the_story_of_a_run(caplog: pytest.LogCaptureFixture) -> N
     )
     run(play)
     size = len(prepare(ATHLETE).text.encode())
-    assert [record.message for record in caplog.records if record.name == "edn360_chatkit"] == [
+    records = [record for record in caplog.records if record.name == "edn360_chatkit"]
+    assert [record.message.replace(" (session cksess_1)", "") for record in records] == [
         "workflow wf_demo",
+        "session created",
         f"input prepared: {size} bytes, 1 questionnaires",
-        "session created: cksess_1",
         "message sent: msg_1",
         "waiting: attempt 10 of 60",
         "waiting: attempt 20 of 60",
         f"response received: {len(ANSWER.encode())} bytes at attempt 21",
         "training sessions: 1",
     ]
+    assert all(vars(record)["session_id"] == "cksess_1" for record in records[1:])
+
+
+def test_failed_poll_is_logged_with_its_status(caplog: pytest.LogCaptureFixture) -> None:
+    poll(api_error(503), posted(ANSWER))
+    assert "poll 1 failed (InternalServerError 503)" in caplog.text
+
+
+# --- foreign exceptions ----------------------------------------------------------------------
+
+
+class JobTimeLimitError(Exception):
+    """An exception that a signal handler raises."""
+
+
+def interrupted(*answers: Scripted) -> BaseException:
+    """The exception that leaves a run whose effect after ``answers`` is interrupted."""
+    play = Play([*answers, JobTimeLimitError()])
+    with pytest.raises(JobTimeLimitError) as caught:
+        run(play)
+    return caught.value
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_foreign_exception_gets_note_once_message_left() -> None:
+    created, sent = answer({"id": "cksess_1"}), answer({"id": "msg_1"})
+    assert not hasattr(interrupted(), "__notes__")
+    (note,) = interrupted(created).__notes__  # type: ignore[attr-defined]
+    assert "may have been taken" in note
+    assert "poll_response('cksess_1')" in note
+    (note,) = interrupted(created, sent).__notes__  # type: ignore[attr-defined]
+    assert "poll_response('cksess_1', after='msg_1')" in note
+    assert "Ejemplo" not in note
 
 
 def test_the_log_never_has_the_athletes_data(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,225 +1,366 @@
-"""From assistant text to a training program: the only place that knows the root key.
+"""From an assistant's text to a training program.
 
-A language model wrote the text. It may be the bare JSON, JSON in a fence or between prose, JSON
-that stops in the middle, another object, or no JSON at all; :func:`read_answer` says which.
-Reading takes time linear in the size of the text, whatever is in it.
+The text may be bare JSON, or JSON in a fence, below other keys or in prose. It may be malformed or
+cut, or not be JSON. :func:`read_answer` classifies it, in time linear in its size.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
-from typing_extensions import TypedDict
 
 from .._json import parse, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
+from .mending import Mended, mend
+
+
+@dataclass(frozen=True)
+class AnswerFormat:
+    """What a workflow answers with.
+
+    Attributes:
+        root_key: The root key of the answer's JSON.
+        model: The model of its value.
+    """
+
+    root_key: str
+    model: type[EnrichedTrainingProgram]
+
+
+TRAINING_PROGRAM = AnswerFormat(ROOT_KEY, EnrichedTrainingProgram)
 
 
 @dataclass(frozen=True)
 class Program:
-    """A training program that validates."""
+    """A valid training program.
 
-    program: EnrichedTrainingProgram
+    Attributes:
+        program: The program.
+        repaired: Whether its JSON was malformed.
+    """
+
+    program: EnrichedTrainingProgram = field(repr=False)
+    repaired: bool = False
 
 
 @dataclass(frozen=True)
 class InvalidProgram:
-    """The root key is there, but what is under it does not validate."""
+    """The root key with a value that is not valid."""
 
     errors: tuple[FieldError, ...]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The workflow says that it failed.
-
-    Attributes:
-        description: What it says, cut to a length that fits into an exception.
-    """
+    """The workflow reports an error. The description has at most 300 characters."""
 
     description: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Another JSON object: one of the workflow's agents is done."""
+    """Another JSON object: one of the workflow's agents has finished."""
 
     keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Truncated:
-    """JSON that stops in the middle."""
+    """JSON that is cut. ``place`` says where, without the athlete's data."""
+
+    place: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Prose:
-    """Text without a JSON object."""
+    """Text without a JSON object.
+
+    Attributes:
+        place: Where the JSON is malformed, if the root key is in the text.
+    """
+
+    place: str | None = field(default=None, compare=False)
 
 
 Answer: TypeAlias = Program | InvalidProgram | Failure | Step | Truncated | Prose
 
 
-@with_config(ConfigDict(extra="ignore", hide_input_in_errors=True))
-class _Envelope(TypedDict):
-    client_training_program_enriched: EnrichedTrainingProgram
-
-
 @cache
-def _envelope() -> TypeAdapter[_Envelope]:
-    """Reads an answer. Made when the first one comes, since making it costs at import."""
-    return TypeAdapter(_Envelope)
+def _envelope(form: AnswerFormat) -> type[BaseModel]:
+    """The model of the whole answer. Made when it is needed: importing must stay cheap."""
+    config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    value = (form.model, Field(alias=form.root_key))
+    return create_model("Envelope", __config__=config, program=value)
 
 
-def read_answer(text: str) -> Answer:
-    """Say what an assistant's text is.
+def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
+    """Classify the text of an assistant message.
 
     Args:
-        text: The text of one assistant message, as it came.
+        text: The text, unchanged.
+        format: The root key and model of the answer.
 
     Returns:
-        The program, if there is one that validates; otherwise what the text holds instead. Of
-        several objects in one text, the last one of the best kind counts.
+        The program if there is a valid one. Within one text the last root key counts, and the
+        inside of ``<think>`` does not.
     """
     try:
-        # Nearly every answer is the bare JSON: one pass, no intermediate objects.
-        return Program(_envelope().validate_json(text)[ROOT_KEY])
+        # Nearly every answer is the bare JSON: one pass, without intermediate objects.
+        return Program(cast("Any", _envelope(format).model_validate_json(text)).program)
     except ValueError:
-        pass
-    whole = _parse(text)
-    if isinstance(whole, dict):
-        return _read_object(cast("dict[str, Any]", whole))
-    found, cut = _objects_in(text)
-    readings = [_read_object(item) for item in found]
-    for kind in (Program, InvalidProgram, Failure):
-        for reading in reversed(readings):
-            if isinstance(reading, kind):
-                return reading
-    if cut:
-        return Truncated()
-    return readings[-1] if readings else Prose()
+        return _Reading(format).read(text, depth=0)
 
 
-def _read_object(item: dict[str, Any]) -> Answer:
-    if item.get(ROOT_KEY) is not None or (ROOT_KEY in item and not item.get("error")):
+# How many times JSON may be written as a string inside JSON.
+_DEEPEST = 3
+_FENCED = re.compile(r"\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+# What a step writes if there is no error.
+_NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
+# The input of the run, repeated in a step: its program is the previous one.
+_INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
+_ESCAPED = re.compile(r'\\(["\\/nrt])')
+_BLANKS = {"n": "\n", "r": "\n", "t": " "}
+
+
+class _Reading:
+    """Reads a text that is not the bare, valid JSON."""
+
+    def __init__(self, form: AnswerFormat) -> None:
+        self.form = form
+        self.key = re.compile(
+            rf"""(\\*)["'“”]{re.escape(form.root_key)}\\*["'“”]\s*:\s*(?=[{{"'n[]|\Z)"""
+        )
+
+    def read(self, text: str, depth: int) -> Answer:
+        value = _parse(text)
+        if value is None:
+            text, thinking = _without_thoughts(text)
+            if thinking and not text.strip():
+                return Truncated(_place(text, len(text)))
+            fenced = _FENCED.fullmatch(text)
+            value = _parse(fenced.group(1) if fenced else text)
+        if isinstance(value, str) and depth < _DEEPEST:
+            return self.read(value, depth + 1)
+        if isinstance(value, (dict, list)):
+            return self._read_value(cast("dict[str, Any] | list[Any]", value), depth)
+        return self._read_parts(text, depth)
+
+    def _read_value(self, value: dict[str, Any] | list[Any], depth: int) -> Answer:
+        """Classify JSON."""
+        program = self._last_program(value, depth)
+        if program is not None:
+            return program
+        return _read_objects([value] if isinstance(value, dict) else value) or Prose()
+
+    def _last_program(self, value: object, depth: int) -> Answer | None:
+        """The value of the last root key, at any depth; ``None`` if there is none."""
+        stack = [value]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, dict):
+                fields = cast("dict[str, Any]", item)
+                if fields.get(self.form.root_key):
+                    return self._read_program(fields[self.form.root_key])
+                stack += [value for key, value in fields.items() if key not in _INPUT_KEYS]
+            elif isinstance(item, list):
+                stack += item
+            elif isinstance(item, str) and self.form.root_key in item and depth < _DEEPEST:
+                answer = self.read(item, depth + 1)
+                if isinstance(answer, (Program, InvalidProgram)):
+                    return answer
+        return None
+
+    def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
+        value = _decoded(value)
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            if isinstance(fields.get("sessions"), str):
+                value = {**fields, "sessions": _decoded(fields["sessions"])}
         try:
-            return Program(_envelope().validate_python(item)[ROOT_KEY])
+            return Program(self.form.model.model_validate(value), repaired)
         except ValidationError as error:
-            return InvalidProgram(field_errors(error, ROOT_KEY))
-    if item.get("error"):
-        return Failure(_description(item["error"]))
-    return Step(tuple(item))
+            return InvalidProgram(field_errors(error))
+
+    def _read_parts(self, text: str, depth: int) -> Answer:
+        """Classify a text that is not JSON as a whole."""
+        keys = list(self.key.finditer(text)) if self.form.root_key in text else []
+        if _begins_root_key(text, self.form.root_key, keys[-1].end() if keys else 0):
+            return Truncated(_place(text, len(text)))
+        for key in reversed(keys):
+            answer = self._read_after(text, key, depth)
+            if answer is not None:
+                return answer
+        objects, cut = _objects_in(text)
+        answer = _read_objects(objects)
+        if isinstance(answer, Failure):
+            return answer
+        if cut:
+            return Truncated(_place(text, len(text)))
+        if self.form.root_key in text:
+            return answer or Prose(_place(text, text.find(self.form.root_key)))
+        return answer or Prose()
+
+    def _read_after(self, text: str, key: re.Match[str], depth: int) -> Answer | None:
+        """Classify the value of a root key; ``None`` if it is empty."""
+        start = key.end()
+        if key.group(1):
+            # The key is inside a JSON string.
+            if depth >= _DEEPEST:
+                return Prose(_place(text, start))
+            inner = _ESCAPED.sub(
+                lambda match: _BLANKS.get(match[1], match[1]), "{" + text[key.start() :]
+            )
+            return self.read(inner, depth + 1)
+        if start == len(text):
+            return Truncated(_place(text, start))
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            return self._mended(text, start, getattr(error, "pos", start))
+        if not value:
+            return None
+        closed = text[end:].lstrip()[:1] in ("}", ",", "]")
+        return self._read_program(_parse(text[start:end]), repaired=not closed)
+
+    def _mended(self, text: str, start: int, error_at: int) -> Answer:
+        mended = mend(text[start:]) if text[start] == "{" else Mended(None, cut=True)
+        if mended.value is not None:
+            answer = self._read_program(mended.value, repaired=True)
+            if not mended.cut or isinstance(answer, Program):
+                return answer
+        return Truncated(_place(text, len(text))) if mended.cut else Prose(_place(text, error_at))
 
 
-def _description(error: Any) -> str:
-    """What the workflow says went wrong, in one line."""
+def _decoded(value: Any) -> Any:
+    """A value that may be written as a JSON string, once or twice."""
+    for _ in range(2):
+        if isinstance(value, str):
+            value = _parse(value) or value
+    return value
+
+
+def _read_objects(items: list[Any]) -> Failure | Step | None:
+    """Classify objects without a program: the last failure, or the last step."""
+    step: Step | None = None
+    for item in reversed(items):
+        if isinstance(item, dict):
+            fields = cast("dict[str, Any]", item)
+            if _says_something(fields.get("error")):
+                return Failure(_description(fields))
+            step = step or Step(tuple(fields))
+    return step
+
+
+def _says_something(error: object) -> bool:
+    """Whether the value of ``error`` reports one."""
+    if isinstance(error, str):
+        return error.strip().rstrip(".").casefold() not in _NO_ERROR
     if isinstance(error, dict):
-        fields = cast("dict[str, Any]", error)
-        error = fields.get("message") or fields.get("detail") or fields.get("code") or fields
+        return any(map(_says_something, cast("dict[str, object]", error).values()))
+    return bool(error)
+
+
+def _description(fields: dict[str, Any]) -> str:
+    """The reason of a failure, in one line."""
+    error = fields["error"]
+    if error is True:
+        error = fields.get("message") or fields.get("detail") or "error"
+    if isinstance(error, dict):
+        parts = cast("dict[str, Any]", error)
+        error = parts.get("message") or parts.get("detail") or parts.get("code") or parts
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= 300 else line[:300] + "…"
 
 
-# Where an object may begin: a brace and then a key (or the end of a text that was cut), so that
-# the braces of ordinary prose cost nothing. An empty object is no step and no program.
-_OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
-# Where the program begins, when quotes or braces in the prose before it hid its opening brace.
-_PROGRAM_START = re.compile(rf'"{ROOT_KEY}"\s*:\s*(?=\{{)')
-# Inside an object only brackets count, and quotes, since a string may hold brackets. An escape
-# is a token of its own so that an escaped quote does not end its string.
-_TOKEN = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+_THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
-def _objects_in(text: str) -> tuple[list[dict[str, Any]], bool]:
-    """The JSON objects between the prose of a text, and whether the last one was cut short.
+def _without_thoughts(text: str) -> tuple[str, bool]:
+    """The text with blanks in place of its thoughts, and whether the last thought is open.
 
-    Every character is looked at a bounded number of times: a stretch that turns out not to be
-    JSON is left behind as a whole, and not searched again from each of its braces.
+    Some models write only the closing tag; what stands before it is the thought.
     """
-    objects: list[dict[str, Any]] = []
-    rest: list[tuple[int, int]] = []
-    cut = False
-    position = 0
-    while match := _OBJECT_START.search(text, position):
-        start = match.start()
-        end = _end_of_object(text, start)
-        item = _parse(text[start:end]) if end is not None else None
-        if end is None:
-            cut = _is_beginning_of_json(text[start:])
-            if not cut:
-                rest.append((start, len(text)))
-            break
-        if isinstance(item, dict):
-            objects.append(cast("dict[str, Any]", item))
-        else:
-            rest.append((start, end))
-        position = end
-    if not any(ROOT_KEY in item for item in objects):
-        objects += _programs_in(text, rest)
-    return objects, cut
+    pieces: list[str] = []
+    position, open_ = 0, False
+    for tag in _THOUGHT.finditer(text):
+        closing = bool(tag[1])
+        piece = text[position : tag.start()]
+        pieces.append(_blank(piece) if open_ or closing else piece)
+        pieces.append(" " * len(tag[0]))
+        position, open_ = tag.end(), not closing
+    rest = text[position:]
+    return "".join([*pieces, _blank(rest) if open_ else rest]), open_
 
 
-def _programs_in(text: str, stretches: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
-    """Programs inside stretches that are not JSON as a whole, found by the root key."""
-    reached = 0
-    for start, stop in stretches:
-        # An object may end behind its stretch; nothing is walked twice.
-        position = max(start, reached)
-        while match := _PROGRAM_START.search(text, position, stop):
-            end = _end_of_object(text, match.end())
-            if end is None:
-                return
-            reached = end
-            item = _parse(text[match.end() : end])
-            if isinstance(item, dict):
-                yield {ROOT_KEY: item}
-            position = end
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
 
 
-def _end_of_object(text: str, start: int) -> int | None:
-    """Where the object that begins at ``start`` ends, by its brackets; ``None`` if it does not."""
-    depth = 0
-    in_string = False
-    for token in _TOKEN.finditer(text, start):
-        symbol = token.group()
-        if symbol == '"':
-            in_string = not in_string
-        elif in_string or symbol[0] == "\\":
-            continue
-        elif symbol in "{[":
-            depth += 1
-        else:
-            depth -= 1
-            if depth == 0:
-                return token.end()
-    return None
+def _begins_root_key(text: str, root_key: str, start: int) -> bool:
+    """Whether the text stops within a root key."""
+    tail = text[max(start, len(text) - len(root_key) - 40) :]
+    key = re.search(r"""[{,]\s*["'“](\w+["'”]?\s*)\Z""", tail)
+    return key is not None and root_key.startswith(key[1].rstrip("\"'” \n"))
 
 
-def _parse(text: str) -> Any:
-    """The JSON value that a text is, or ``None``."""
-    try:
-        return parse(text)
-    except ValueError:
-        return None
+def _place(text: str, position: int) -> str:
+    """A place in a text: line, column, and the structure around it without the words."""
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    near = re.sub(r'[^{}\[\]",:]+', "…", text[max(0, position - 12) : position + 12])
+    return f"line {line}, column {column}, near {near}"
 
 
+# Where an object may begin: a brace and a key, so that the braces of prose cost nothing.
+_OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_DECODER = json.JSONDecoder(strict=False)
+_MOST_ERRORS = 50
+
+
+def _objects_in(text: str) -> tuple[list[Any], bool]:
+    """The JSON objects between the prose of a text, and whether the last one is cut."""
+    objects: list[Any] = []
+    position, errors = 0, 0
+    # Each error costs a pass over the text: JSONDecodeError counts the lines before it.
+    while errors < _MOST_ERRORS and (match := _OBJECT_START.search(text, position)):
+        start = match.start()
+        try:
+            _, position = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            # Continue after the error, so that no character is read again from each brace.
+            position, errors = max(error.pos, match.end()), errors + 1
+            at_end = error.pos > len(text) - 8 or error.msg.startswith("Unterminated")
+            if at_end and _is_beginning_of_json(text[start:]):
+                return objects, True
+        except (ValueError, RecursionError):
+            break
+        else:
+            objects.append(_parse(text[start:position]))
+    return objects, False
 
 
 def _is_beginning_of_json(text: str) -> bool:
-    """Whether only the end is missing: anything else that is wrong makes it no JSON."""
+    """Whether only the end is missing: any other error makes it no JSON."""
     try:
         from_json(_CONTROL.sub(" ", whole_characters(text)))
     except ValueError as error:
         return str(error).startswith("EOF while parsing")
     return False
+
+
+def _parse(text: str) -> Any:
+    """The JSON value that a text is; ``None`` if it is not JSON."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None

@@ -1,8 +1,7 @@
-"""What a caller hands over, turned into the text that is sent; nothing bad gets past here."""
+"""What a caller hands over, turned into the text that is sent."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
@@ -12,8 +11,7 @@ from pydantic import ValidationError
 from .._validation import describe, field_errors
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
-
-logger = logging.getLogger("edn360_chatkit")
+from .logs import log_run
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 """What can be sent: the input, a mapping that is validated as one, or a text sent as it is."""
@@ -21,30 +19,67 @@ WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An input that is ready to be sent.
+    """An input that is ready to be sent, or the error that keeps it from being sent.
 
     Attributes:
-        text: The text of the message.
-        user_id: The athlete's id; ``None`` where the caller gave a text.
-        questionnaires: How many there are; 0 where the caller gave a text.
+        text: The text of the message. Not in the repr: it is the athlete's data.
+        user_id: The athlete's id; ``None`` if the caller gave a text.
+        questionnaires: The number of questionnaires; 0 if the caller gave a text.
+        error: Why the input can't be sent.
     """
 
     text: str = field(repr=False)
     user_id: str | None = None
     questionnaires: int = 0
+    error: InvalidInputError | None = field(default=None, repr=False)
 
-    def log(self) -> None:
-        """Tell how much will be sent; never what."""
+    def check(self) -> Prepared:
+        """Return this input if it can be sent.
+
+        Raises:
+            InvalidInputError: The input is at fault; nothing was sent.
+        """
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def log(self, session_id: str | None = None) -> None:
+        """Log how much will be sent; never the text."""
         size = len(self.text.encode())
-        logger.info("input prepared: %d bytes, %d questionnaires", size, self.questionnaires)
+        log_run(
+            *(session_id, "INFO", "input prepared: %d bytes, %d questionnaires"),
+            *(size, self.questionnaires),
+        )
 
 
-def prepare(value: WorkflowInput) -> Prepared:
+def prepare(value: object) -> Prepared:
     """Validate an input and write it as the text that is sent.
 
-    Raises:
-        InvalidInputError: It is no ``EDN360Input``; every field at fault is named.
+    It does not raise for a bad input: the caller first drops the raw input from its frame and
+    then calls :meth:`Prepared.check`, so that no traceback holds the athlete's data.
     """
+    try:
+        return _prepare(value)
+    except InvalidInputError as error:
+        failure = error
+    except Exception as error:
+        failure = InvalidInputError(
+            f"An argument can't be used: reading it raised {type(error).__name__}."
+        )
+        failure.__cause__ = error
+    return Prepared("", error=_without_frames(failure))
+
+
+def _without_frames(error: InvalidInputError) -> InvalidInputError:
+    """The error without the frames below, whose variables hold the input."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _prepare(value: object) -> Prepared:
     if isinstance(value, str):
         return Prepared(_checked_text(value))
     edn360_input = validate_input(value)
@@ -62,10 +97,10 @@ def validate_input(value: object) -> EDN360Input:
     """A mapping as an ``EDN360Input``.
 
     Raises:
-        InvalidInputError: It is none; ``.errors`` has every field at fault.
+        InvalidInputError: The mapping is invalid; ``.errors`` has every field at fault.
     """
     if isinstance(value, EDN360Input):
-        # model_copy(update=...) does not validate; nothing bad gets past here all the same.
+        # model_copy(update=...) does not validate.
         try:
             value = value.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
         except (ValueError, AttributeError, RecursionError) as error:
@@ -80,11 +115,11 @@ def validate_input(value: object) -> EDN360Input:
     try:
         return EDN360Input.model_validate(dict(cast("Mapping[str, Any]", value)))
     except ValidationError as error:
-        faults = field_errors(error)
+        errors = field_errors(error)
         raise InvalidInputError(
-            f"The input is no EDN360Input; nothing was sent. Correct these fields:\n"
-            f"{describe(faults)}",
-            errors=faults,
+            f"The input is not a valid EDN360Input; nothing was sent. Correct these fields:\n"
+            f"{describe(errors)}",
+            errors=errors,
         ) from error
 
 

@@ -1,67 +1,118 @@
-"""What of somebody else's words goes into an error's text: servers quote what they were sent."""
+"""The words of a server in an error's text, without the athlete's data that they repeat."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from .._json import parse
 
 LONGEST = 300
-"""How many characters are quoted at most."""
+"""The largest number of characters that an error's text repeats."""
 RUN = 8
-"""From how many characters on that are the same it is a quotation, and not a common word."""
+"""How many equal characters are a repetition, and not a common word."""
 WORD = 4
-"""From how many characters on a whole value that is a word of the text is one."""
+"""How many characters a whole value must have to be one, if it stands alone."""
 
-_IN_QUOTES = re.compile("['\"`«“](.{1,200}?)['\"`»”]", re.DOTALL)
+_QUOTED = re.compile("['\"`«“](.{1,200}?)['\"`»”]", re.DOTALL)
 
 
 def quoted(words: str, sent: str | None) -> str | None:
-    """The beginning of somebody's words, to be quoted; ``None`` if they repeat what was sent.
+    """The beginning of a server's words, with ``…`` for what repeats the message.
 
-    Keys may be repeated, since they say what is wrong. Values may not: they are the athlete's.
+    Keys of the message may be repeated, since they name what is wrong. Values may not: they are
+    the athlete's.
 
     Args:
-        words: What the server or the workflow says.
-        sent: The text of the message that it is about, where that is known.
+        words: The words of the server or the workflow.
+        sent: The text of the message, if it is known.
+
+    Returns:
+        The words; ``None`` if all of them repeat the message.
     """
-    words = words[:LONGEST]
-    if sent is not None:
-        values = {value.casefold() for value in _values_of(sent)}
-        said = words.casefold()
-        in_quotes = set(_IN_QUOTES.findall(said))
-        for value in values:
-            if value in in_quotes or (len(value) >= WORD and _stands_in(said, value)):
-                return None
-        everything = "\0".join(values)
-        runs = (said[start : start + RUN] for start in range(len(said) - RUN + 1))
-        if any(run in everything for run in runs):
-            return None
-    return words
+    # A value may go on behind the limit, where its end tells that it is one.
+    words = words[: LONGEST + 200]
+    if sent is None:
+        return words[:LONGEST]
+    hidden = _repeated(words, _values_of(sent))
+    shown = "".join("\0" if hide else c for c, hide in zip(words, hidden, strict=True))[:LONGEST]
+    return re.sub("\0+", "…", shown) if re.search(r"[^\W\0]", shown) else None
 
 
-def _stands_in(text: str, value: str) -> bool:
-    """Whether a value stands in a text by itself, and not within a longer word."""
-    return value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+def _repeated(words: str, values: set[str]) -> list[bool]:
+    """Which characters of the words repeat a value."""
+    hidden = [False] * len(words)
+
+    def hide(start: int, stop: int) -> None:
+        hidden[start:stop] = [True] * (stop - start)
+
+    # Character by character: casefold may change the length of a text.
+    said = "".join(c.casefold() if len(c.casefold()) == 1 else c for c in words)
+    for match in _QUOTED.finditer(said):
+        if match[1] in values:
+            hide(*match.span(1))
+    for value in values:
+        if len(value) >= WORD and value in said:
+            for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said):
+                hide(*match.span())
+    everything = "\0".join(values)
+    for start in range(len(said) - RUN + 1):
+        if said[start : start + RUN] in everything:
+            hide(start, start + RUN)
+    return hidden
 
 
 def _values_of(sent: str) -> set[str]:
-    """All values in a message's text, as text; the text itself where it is no JSON."""
+    """All values of a message's JSON, as text; the text itself if it is no JSON."""
     try:
-        return set(_leaves(parse(sent)))
+        leaves = set(_leaves(parse(sent)))
     except ValueError:
-        return {sent}
+        leaves = {sent}
+    return {"".join(c.casefold() if len(c.casefold()) == 1 else c for c in s) for s in leaves}
 
 
 def _leaves(value: object) -> Iterator[str]:
-    left = [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += cast("dict[str, object]", one).values()
-        elif isinstance(one, list):
-            left += cast("list[object]", one)
-        elif one is not None and not isinstance(one, bool):
-            yield str(one)
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += cast("dict[str, object]", item).values()
+        elif isinstance(item, list):
+            stack += cast("list[object]", item)
+        elif item is not None and not isinstance(item, bool):
+            yield str(item)
+
+
+def server_words(body: object) -> str | None:
+    """The reason in the body of an error response.
+
+    OpenAI writes ``{"error": {"message"}}``, FastAPI ``{"detail"}`` (a text, or a list with the
+    place and reason of each invalid field), other servers ``{"error": "..."}`` or ``{"message"}``.
+
+    Args:
+        body: The parsed JSON.
+    """
+    if not isinstance(body, dict):
+        return None
+    fields = cast("Mapping[str, Any]", body)
+    for name in ("error", "detail", "message", "error_description", "title"):
+        words = _words(fields.get(name))
+        if words:
+            return words
+    return None
+
+
+def _words(value: object) -> str | None:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        reason = fields.get("message") or fields.get("msg") or fields.get("detail")
+        place = fields.get("loc")
+        if isinstance(reason, str) and isinstance(place, list):
+            return ".".join(map(str, cast("list[object]", place))) + f": {reason}"
+        value = reason
+    if isinstance(value, list):
+        # FastAPI: also `input`, which repeats the athlete's data, and is left out.
+        reasons = [_words(item) for item in cast("list[object]", value[:10])]
+        return "; ".join(reason for reason in reasons if reason)
+    return value.strip() if isinstance(value, str) else None

@@ -1,130 +1,121 @@
-"""The official REST endpoints: sessions and threads, in the manner of OpenAI's client.
+"""The official endpoints of sessions and threads, in the manner of OpenAI's client.
 
-A self-hosted server has no such endpoints; there the same is asked by the thread protocol.
+A self-hosted server has no such endpoints; the thread protocol has requests for the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
 
-from .._config import Config, checked_choice
-from .._effects import Operation, Response, emit
+from .._config import checked_choice
+from .._effects import Operation, Request
 from ..errors import InvalidInputError
 from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
-from .requests import call, json_object, segment, text_argument, unusable
+from .api import Api
+from .pages import Page, next_page
+from .requests import segment
+from .responses import unusable
 from .retry import retrying
-from .threads import ask, next_page, objects
 
-M = TypeVar("M", bound=OpenModel)
+T = TypeVar("T", bound=OpenModel)
+M = TypeVar("M")
 Order: TypeAlias = Literal["asc", "desc"]
 
 
-def cancel_session(config: Config, session_id: str) -> Operation[ChatSession]:
+def cancel_session(api: Api, session_id: str) -> Operation[ChatSession]:
     """``POST /sessions/{id}/cancel``."""
     path = f"/sessions/{segment('session', session_id)}/cancel"
-    return (yield from _one(config, partial(call, config, "POST", path), ChatSession))
+    return (yield from _one(api, lambda: api.rest_request("POST", path), ChatSession))
 
 
-def retrieve_thread(config: Config, thread_id: str, user: str | None) -> Operation[Thread]:
+def retrieve_thread(api: Api, thread_id: str, user: str | None) -> Operation[Thread]:
     """``GET /threads/{id}``, or ``threads.get_by_id``."""
-    request = _of_thread(config, "GET", "", "threads.get_by_id", thread_id, user)
-    return (yield from _one(config, request, Thread))
+    request = partial(api.lookup_request, "threads.get_by_id", user, thread_id)
+    return (yield from _one(api, request, Thread))
 
 
-def delete_thread(config: Config, thread_id: str, user: str | None) -> Operation[ThreadDeleted]:
-    """``DELETE /threads/{id}``, or ``threads.delete``, which has nothing to say."""
-    request = _of_thread(config, "DELETE", "", "threads.delete", thread_id, user)
-    deleted = {} if config.server_url is None else {"id": thread_id}
-    return (yield from _one(config, request, ThreadDeleted, known=deleted))
-
-
-def list_threads(config: Config, user: str | None, limit: int, order: Order) -> Operation[None]:
-    """``GET /threads`` or ``threads.list``, page after page; every thread is emitted."""
-    paging = _paging(limit, order)
-    query = {} if user is None else {"user": text_argument("user", user)}
-    if config.server_url is None:
-        yield from _all(config, partial(_get, config, "/threads"), {**query, **paging}, Thread)
-    else:
-        yield from _all(config, _asking(config, "threads.list", user), paging, Thread)
-
-
-def list_items(
-    config: Config, thread_id: str, user: str | None, limit: int, order: Order
-) -> Operation[None]:
-    """``GET /threads/{id}/items`` or ``items.list``, page after page; every item is emitted."""
-    request = _of_thread(config, "GET", "/items", "items.list", thread_id, user)
-    yield from _all(config, request, _paging(limit, order), ThreadItem)
-
-
-_Request: TypeAlias = Callable[..., Operation[Response]]
-"""Makes a request; one for a page is given its paging."""
-
-
-def _of_thread(
-    config: Config, method: str, below: str, kind: str, thread_id: str, user: str | None
-) -> _Request:
-    """A request about a thread, as the server takes it."""
-    path = f"/threads/{segment('thread', thread_id)}{below}"
-    if config.server_url is None:
-        return partial(_get, config, path) if below else partial(call, config, method, path)
-    return _asking(config, kind, user, thread_id=thread_id)
-
-
-def _get(config: Config, path: str, **query: Any) -> Operation[Response]:
-    return (yield from call(config, "GET", path, query=query))
-
-
-def _asking(config: Config, kind: str, user: str | None, **params: Any) -> _Request:
-    """A request of the thread protocol; servers keep the threads of their users apart."""
-    owner = None if user is None else text_argument("user", user)
-    session = ChatSession(id="local", user=owner)
-    return partial(_ask, config, session, kind, params)
-
-
-def _ask(
-    config: Config, session: ChatSession, kind: str, params: Mapping[str, Any], **paging: Any
-) -> Operation[Response]:
-    return (yield from ask(config, session, kind, {**params, **paging}))
-
-
-def _paging(limit: object, order: object) -> dict[str, Any]:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
-        raise InvalidInputError("limit must be a whole number from 1 to 100.")
-    checked_choice("order", order, ("asc", "desc"), InvalidInputError)
-    return {"limit": limit, "order": order}
+def delete_thread(api: Api, thread_id: str, user: str | None) -> Operation[ThreadDeleted]:
+    """``DELETE /threads/{id}``, or ``threads.delete``, whose answer may be empty."""
+    request = partial(api.lookup_request, "threads.delete", user, thread_id)
+    return (yield from _one(api, request, ThreadDeleted, {"id": thread_id} if api.own else {}))
 
 
 def _one(
-    config: Config, request: _Request, model: type[M], known: Mapping[str, Any] | None = None
-) -> Operation[M]:
-    response = yield from retrying(request, max_retries=config.max_retries)
+    api: Api, request: Callable[[], Request], model: type[T], defaults: dict[str, str] | None = None
+) -> Operation[T]:
+    response = yield from retrying(lambda: api.fetch(request()), max_retries=api.config.max_retries)
     try:
-        return model.model_validate({**(known or {}), **json_object(config, response)})
+        return model.model_validate({**(defaults or {}), **api.json(response)})
     except ValidationError as error:
-        raise unusable(config, response, f"no {model.__name__}") from error
+        raise unusable(response, f"no {model.__name__}") from error
 
 
-def _all(
-    config: Config, request: _Request, paging: Mapping[str, Any], model: type[OpenModel]
-) -> Operation[None]:
-    after: str | None = None
-    while True:
-        asked = {**paging, **({"after": after} if after else {})}
-        response = yield from retrying(partial(request, **asked), max_retries=config.max_retries)
-        page = json_object(config, response)
-        for item in objects(page.get("data")):
-            try:
-                found = model.model_validate(item)
-            except ValidationError as error:
-                what = f"something else than a {model.__name__}"
-                raise unusable(config, response, what) from error
-            yield from emit(cast("Any", found))
-        after = next_page(page, after)
-        if after is None:
-            return
+def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
+    """``GET /threads`` or ``threads.list``."""
+    request = partial(api.lookup_request, "threads.list", user, None)
+    return Pages(api, request, Thread.model_validate, _paging(limit, order))
+
+
+def item_pages(
+    api: Api, thread_id: str, user: str | None, limit: int, order: Order
+) -> Pages[ThreadItem]:
+    """``GET /threads/{id}/items`` or ``items.list``."""
+    segment("thread", thread_id)
+    request = partial(api.lookup_request, "items.list", user, thread_id)
+    return Pages(api, request, ThreadItem.model_validate, _paging(limit, order))
+
+
+class Pages(Generic[M]):
+    """A list that is read page after page.
+
+    Attributes:
+        more: Whether there may be another page.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        request: Callable[[Page], Request],
+        validate: Callable[[object], M],
+        paging: Page,
+    ) -> None:
+        self._api = api
+        self._request = request
+        self._validate = validate
+        self._paging = paging
+        self._after: str | None = None
+        self.more = True
+
+    def next(self) -> Operation[list[M]]:
+        """Ask for the next page.
+
+        Raises:
+            APIError: The request failed. Calling this again asks for the same page.
+        """
+        page = {**self._paging, **({} if self._after is None else {"after": self._after})}
+        response = yield from retrying(
+            lambda: self._api.fetch(self._request(page)), max_retries=self._api.config.max_retries
+        )
+        body = self._api.json(response)
+        data = body.get("data")
+        items = cast("list[object]", data) if isinstance(data, list) else []
+        try:
+            models = [self._validate(item) for item in items if isinstance(item, dict)]
+        except ValidationError as error:
+            raise unusable(response, "a list with an entry of another kind") from error
+        self._after = next_page(body, self._after)
+        self.more = self._after is not None
+        return models
+
+
+def _paging(limit: object, order: object) -> Page:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
+        raise InvalidInputError("limit must be a whole number from 1 to 100.")
+    checked_choice("order", order, ("asc", "desc"), InvalidInputError)
+    return {"limit": limit, "order": str(order)}

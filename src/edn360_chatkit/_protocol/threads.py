@@ -1,193 +1,369 @@
-"""ChatKit's thread protocol: its requests, and what can be read of a thread afterwards.
+"""ChatKit's thread protocol: a run's events come in the stream that answers its message.
 
-Hosted, a thread is written to with the session's client secret and read with the API key;
-self-hosted, both go to the one endpoint of the server.
+Closing the stream cancels the run on a self-hosted server, so it is held open. If it breaks, the
+thread's items are read until the answer is there; the message is never sent again for that.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pydantic import SecretStr
-
-from .._config import Config
-from .._effects import Operation, Request, Response, send
-from ..errors import ConfigurationError
-from ..models.session import ChatSession
-from .messages import Listing, SessionMessage, read_message, server_time
-from .requests import (
-    call,
-    fit_secret,
-    json_object,
-    segment,
-    standard_headers,
-    status_error,
-    unusable,
+from .._effects import (
+    Emitting,
+    Operation,
+    Request,
+    Response,
+    Stream,
+    emit,
+    now,
+    open_stream,
+    read,
 )
-
-_ROLES = {"user_message": "user", "assistant_message": "assistant"}
+from ..errors import APIConnectionError, APIError, InvalidInputError
+from ..events import WorkflowEvent, WorkflowResponse
+from ..models.session import ChatSession, Message
+from .api import Api
+from .inbox import Inbox
+from .inputs import Prepared
+from .listing import Listing, SessionMessage
+from .logs import log_run
+from .pages import Page, is_newest_first, read_all_messages, read_entries, read_messages
+from .polling import poll, poll_verdict
+from .responses import unusable
+from .retry import is_deadline
+from .run import Protocol, Run, deliver
+from .sending import Baseline, DoubtError, Sender, find_message, our_message, own_message, send_once
+from .thread_events import ThreadReader
 
 PAGE = 50
-"""How many items or threads are asked for at once."""
-MOST_PAGES = 100
-"""How many pages of a thread are read for one look at most: 5,000 items."""
-SEARCHED_THREADS = 20
-"""How many of a user's newest threads are searched for a message whose answer was lost."""
+"""The size of a page of a thread's items."""
+WHOLE_PAGE = 100
+"""The largest page that the API gives."""
+MOST_NEW_THREADS = 10
+"""The largest number of new threads that are searched for a message."""
+MOST_SESSIONS = 1000
+"""The number of sessions whose thread a client remembers; the oldest are forgotten first."""
 
 
-def user_input(text: str) -> dict[str, Any]:
-    """A text as the protocol's ``input``."""
-    return {
-        "content": [{"type": "input_text", "text": text}],
-        "attachments": [],
-        "quoted_text": "",
-        "inference_options": {},
-    }
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run whose stream is open.
 
-
-def thread_request(
-    config: Config,
-    session: ChatSession,
-    kind: str,
-    params: Mapping[str, Any],
-    *,
-    patience: float | None = None,
-) -> Request:
-    """A request of the thread protocol.
-
-    Args:
-        config: The client's configuration.
-        session: The session, for its client secret or its user.
-        kind: The request's type, such as ``threads.create``.
-        params: Its parameters.
-        patience: The longest silence of the stream that answers it, in seconds; ``None`` for a
-            request that is answered with plain JSON.
-
-    Raises:
-        ConfigurationError: The session has no client secret, where one is needed.
+    Attributes:
+        message: The message that started it.
+        stream: Its stream.
+        reader: What the stream has said so far.
+        early: The events that came before the run was followed.
+        sent_text: The message's text.
     """
-    body: dict[str, Any] = {"type": kind, "params": dict(params)}
-    credential = None
-    if config.server_url is None:
-        if session.client_secret is None:
-            raise ConfigurationError(
-                "This session has no client secret, which ChatKit's thread protocol needs to "
-                "send. Sessions lose it when they are stored: make a new one with "
-                "create_session(...)."
-            )
-        url = f"{config.base_url}/conversation"
-        credential = SecretStr(fit_secret(session.client_secret))
-    else:
-        url = config.server_url
-        if session.user is not None:
-            body["metadata"] = {"user": session.user}
-    accept = "application/json" if patience is None else "text/event-stream"
-    headers = {
-        **standard_headers(config, accept),
-        "Content-Type": "application/json",
-        "Cache-Control": "no-store",
-    }
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return Request("POST", url, headers, content, credential, patience)
+
+    message: Message
+    stream: Stream
+    reader: ThreadReader
+    early: list[WorkflowEvent]
+    sent_text: str = field(repr=False)
 
 
-def ask(
-    config: Config, session: ChatSession, kind: str, params: Mapping[str, Any]
-) -> Operation[Response]:
-    """A request of the thread protocol that is answered with plain JSON."""
-    request = thread_request(config, session, kind, params)
-    return accepted(config, (yield from send(request)), kind)
+class Threads(Protocol):
+    """Runs over the thread protocol, and the streams that wait to be followed.
 
-
-def accepted(config: Config, response: Response, kind: str) -> Response:
-    """The response, if its status is 2xx; else its error is raised."""
-    if not 200 <= response.status < 300:
-        error = status_error(config, response, kind)
-        if response.status == 401 and config.server_url is None:
-            error.message += (
-                " Or the session's client secret is not valid any more: make a new session with "
-                "create_session(...)."
-            )
-        raise error
-    return response
-
-
-def thread_messages(
-    config: Config, session: ChatSession, thread_id: str, message_id: str | None
-) -> Operation[Listing]:
-    """The user's and the assistant's messages of a thread, newest first, back to ``message_id``.
-
-    Without a ``message_id``, back to the newest message of the user. What is on the same page below
-    it comes along: somebody else may have written in the thread after us.
+    Threads share it: each change is one operation on a dict, which is atomic, and a finalizer may
+    make it as well.
     """
-    messages: list[SessionMessage] = []
-    after: str | None = None
-    server_now: float | None = None
-    found = False
-    for _ in range(MOST_PAGES):
-        page, server_now = yield from _items_page(config, session, thread_id, after)
-        for item in objects(page.get("data")):
-            kind = str(item.get("type")).removeprefix("chatkit.")
-            if kind not in _ROLES:
-                continue
-            message = read_message(item, _ROLES[kind])
-            messages.append(message)
-            found = found or (message.role == "user" and message_id in (None, message.id))
-        after = next_page(page, after)
-        if found or after is None:
-            break
-    return Listing(messages, server_now)
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._live: dict[tuple[str, str | None], LiveRun] = {}
+        self._threads: dict[str, tuple[ChatSession, str]] = {}
+
+    # --- what this client knows of its runs
+
+    def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
+        """A session with its user, and the newest thread in it, if this client knows them."""
+        known, thread_id = self._threads.get(session.id, (session, None))
+        return (session if session.user is not None else known), thread_id
+
+    def _remember(self, session: ChatSession, thread_id: str) -> None:
+        self._threads.pop(session.id, None)
+        self._threads[session.id] = (session, thread_id)
+        if len(self._threads) > MOST_SESSIONS:
+            for oldest in list(self._threads)[:-MOST_SESSIONS]:
+                self._threads.pop(oldest, None)
+
+    def release(self, message: Message) -> LiveRun | None:
+        """Take the open stream of a run, to follow it; without an id, its session's newest one."""
+        key = (message.session_id, message.id)
+        if message.id is None:
+            keys = [key for key in list(self._live) if key[0] == message.session_id]
+            key = keys[-1] if keys else key
+        live = self._live.pop(key, None)
+        if live is not None:
+            live.stream.keep_open = False
+        return live
+
+    def abandon(self, run: Run) -> None:
+        if run.message is not None:
+            self.release(run.message)
+
+    def streams(self) -> list[Stream]:
+        """The streams that wait to be followed."""
+        return [live.stream for live in list(self._live.values())]
+
+    # --- the protocol
+
+    def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
+        run.session, thread_id = self.known(run.session)
+        sender = _Start(self._api, run, prepared, thread_id)
+        message = yield from send_once(sender, self._api.config.max_retries)
+        if message.thread_id is not None:
+            self._remember(run.session, message.thread_id)
+        if sender.live is not None:
+            # Open until the run is followed, by this call or by another one.
+            sender.live.stream.keep_open = True
+            self._live[run.session.id, message.id] = sender.live
+        run.sent(message)
+        return message
+
+    def look(self, run: Run) -> Operation[Listing]:
+        session, thread_id = self.known(run.session)
+        message_id = None
+        if run.message is not None:
+            message_id, thread_id = run.message.id, run.message.thread_id or thread_id
+        if thread_id is None:
+            raise InvalidInputError(
+                f"The thread of this run is not known: the session {run.session.id!r} has no "
+                "message yet, or another client sent it. Pass the stored Message as after=..., "
+                "which knows its thread; an id alone does not."
+            )
+        request = _items(self._api, thread_id, session.user)
+        return (yield from read_messages(self._api, request, message_id, PAGE))
+
+    def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        live = self.release(inbox.message)
+        if live is None:
+            run.session, _ = self.known(run.session)
+            return (yield from poll(self, run, inbox))
+        run.sent_text = live.sent_text
+        inbox = run.sent(live.message)
+        try:
+            return (yield from self._follow_stream(run, inbox, live))
+        except APIConnectionError as error:
+            failure = error
+        if not is_deadline(failure):
+            log_run(
+                *(run.session.id, "WARNING", "stream broke (%s); reading the thread"),
+                type(failure).__name__,
+            )
+        # What came before it broke counts.
+        inbox.take(live.reader.messages(unfinished=True))
+        _fail_by_error(live.reader, inbox)
+        if inbox.has_program():
+            return (yield from _end(run, inbox))
+        return (yield from poll(self, run, inbox, failure))
+
+    def _follow_stream(
+        self, run: Run, inbox: Inbox, live: LiveRun
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """Read the stream to its end; then the thread, if the answer is not there."""
+        reader, limit = live.reader, self._api.config.max_response_bytes
+        for event in live.early if run.watched else ():
+            yield from emit(event)
+        while (events := (yield from read(live.stream))) is not None:
+            for data in events:
+                for event in reader.feed(data, watched=run.watched):
+                    yield from emit(event)
+            if reader.size > limit:
+                inbox.take(reader.messages(unfinished=True))
+                raise APIError(
+                    f"The stream brought more than {limit} bytes to keep. Raise "
+                    "max_response_bytes=... if you trust the server; the run can be taken up again."
+                )
+            if reader.news:
+                # A message is done: it may be a step, or already the answer.
+                reader.news = False
+                for step in inbox.take(reader.messages(unfinished=False)):
+                    yield from emit(step)
+                if run.waiting.answer == "first":
+                    inbox.response("first", 1, 0.0)
+        reader.finish()
+        for step in inbox.take(reader.messages(unfinished=True)):
+            yield from emit(step)
+        _fail_by_error(reader, inbox)
+        if run.waiting.answer == "program" and not inbox.is_settled():
+            yield from self._confirm_end(run, inbox)
+        return (yield from _end(run, inbox))
+
+    def _confirm_end(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, None]:
+        """Read what the thread holds at the end of its stream.
+
+        A proxy may end the stream in order for a server that has stopped. If the thread can't be
+        read then, the end of the stream proves nothing.
+
+        Raises:
+            APIConnectionError: The thread can't be read just now.
+        """
+        try:
+            listing = yield from self.look(run)
+        except APIConnectionError:
+            raise
+        except APIError as error:
+            if poll_verdict(error) == "final":
+                log_run(
+                    *(run.session.id, "WARNING", "the thread can't be read (%s)"),
+                    type(error).__name__,
+                )
+                return
+            raise APIConnectionError(error.message) from error
+        for step in inbox.take(listing.messages):
+            yield from emit(step)
 
 
-def _items_page(
-    config: Config, session: ChatSession, thread_id: str, after: str | None
-) -> Operation[tuple[dict[str, Any], float | None]]:
-    paging: dict[str, Any] = {"limit": PAGE, "order": "desc"}
-    if after is not None:
-        paging["after"] = after
-    if config.server_url is not None:
-        params = {"thread_id": thread_id, **paging}
-        response = yield from ask(config, session, "items.list", params)
-    else:
-        path = f"/threads/{segment('thread_id', thread_id)}/items"
-        response = yield from call(config, "GET", path, query=paging)
-    return _page(config, response, "items"), server_time(response.headers)
+def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
+    """The response that a stream has brought, or the error that its end means."""
+    response = inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
+    if response is None:
+        inbox.end_of_run()
+    return (yield from deliver(run, response))
 
 
-def _page(config: Config, response: Response, kind: str) -> dict[str, Any]:
-    """A page of a list. Anything else does not say that there is nothing."""
-    page = json_object(config, response)
-    if not isinstance(page.get("data"), list):
-        raise unusable(config, response, f"a list of {kind} that is no list")
-    return page
+def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
+    """Raise the server's ``error`` event, unless a program came before it.
+
+    It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
+    """
+    if reader.error is not None and not inbox.has_program():
+        inbox.given_up(reader.error)
 
 
-def newest_threads(config: Config, session: ChatSession) -> Operation[list[str]]:
-    """The ids of a user's newest threads, newest first."""
-    paging: dict[str, Any] = {"limit": SEARCHED_THREADS, "order": "desc"}
-    if config.server_url is not None:
-        response = yield from ask(config, session, "threads.list", paging)
-    else:
-        query = {**paging, **({"user": session.user} if session.user else {})}
-        response = yield from call(config, "GET", "/threads", query=query)
-    page = _page(config, response, "threads")
-    found = [thread.get("id") for thread in objects(page.get("data"))]
-    return [thread_id for thread_id in found if isinstance(thread_id, str) and thread_id]
+def _items(api: Api, thread_id: str, user: str | None) -> Callable[[Page], Request]:
+    return lambda page: api.lookup_request("items.list", user, thread_id, page)
 
 
-def next_page(page: Mapping[str, Any], before: str | None) -> str | None:
-    """Where the next page begins; ``None`` after the last, or where the server repeats itself."""
-    after = page.get("after") or page.get("last_id")
-    if not page.get("has_more") or not isinstance(after, str) or after in ("", before):
-        return None
-    return after
+class _Start(Sender):
+    """The message of a run, in a thread that it starts or that is known.
 
+    Attributes:
+        live: The run, once its stream says that the server has the message.
+    """
 
-def objects(data: object) -> Iterator[dict[str, Any]]:
-    """The objects among the entries of a page."""
-    if isinstance(data, list):
-        for item in cast("list[object]", data):
-            if isinstance(item, dict):
-                yield cast("dict[str, Any]", item)
+    def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
+        user = run.session.user
+        super().__init__(
+            *(run, prepared),
+            f"look at the user's newest threads with client.threads.list(user={user!r})",
+        )
+        self._api = api
+        self._thread_id = thread_id
+        self._baseline = Baseline()
+        self._reader = ThreadReader(thread_id=thread_id)
+        self.live: LiveRun | None = None
+
+    def read_baseline(self) -> Operation[None]:
+        # A session that can't send fails before anything is asked for.
+        self._api.credential(self.run.session)
+        if self._thread_id is None:
+            self._baseline = Baseline((yield from self._newest_threads()))
+        else:
+            self._baseline = Baseline.of((yield from self._messages(self._thread_id)))
+
+    def send(self) -> Operation[Message]:
+        request = self._api.run_request(
+            self.run.session, self.prepared, self._thread_id, self.run.waiting.patience
+        )
+        # A look is for the message that was sent last. The thread of an earlier try stayed empty.
+        if self._thread_id is None and self._reader.thread_id is not None:
+            self._baseline.add(self._reader.thread_id)
+        reader = self._reader = ThreadReader(thread_id=self._thread_id)
+        stream = yield from open_stream(request)
+        if isinstance(stream, Response):
+            raise unusable(self._api.check(stream), "no event stream")
+        early: list[WorkflowEvent] = []
+        size = 0
+        while not reader.taken:
+            try:
+                events = yield from read(stream)
+            except APIConnectionError:
+                raise
+            except APIError as error:
+                # Too large to be read; the message may have been taken.
+                raise APIConnectionError(error.message) from error
+            if events is None:
+                raise APIConnectionError(
+                    "The stream ended before the server said that it has taken the message."
+                )
+            for data in events:
+                size += len(data)
+                early.extend(reader.feed(data, watched=True))
+            if size > self._api.config.max_response_bytes and not reader.taken:
+                raise APIConnectionError(
+                    "The stream brought more than max_response_bytes=... before the server said "
+                    "that it has taken the message."
+                )
+            if not reader.taken:
+                inbox = Inbox(
+                    self.run.session, self._message(), self.run.format, self.run.sent_text
+                )
+                _fail_by_error(reader, inbox)
+        message = self._message()
+        self.live = LiveRun(message, stream, reader, early, self.prepared.text)
+        return message
+
+    def can_look(self) -> bool:
+        started = self._thread_id is None and self._reader.thread_id is not None
+        return self.baseline_known or started
+
+    def look(self) -> Operation[Message | None]:
+        if self._reader.thread_id is None:
+            return (yield from self._search_new_threads())
+        thread_id = self._reader.thread_id
+        messages = yield from self._messages(thread_id)
+        if self._thread_id is None:
+            message = own_message(messages)
+        else:
+            message = find_message(messages, self._baseline, self.prepared)
+        return None if message is None else self._message(message.id, thread_id)
+
+    def _search_new_threads(self) -> Operation[Message | None]:
+        threads = yield from self._newest_threads()
+        new = self._baseline.new([(thread_id, thread_id) for thread_id in threads])
+        if len(new) > MOST_NEW_THREADS:
+            raise DoubtError("The user has many new threads, and one of them can be ours.")
+        places: dict[int, str | None] = {}
+        messages: list[SessionMessage] = []
+        for thread_id in new:
+            found = [] if thread_id is None else (yield from self._messages(thread_id))
+            if not found:
+                raise DoubtError("The user has a new thread without messages, which can be ours.")
+            places.update({id(message): thread_id for message in found})
+            messages += found
+        message = our_message(messages, self.prepared)
+        if message is None and new:
+            raise DoubtError("The user has a new thread without a message, which can be ours.")
+        return None if message is None else self._message(message.id, places[id(message)])
+
+    def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
+        request = _items(self._api, thread_id, self.run.session.user)
+        return (yield from read_all_messages(self._api, request, PAGE))
+
+    def _newest_threads(self) -> Operation[list[str | None]]:
+        """The ids of the user's threads, at least of the newest ones."""
+        user = self.run.session.user
+        entries, _ = yield from read_entries(
+            self._api,
+            lambda page: self._api.lookup_request("threads.list", user, None, page),
+            WHOLE_PAGE,
+            is_newest_first,
+        )
+        ids = [
+            cast("dict[str, Any]", e).get("id") if isinstance(e, dict) else None for e in entries
+        ]
+        return [str(thread_id) if isinstance(thread_id, (str, int)) else None for thread_id in ids]
+
+    def _message(self, message_id: str | None = None, thread_id: str | None = None) -> Message:
+        return Message(
+            id=message_id or self._reader.message_id,
+            session_id=self.run.session.id,
+            thread_id=thread_id or self._reader.thread_id,
+        )

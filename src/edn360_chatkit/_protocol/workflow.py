@@ -1,192 +1,139 @@
-"""The run: the three steps one after the other, in whichever protocol the server speaks."""
+"""The workflow: the three steps one after the other, in the protocol that the server speaks."""
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from .._config import Config
-from .._effects import Operation, emit, now
-from ..errors import ChatKitError, EndpointNotFoundError, WorkflowError
-from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowResponse
+from .._effects import Emitting, Operation, Stream, emit, now
+from ..errors import EndpointNotFoundError
+from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
-from .conversation import OpenRuns, follow_run, start_run
-from .inbox import Inbox, Waiting, poll
+from .api import make_api
 from .inputs import Prepared
-from .messages import list_messages
-from .once import send_message
-from .sessions import create_session
+from .logs import log_run
+from .run import Protocol, Run, Waiting, noted
+from .session_messages import SessionMessages
+from .threads import Threads
 
-logger = logging.getLogger("edn360_chatkit")
 
+class Workflow:
+    """The steps of a run as operations, and what a client learns from run to run.
 
-@dataclass(slots=True)
-class State:
-    """What a client learns as it goes.
-
-    Attributes:
-        protocol: The protocol that ``"auto"`` turned out to be; ``None`` before it is known.
-        runs: The runs whose streams are open.
+    Threads share it: the protocol that the server speaks is one attribute, set once.
     """
 
-    protocol: Literal["messages", "threads"] | None = None
-    runs: OpenRuns = field(default_factory=OpenRuns)
+    def __init__(self, config: Config) -> None:
+        self.api = make_api(config)
+        self._config = config
+        self._messages = SessionMessages(self.api)
+        self._threads = Threads(self.api)
+        self._learned: Literal["messages", "threads"] | None = None
 
+    def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
+        """The first step: a session of the API, or a local one for a self-hosted server.
 
-def new_session(config: Config, body: Mapping[str, Any]) -> Operation[ChatSession]:
-    """The first step: a session of the API, or a local one for a self-hosted server."""
-    if config.server_url is None:
-        return (yield from create_session(config, body))
-    session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=body["user"])
-    logger.info("session created: %s", session.id)
-    return session
+        Args:
+            user: The end user.
+            options: The ``SessionOptions``.
+        """
+        return self.api.create_session(user, options)
 
+    def send_message(
+        self, session: ChatSession, prepared: Prepared, waiting: Waiting
+    ) -> Operation[Message]:
+        """The second step: send a message in a session."""
+        run = Run(session, waiting, (yield from now()))
+        prepared.log(session.id)
+        with noted(run):
+            _, message = yield from self._start(run, prepared)
+            return message
 
-def run_workflow(
-    config: Config,
-    state: State,
-    body: Mapping[str, Any],
-    prepared: Prepared,
-    waiting: Waiting,
-    *,
-    watched: bool,
-) -> Operation[WorkflowResponse]:
-    """The three steps: a session, the message, the answer."""
-    started = yield from now()
-    if config.server_url is None:
-        logger.info("workflow %s", body["workflow"]["id"])
-    prepared.log()
-    session = yield from new_session(config, body)
-    yield from emit(SessionCreatedEvent(session=session))
-    message = yield from _send_in(config, state, session, prepared, waiting, alone=True)
-    try:
-        yield from emit(MessageSentEvent(message=message))
-    except GeneratorExit:
-        # Left here, nobody follows the run: its stream is not to stay open.
-        state.runs.take(message)
-        raise
-    return (
-        yield from poll_response(
-            *(config, state, session, message, waiting),
-            watched=watched,
-            started=started,
-            sent=prepared.text,
-        )
-    )
+    def poll_response(
+        self, session: ChatSession, message: Message, waiting: Waiting, *, watched: bool
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """The third step: wait for the answer.
 
+        Args:
+            session: The session of the run.
+            message: The message that the answer answers.
+            waiting: How long to wait, and for what.
+            watched: Whether somebody reads the events.
 
-def send_input(
-    config: Config, state: State, session: ChatSession, prepared: Prepared, waiting: Waiting
-) -> Operation[Message]:
-    """The second step by itself."""
-    prepared.log()
-    return (yield from _send_in(config, state, session, prepared, waiting))
+        Raises:
+            WorkflowError: The run went wrong, or is not done yet; it carries what came.
+            APIError: The server refused a poll, and no waiting helps.
+        """
+        run = Run(session, waiting, (yield from now()), watched=watched)
+        inbox = run.sent(message)
+        _, thread_id = self._threads.known(session)
+        in_thread = message.thread_id is not None or thread_id is not None
+        protocol = self._threads if in_thread else self._protocol()
+        with noted(run):
+            return (yield from protocol.follow(run, inbox))
 
+    def run(
+        self, prepared: Prepared, user: str, waiting: Waiting, *, watched: bool
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """The three steps: a session, the message, the answer."""
+        started = yield from now()
+        session = yield from self.create_session(user, {})
+        run = Run(session, waiting, started, watched=watched, own_session=True)
+        prepared.log(session.id)
+        with noted(run):
+            yield from emit(SessionCreatedEvent(session=session))
+            protocol, message = yield from self._start(run, prepared)
+            try:
+                yield from emit(MessageSentEvent(message=message))
+            except GeneratorExit:
+                protocol.abandon(run)
+                raise
+            return (yield from protocol.follow(run, run.sent(message)))
 
-def _send_in(
-    config: Config,
-    state: State,
-    session: ChatSession,
-    prepared: Prepared,
-    waiting: Waiting,
-    *,
-    alone: bool = False,
-) -> Operation[Message]:
-    """Send an input in a session; an error says which session it was."""
-    text = prepared.text
-    # A stream may be silent for as long as the whole waiting would last.
-    patience = waiting.poll_interval * waiting.max_attempts
-    try:
-        if _protocol(config, state) == "threads":
-            return (yield from start_run(config, session, text, state.runs, patience))
+    def open_streams(self) -> list[Stream]:
+        """The streams of runs that were started and are not followed yet."""
+        return self._threads.streams()
+
+    def _protocol(self) -> Protocol:
+        chosen = self._learned if self._config.protocol == "auto" else self._config.protocol
+        return self._threads if chosen == "threads" else self._messages
+
+    def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, Message]]:
+        """Send the message; the protocol that has taken it follows the run."""
+        run.sent_text = prepared.text
+        # Several first runs may begin before one of them has learned the protocol.
+        undecided = self._config.protocol == "auto" and self._learned is None
+        protocol = self._protocol()
         try:
-            message = yield from send_message(config, session.id, text, alone=alone)
+            message = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if config.protocol != "auto" or state.protocol is not None or not _is_refused(error):
+            if not undecided or self._learned == "messages" or not _is_refused(error):
                 raise
-            state.protocol = "threads"
-            if session.client_secret is None:
-                error.message += (
-                    " This session has no client secret, which the thread protocol needs: "
-                    "sessions lose it when they are stored. Make a new one with "
-                    "create_session(...)."
-                )
-                raise
-            logger.info("no session messages here: going on with the thread protocol")
-            return (yield from start_run(config, session, text, state.runs, patience))
-    except ChatKitError as error:
-        error.session = error.session or session
-        raise
-    # Without an id it may have been a proxy's page, which says nothing about the API behind it.
-    if config.protocol == "auto" and message.id is not None:
-        state.protocol = "messages"
-    return message
+            refusal = error
+        else:
+            # Without an id it may have been a proxy's page, which says nothing about the API.
+            if undecided and message.id is not None:
+                self._learned = self._learned or "messages"
+            return protocol, message
+        self._learned = "threads"
+        if run.session.client_secret is None:
+            refusal.message += (
+                " This session has no client secret, which the thread protocol needs: sessions "
+                "lose it when they are stored. Make a new one with create_session(...)."
+            )
+            raise refusal
+        log_run(run.session.id, "INFO", "no session messages here: using the thread protocol")
+        return self._threads, (yield from self._threads.start(run, prepared))
 
 
 def _is_refused(error: EndpointNotFoundError) -> bool:
     """Whether the API itself says that it has no such endpoint, and nothing is in doubt.
 
-    A page of some gateway says nothing about the API behind it.
+    A gateway's page says nothing about the API behind it.
     """
-    body = error.body
-    said = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-    message = cast("dict[str, Any]", said).get("message") if isinstance(said, dict) else None
+    body: object = error.body
+    fields = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
+    message = cast("dict[str, Any]", fields).get("message") if isinstance(fields, dict) else None
     invalid = isinstance(message, str) and message.startswith("Invalid URL")
     return invalid and not error.may_have_been_taken
-
-
-def _protocol(config: Config, state: State) -> Literal["messages", "threads"]:
-    if config.protocol != "auto":
-        return config.protocol
-    return state.protocol or "messages"
-
-
-def poll_response(
-    config: Config,
-    state: State,
-    session: ChatSession,
-    message: Message,
-    waiting: Waiting,
-    *,
-    watched: bool,
-    started: float | None = None,
-    sent: str | None = None,
-) -> Operation[WorkflowResponse]:
-    """Wait for the answer.
-
-    Args:
-        config: The client's configuration.
-        state: What the client has learned.
-        session: The session of the run.
-        message: The message that the answer answers.
-        waiting: How long to wait, and for what.
-        watched: Whether anybody wants to know of the answer's pieces.
-        started: When the run began, on the driver's clock; now if it is not given.
-        sent: The message's text, where it is known.
-
-    Raises:
-        WorkflowError: The run went wrong, or is not done yet; it carries what came.
-        APIError: The server refused a poll in a way that no waiting helps.
-    """
-    if started is None:
-        started = yield from now()
-    inbox = Inbox(session, message, sent=sent)
-    in_thread = message.thread_id is not None or state.runs.known(session)[1] is not None
-    try:
-        if in_thread or _protocol(config, state) == "threads":
-            return (
-                yield from follow_run(config, inbox, waiting, state.runs, started, watched=watched)
-            )
-        return (
-            yield from poll(
-                lambda: list_messages(config, session.id, message.id), inbox, waiting, started
-            )
-        )
-    except ChatKitError as error:
-        if not isinstance(error, WorkflowError):
-            error.session, error.sent_message = inbox.session, inbox.message
-            error.text = inbox.newest_text()
-        raise

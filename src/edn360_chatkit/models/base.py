@@ -1,14 +1,20 @@
-"""What all models here have in common: known keys are typed, unknown keys are kept."""
+"""The base of all models: known keys are typed, unknown keys are kept."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from html import escape
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Strict, StrictFloat, StrictInt, StrictStr
-
-Number: TypeAlias = StrictInt | StrictFloat
-"""A JSON number that stays what it was: 8 is not turned into 8.0, nor "8" into 8."""
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Strict,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 Moment: TypeAlias = (
     StrictStr | Annotated[datetime, Strict()] | Annotated[date, Strict()] | StrictInt | StrictFloat
@@ -17,23 +23,37 @@ Moment: TypeAlias = (
 objects go out as ISO 8601."""
 
 
+def plain_number(value: Any) -> Any:
+    """A ``Decimal`` as the int or float that it is; every other value as it is."""
+    if not isinstance(value, Decimal):
+        return value
+    if not value.is_finite():
+        return float("nan")  # has no JSON form either
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+NumberOrText: TypeAlias = Annotated[
+    StrictInt | StrictFloat | StrictStr | None, BeforeValidator(plain_number)
+]
+"""A number or a text that stays what it was: 8 does not become 8.0, nor "8" become 8."""
+
+
 class OpenModel(BaseModel):
     """A frozen model that keeps every key it does not know.
 
-    Validation errors never quote the value at fault: it may be health data.
+    Validation errors never quote the invalid value: it may be health data.
     """
 
     model_config = ConfigDict(
         extra="allow",
         frozen=True,
         hide_input_in_errors=True,
-        # NaN has no JSON form. Keeping it visible here lets ``to_json_text`` refuse it,
-        # where pydantic's default would quietly send null instead.
+        # NaN has no JSON form. pydantic's default sends null instead; ``to_json_text`` raises.
         ser_json_inf_nan="constants",
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # Never the keys that are not known: a repr ends up in logs and tracebacks.
+        # Without the unknown keys: a repr ends up in logs and tracebacks.
         fields = type(self).model_fields.items()
         return [(name, getattr(self, name, None)) for name, field in fields if field.repr]
 

@@ -8,14 +8,14 @@ from .base import OpenModel, card_html
 
 
 class ChatSession(OpenModel):
-    """A ChatKit session. It can be stored and loaded; the client secret is not stored with it.
+    """A ChatKit session. It can be stored and loaded, but without its client secret.
 
     Attributes:
-        id: Its id (``cksess_…``).
-        client_secret: The short-lived token of the session, for ChatKit's thread protocol. Only
-            this attribute gives it: it is in no repr, no ``model_dump`` and no pickle.
-        user: The end user that the session is for.
-        expires_at: When the session ends, in unix seconds.
+        id: The session's id (``cksess_…``).
+        client_secret: The short-lived token of the session, for ChatKit's thread protocol. It is
+            not in the repr, in ``model_dump`` and in pickles.
+        user: The end user of the session.
+        expires_at: The time when the session expires, in unix seconds.
         status: ``active``, ``expired`` or ``cancelled``.
     """
 
@@ -40,9 +40,10 @@ class Message(OpenModel):
     """The message that started a run. It can be stored and loaded.
 
     Attributes:
-        id: Its id; ``None`` where the server named none. The run is then the newest of its session.
-        session_id: The session that it was sent in.
-        thread_id: The thread that it belongs to; ``None`` in the session messages protocol.
+        id: The message's id; ``None`` if the server gave no id. The run is then the newest one
+            of its session.
+        session_id: The id of the message's session.
+        thread_id: The id of the message's thread; ``None`` with session messages.
     """
 
     id: str | None = None
@@ -55,3 +56,19 @@ class Message(OpenModel):
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("id", self.id), ("session_id", self.session_id), ("thread_id", self.thread_id)]
+
+
+def resume_call(session: ChatSession, message: Message | None = None) -> str:
+    """The Python call that takes a run up, also in another process.
+
+    Args:
+        session: The session of the run.
+        message: The message that started the run; default the session's newest message.
+    """
+    if message is None or (message.id is None and message.thread_id is None):
+        return f"poll_response({session.id!r})"
+    if message.thread_id is None:
+        return f"poll_response({session.id!r}, after={message.id!r})"
+    # The message has the id of its thread, and the session that of its user.
+    owner = f"ChatSession(id={session.id!r}, user={session.user!r})"
+    return f"poll_response({owner}, after={message!r})"

@@ -1,4 +1,4 @@
-"""A thread of ChatKit and its items, as the official endpoints give them."""
+"""A ChatKit thread and its items, as the official endpoints return them."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from .base import OpenModel
 
 
 class Thread(OpenModel):
-    """A thread of the ChatKit API. Keys that are not known are kept.
+    """A thread of the ChatKit API. Unknown keys are kept.
 
     Attributes:
-        id: Its id (``cthr_…``).
-        created_at: When it was made, in unix seconds.
-        status: What state it is in, as the server wrote it.
-        title: Its title, where it has one.
-        user: The end user that it belongs to.
+        id: The thread's id (``cthr_…``).
+        created_at: The time when it was created, in unix seconds.
+        status: Its status, as the server wrote it.
+        title: Its title, if it has one.
+        user: Its end user.
     """
 
     id: str
@@ -26,14 +26,14 @@ class Thread(OpenModel):
 
 
 class ThreadItem(OpenModel):
-    """An item of a thread, of any type; what is particular to its type is kept as it came.
+    """An item of a thread, of any type. Unknown keys are kept.
 
     Attributes:
-        id: Its id.
+        id: The item's id.
         type: ``chatkit.user_message``, ``chatkit.assistant_message``, ``chatkit.task`` or another.
-        created_at: When it was made, in unix seconds.
-        thread_id: The thread that it belongs to.
-        content: A message's content, where it is one.
+        created_at: The time when it was created, in unix seconds.
+        thread_id: The id of its thread.
+        content: The content, if the item is a message.
     """
 
     id: str
@@ -47,11 +47,11 @@ class ThreadItem(OpenModel):
 
 
 class ThreadDeleted(OpenModel):
-    """The answer to a deletion.
+    """The response to a deletion.
 
     Attributes:
         id: The thread's id.
-        deleted: Whether it is gone.
+        deleted: Whether the thread was deleted.
     """
 
     id: str

@@ -1,1 +1,1 @@
-"""The training program: what it says, in numbers and in words, and what it looks like."""
+"""The training program: data, numbers, checks, comparison and renderings."""

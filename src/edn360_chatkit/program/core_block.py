@@ -1,4 +1,4 @@
-"""A session's ``core_mobility_block``, which has no documented form."""
+"""A session's ``core_mobility_block``, whose form is not documented."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from .model import Block
+from .data import Block, TrainingSession
+from .numbers import is_empty
 
 
-def read_core_block(content: object) -> tuple[Block | None, object]:
-    """A core and mobility block: its exercises, as most workflows write it, and what else it says.
-
-    Args:
-        content: ``core_mobility_block`` of a session.
+def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
+    """Read a core and mobility block.
 
     Returns:
-        The block, or ``None`` where it has no exercises that can be read as such; and notes.
+        The block, or ``None`` if it has no list of exercises; and everything else that it says,
+        ``None`` if that is nothing (``{"include": false, "details": ""}``).
     """
+    content: object = session.raw("core_mobility_block")
+    if is_empty(content):
+        return None, None
     if not isinstance(content, Mapping):
         return None, content
     fields = cast("Mapping[str, object]", content)
+    if "exercises" not in fields:
+        return None, fields
     try:
         block = Block.model_validate(fields)
     except ValidationError:
         return None, fields
-    return block, {key: value for key, value in fields.items() if key != "exercises"}
+    return block, {key: value for key, value in fields.items() if key != "exercises"} or None

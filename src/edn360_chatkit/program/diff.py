@@ -1,103 +1,45 @@
-"""What changed from one program to the next."""
+"""The comparison of two programs."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from .model import Block, EnrichedTrainingProgram, Exercise, Language
-from .numbers import fold, is_same, written
-from .volume import muscle_key
+from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
+from .data import FACTS, Block, ProgramData, ProgramPart
+from .muscles import muscle_key
+from .numbers import as_text, fold, is_same, read_rpe
+from .texts import Language
+from .volume import weekly_sets_by_muscle
 
-PROGRAM_FIELDS = (
-    "title",
-    "goal",
-    "training_type",
-    "weeks",
-    "days_per_week",
-    "session_duration_min",
-)
+PROGRAM_FIELDS = ("title", *FACTS)
 EXERCISE_FIELDS = ("series", "reps", "rpe")
 
-
-class Place(NamedTuple):
-    """An exercise and where it stands in its program.
-
-    Attributes:
-        path: Such as ``"sessions.0.blocks.1.exercises.2"``.
-        session: The session's id, else its number from 1.
-        block: The block's id, else its number from 1.
-        number: Its place in the block, from 1: by ``order`` where all of the block have one.
-        exercise: The exercise.
-    """
-
-    path: str
-    session: str
-    block: str
-    number: int
-    exercise: Exercise
-
-
-class FieldChange(NamedTuple):
-    """A field with the value before and the value now."""
-
-    field: str
-    old: float | str | None
-    new: float | str | None
-
-
-class SetsChange(NamedTuple):
-    """A muscle with its weekly sets before and now."""
-
-    muscle: str
-    old: float
-    new: float
-
-
-class ExerciseChange(NamedTuple):
-    """An exercise that is in both programs, before and now.
-
-    Attributes:
-        old: Where and what it was.
-        new: Where and what it is.
-        fields: What changed of its series, reps and RPE.
-    """
-
-    old: Place
-    new: Place
-    fields: tuple[FieldChange, ...]
+# Words that make no other exercise: "Press de banca" is "Press banca".
+_SMALL_WORDS = frozenset(
+    {"de", "del", "la", "el", "los", "las", "en", "con", "al", "a", "the", "of", "on", "with"}
+)
 
 
 @dataclass(frozen=True)
-class ProgramDiff:
-    """What changed from one program to the next; false where nothing did.
+class ProgramDiff(Changes):
+    """The changes from one program to the next; false if there are none.
 
     Notes, videos, muscles and the sessions' names are not compared.
 
     Attributes:
-        program: What changed of the program's title, goal, type, weeks, days and minutes.
+        program: Changes of the program's title, goal, type, weeks, days and minutes.
         added: Exercises that are new.
-        removed: Exercises that are gone.
-        replaced: Exercises that stand where another one stood, or have its ``db_id`` and another
+        removed: Exercises that the program no longer has.
+        replaced: Exercises in the position of another one, or with its ``db_id`` and another
             name.
         moved: Exercises that are in another session or block, or in another order.
         changed: Exercises with other series, reps or RPE. One that has moved, or has the same
             ``db_id`` and another name, may be among them too.
         weekly_sets: Muscles with more or fewer sets a week, the largest change first.
     """
-
-    program: tuple[FieldChange, ...]
-    added: tuple[Place, ...]
-    removed: tuple[Place, ...]
-    replaced: tuple[ExerciseChange, ...]
-    moved: tuple[ExerciseChange, ...]
-    changed: tuple[ExerciseChange, ...]
-    weekly_sets: tuple[SetsChange, ...]
-
-    def __bool__(self) -> bool:
-        return any(vars(self).values())
 
     def to_text(self, *, lang: Language = "es") -> str:
         """The changes as plain text, a line each.
@@ -106,7 +48,7 @@ class ProgramDiff:
             lang: The language of the labels, ``"es"`` or ``"en"``.
 
         Raises:
-            ValueError: ``lang`` is another one.
+            ValueError: ``lang`` is another language.
         """
         from .rendering.changes import changes_text
 
@@ -119,7 +61,7 @@ class ProgramDiff:
             lang: The language of the labels, ``"es"`` or ``"en"``.
 
         Raises:
-            ValueError: ``lang`` is another one.
+            ValueError: ``lang`` is another language.
         """
         from .rendering.changes import changes_html
 
@@ -129,19 +71,19 @@ class ProgramDiff:
         return self.to_html()
 
 
-def diff(new: EnrichedTrainingProgram, old: EnrichedTrainingProgram) -> ProgramDiff:
+def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """What changed from ``old`` to ``new``."""
     before, now = _standing(new, old)
     db_ids = _trusted_db_ids(before) & _trusted_db_ids(now)
     pairs = _pairs(before, now, db_ids)
-    known = {pair.old.place.path for pair in pairs}
-    added_to = {pair.new.place.path for pair in pairs}
+    old_paths = {pair.old.place.path for pair in pairs}
+    new_paths = {pair.new.place.path for pair in pairs}
     same = [pair for pair in pairs if pair.has_one_name() or pair.has_one_of(db_ids)]
     moved = _moved(same)
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
-        added=tuple(p.place for p in now if p.place.path not in added_to),
-        removed=tuple(p.place for p in before if p.place.path not in known),
+        added=tuple(p.place for p in now if p.place.path not in new_paths),
+        removed=tuple(p.place for p in before if p.place.path not in old_paths),
         replaced=tuple(pair.change() for pair in pairs if not pair.has_one_name()),
         moved=tuple(pair.change() for pair in same if pair.new.place.path in moved),
         changed=tuple(change for pair in same if (change := pair.change()).fields),
@@ -149,11 +91,23 @@ def diff(new: EnrichedTrainingProgram, old: EnrichedTrainingProgram) -> ProgramD
     )
 
 
-def _changes(old: object, new: object, fields: Iterable[str]) -> Iterator[FieldChange]:
+def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
     for field in fields:
-        values = getattr(old, field), getattr(new, field)
-        if not is_same(*values):
+        values = _value(old, field), _value(new, field)
+        if is_same(*values):
+            continue
+        rpe = [read_rpe(value) for value in values] if field == "rpe" else [None]
+        if rpe[0] is None or rpe[0] != rpe[-1]:  # RIR 2 is RPE 8
             yield FieldChange(field, *values)
+
+
+def _value(part: ProgramPart, field: str) -> float | str | None:
+    """The typed value, else the raw value as text."""
+    value = part.raw(field)
+    if isinstance(value, (list, dict)):
+        return as_text(cast("object", value))
+    typed: float | str | None = getattr(part, field)
+    return value if typed is None else typed
 
 
 # --- where an exercise stands ---------------------------------------------------------------------
@@ -172,16 +126,16 @@ class _Standing(NamedTuple):
 
     @property
     def db_id(self) -> str:
-        return written(self.place.exercise.db_id).strip()
+        return as_text(self.place.exercise.db_id).strip()
 
     @property
     def name(self) -> str:
-        return fold(self.place.exercise.name)
+        exercise = self.place.exercise
+        words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
+        return " ".join(w.removesuffix("s") for w in words if w not in _SMALL_WORDS)
 
 
-def _standing(
-    new: EnrichedTrainingProgram, old: EnrichedTrainingProgram
-) -> tuple[list[_Standing], list[_Standing]]:
+def _standing(new: ProgramData, old: ProgramData) -> tuple[list[_Standing], list[_Standing]]:
     before = [
         place
         for s in range(len(old.sessions))
@@ -199,23 +153,21 @@ def _standing(
 
 
 def _same_index(now: Sequence[str | None], before: Sequence[str | None]) -> list[int]:
-    """For each id now the index of the same one before, else of one in its place, else < 0."""
+    """For each id the index of the same id before, else of the same position, else below 0."""
     waiting: defaultdict[str, deque[int]] = defaultdict(deque)
     for index, identity in enumerate(before):
         waiting[fold(identity or "")].append(index)
     waiting.pop("", None)
-    found = {
+    matches = {
         index: candidates.popleft()
         for index, identity in enumerate(now)
         if (candidates := waiting.get(fold(identity or "")))
     }
-    free = set(range(len(before))) - set(found.values())
-    return [found.get(index, index if index in free else -1 - index) for index in range(len(now))]
+    free = set(range(len(before))) - set(matches.values())
+    return [matches.get(index, index if index in free else -1 - index) for index in range(len(now))]
 
 
-def _places(
-    program: EnrichedTrainingProgram, s: int, b: int, standing: tuple[int, int]
-) -> Iterator[_Standing]:
+def _places(program: ProgramData, s: int, b: int, standing: tuple[int, int]) -> Iterator[_Standing]:
     session = program.sessions[s]
     block = session.blocks[b]
     ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
@@ -245,8 +197,8 @@ def _trusted_db_ids(places: Iterable[_Standing]) -> set[str]:
         names[place.db_id].add(place.name)
     return {
         db_id
-        for db_id, called in names.items()
-        if len(called) == 1
+        for db_id, its_names in names.items()
+        if len(its_names) == 1
         and (plain := "".join(c for c in fold(db_id) if c.isalnum()).lstrip("0"))
         and plain not in _NO_DB_ID
     }
@@ -272,30 +224,30 @@ def _pairs(before: list[_Standing], now: list[_Standing], db_ids: set[str]) -> l
     def db_id(p: _Standing) -> str:
         return p.db_id if p.db_id in db_ids else ""
 
-    # By what two exercises are taken for one, the surest first; nothing where there is none.
+    # The keys that make two exercises the same, the surest first; an empty key matches nothing.
     keys: tuple[Callable[[_Standing], Hashable], ...] = (
-        lambda p: (found := db_id(p)) and (found, p.session, p.block),
-        lambda p: (found := db_id(p)) and (found, p.session),
+        lambda p: (identity := db_id(p)) and (identity, p.session, p.block),
+        lambda p: (identity := db_id(p)) and (identity, p.session),
         db_id,
         lambda p: (name := p.name) and (name, p.session, p.block),
         lambda p: (name := p.name) and (name, p.session),
         lambda p: p.name,
         lambda p: (p.session, p.block, p.place.number),
     )
-    found: dict[str, _Standing] = {}
+    matches: dict[str, _Standing] = {}
     for key in keys:
         waiting: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
         for place in before:
             if identity := key(place):
                 waiting[identity].append(place)
         for place in now:
-            if place.place.path in found:
+            if place.place.path in matches:
                 continue
             if candidates := waiting.get(key(place)):
-                found[place.place.path] = candidates.popleft()
-        taken = {place.place.path for place in found.values()}
-        before = [place for place in before if place.place.path not in taken]
-    return [_Pair(old, place) for place in now if (old := found.get(place.place.path))]
+                matches[place.place.path] = candidates.popleft()
+        matched_paths = {place.place.path for place in matches.values()}
+        before = [place for place in before if place.place.path not in matched_paths]
+    return [_Pair(old, place) for place in now if (old := matches.get(place.place.path))]
 
 
 def _moved(pairs: list[_Pair]) -> set[str]:
@@ -308,9 +260,9 @@ def _moved(pairs: list[_Pair]) -> set[str]:
             blocks[new.session, new.block].append(pair)
         else:
             moved.add(new.place.path)
-    for stayed in blocks.values():
-        in_old_order = sorted(stayed, key=lambda pair: pair.old.place.number)
-        in_new_order = sorted(stayed, key=lambda pair: pair.new.place.number)
+    for pairs_of_block in blocks.values():
+        in_old_order = sorted(pairs_of_block, key=lambda pair: pair.old.place.number)
+        in_new_order = sorted(pairs_of_block, key=lambda pair: pair.new.place.number)
         moved.update(
             pair.new.place.path
             for pair, other in zip(in_new_order, in_old_order, strict=True)
@@ -319,12 +271,10 @@ def _moved(pairs: list[_Pair]) -> set[str]:
     return moved
 
 
-def _weekly_sets(
-    old: EnrichedTrainingProgram, new: EnrichedTrainingProgram
-) -> tuple[SetsChange, ...]:
+def _weekly_sets(old: ProgramData, new: ProgramData) -> tuple[SetsChange, ...]:
     before, now = (
         {muscle_key(muscle): (muscle, sets) for muscle, sets in week.items()}
-        for week in (old.weekly_sets_by_muscle(), new.weekly_sets_by_muscle())
+        for week in map(weekly_sets_by_muscle, (old, new))
     )
     changes = [
         SetsChange(name, before.get(key, (name, 0.0))[1], now.get(key, (name, 0.0))[1])

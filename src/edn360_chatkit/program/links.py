@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 def web_link(url: str | None) -> str | None:
     r"""A URL that may be a link: one of http or https with a host, and nothing else.
 
-    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``, so a URL with any of
-    them, with a blank or with what does not print is not what it seems to be and is no link.
+    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``. A URL with one of
+    these, a blank or a character that does not print may mislead and is no link.
     """
     url = (url or "").strip()
     if not re.match("https?://", url, re.IGNORECASE) or re.search(r"[\s\\]", url):

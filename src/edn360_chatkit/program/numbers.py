@@ -1,16 +1,17 @@
-"""What an exercise's series, reps and RPE say in numbers.
+"""The numbers that an exercise's series, reps and RPE state.
 
-A language model wrote these fields, in Spanish or English, so a text is read from its beginning and
-taken for what it plainly says: ``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``,
-``"1'30''"``, ``"7,5"``, ``"7½"``. Whatever says nothing countable (``"AMRAP"``, ``"20 m"``,
-``"70%"``, a negative number) is ``None``.
+A language model wrote these fields, in Spanish or English. A text is read from its beginning:
+``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``, ``"1'30''"``, ``"7,5"``,
+``"7½"``. A text without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``, a negative
+number) is ``None``.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias, cast
 
 MOST = 86_400
 """The largest number that is taken for one: the seconds of a day. A larger one is a mistake."""
@@ -36,13 +37,19 @@ class Range(NamedTuple):
         return (self.low + self.high) / 2
 
 
+def is_empty(value: object, depth: int = 6) -> bool:
+    """Whether a value is ``None``, ``False``, blank, or a list or object of such values only."""
+    if isinstance(value, (list, dict)) and depth:
+        items = cast("Iterable[object]", value.values() if isinstance(value, dict) else value)
+        return all(is_empty(item, depth - 1) for item in items)
+    return value is None or value is False or (isinstance(value, str) and not value.strip())
+
+
 def says_nothing(value: object) -> bool:
-    """Whether a field says that there is nothing to say: ``None``, ``""``, ``"-"``, ``"N/A"``."""
-    if value is None:
-        return True
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return False
-    return fold(value.translate(_SIGNS)).rstrip(".") in _NOTHING
+    """Whether a value is empty or a text such as ``"-"``, ``"N/A"`` or ``"unknown"``."""
+    if not isinstance(value, str):
+        return is_empty(value)
+    return len(value) <= LONGEST and fold(value.translate(_SIGNS)).rstrip(".") in _NOTHING
 
 
 def read_series(value: object) -> Range | None:
@@ -84,9 +91,14 @@ def read_seconds(value: object) -> Range | None:
 
 
 def read_rpe(value: object) -> Range | None:
-    """The rating of perceived exertion; ``"8/10"`` is 8 of 10, and no range."""
+    """The rating of perceived exertion; ``"8/10"`` is 8 of 10, ``"RIR 2"`` is 8."""
     if isinstance(value, str) and len(value) <= LONGEST:
         value = _OF_TEN.sub(r"\1", _plain(value))
+        if _RESERVE.search(value):
+            reserve = _counted(_factors(_RESERVE.sub(" ", value))[:1])
+            return reserve and _range([10 - reserve.high, 10 - reserve.low])
+        if _PULSE.search(value):
+            return None
     return _counted(_factors(value)[:1])
 
 
@@ -105,29 +117,29 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 """By the first letter of a unit of time."""
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_S = r"(?:s|segs?|segundos?|secs?|seconds?)(?![a-z])"
+_S = r"(?:s|sgs?|segs?|segundos?|secs?|seconds?)(?![a-z])"
 _MIN = r"(?:mins?|minutos?|minutes?)(?![a-z])"
 _UNIT = rf"(?:{_S}|{_MIN}|(?:h|hs|hrs?|horas?|hours?)(?![a-z]))"
-_TO = r" ?(?:[-=]>|-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|or|y|and|hasta)(?![a-z])) ?"
+_TO = r" ?(?:[-=]>|-|/|~|\.\.\.?|[,;]|(?:a|al|to|o|u|or|y|and|hasta)(?![a-z])) ?"
 _ROUNDS = r"(?:series?|sets?|rondas?|rounds?|vueltas?)"
 
 _CHAIN = re.compile(rf"{_NUMBER}(?: ?{_UNIT})?(?:{_TO}{_NUMBER}(?: ?{_UNIT})?)*")
 _QUANTITY = re.compile(rf"({_NUMBER})(?: ?({_UNIT}))?")
 _TIMES = re.compile(rf" ?(?:{_ROUNDS} ?)?x[ (]*| ?{_ROUNDS} (?:de|of) ")
-# What may stand before the numbers without changing what they mean.
+# Words before the numbers that do not change them.
 _LEAD = re.compile(
     r"(?:[ ~≈<>≤≥=@+:(\[]|(?:aprox|approx|about|unos|unas|hasta|up to|max|maximo|maximum|min"
     r"|minimo|minimum|al menos|at least|entre|between|de|from|x|al fallo|to failure|fallo|failure"
     r"|menos|mas|less|more|than|piramide|piramidal|pyramid|ascendentes?|descendentes?|ascending"
-    rf"|descending|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
+    rf"|descending|mantener|manten|hold|isometrico|isometric|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
 )
-# What may not come after them: they then count something else, or are no such number.
+# Units after the numbers that count something else.
 _OTHER = re.compile(
     r"[.:][0-9]|e[-+]?[0-9]"
-    r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|kg|kgs|kilos?|lbs?|cals?"
-    r"|calorias?|calories|kcal|w|watts?|rm|rir)(?![a-z]))"
+    r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|yardas?|k|kg|kgs|kilos?|lbs?"
+    r"|cals?|calorias?|calories|kcal|w|watts?|rm|rir(?! ?[0-9]))(?![a-z]))"
 )
-# "1,000" and "1.000": nobody does a thousand, and one with three decimals is no number either.
+# "1,000" and "1.000": neither a thousand nor three decimals can be meant.
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9])")
 _SUM = re.compile(rf"({_NUMBER}(?: ?\+ ?{_NUMBER})+)(?: {_ROUNDS})?")
 # Another number of sets after the first: "3 + 1 backoff", "2 de calentamiento y 3".
@@ -143,11 +155,17 @@ _NOTHING = frozenset(
         *("", "-", "--", "---", "n/a", "n.a", "na", "n/d", "n.d", "nd", "s/d"),
         *("none", "null", "nil", "nan", "nothing", "not applicable", "not specified"),
         *("no aplica", "no procede", "no especificado", "sin especificar", "sin datos"),
-        *("ninguno", "ninguna", "nada"),
+        *("ninguno", "ninguna", "nada", "unknown", "desconocido"),
     )
 )
 """As they are compared, with "-" for every dash. A text of questions ("?") is no such."""
 
+# Repetitions in reserve, which are counted down from an RPE of 10.
+_RESERVE = re.compile(
+    r"(?<![a-z])(?:rir|(?:(?:reps?|repeticiones) )?(?:in|en|de) (?:reserve|reserva|recamara))"
+    r"(?![a-z])"
+)
+_PULSE = re.compile(r"(?<![a-z])(?:ppm|bpm|lpm|pulsaciones|latidos)(?![a-z])")
 _OF_TEN = re.compile(rf"({_NUMBER}) ?(?:/|de|sobre|out of) ?10(?![0-9.])")
 
 _FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
@@ -166,7 +184,7 @@ _DECIMAL_COMMA = re.compile(r"(?<![0-9,])([0-9]+),([0-9]|25|75)(?![0-9,])")
 _MINUTES_AND_SECONDS = re.compile(
     rf"([0-9]+)(?::([0-5][0-9])(?![:0-9])(?: ?{_MIN})?"
     rf"|' ?([0-5]?[0-9])(?![0-9])(?: ?(?:''|{_S}))?"
-    rf"|(?:'| ?{_MIN}) ?(?:(?:y|and) )?([0-5]?[0-9]) ?(?:''|{_S}))"
+    rf"|(?:'|m| ?{_MIN}) ?(?:(?:y|and) )?([0-5]?[0-9]) ?(?:''|{_S}))"
 )
 
 
@@ -200,8 +218,8 @@ def _plain(text: str) -> str:
     return text.replace("''", "s").replace("'", "min")
 
 
-def _as_seconds(found: re.Match[str]) -> str:
-    minutes, *seconds = found.groups()
+def _as_seconds(match: re.Match[str]) -> str:
+    minutes, *seconds = match.groups()
     return f"{int(minutes) * 60 + int(next(filter(None, seconds)))}s"
 
 
@@ -217,22 +235,24 @@ def _range(numbers: list[float]) -> Range | None:
     # The comparison comes first: an int can be too large for a float; NaN fails it.
     if not all(0 <= number <= MOST for number in numbers):
         return None
-    return Range(round(float(min(numbers)), 2), round(float(max(numbers)), 2))
+    # Without the sign of -0.0, which no text of a number has.
+    low, high = (round(abs(float(number)), 2) for number in (min(numbers), max(numbers)))
+    return Range(low, high)
 
 
-def written(value: float | str | None) -> str:
-    """A field's value as text; of a number without a needless ``.0``."""
+def as_text(value: object) -> str:
+    """A field's value as text; a whole number without ``.0``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     try:
         return "" if value is None else str(value)
-    except ValueError:
-        return "…"  # thousands of digits, which Python does not write out
+    except (ValueError, RecursionError):
+        return "…"  # a number of thousands of digits, or a list within itself
 
 
-def is_same(one: float | str | None, other: float | str | None) -> bool:
+def is_same(one: object, other: object) -> bool:
     """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
-    texts = written(one), written(other)
+    texts = as_text(one), as_text(other)
     if max(map(len, texts)) > LONGEST:
         return texts[0] == texts[1]
     first, second = (_plain(text).replace(" ", "") for text in texts)

@@ -1,85 +1,79 @@
-"""A program as rows of a table, one an exercise."""
+"""A program as rows of a table, one row an exercise."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import json
+import re
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
-from .._json import whole_characters
-from .model import EnrichedTrainingProgram, Exercise
-from .numbers import Range, written
+from .data import EXERCISE_DETAILS, Exercise, ProgramData
+from .numbers import Range, as_text
 
 Record: TypeAlias = dict[str, str | int | float | None]
 
-COLUMNS = (
-    "session_number",
-    "session",
-    "session_name",
-    "block_number",
-    "block",
-    "order",
-    "name",
-    "primary_group",
-    "secondary_group",
-    "series",
-    "sets",
-    "reps",
-    "reps_low",
-    "reps_high",
-    "seconds_low",
-    "seconds_high",
-    "rpe",
-    "rpe_low",
-    "rpe_high",
-    "notes",
-    "video_url",
-    "db_id",
+COLUMNS: Final = (
+    *("session_number", "session", "session_name", "block_number", "block", "order", "name"),
+    *("primary_group", "secondary_group", "series", "sets", "reps", "reps_low", "reps_high"),
+    *("seconds_low", "seconds_high", "rpe", "rpe_low", "rpe_high", "notes", "video_url", "db_id"),
+    *("exercise_types", *EXERCISE_DETAILS, "other"),
 )
-"""The columns of every record, in this order."""
+"""The columns of every record, in this order. ``other`` has the unknown keys, as JSON."""
 
 LARGEST_INTEGER = 2**63 - 1
-"""Tables hold integers of 64 bits; there is no exercise of a larger order."""
+"""Tables hold integers of 64 bits; no exercise has a larger order."""
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
-def to_records(program: EnrichedTrainingProgram) -> list[Record]:
+def to_records(program: ProgramData) -> list[Record]:
     """One record for each exercise of the blocks, in the order of the program."""
     return [
-        dict(
-            zip(
-                COLUMNS,
-                (s, _text(session.id), _text(session.name), b, _text(block.id), *_values(exercise)),
-                strict=True,
-            )
-        )
+        {column: values.get(column) for column in COLUMNS}
         for s, session in enumerate(program.sessions, 1)
         for b, block in enumerate(session.blocks, 1)
         for exercise in block.exercises
+        for values in (
+            {
+                "session_number": s,
+                "session": _text(session.raw("id")),
+                "session_name": _text(session.raw("name")),
+                "block_number": b,
+                "block": _text(block.raw("id")),
+                **dict(_values(exercise)),
+            },
+        )
     ]
 
 
-def _values(exercise: Exercise) -> tuple[str | int | float | None, ...]:
+def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]]:
+    for field in Exercise.model_fields:
+        yield field, _text(exercise.raw(field))
+    if exercise.model_extra:
+        yield "other", _text(exercise.model_extra)
     order = exercise.order
-    return (
-        order if order is not None and abs(order) <= LARGEST_INTEGER else None,
-        _text(exercise.name),
-        _text(exercise.primary_group),
-        _text(exercise.secondary_group),
-        _text(exercise.series),
-        exercise.sets,
-        _text(exercise.reps),
-        *_ends(exercise.reps_range),
-        *_ends(exercise.seconds_range),
-        _text(exercise.rpe),
-        *_ends(exercise.rpe_range),
-        _text(exercise.notes),
-        _text(exercise.video_url),
-        _text(exercise.db_id),
-    )
+    yield "order", order if order is not None and abs(order) <= LARGEST_INTEGER else None
+    yield "sets", exercise.sets
+    yield from _ends("reps", exercise.reps_range)
+    yield from _ends("seconds", exercise.seconds_range)
+    yield from _ends("rpe", exercise.rpe_range)
 
 
-def _text(value: float | str | None) -> str | None:
-    """Text in every row, whatever it was, so that no column mixes types."""
-    return None if value is None else whole_characters(written(value))
+def _text(value: object) -> str | None:
+    """Every value as text, so that no column mixes types; lists and objects as JSON."""
+    if value is None:
+        return None
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        text = as_text(value)
+    else:
+        try:
+            text = json.dumps(value, ensure_ascii=False, default=str)
+        except (ValueError, TypeError, RecursionError):
+            text = "…"  # from Python and not from JSON, such as a list within itself
+    return _HALF_CHARACTER.sub("\ufffd", text)
 
 
-def _ends(found: Range | None) -> tuple[float | None, float | None]:
-    return found or (None, None)
+def _ends(name: str, value: Range | None) -> Iterator[tuple[str, float]]:
+    if value:
+        yield f"{name}_low", value.low
+        yield f"{name}_high", value.high

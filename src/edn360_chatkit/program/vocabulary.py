@@ -154,18 +154,21 @@ JOINTS = _by_phrase(
 LOADED_JOINTS = _by_phrase(
     {
         "knee": "leg extension, leg extensions, extension de cuadriceps, extensiones de cuadriceps",
-        "knee hip": "squat, squats, sentadilla, sentadillas, lunge, lunges, zancada, zancadas, leg "
-        "press, prensa de piernas, step up, step ups",
+        "knee hip": "squat, squats, sentadilla, sentadillas, lunge, lunges, zancada, zancadas, "
+        "desplante, desplantes, leg press, prensa de piernas, prensa inclinada, prensa 45, "
+        "step up, step ups",
         "hip": "hip thrust, hip thrusts",
         "knee ankle hip": "jump, jumps, salto, saltos, box jump, box jumps, sprint, sprints",
         "knee ankle wrist": "burpee, burpees",
-        "knee hip lower_back": "back squat, sentadilla trasera",
+        "knee hip lower_back": "back squat, sentadilla trasera, sentadilla con barra, "
+        "sentadilla barra",
         "lower_back hip": "deadlift, deadlifts, peso muerto, good morning, buenos dias, swing, "
         "swings",
         "lower_back": "bent over row, barbell row, remo con barra",
         "shoulder": "overhead press, military press, press militar, shoulder press, push press, "
-        "press de hombro, press de hombros, arnold press, upright row, remo al menton, lateral "
-        "raise, lateral raises, elevaciones laterales, snatch, arrancada",
+        "press de hombro, press de hombros, arnold press, upright row, remo al menton, "
+        "remo vertical, elevacion lateral, elevaciones laterales, lateral raise, lateral raises, "
+        "snatch, arrancada",
         "shoulder elbow": "dip, dips, fondos",
         "wrist": "push up, push ups, pushup, pushups, flexiones",
         "elbow": "skull crusher, skull crushers, french press, press frances",

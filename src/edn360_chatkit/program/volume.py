@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from .model import Block, EnrichedTrainingProgram, Exercise, TrainingSession
-from .numbers import fold, says_nothing
+from .core_block import read_core_block
+from .data import Exercise, ProgramData, TrainingSession, exercises
+from .muscles import muscle_key
+from .numbers import says_nothing
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
 
 Pelland et al. (2024, SportRxiv preprint, "The Resistance Training Dose-Response") compared counting
-indirect sets as 1, 0.5 and 0 over 67 studies, and found the strongest evidence for 0.5."""
+indirect sets as 1, 0.5 and 0 over 67 studies, and names_by_key the strongest evidence for 0.5."""
 
 SECONDS_PER_REP = 3.0
 """One or two seconds up and one or two down: the moderate speed of the American College of Sports
@@ -36,31 +37,14 @@ CORE_MOBILITY_SECONDS = 300.0
 """A session's ``core_mobility_block``, where it has one. Our assumption."""
 
 _BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
-_PLURAL = re.compile(r"(?<=[aeiou][lnr])es\b|(?<=[a-z]{2})s\b")
 
 
-class PlannedExercise(NamedTuple):
-    """An exercise and where it stands."""
-
-    session: TrainingSession
-    block: Block
-    exercise: Exercise
-
-
-def exercises(program: EnrichedTrainingProgram) -> Iterator[PlannedExercise]:
-    """Every exercise of the blocks, in the order of the program."""
-    for session in program.sessions:
-        for block in session.blocks:
-            for exercise in block.exercises:
-                yield PlannedExercise(session, block, exercise)
-
-
-def weekly_sets(program: EnrichedTrainingProgram) -> float:
+def weekly_sets(program: ProgramData) -> float:
     """The sets of a week, of all exercises that say how many."""
     return round(sum(planned.exercise.sets or 0.0 for planned in exercises(program)), 2)
 
 
-def weekly_sets_by_muscle(program: EnrichedTrainingProgram) -> dict[str, float]:
+def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
     """The sets of a week by muscle, the largest number first."""
     sets: dict[str, float] = {}
     names: dict[str, str] = {}
@@ -82,24 +66,19 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
 
     Args:
         own: What the exercise says; ``"Chest, triceps"`` names two.
-        of_block: What its block says, which counts where the exercise says nothing.
+        of_block: The muscles of its block, which count if the exercise names none.
     """
     written = (of_block or []) if own is None or says_nothing(own) else [own]
     texts = (text for text in written if not says_nothing(text))
     names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
-    found: dict[str, str] = {}
+    names_by_key: dict[str, str] = {}
     for name in names:
         if not says_nothing(name):
-            found.setdefault(muscle_key(name), name)
-    return found
+            names_by_key.setdefault(muscle_key(name), name)
+    return names_by_key
 
 
-def muscle_key(name: str) -> str:
-    """What two names of one muscle have in common: case, accents and the plural do not matter."""
-    return _PLURAL.sub("", fold(name))
-
-
-def estimated_session_minutes(program: EnrichedTrainingProgram) -> list[float]:
+def estimated_session_minutes(program: ProgramData) -> list[float]:
     """How long each session takes, by the assumptions above."""
     return [
         session_minutes(
@@ -115,7 +94,7 @@ def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> fl
     if not counted:
         return 0.0
     work = sum(sets * (seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
-    around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if session.core_mobility_block else 0.0)
+    around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if any(read_core_block(session)) else 0.0)
     return round((around + work + CHANGE_SECONDS * (len(counted) - 1)) / 60, 1)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 try:
     from ._answers import AnswerKind
-    from ._host import RecordedRequest
+    from ._store import RecordedRequest
     from .simulator import ChatKitSimulator, Endpoint
 except ModuleNotFoundError as error:
     if error.name not in ("starlette", "uvicorn"):

@@ -1,4 +1,4 @@
-"""What the simulated workflow can answer: each row of the table of answers."""
+"""The texts that the simulated workflow posts: its answer, of each kind, and the steps before."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from ..inputs import EDN360Input
-from ._workflow import simulated_program
+from ._workflow import Lang, simulated_program, simulated_steps
 
+# Spelled here on purpose: a test double that imported it would not notice a wrong one.
 ROOT_KEY = "client_training_program_enriched"
 
 AnswerKind: TypeAlias = Literal[
@@ -31,8 +32,13 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def answer_text(kind: AnswerKind, message: str) -> str | None:
-    """The answer of a kind to a message; ``None`` for no message at all."""
+def output_text(text: str) -> dict[str, Any]:
+    """A text as a part of an assistant's message."""
+    return {"annotations": [], "text": text, "type": "output_text"}
+
+
+def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
+    """The answer of a kind to a message that is an ``EDN360Input`` as JSON."""
     if kind == "nothing":
         return None
     if kind == "text":
@@ -40,18 +46,14 @@ def answer_text(kind: AnswerKind, message: str) -> str | None:
     if kind == "step":
         return dumps({"training_plan": {"weeks": 4}})
     if kind == "error":
-        return dumps({"error": {"code": "simulated", "message": "The workflow was told to fail."}})
+        return dumps({"error": {"code": "simulated", "message": "The workflow was set to fail."}})
     try:
-        program = simulated_program(EDN360Input.model_validate_json(message))
+        program = simulated_program(EDN360Input.model_validate_json(message), lang)
     except ValidationError:
         return dumps({"error": {"code": "bad_input", "message": "The message is no EDN360Input."}})
-    return _written(kind, program)
-
-
-def _written(kind: AnswerKind, program: dict[str, Any]) -> str:
     if kind == "invalid":
-        del program["title"]
-        del program["sessions"][0]["blocks"][0]["exercises"][0]["name"]
+        program["sessions"][0]["blocks"][0]["exercises"][0] = "an exercise that is no object"
+        program["sessions"][-1] = "a session that is no object"
     text = dumps({ROOT_KEY: program})
     if kind == "fenced":
         return f"```json\n{text}\n```"
@@ -59,6 +61,13 @@ def _written(kind: AnswerKind, program: dict[str, Any]) -> str:
         return f'Here is the program {{as agreed}}, in "full":\n\n{text}\n\nGood luck!'
     if kind == "beside":
         return dumps({"version": 1, ROOT_KEY: program, "validation": {"ok": True}})
-    if kind == "truncated":
-        return text[: len(text) // 2]
-    return text
+    return text[: len(text) // 2] if kind == "truncated" else text
+
+
+def step_texts(message: str, lang: Lang) -> list[str]:
+    """Three typical steps, or none for a message that is no ``EDN360Input``."""
+    try:
+        edn360_input = EDN360Input.model_validate_json(message)
+    except ValidationError:
+        return []
+    return [dumps(step) for step in simulated_steps(edn360_input, lang)]

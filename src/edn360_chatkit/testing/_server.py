@@ -1,65 +1,108 @@
-"""The simulator's door: which requests come in, what is checked, and what is set to fail."""
+"""The simulator's one router: it records a request, checks it, and answers or fails."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._host import Fault, Host, RecordedRequest
-from ._rest import Threads
-from ._sessions import Sessions
+from . import _conversation, _rest, _sessions
+from ._http import APIError
+from ._store import Fault, RecordedRequest, Store
 from ._stream import EventStream
-from ._threads import ThreadProtocol
-from ._wire import APIError, Ids, invalid_url
 
 PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
-BETA = "chatkit_beta=v1"
+_BETA = "chatkit_beta=v1"
 
-_Handler = Callable[[Request], Awaitable[Response]]
+_Handler = Callable[[Store, RecordedRequest, str], dict[str, Any] | Response]
 
-
-def _check(request: Request, host: Host) -> None:
-    """What holds for every request with the API key."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secrets.compare_digest(
-        key.encode(), host.api_key.encode()
-    ):
-        raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
-    if BETA not in request.headers.get("openai-beta", ""):
-        raise APIError(
-            400,
-            f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {BETA}'.",
-            code="invalid_beta",
-        )
-
-
-async def _check_body(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if await request.body() and kind != "application/json":
-        raise APIError(
-            400, f"Unsupported content type: '{kind}'. Use 'application/json'.", code="content_type"
-        )
+_WITH_KEY: dict[str, tuple[str, str, _Handler]] = {
+    "create_session": ("POST", "/sessions", _sessions.create_session),
+    "cancel_session": ("POST", "/sessions/{id}/cancel", _sessions.cancel_session),
+    "send_message": ("POST", "/sessions/{id}/messages", _sessions.send_message),
+    "list_messages": ("GET", "/sessions/{id}/messages", _sessions.list_messages),
+    "list_threads": ("GET", "/threads", _rest.list_threads),
+    "retrieve_thread": ("GET", "/threads/{id}", _rest.retrieve_thread),
+    "delete_thread": ("DELETE", "/threads/{id}", _rest.delete_thread),
+    "list_items": ("GET", "/threads/{id}/items", _rest.list_items),
+}
+_ENDPOINTS: dict[str, tuple[str, str, _Handler]] = {
+    **{name: (method, PREFIX + path, h) for name, (method, path, h) in _WITH_KEY.items()},
+    "conversation": ("POST", f"{PREFIX}/conversation", _conversation.hosted),
+    "server": ("POST", SERVER_PATH, _conversation.self_hosted),
+}
 
 
-def _failure(fault: Fault) -> Response:
-    if fault.status is None:
-        # It promises more than it sends, and the server then hangs up: the answer is lost.
-        return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
-    if fault.body is not None:
-        response = Response(fault.body, fault.status)
-    else:
-        response = APIError(fault.status, f"Simulated failure {fault.status}.").response()
-    response.headers.update(dict(fault.headers))
+def build_app(store: Store) -> Starlette:
+    """The ASGI application of a simulator."""
+
+    async def unknown(request: Request, _: Exception) -> Response:
+        store.requests.append(recorded := await _record(request))
+        return _invalid_url(recorded).response
+
+    routes = [
+        Route(path, partial(_respond, store, name), methods=[method])
+        for name, (method, path, _) in _ENDPOINTS.items()
+    ]
+    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
+
+
+async def _respond(store: Store, name: str, request: Request) -> Response:
+    recorded = await _record(request)
+    store.requests.append(recorded)
+    match recorded.json:
+        case {"type": str(kind)}:
+            fault = store.take_fault(name, kind)
+        case _:
+            fault = store.take_fault(name)
+    if fault is not None and not fault.taken:
+        return _failure(fault)
+    try:
+        _check(store, name, recorded)
+        answer = _ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
+        response = answer if isinstance(answer, Response) else JSONResponse(answer)
+    except APIError as error:
+        response = error.response
+    if fault is not None:
+        if isinstance(response, EventStream):
+            response.hang_up()  # its client gets the failure instead
+        response = _failure(fault)
+    response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
     return response
+
+
+def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    if name in _WITH_KEY:
+        if not secrets.compare_digest(request.credentials(), store.api_key.encode()):
+            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
+        if _BETA not in request.headers.get("openai-beta", ""):
+            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
+            raise APIError(400, text, code="invalid_beta")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if request.body and kind != "application/json" and name != "server":
+        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
+        raise APIError(400, text, code="content_type")
+    if name in ("send_message", "list_messages") and not store.messages_endpoint:
+        raise _invalid_url(request)
+    if request.json is None and name in (
+        "create_session",
+        "send_message",
+        "conversation",
+        "server",
+    ):
+        raise APIError(400, "We could not parse the JSON body of your request.")
+
+
+def _invalid_url(request: RecordedRequest) -> APIError:
+    return APIError(404, f"Invalid URL ({request.method} {request.path})")
 
 
 async def _record(request: Request) -> RecordedRequest:
@@ -68,86 +111,17 @@ async def _record(request: Request) -> RecordedRequest:
         data = json.loads(body) if body else None
     except ValueError:
         data = None
-    return RecordedRequest(
-        method=request.method,
-        path=request.url.path,
-        query=dict(request.query_params),
-        headers=dict(request.headers),
-        body=body,
-        json=data,
-    )
+    query, headers = dict(request.query_params), dict(request.headers)
+    return RecordedRequest(request.method, request.url.path, query, headers, body, data)
 
 
-def _request_type(data: Any) -> str:
-    """What a request of the thread protocol says that it is."""
-    return str(data.get("type")) if isinstance(data, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-
-
-def build_app(host: Host) -> Starlette:
-    """The ASGI application for a simulator."""
-    ids = Ids()
-    sessions, threads, protocol = Sessions(host, ids), Threads(host), ThreadProtocol(host, ids)
-
-    def endpoint(name: str, handler: _Handler) -> _Handler:
-        async def answer(request: Request) -> Response:
-            recorded = await _record(request)
-            host.record(recorded)
-            fault = host.take_fault(name, _request_type(recorded.json))
-            if fault is not None and not fault.taken:
-                return _failure(fault)
-            try:
-                response = await handler(request)
-            except APIError as error:
-                response = error.response()
-            if fault is not None:
-                if isinstance(response, EventStream):
-                    response.hang_up()  # nobody will read it
-                response = _failure(fault)
-            response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
-            return response
-
-        return answer
-
-    def with_key(handler: _Handler) -> _Handler:
-        async def checked(request: Request) -> Response:
-            _check(request, host)
-            await _check_body(request)
-            return await handler(request)
-
-        return checked
-
-    async def conversation(request: Request) -> Response:
-        await _check_body(request)
-        return await protocol.conversation(request)
-
-    async def unknown(request: Request, error: Exception) -> Response:
-        host.record(await _record(request))
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        if status in (404, 405):
-            return invalid_url(request.method, request.url.path).response()
-        return APIError(status, "The server had an error.").response()
-
-    def route(path: str, name: str, handler: _Handler, method: str) -> Route:
-        return Route(PREFIX + path, endpoint(name, with_key(handler)), methods=[method])
-
-    return Starlette(
-        routes=[
-            route("/sessions", "create_session", sessions.create, "POST"),
-            route("/sessions/{session_id}/cancel", "cancel_session", sessions.cancel, "POST"),
-            route("/sessions/{session_id}/messages", "send_message", sessions.send_message, "POST"),
-            route(
-                "/sessions/{session_id}/messages", "list_messages", sessions.list_messages, "GET"
-            ),
-            route("/threads", "list_threads", threads.list, "GET"),
-            route("/threads/{thread_id}", "retrieve_thread", threads.retrieve, "GET"),
-            route("/threads/{thread_id}", "delete_thread", threads.delete, "DELETE"),
-            route("/threads/{thread_id}/items", "list_items", threads.items, "GET"),
-            Route(
-                PREFIX + "/conversation",
-                endpoint("conversation", conversation),
-                methods=["POST"],
-            ),
-            Route(SERVER_PATH, endpoint("server", protocol.server), methods=["POST"]),
-        ],
-        exception_handlers={404: unknown, 405: unknown},
-    )
+def _failure(fault: Fault) -> Response:
+    if fault.status is None:
+        # A body that is shorter than its announced length breaks the connection.
+        return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
+    if fault.body is not None:
+        response = Response(fault.body, fault.status)
+    else:
+        response = APIError(fault.status, f"Simulated failure {fault.status}.").response
+    response.headers.update(dict(fault.headers))
+    return response

@@ -1,32 +1,21 @@
-"""The simulator's sessions, and the session messages protocol."""
+"""The endpoints under ``/sessions``: sessions, and the session messages protocol."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-)
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, StringConstraints
 
-from ._host import Host, Session
-from ._wire import APIError, Ids, Strict, invalid_url, listed, read, read_json, read_query, select
-
-# --- what the API takes ---------------------------------------------------------------------
+from ._answers import output_text
+from ._http import APIError, ListQuery, Strict, listed, page, read
+from ._store import Item, RecordedRequest, Session, Store
 
 _Text = Annotated[StrictStr, StringConstraints(min_length=1)]
 
 
-class _Tracing(Strict):
+class _Switch(Strict):
     enabled: StrictBool = True
 
 
@@ -34,7 +23,7 @@ class _Workflow(Strict):
     id: _Text
     version: _Text | None = None
     state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
-    tracing: _Tracing = _Tracing()
+    tracing: _Switch = _Switch()
 
 
 class _ExpiresAfter(Strict):
@@ -44,10 +33,6 @@ class _ExpiresAfter(Strict):
 
 class _RateLimits(Strict):
     max_requests_per_1_minute: Annotated[StrictInt, Field(ge=1)] = 10
-
-
-class _Enabled(Strict):
-    enabled: StrictBool = True
 
 
 class _FileUpload(Strict):
@@ -62,7 +47,7 @@ class _History(Strict):
 
 
 class _ChatKitConfiguration(Strict):
-    automatic_thread_titling: _Enabled = _Enabled()
+    automatic_thread_titling: _Switch = _Switch()
     file_upload: _FileUpload = _FileUpload()
     history: _History = _History()
 
@@ -85,84 +70,67 @@ class _NewMessage(Strict):
     content: Annotated[list[_InputText], Field(min_length=1)]
 
 
-# --- what the API does ----------------------------------------------------------------------
+class _MessageQuery(ListQuery):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-class Sessions:
-    """The endpoints under ``/sessions``."""
+# --- endpoints ----------------------------------------------------------------------------------
 
-    def __init__(self, host: Host, ids: Ids) -> None:
-        self._host = host
-        self._ids = ids
 
-    async def create(self, request: Request) -> Response:
-        asked = read(_NewSession, read_json(await request.body()))
-        known = self._host.workflow_ids
-        workflow_id = asked.workflow.id
-        if not (workflow_id in known if known is not None else workflow_id.startswith("wf_")):
-            raise APIError(404, f"No workflow found with id '{workflow_id}'.")
-        limits = asked.rate_limits.model_dump()
-        data: dict[str, Any] = {
-            "id": self._ids("cksess"),
-            "object": "chatkit.session",
-            "status": "active",
-            "user": asked.user,
-            "client_secret": f"ek_sim_{secrets.token_hex(8)}",
-            "expires_at": int(time.time()) + asked.expires_after.seconds,
-            "workflow": asked.workflow.model_dump(),
-            "rate_limits": limits,
-            "max_requests_per_1_minute": limits["max_requests_per_1_minute"],
-            "chatkit_configuration": asked.chatkit_configuration.model_dump(),
-        }
-        self._host.sessions[data["id"]] = Session(data)
-        return JSONResponse(data)
+def create_session(store: Store, request: RecordedRequest, _: str) -> dict[str, Any]:
+    """``POST /sessions``."""
+    new = read(_NewSession, request.json)
+    workflows, workflow_id = store.workflow_ids, new.workflow.id
+    if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
+        raise APIError(404, f"No workflow found with id '{workflow_id}'.")
+    data: dict[str, Any] = {
+        "id": store.new_id("cksess"),
+        "object": "chatkit.session",
+        "status": "active",
+        "client_secret": f"ek_sim_{secrets.token_hex(8)}",
+        "expires_at": int(time.time()) + new.expires_after.seconds,
+        "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
+        **new.model_dump(exclude={"expires_after"}),
+    }
+    store.sessions[data["id"]] = Session(data)
+    return data
 
-    def _session(self, request: Request) -> Session:
-        session_id = request.path_params["session_id"]
-        session = self._host.sessions.get(session_id)
-        if session is None:
-            raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-        return session
 
-    async def cancel(self, request: Request) -> Response:
-        session = self._session(request)
-        session.data["status"] = "cancelled"
-        return JSONResponse(session.data)
+def cancel_session(store: Store, _: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``POST /sessions/{id}/cancel``."""
+    session = store.session(session_id)
+    session.data["status"] = "cancelled"
+    return session.data
 
-    def _check_messages_endpoint(self, request: Request) -> None:
-        if not self._host.messages_endpoint:
-            raise invalid_url(request.method, request.url.path)
 
-    async def send_message(self, request: Request) -> Response:
-        self._check_messages_endpoint(request)
-        session = self._session(request)
-        asked = read(_NewMessage, read_json(await request.body()))
-        item = self._message("user", [part.model_dump() for part in asked.content])
-        text = "".join(part.text for part in asked.content)
-        session.turns.append((item, self._host.start_run(text)))
-        return JSONResponse(item)
+def send_message(store: Store, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``POST /sessions/{id}/messages``."""
+    session = store.session(session_id)
+    new = read(_NewMessage, request.json)
+    content = [part.model_dump() for part in new.content]
+    item = Item(store.new_id("msg"), session_id, "user", {"content": content})
+    session.turns.append((item, store.start_run("".join(part.text for part in new.content))))
+    return _message(item)
 
-    async def list_messages(self, request: Request) -> Response:
-        self._check_messages_endpoint(request)
-        session = self._session(request)
-        asked = read_query(request.query_params, least=1)
-        items: list[dict[str, Any]] = []
-        for message, run in session.turns:
-            run.polls += 1
-            items.append(message)
-            for post in run.visible():
-                if post.item is None:
-                    post.item = self._message(
-                        "assistant", [{"type": "output_text", "text": post.text, "annotations": []}]
-                    )
-                items.append(post.item)
-        return listed(*select(items, asked, lambda item: item["id"]))
 
-    def _message(self, role: str, content: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self._ids("msg"),
-            "object": "chatkit.message",
-            "role": role,
-            "created_at": int(time.time()),
-            "content": content,
-        }
+def list_messages(store: Store, request: RecordedRequest, session_id: str) -> dict[str, Any]:
+    """``GET /sessions/{id}/messages``."""
+    session = store.session(session_id)
+    query = read(_MessageQuery, request.query)
+    items: list[Item] = []
+    for message, run in session.turns:
+        run.polls += 1
+        items.append(message)
+        for post in run.visible():
+            if post.item is None:
+                fields = {"content": [output_text(post.text)]}
+                post.item = Item(store.new_id("msg"), session_id, "assistant", fields)
+            items.append(post.item)
+    messages, more = page(items, query)
+    return listed([_message(item) for item in messages], more)
+
+
+def _message(item: Item) -> dict[str, Any]:
+    created = int(item.created.timestamp())
+    head = {"id": item.id, "object": "chatkit.message", "role": item.type, "created_at": created}
+    return {**head, **item.fields}

@@ -1,4 +1,4 @@
-"""A turn on its way to the client, and what can happen to it on the way."""
+"""A turn on its way to the client as server-sent events, with the faults that are set for it."""
 
 from __future__ import annotations
 
@@ -8,36 +8,32 @@ import time
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ._host import Host, Stall
-from ._turns import Turn, Wait
+from ._store import Store
+from ._turns import Turn
 
-# The event loop itself holds its tasks only weakly.
-_going_on: set[asyncio.Task[None]] = set()
+# The event loop holds only weak references to its tasks.
+_tasks: set[asyncio.Task[None]] = set()
 
 
 class EventStream(Response):
-    """A turn as server-sent events, which carries its run out as it is sent.
-
-    What a hang-up means for the run is the server's to say: hosted it goes on and its items are
-    stored, self-hosted it is cancelled where it stands.
-    """
+    """A turn as a stream; ``survives_hang_up`` says whether its run goes on without a client."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, turn: Turn, host: Host, *, survives_hang_up: bool) -> None:
+    def __init__(self, turn: Turn, store: Store, *, survives_hang_up: bool) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers({"cache-control": "no-cache"})
         self._turn = turn
-        self._host = host
+        self._store = store
         self._survives_hang_up = survives_hang_up
 
     def hang_up(self) -> None:
-        """Go on without the client, or do not."""
+        """End the stream: the run goes on without a client, or is cancelled."""
         if self._survives_hang_up:
-            task = asyncio.get_running_loop().create_task(_carry_on(self._turn))
-            _going_on.add(task)
-            task.add_done_callback(_going_on.discard)
+            task = asyncio.get_running_loop().create_task(_finish(self._turn))
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
         else:
             self._turn.cancel()
 
@@ -45,86 +41,72 @@ class EventStream(Response):
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
-        hung_up = asyncio.get_running_loop().create_task(_hang_up(receive))
-        line = _Line(send, hung_up, self._host.take_cut(), self._host.take_stall())
+        disconnect = asyncio.get_running_loop().create_task(_wait_for_disconnect(receive))
+        connection = _Connection(send, disconnect, self._store)
         try:
             for step in self._turn:
-                if isinstance(step, Wait):
-                    await line.wait(step.until, self._turn.settings.keep_alive)
+                if isinstance(step, bytes):
+                    await connection.write(step)
                 else:
-                    await line.write(step)
-        except _Gone:
+                    await connection.wait(step, self._turn.settings.keep_alive)
+        except _HungUpError:
             self.hang_up()
-            # The response has no last chunk now. uvicorn sends what it has and closes the
-            # connection of such a response, which clients see as one that broke.
+            # uvicorn breaks the connection of a response without a last chunk.
             return
         finally:
-            hung_up.cancel()
+            disconnect.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _hang_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _carry_on(turn: Turn) -> None:
+async def _finish(turn: Turn) -> None:
     for step in turn:
-        await asyncio.sleep(
-            max(0.0, step.until - time.monotonic()) if isinstance(step, Wait) else 0
-        )
+        await asyncio.sleep(0 if isinstance(step, bytes) else max(0.0, step - time.monotonic()))
 
 
-class _Gone(Exception):  # noqa: N818  (no error: this is what happens to connections)
-    """Nobody is at the other end any more."""
+class _HungUpError(Exception):
+    """The connection is closed."""
 
 
-class _Line:
-    """The connection, with the faults that are set for it.
+class _Connection:
+    """The connection of one stream; it breaks and pauses where the store says."""
 
-    Args:
-        send: Writes to it.
-        hung_up: Done when the client has hung up.
-        cut: After how many bytes of the body it breaks.
-        stall: After how many bytes it pauses, and for how long.
-    """
-
-    def __init__(
-        self, send: Send, hung_up: asyncio.Task[None], cut: int | None, stall: Stall | None
-    ) -> None:
+    def __init__(self, send: Send, disconnect: asyncio.Task[None], store: Store) -> None:
         self._send = send
-        self._hung_up = hung_up
-        self._cut = cut
-        self._stall = stall
+        self._disconnect = disconnect
+        self._cut, self._stall = store.take_stream_faults()
         self._sent = 0
 
     async def write(self, data: bytes) -> None:
-        stall = self._stall
-        if stall is not None and self._sent + len(data) >= stall.at:
-            self._stall = None
-            ahead = stall.at - self._sent
-            await self._put(data[:ahead])
-            data = data[ahead:]
-            await self.wait(time.monotonic() + stall.seconds)
-        await self._put(data)
+        if self._stall is not None and self._sent + len(data) >= self._stall[0]:
+            (at, seconds), self._stall = self._stall, None
+            size = at - self._sent
+            await self._write(data[:size])
+            data = data[size:]
+            await self.wait(time.monotonic() + seconds)
+        await self._write(data)
 
     async def wait(self, until: float, keep_alive: float = 0.0) -> None:
-        """Wait until a time, with a comment now and then if ``keep_alive`` seconds are given."""
-        while (left := until - time.monotonic()) > 0:
-            await asyncio.wait({self._hung_up}, timeout=min(left, keep_alive or left))
-            if self._hung_up.done():
-                raise _Gone
+        """Wait until a monotonic time; write a comment every ``keep_alive`` seconds, 0 for none."""
+        while (rest := until - time.monotonic()) > 0:
+            await asyncio.wait({self._disconnect}, timeout=min(rest, keep_alive or rest))
+            if self._disconnect.done():
+                raise _HungUpError
             if keep_alive and time.monotonic() < until:
                 await self.write(b": keep-alive\n\n")
 
-    async def _put(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> None:
         cut = self._cut is not None and self._sent + len(data) >= self._cut
         if self._cut is not None and cut:
             data = data[: self._cut - self._sent]
         self._sent += len(data)
         if data:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        # Others get their turn, among them the one who notices that the client has hung up.
+        # Give the task that waits for the client's hang-up a turn.
         await asyncio.sleep(0)
-        if cut or self._hung_up.done():
-            raise _Gone
+        if cut or self._disconnect.done():
+            raise _HungUpError

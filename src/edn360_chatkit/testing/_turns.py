@@ -1,196 +1,188 @@
-"""A turn of a thread, as its stream tells it: the user's message and the workflow's run for it.
+"""One turn of a thread as events: the user's message, and the workflow's run for it.
 
-The events have the names, fields and order that ``openai-chatkit``'s own server gives them, and
-are written as it writes them. An item is stored before the event that says so is written, as it
-is there. Nothing here waits or sends: a turn is an iterator of events and of times to wait for.
+The events have the names, fields and order of ``openai-chatkit``'s own server. An item is stored
+before the event that announces it. A turn does no I/O: it is an iterator of events, as bytes, and
+of monotonic times to wait for.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ._answers import dumps
-from ._host import Item, Run, StreamSettings, Thread
-from ._wire import Ids
+from ._answers import dumps, output_text
+from ._store import Item, Run, Store, Thread
+from ._workflow import read_data
 
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing more to tell until a time, by the monotonic clock."""
-
-    until: float
-
-
-Telling: TypeAlias = Generator["bytes | Wait", None, None]
+_Steps: TypeAlias = Generator[bytes | float, None, None]
 
 _PREFIXES = {"workflow": "wf", "task": "tsk", "client_tool_call": "tc"}
 
 
-def new_item(thread: Thread, ids: Ids, kind: str, **fields: Any) -> Item:
-    """An item that is not stored yet, with an id as the thread's server gives them."""
+def new_item(store: Store, thread: Thread, kind: str, **fields: Any) -> Item:
+    """An item that is not stored yet."""
     prefix = "cthi" if thread.hosted else _PREFIXES.get(kind, "msg")
-    return Item(ids(prefix), thread.id, kind, fields)
+    return Item(store.new_id(prefix), thread.id, kind, fields)
+
+
+def item_data(item: Item) -> dict[str, Any]:
+    """An item in the form of the thread protocol."""
+    return {
+        "id": item.id,
+        "thread_id": item.thread_id,
+        "created_at": item.created.isoformat(),
+        "type": item.type,
+        **item.fields,
+    }
+
+
+def thread_data(thread: Thread, items: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A thread in the form of the thread protocol, with a page of its items or an empty one."""
+    return {
+        **({} if thread.title is None else {"title": thread.title}),
+        "id": thread.id,
+        "created_at": thread.created.isoformat(),
+        "status": {"type": "active"},
+        "metadata": {},
+        "items": items or {"data": [], "has_more": False},
+    }
 
 
 class Turn:
-    """One turn. Iterating over it carries the workflow's run out.
+    """One turn, for the user's message at the end of a thread; iterating over it runs it.
 
-    Args:
-        thread: Where it happens; the user's message is stored in it already.
-        message: The user's message.
-        run: What the workflow posts.
-        settings: How it is told.
-        ids: Gives the ids of new items.
-        created: Whether the thread was made for this message.
-        title: The title that the thread gets if it has none.
+    ``created`` says whether the thread is new; ``title`` is the title for one without a title.
     """
 
     def __init__(
-        self,
-        thread: Thread,
-        message: Item,
-        run: Run,
-        settings: StreamSettings,
-        ids: Ids,
-        *,
-        created: bool,
-        title: str | None,
+        self, store: Store, thread: Thread, run: Run, *, created: bool, title: str | None
     ) -> None:
-        self.settings = settings
+        self.settings = run.settings
+        self._store = store
         self._thread = thread
-        self._message = message
+        self._message = thread.items[-1]
         self._run = run
-        self._ids = ids
-        self._created = created
-        self._title = title
         self._sequence = itertools.count(1)
-        self._telling = self._tell()
+        self._steps = self._all_steps(created, title)
 
-    def __iter__(self) -> Iterator[bytes | Wait]:
-        return self._telling
+    def __iter__(self) -> Iterator[bytes | float]:
+        return self._steps
 
     def cancel(self) -> None:
-        """Stop the run where it stands. A message that is half written is stored as it is."""
-        self._telling.close()
+        """End the run here. A half-written message is stored as it is."""
+        self._steps.close()
 
-    # The whole, from the user's message to the end of the stream.
-
-    def _tell(self) -> Telling:
+    def _all_steps(self, created: bool, title: str | None) -> _Steps:
         thread, settings = self._thread, self.settings
-        if self._created:
-            yield self._event("thread.created", thread=thread.wire())
-        yield self._event("thread.item.done", item=self._message.wire())
+        if created:
+            yield self._event("thread.created", thread=thread_data(thread))
+        yield self._event("thread.item.done", item=item_data(self._message))
         yield self._event("stream_options", stream_options={"allow_cancel": True})
-        if thread.title is None and self._title is not None:
-            thread.title = self._title
-            yield self._event("thread.updated", thread=thread.wire())
+        if thread.title is None and title is not None:
+            thread.title = title
+            yield self._event("thread.updated", thread=thread_data(thread))
         if settings.notice is not None:
             yield self._event("notice", level="info", message=settings.notice)
         if settings.every_event:
             yield from self._every_event()
         if settings.unknown_events:
             yield from self._unknown_events()
-
-        failing = settings.stream_error is not None
-        texts: list[str | None] = [
-            post.text for post in self._run.posts if not (post.is_answer and failing)
-        ]
-        if failing or not texts:
-            texts.append(None)  # the workflow works, and nothing comes of it
-        for place, text in enumerate(texts, start=1):
-            yield from self._work(place, len(texts))
-            if text is not None:
-                yield from self._assistant_message(text)
+        yield from self._posts()
         if settings.stream_error is not None:
-            # What openai-chatkit writes for a CustomStreamError and for any other exception.
-            error: dict[str, Any] = {"code": "stream.error"}
-            if settings.stream_error:
-                error = {"code": "custom", "message": settings.stream_error}
+            # openai-chatkit writes the first for a CustomStreamError, the second for any other.
+            error: dict[str, Any] = {"code": "custom", "message": settings.stream_error}
+            if not settings.stream_error:
+                error = {"code": "stream.error"}
             yield self._event("error", **error, allow_retry=settings.allow_retry)
         elif settings.end_of_turn:
             yield self._done(self._new("end_of_turn"))
 
-    def _work(self, place: int, of: int) -> Telling:
-        """One agent at work: progress, and a workflow item of two tasks."""
+    def _posts(self) -> _Steps:
+        fails = self.settings.stream_error is not None
+        texts = [post.text for post in self._run.posts if not (post.is_answer and fails)]
+        # A run without an answer has a last stage without a message.
+        stages = [*texts, None] if fails or not texts else texts
+        for place, text in enumerate(stages, start=1):
+            yield from self._work(place, len(stages))
+            if text is not None:
+                yield from self._assistant_message(text)
+
+    def _work(self, place: int, of: int) -> _Steps:
+        """One agent at work: progress, and a workflow item with two tasks."""
         reading, writing = _task("Read the input"), _task(f"Write message {place}")
         workflow: dict[str, Any] = {"type": "custom", "tasks": [reading], "expanded": False}
         item = self._new("workflow", workflow=workflow)
         yield self._event("progress_update", icon="bolt", text=f"Step {place} of {of}")
         # The first task comes inside the item, as openai-chatkit's agents send it.
-        yield self._event("thread.item.added", item=item.wire())
+        yield self._event("thread.item.added", item=item_data(item))
         reading["status_indicator"] = "complete"
-        yield self._task_update(item, "updated", 0, reading)
+        yield self._update(item, "workflow.task.updated", task_index=0, task=reading)
         workflow["tasks"].append(writing)
-        yield self._task_update(item, "added", 1, writing)
-        yield Wait(self._run.due(place, of))
+        yield self._update(item, "workflow.task.added", task_index=1, task=writing)
+        yield self._run.due(place, of)
         writing["status_indicator"] = "complete"
-        yield self._task_update(item, "updated", 1, writing)
+        yield self._update(item, "workflow.task.updated", task_index=1, task=writing)
         workflow["summary"] = {"title": f"Step {place} of {of}"}
         yield self._done(item)
 
-    def _assistant_message(self, text: str) -> Telling:
-        """A message of the assistant, in pieces if pieces are wanted."""
+    def _assistant_message(self, text: str) -> _Steps:
         item = self._new("assistant_message", content=[])
         if self.settings.delta_size is not None:
-            yield from self._pieces(item, text, self.settings.delta_size or len(text))
-        item.fields["content"] = [_output_text(text)]
+            yield from self._deltas(item, text, self.settings.delta_size or len(text))
+        item.fields["content"] = [output_text(text)]
         if self.settings.unknown_events:
             item.fields["content"].append({"type": "output_hologram", "depth": 3})
         yield self._done(item)
 
-    def _pieces(self, item: Item, text: str, size: int) -> Telling:
+    def _deltas(self, item: Item, text: str, size: int) -> _Steps:
+        part = "assistant_message.content_part"
         written = 0
         try:
-            yield self._event("thread.item.added", item=item.wire())
-            yield self._part(item, "added", content=_output_text(""))
+            yield self._event("thread.item.added", item=item_data(item))
+            yield self._update(item, f"{part}.added", content_index=0, content=output_text(""))
             while written < len(text):
                 delta = text[written : written + size]
                 written += len(delta)
-                yield self._part(item, "text_delta", delta=delta)
-            yield self._part(item, "done", content=_output_text(text))
+                yield self._update(item, f"{part}.text_delta", content_index=0, delta=delta)
+            yield self._update(item, f"{part}.done", content_index=0, content=output_text(text))
         except GeneratorExit:
-            # What openai-chatkit's server does with a pending message when it is hung up on.
+            # openai-chatkit's server stores a pending message when its client hangs up.
             if text[:written].strip():
-                item.fields["content"] = [_output_text(text[:written])]
+                item.fields["content"] = [output_text(text[:written])]
                 self._thread.items.append(item)
             raise
 
-    # What else there is.
-
-    def _every_event(self) -> Telling:
-        """An event, item or update of each known kind that the run itself does not have."""
+    def _every_event(self) -> _Steps:
+        """The known kinds of events and items that a run of the workflow does not have."""
         yield self._event("client_effect", name="simulated", data={"run": True})
-        for kind, fields in _OTHER_ITEMS.items():
+        items = read_data("items.json")
+        for kind, fields in items.items():
             item = self._new(kind, **fields)
             yield self._done(item)
             if kind == "client_tool_call":
                 item.fields = {**item.fields, "status": "completed", "output": {"ok": True}}
-                yield self._event("thread.item.replaced", item=item.wire())
-        withdrawn = self._new("assistant_message", content=[_output_text('{"withdrawn":true}')])
-        yield self._done(withdrawn)
-        self._thread.items.remove(withdrawn)
-        yield self._event("thread.item.removed", item_id=withdrawn.id)
+                yield self._event("thread.item.replaced", item=item_data(item))
+        removed = self._new("assistant_message", content=[output_text('{"withdrawn":true}')])
+        yield self._done(removed)
+        self._thread.items.remove(removed)
+        yield self._event("thread.item.removed", item_id=removed.id)
 
-    def _unknown_events(self) -> Telling:
-        """Events, items, updates and tasks of kinds that are still to be invented."""
+    def _unknown_events(self) -> _Steps:
+        """Events, items, updates and tasks of kinds that do not exist."""
         yield self._event("thread.weather", forecast={"sun": 0.8})
         yield self._update(self._message, "user_message.highlighted", start=0)
         workflow = {"type": "custom", "tasks": [{"type": "dance", "steps": 8}], "expanded": False}
         yield self._done(self._new("workflow", workflow=workflow))
         hologram = self._new("hologram", hologram={"depth": 3}, content="no list of parts")
-        yield self._event("thread.item.added", item=hologram.wire())
+        yield self._event("thread.item.added", item=item_data(hologram))
         yield self._update(hologram, "hologram.turned", degrees=90)
         yield self._done(hologram)
-
-    # How it is written.
 
     def _new(self, kind: str, **fields: Any) -> Item:
         if self.settings.unknown_events:
             fields["mood"] = "curious"
-        return new_item(self._thread, self._ids, kind, **fields)
+        return new_item(self._store, self._thread, kind, **fields)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         event = {"type": kind, **fields}
@@ -200,59 +192,12 @@ class Turn:
 
     def _done(self, item: Item) -> bytes:
         self._thread.items.append(item)
-        return self._event("thread.item.done", item=item.wire())
+        return self._event("thread.item.done", item=item_data(item))
 
     def _update(self, item: Item, kind: str, **fields: Any) -> bytes:
         update = {"type": kind, **fields}
         return self._event("thread.item.updated", item_id=item.id, update=update)
 
-    def _part(self, item: Item, what: str, **fields: Any) -> bytes:
-        kind = f"assistant_message.content_part.{what}"
-        return self._update(item, kind, content_index=0, **fields)
-
-    def _task_update(self, item: Item, what: str, index: int, task: dict[str, Any]) -> bytes:
-        return self._update(item, f"workflow.task.{what}", task_index=index, task=task)
-
-
-def _output_text(text: str) -> dict[str, Any]:
-    return {"annotations": [], "text": text, "type": "output_text"}
-
 
 def _task(title: str) -> dict[str, Any]:
     return {"status_indicator": "loading", "type": "custom", "title": title}
-
-
-_OTHER_ITEMS: dict[str, dict[str, Any]] = {
-    "task": {
-        "task": {
-            "status_indicator": "complete",
-            "type": "thought",
-            "title": "A thought",
-            "content": "All of this is simulated.",
-        }
-    },
-    "widget": {
-        "widget": {"type": "Card", "children": [{"type": "Text", "value": "Simulated"}]},
-        "copy_text": "Simulated",
-    },
-    "client_tool_call": {
-        "status": "pending",
-        "call_id": "call_simulated",
-        "name": "show_calendar",
-        "arguments": {"week": 1},
-    },
-    "generated_image": {
-        "image": {"id": "img_simulated", "url": "https://example.com/simulated.png"}
-    },
-    "structured_input": {
-        "status": "answered",
-        "inputs": [
-            {
-                "id": "days",
-                "question": "How many days?",
-                "answer": {"values": ["4"], "skipped": False},
-                "type": "freeform",
-            }
-        ],
-    },
-}

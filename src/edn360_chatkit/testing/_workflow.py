@@ -1,241 +1,133 @@
-"""What the simulator answers in place of the EDN360 workflow.
+"""The simulated workflow: it answers with a canned program and plans nothing.
 
-It reads an athlete's data and writes a plausible program by the rules that
-``docs/simulated-workflow.md`` publishes: the same input always gives the same program, without a
-clock, chance or a network. It is for tests and demos and is no training advice.
+``data/programs.json`` has one program for each number of days from 2 to 6. A text in it is written
+``"Spanish | English"``. A row of an exercise is its key, series, reps, RPE and other fields.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
-from dataclasses import replace
-from string import ascii_uppercase
-from typing import Any
+import json
+import re
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, Literal, TypeAlias
 
 from ..inputs import EDN360Input
-from ._exercises import (
-    CUES,
-    GOALS,
-    LAST_RESORT_CUE,
-    MOBILITY,
-    SPLITS,
-    TIMED_REPS,
-    Day,
-    Exercise,
-    Pattern,
-    Prescription,
-    choose_exercise,
-)
-from ._questionnaires import Athlete, read_athlete
 
-DISCLAIMER = "Simulated by edn360-chatkit for tests and demos; not training advice."
+Lang: TypeAlias = Literal["es", "en"]
 
-LEVEL_SERIES = {"beginner": -1, "intermediate": 0, "advanced": 1}
-EVOLUTION_RPE_STEP = 1
-WEEKS = 4
-MOST_EXERCISES = 8
-EXERCISES_PER_BLOCK = 2
+_DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
+_TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
+_REST = re.compile("descans|rest", re.IGNORECASE)
 
 
-def simulated_program(edn360_input: EDN360Input) -> dict[str, Any]:
-    """Write a program for an athlete by the published rules.
+def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
+    """The canned program for an athlete, as JSON data without the root key.
 
-    Args:
-        edn360_input: The athlete's data; any that validates will do.
-
-    Returns:
-        The program as plain JSON data, without the root key. Every field that the workflow
-        documents is filled; title, summary and general notes say that it is simulated.
+    The same input always gives the same program. It depends on the number of training days and on
+    whether the request is an evolution.
     """
-    athlete = read_athlete(edn360_input)
-    goal = GOALS[athlete.goal]
-    week: Counter[str] = Counter()
-    sessions = [
-        _session(number, day, athlete, week)
-        for number, day in enumerate(SPLITS[athlete.days_per_week], start=1)
+    data = read_data("programs.json", lang)
+    evolution = is_evolution(edn360_input)
+
+    def exercises(rows: list[Any]) -> list[dict[str, Any]]:
+        return [_exercise(data, evolution, order, row) for order, row in enumerate(rows, start=1)]
+
+    program: dict[str, Any] = data["programs"][str(training_days(edn360_input))]
+    if evolution:
+        program["summary"] += f" {data['evolution']}"
+    program["sessions"] = [
+        {"id": f"D{number}", **_session(session, exercises)}
+        for number, session in enumerate(program["sessions"], start=1)
     ]
-    days = f"{athlete.days_per_week} {'day' if athlete.days_per_week == 1 else 'days'} a week"
-    summary = (
-        f"{DISCLAIMER} {goal.title}: {days}, {athlete.session_minutes} minutes a session, "
-        f"for {WEEKS} weeks."
-    )
-    if athlete.evolution:
-        summary += f" Evolution of the plan before: RPE raised by {EVOLUTION_RPE_STEP}."
-    return {
-        "title": f"Simulated program, not training advice: {goal.title.lower()}, {days}",
-        "summary": summary,
-        "goal": goal.title,
-        "training_type": goal.training_type,
-        "days_per_week": athlete.days_per_week,
-        "session_duration_min": athlete.session_minutes,
-        "weeks": WEEKS,
-        "sessions": sessions,
-        "general_notes": (
-            f"{DISCLAIMER} Equipment: {_listed(athlete.equipment, 'body weight only')}. "
-            f"Joints not loaded: {_listed(athlete.injuries, 'none named')}. "
-            f"Assumed, not answered: {_listed(athlete.assumed, 'nothing')}."
-        ),
-    }
+    return program
 
 
-def simulated_steps(edn360_input: EDN360Input) -> list[dict[str, Any]]:
-    """Write what a workflow of several agents posts before its answer.
-
-    Args:
-        edn360_input: The athlete's data; any that validates will do.
-
-    Returns:
-        Three objects of one root key each, as plain JSON data: ``profile``,
-        ``questionnaire_normalized`` and ``training_plan``.
-    """
-    profile = edn360_input.user_profile
-    measures = {"age": profile.age, "height_cm": profile.height_cm, "weight_kg": profile.weight_kg}
-    athlete = read_athlete(edn360_input)
-    program = simulated_program(edn360_input)
+def simulated_steps(edn360_input: EDN360Input, lang: Lang = "es") -> list[dict[str, Any]]:
+    """Three objects, with one root key each, that several agents post before the answer."""
+    program = simulated_program(edn360_input, lang)
+    sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
+    days, evolution = program["days_per_week"], is_evolution(edn360_input)
     return [
-        {
-            "profile": {
-                # What can't be written as JSON (NaN, half a character) must not reach the answer.
-                "user_id": profile.user_id.encode("utf-8", "replace").decode("utf-8"),
-                **{
-                    name: measure
-                    for name, measure in measures.items()
-                    if isinstance(measure, (int, float)) and abs(measure) < 1e6
-                },
-            }
-        },
-        {
-            "questionnaire_normalized": {
-                "days_per_week": athlete.days_per_week,
-                "session_duration_min": athlete.session_minutes,
-                "goal": athlete.goal,
-                "equipment": sorted(athlete.equipment),
-                "injuries": sorted(athlete.injuries),
-                "level": athlete.level,
-                "evolution": athlete.evolution,
-                "assumed": list(athlete.assumed),
-            }
-        },
-        {
-            "training_plan": {
-                "weeks": WEEKS,
-                "sessions": [
-                    {
-                        "id": session["id"],
-                        "name": session["name"],
-                        "exercises": [e["name"] for b in session["blocks"] for e in b["exercises"]],
-                    }
-                    for session in program["sessions"]
-                ],
-            }
-        },
+        {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
+        {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
+        {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
 
 
-def _listed(names: Collection[str], nothing: str) -> str:
-    return ", ".join(sorted(names)).replace("_", " ") or nothing
+def training_days(edn360_input: EDN360Input) -> int:
+    """Training days a week: the newest answer to a question about days; 2 to 6, 3 without one."""
+    for questionnaire in reversed(edn360_input.questionnaires):
+        for question, answer in questionnaire.content.items():
+            if _DAYS.search(question) and not _REST.search(question):
+                days = _number(answer)
+                if 1 <= days <= 7:
+                    return min(max(days, 2), 6)
+    return 3
 
 
-def _prescription(day: Day, athlete: Athlete, work: int) -> Prescription:
-    """The goal's, changed by level and evolution, and cut to the sets that the time allows."""
-    chosen = MOBILITY
-    if day.patterns != ("mobility",):
-        goal = GOALS[athlete.goal]
-        series = goal.series + LEVEL_SERIES[athlete.level]
-        step = EVOLUTION_RPE_STEP if athlete.evolution else 0
-        chosen = replace(goal, series=series, rpe=(goal.rpe[0] + step, goal.rpe[1] + step))
-    return replace(chosen, series=min(chosen.series, work // chosen.minutes_per_set))
+def is_evolution(edn360_input: EDN360Input) -> bool:
+    """Whether the request carries the plan before."""
+    context = edn360_input.context
+    return context is not None and context.previous_training_plan is not None
 
 
-def _session(number: int, day: Day, athlete: Athlete, week: Counter[str]) -> dict[str, Any]:
-    """One training day: as many exercises as its time allows, in blocks of two."""
-    warm_up = max(1, athlete.session_minutes // 6)
-    closing = max(1, athlete.session_minutes // 12)
-    work = athlete.session_minutes - warm_up - closing
-    done = _prescription(day, athlete, work)
-    count = min(MOST_EXERCISES, work // (done.series * done.minutes_per_set))
-    conditioning = 1 if done.conditioning and count > 1 else 0
-
-    taken: set[str] = set()
-    chosen = [
-        *_choose(day.patterns, count - conditioning, athlete, taken, week),
-        *_choose(("conditioning",), conditioning, athlete, taken, week),
-    ]
-    # Blocks are cut from what was chosen, so that none can be empty.
-    cuts = range(0, len(chosen), EXERCISES_PER_BLOCK)
-    blocks = [chosen[cut : cut + EXERCISES_PER_BLOCK] for cut in cuts]
-    return {
-        "id": f"D{number}",
-        "name": day.name,
-        "focus": list(day.focus),
-        "blocks": [
-            {
-                "id": letter,
-                "primary_muscles": list(dict.fromkeys(e.primary_group for _, e in block)),
-                "secondary_muscles": list(dict.fromkeys(e.secondary_group for _, e in block)),
-                "exercises": _written(block, done),
-            }
-            for letter, block in zip(ascii_uppercase, blocks, strict=False)
-        ],
-        "session_notes": (
-            f"Warm up for {warm_up} minutes with easy movement. The exercises take up to {work} "
-            f"minutes, counting {done.minutes_per_set} minutes a set with its rest."
-        ),
-        "core_mobility_block": {
-            "duration_min": closing,
-            "exercises": _written(
-                _choose(("core", "mobility"), 2, athlete, taken, week), replace(MOBILITY, series=1)
-            ),
-        },
-    }
+def _number(answer: Any) -> int:
+    """The number of days that an answer names; 0 for an answer that is not read."""
+    match answer:
+        case [*days]:
+            return len(days)
+        case str():
+            number = re.search(r"[0-9]{1,4}", answer[:100])
+            return int(number[0]) if number else 0
+        case int() | float() if not isinstance(answer, bool) and 1 <= answer <= 7:
+            return int(answer)
+        case _:
+            return 0
 
 
-def _choose(
-    patterns: tuple[Pattern, ...],
-    count: int,
-    athlete: Athlete,
-    taken: set[str],
-    week: Counter[str],
-) -> list[tuple[Pattern, Exercise]]:
-    """One exercise of each pattern in turn, round by round, until there are enough or no more.
-
-    Last resorts only fill what is left when no pattern has anything else.
-    """
-    chosen: list[tuple[Pattern, Exercise]] = []
-    for last_resort in (False, True):
-        for pattern in patterns * count:
-            if len(chosen) == count:
-                break
-            exercise = choose_exercise(
-                pattern,
-                athlete.equipment,
-                athlete.injuries,
-                last_resort=last_resort,
-                taken=taken,
-                week=week,
-            )
-            if exercise:
-                chosen.append((pattern, exercise))
-                taken.add(exercise.name)
-                week[exercise.name] += 1
-    return chosen
+def read_data(name: str, lang: Lang = "en") -> Any:
+    """A data file of the simulator, with the texts of one language."""
+    text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
+    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text))
 
 
-def _written(chosen: list[tuple[Pattern, Exercise]], done: Prescription) -> list[dict[str, Any]]:
-    """Exercises as the program has them, numbered from 1."""
-    return [
-        {
-            "order": order,
-            "name": exercise.name,
-            "primary_group": exercise.primary_group,
-            "secondary_group": exercise.secondary_group,
-            "series": done.series,
-            "reps": TIMED_REPS if exercise.timed else done.reps,
-            "rpe": f"{done.rpe[0]}-{done.rpe[1]}",
-            "notes": LAST_RESORT_CUE if exercise.last_resort else CUES[pattern],
-            "video_url": f"https://example.com/videos/{exercise.key}",
-            "db_id": f"sim-{exercise.key}",
+def _session(
+    source: dict[str, Any], exercises: Callable[[list[Any]], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    blocks: list[dict[str, Any]] = []
+    for letter, rows in zip("ABCDEF", source["blocks"], strict=False):
+        block = exercises(rows)
+        muscles = {
+            f"{kind}_muscles": list(dict.fromkeys(exercise[f"{kind}_group"] for exercise in block))
+            for kind in ("primary", "secondary")
         }
-        for order, (pattern, exercise) in enumerate(chosen, start=1)
-    ]
+        blocks.append({"id": letter, **muscles, "exercises": block})
+    session = {**source, "blocks": blocks}
+    if "core_mobility_block" in source:
+        closing = exercises(source["core_mobility_block"])
+        session["core_mobility_block"] = {"duration_min": 5, "exercises": closing}
+    return session
+
+
+def _exercise(data: dict[str, Any], evolution: bool, order: int, row: list[Any]) -> dict[str, Any]:
+    key, series, reps, rpe, *more = row
+    if evolution:
+        key = data["exercises"][key].get("next", key)
+    entry = data["exercises"][key]
+    exercise = {
+        "order": order,
+        "name": entry["name"],
+        "primary_group": data["muscles"][entry["primary"]],
+        "secondary_group": data["muscles"][entry["secondary"]],
+        "series": series,
+        "reps": reps,
+        "rpe": rpe,
+        "notes": entry["notes"],
+        "video_url": f"https://example.com/videos/{key}",
+        "db_id": f"sim-{key}",
+    }
+    for fields in more:
+        exercise |= {"exercise_types": [entry["name"].lower().replace(" ", "_")], **fields}
+    # A name of null in a row leaves the name out.
+    return {field: value for field, value in exercise.items() if value is not None}

@@ -1,1 +1,1 @@
-"""A training program for people to read. It knows the models and nothing else."""
+"""A training program as HTML, Markdown, text and CSV."""

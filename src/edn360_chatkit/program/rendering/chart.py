@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..texts.words import Words
 from .columns import wrap
 from .elements import Html, element, together
-from .labels import Labels
 from .printable import one_line
 
 MOST_BARS = 24
@@ -17,13 +17,13 @@ _NAME_COLUMNS, _NAME_LINES = 14, 2
 _NAMES, _LINE, _BAR, _GAP = 112, 17, 12, 9
 
 
-def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
+def bar_chart(sets: Mapping[str, float], words: Words) -> Html:
     """The chart: the muscles' names, and beside them their bars.
 
     Args:
         sets: Sets of one week by muscle, as ``weekly_sets_by_muscle`` gives them: at least one, and
             each above 0.
-        labels: The words of the chart's language.
+        words: The words of the chart's language.
     """
     shown = [(_name(muscle), number) for muscle, number in list(sets.items())[:MOST_BARS]]
     most = max(number for _, number in shown)
@@ -35,21 +35,21 @@ def bar_chart(sets: Mapping[str, float], labels: Labels) -> Html:
             middle = top + _LINE * (index + 0.5)
             names.append(_text(line, str(_NAMES), middle, text_anchor="end"))
         height = _LINE * max(1, len(lines))
-        bars.append(_bar(labels.number(number), 100 * number / most, top + height / 2))
+        bars.append(_bar(words.number(number), 100 * number / most, top + height / 2))
         top += height + _GAP
-    told = ", ".join(f"{' '.join(lines)} {labels.number(number)}" for lines, number in shown)
+    description = ", ".join(f"{' '.join(lines)} {words.number(number)}" for lines, number in shown)
     size = str(top - _GAP)
     return element(
         "div",
         element("svg", *names, width=str(_NAMES), height=size, aria_hidden="true"),
         element(
             "svg",
-            element("title", labels.weekly_sets),
+            element("title", words.weekly_sets),
             *bars,
             role="img",
             width="50%",
             height=size,
-            aria_label=f"{labels.weekly_sets}: {told}",
+            aria_label=f"{words.weekly_sets}: {description}",
         ),
         class_="bars",
     )

@@ -9,20 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from ..core_block import read_core_block
-from ..links import web_link
-from ..model import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
-from .content import (
-    LIST_MARK,
-    Note,
-    joined,
-    note_lines,
-    read_facts,
-    read_notes,
-    series_and_reps,
-    show_value,
-)
-from .labels import Labels, labels
+from ..data import ProgramData
+from ..texts import Language, words
+from ..texts.words import Words
+from .content import LIST_MARK, Day, Group, Note, Page, Remark, Row, note_lines, read_page
 from .printable import one_line, printable
 
 _ALWAYS = str.maketrans(
@@ -32,9 +22,10 @@ _AT_THE_START = re.compile(r"([-+=:])|(\d+)(?=[.)])")
 _ADDRESS = re.compile(r"(?<=[a-z])(?=://)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
-def program_markdown(program: EnrichedTrainingProgram, lang: Language) -> str:
+def program_markdown(program: ProgramData, lang: Language) -> str:
     """A program as Markdown. Whatever is missing in it is left out."""
-    return "\n\n".join(filter(None, _program(program, labels(lang)))) + "\n"
+    own = words(lang)
+    return "\n\n".join(filter(None, _page(read_page(program, own), own))) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -49,66 +40,52 @@ def escaped(text: str) -> str:
     return text
 
 
-def _program(program: EnrichedTrainingProgram, words: Labels) -> Iterator[str]:
-    yield f"# {escaped(program.title) or words.program}"
-    yield _paragraph(program.summary)
-    facts = read_facts(program, words)
-    yield "\n".join(f"- {name}: **{escaped(text)}**" for name, text in facts)
-    if sets := program.weekly_sets_by_muscle():
-        counts = ((escaped(muscle), words.number(number)) for muscle, number in sets.items())
+def _page(page: Page, words: Words) -> Iterator[str]:
+    yield f"# {escaped(page.title) or words.program}"
+    yield _paragraph(page.summary)
+    yield "\n".join(f"- {name}: **{escaped(text)}**" for name, text in page.facts)
+    if page.sets:
+        counts = ((escaped(muscle), words.number(number)) for muscle, number in page.sets.items())
         yield f"**{words.weekly_sets}**"
         yield _table((words.muscle, words.sets), counts)
-    for index, session in enumerate(program.sessions, 1):
-        yield from _session(session, index, words)
-    if not program.sessions:
+    for day in page.days:
+        yield from _day(day, words)
+    if not page.days:
         yield words.no_sessions
-    yield from _remarks("##", words.general_notes, program.general_notes)
+    yield from _remarks("##", page.remarks)
 
 
-def _session(session: TrainingSession, index: int, words: Labels) -> Iterator[str]:
-    name = " · ".join(escaped(part) for part in (session.id, session.name) if part)
-    yield f"## {name or f'{words.session} {index}'}"
-    if focus := joined(session.focus):
-        yield f"{words.focus}: {escaped(focus)}"
-    for block in session.blocks:
-        yield from _block(block, words)
-    if not session.blocks:
+def _day(day: Day, words: Words) -> Iterator[str]:
+    yield "## " + " · ".join(escaped(part) for part in (day.id, day.name) if part)
+    if day.focus:
+        yield f"{words.field('focus')}: {escaped(', '.join(day.focus))}"
+    yield from _remarks("###", day.opening)
+    for group in (*day.groups, *filter(None, (day.core,))):
+        yield from _group(group, words)
+    if not day.groups:
         yield words.no_blocks
-    core, rest = read_core_block(session.core_mobility_block)
-    if core:
-        yield f"### {words.core}"
-        yield _exercises(core.exercises, words)
-        yield _notes(rest)
-    else:
-        yield from _remarks("###", words.core, rest)
-    yield from _remarks("###", words.session_notes, session.session_notes)
+    yield from _remarks("###", day.closing)
 
 
-def _block(block: Block, words: Labels) -> Iterator[str]:
-    others = joined(block.secondary_muscles)
-    parts = [part for part in (one_line(block.id or ""), joined(block.primary_muscles)) if part]
-    name = " · ".join(map(escaped, parts)) or words.block
-    yield f"### {name}" + (f" ({words.also} {escaped(others)})" if others else "")
-    yield _exercises(block.exercises, words)
+def _group(group: Group, words: Words) -> Iterator[str]:
+    name = " · ".join(escaped(part) for part in (group.id, group.title) if part) or words.block
+    yield f"### {name}" + (f" ({words.also} {escaped(group.also)})" if group.also else "")
+    columns = ["\\#", words.exercise, words.series_and_reps, "RPE"]
+    columns += [words.field("notes"), words.video]
+    rows = (_row(row, words) for row in group.rows)
+    yield _table(columns, rows) if group.rows else words.no_exercises
+    yield _notes(group.notes)
 
 
-def _exercises(exercises: Sequence[Exercise], words: Labels) -> str:
-    if not exercises:
-        return words.no_exercises
-    columns = ("\\#", words.exercise, words.series_and_reps, "RPE", words.notes, words.video)
-    return _table(columns, (_exercise(exercise, words) for exercise in exercises))
-
-
-def _exercise(exercise: Exercise, words: Labels) -> tuple[str, ...]:
-    url = web_link(exercise.video_url)
-    name = escaped(exercise.name)
+def _row(row: Row, words: Words) -> tuple[str, ...]:
+    notes = (escaped(f"{_mark(note)}{note.text}") for _, note in note_lines(row.notes))
     return (
-        escaped(show_value(exercise.order)),
-        f"**{name}**" if name else "",
-        escaped(series_and_reps(exercise)),
-        escaped(show_value(exercise.rpe)),
-        "<br>".join(_lines(exercise.notes or "")),
-        f"[{words.video}](<{_address(url)}>)" if url else "",
+        escaped(row.order),
+        f"**{escaped(row.name)}**" if row.name else "",
+        escaped(row.load),
+        escaped(row.rpe),
+        "<br>".join(filter(None, notes)),
+        f"[{words.video}](<{_address(row.video)}>)" if row.video else "",
     )
 
 
@@ -122,26 +99,24 @@ def _address(url: str) -> str:
     return quote(url, safe="%/:?#@!&'()*+,;=-._~").replace("&", "&amp;")
 
 
-def _paragraph(text: str | None) -> str:
-    return "\\\n".join(_lines(text or ""))
+def _paragraph(text: str) -> str:
+    return "\\\n".join(filter(None, map(escaped, printable(text).split("\n"))))
 
 
-def _lines(text: str) -> Iterator[str]:
-    return filter(None, map(escaped, printable(text).split("\n")))
+def _remarks(level: str, remarks: Sequence[Remark]) -> Iterator[str]:
+    for remark in remarks:
+        yield f"{level} {escaped(remark.title)}"
+        yield _notes(remark.notes)
 
 
-def _remarks(level: str, name: str, content: object) -> Iterator[str]:
-    if content:
-        yield f"{level} {name}"
-        yield _notes(content)
+def _notes(notes: Sequence[Note]) -> str:
+    if notes and not notes[0].mark:
+        return _paragraph("\n".join(note.text for note in notes))
+    return "\n".join(
+        f"{'  ' * depth}- {escaped(_mark(note))} {escaped(note.text)}".rstrip()
+        for depth, note in note_lines(notes)
+    )
 
 
-def _notes(content: object) -> str:
-    if isinstance(content, str):
-        return _paragraph(content)
-    return "\n".join(_entry(depth, note) for depth, note in note_lines(read_notes(content)))
-
-
-def _entry(depth: int, note: Note) -> str:
-    key = "" if note.mark == LIST_MARK else f"{escaped(note.mark)} "
-    return f"{'  ' * depth}- {key}{escaped(note.text)}".rstrip()
+def _mark(note: Note) -> str:
+    return "" if note.mark in ("", LIST_MARK) else f"{note.mark} "

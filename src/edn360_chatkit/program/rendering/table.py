@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from ..model import EnrichedTrainingProgram
+from ..data import ProgramData
 from ..records import COLUMNS, to_records
 from .printable import printable
 
@@ -15,7 +15,7 @@ from .printable import printable
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
-def program_csv(program: EnrichedTrainingProgram) -> str:
+def program_csv(program: ProgramData) -> str:
     """A program as CSV: a header, and one line for each exercise.
 
     Args:

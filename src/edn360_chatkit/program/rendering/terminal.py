@@ -14,11 +14,10 @@ from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
-from ..core_block import read_core_block
-from ..model import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
-from .content import joined, note_lines, read_facts, read_notes, series_and_reps, show_value
-from .labels import Labels, labels
-from .printable import one_line, printable
+from ..data import ProgramData
+from ..texts import Language, words
+from ..texts.words import Words
+from .content import Day, Group, Note, Page, Remark, Row, note_lines, read_page
 
 WIDEST = 110
 """Columns. Longer lines are hard to read."""
@@ -27,7 +26,7 @@ GAP = "-"
 """What stands where the program should have a value and has none."""
 
 
-def terminal_text(program: EnrichedTrainingProgram, lang: Language) -> str:
+def terminal_text(program: ProgramData, lang: Language) -> str:
     """A program, readable on standard output as it is: a terminal, a pipe or a file.
 
     Args:
@@ -37,72 +36,55 @@ def terminal_text(program: EnrichedTrainingProgram, lang: Language) -> str:
     Returns:
         The text, with colours only where standard output is a terminal, and as wide as that is.
     """
+    own = words(lang)
     console = Console(width=min(Console().width, WIDEST), highlight=False)
     with console.capture() as capture:
-        for part in _program(program, labels(lang)):
+        for part in _page(read_page(program, own), own):
             console.print(part)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
-def _program(program: EnrichedTrainingProgram, words: Labels) -> Iterator[RenderableType]:
-    yield Text(one_line(program.title) or GAP, style="bold")
-    if program.summary:
-        yield Text(printable(program.summary))
-    if facts := read_facts(program, words):
+def _page(page: Page, words: Words) -> Iterator[RenderableType]:
+    yield Text(page.title or GAP, style="bold")
+    if page.summary:
+        yield Text(page.summary)
+    if page.facts:
         yield ""
-        for name, text in facts:
-            yield from _field(name, text)
-    for index, session in enumerate(program.sessions, 1):
-        yield from _session(session, index, words)
-    if not program.sessions:
+        for name, text in page.facts:
+            yield _field(name, text)
+    for day in page.days:
+        yield from _day(day, words)
+    if not page.days:
         yield f"\n({words.no_sessions})"
-    if program.general_notes:
+    for remark in page.remarks:
         yield ""
-        yield Rule(Text(words.general_notes, style="bold"), align="left", style="dim")
-        yield Text(_lines(program.general_notes))
+        yield Rule(Text(remark.title, style="bold"), align="left", style="dim")
+        yield Text(_lines(remark.notes))
 
 
-def _session(session: TrainingSession, index: int, words: Labels) -> Iterator[RenderableType]:
-    name = "  ".join(one_line(name) for name in (session.id, session.name) if name)
-    title = Text(name or f"{words.session} {index}", style="bold cyan")
+def _day(day: Day, words: Words) -> Iterator[RenderableType]:
+    title = "  ".join(filter(None, (day.id, day.name)))
     yield ""
-    yield Rule(title, align="left", style="dim")
-    yield from _field(words.focus, joined(session.focus))
-    for place, block in enumerate(session.blocks):
-        yield from _block(block, words, header=place == 0)
-    if not session.blocks:
+    yield Rule(Text(title, style="bold cyan"), align="left", style="dim")
+    if day.focus:
+        yield _field(words.field("focus"), ", ".join(day.focus))
+    yield from _remarks(day.opening)
+    groups = (*day.groups, *filter(None, (day.core,)))
+    for index, group in enumerate(groups):
+        yield from _group(group, words, header=index == 0)
+    if not day.groups:
         yield f"({words.no_blocks})"
-    core, rest = read_core_block(session.core_mobility_block)
-    if core:
-        yield from _exercises(words.core, "", core.exercises, words, header=not session.blocks)
-        if rest:
-            yield Padding(Text(_lines(rest)), (0, 0, 0, 2))
-    elif rest:
-        yield ""
-        yield from _notes(words.core, rest)
-    if session.session_notes:
-        yield ""
-        yield from _notes(words.notes, session.session_notes)
+    yield from _remarks(day.closing)
 
 
-def _block(block: Block, words: Labels, *, header: bool) -> Iterator[RenderableType]:
-    muscles = joined(block.primary_muscles)
-    if others := joined(block.secondary_muscles):
-        muscles += f" ({words.also} {others})"
-    title = one_line(block.id or "") or GAP
-    yield from _exercises(title, muscles, block.exercises, words, header=header)
-
-
-def _exercises(
-    title: str, muscles: str, exercises: Sequence[Exercise], words: Labels, *, header: bool
-) -> Iterator[RenderableType]:
-    # Fixed widths, so that the columns of all blocks stand below each other.
+def _group(group: Group, words: Words, *, header: bool) -> Iterator[RenderableType]:
+    # Fixed widths align the columns of all blocks.
     table = Table(
         Column("#", width=3, justify="right", overflow="fold"),
         Column(words.exercise, ratio=3, overflow="fold"),
         Column(words.series_and_reps, width=13, overflow="fold"),
         Column("RPE", width=5, overflow="fold"),
-        Column(words.notes, ratio=4, overflow="fold"),
+        Column(words.field("notes"), ratio=4, overflow="fold"),
         box=None,
         expand=True,
         show_header=header,
@@ -110,32 +92,36 @@ def _exercises(
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
-    for exercise in exercises:
-        table.add_row(
-            Text(show_value(exercise.order) or GAP),
-            Text(one_line(exercise.name) or GAP, style="bold"),
-            Text(series_and_reps(exercise) or GAP),
-            Text(show_value(exercise.rpe) or GAP),
-            Text(printable(exercise.notes or "")),
-        )
+    for row in group.rows:
+        table.add_row(*_cells(row))
+    also = f" ({words.also} {group.also})" if group.also else ""
     yield ""
-    yield Text.assemble((title, "bold green"), "  ", muscles)
-    yield table if exercises else f"  ({words.no_exercises})"
+    yield Text.assemble((group.id or GAP, "bold green"), "  ", group.title, also)
+    yield table if group.rows else f"  ({words.no_exercises})"
+    if group.notes:
+        yield Padding(Text(_lines(group.notes)), (0, 0, 0, 2))
 
 
-def _field(name: str, value: str) -> Iterator[Text]:
-    if value:
-        yield Text.assemble((f"{name}: ", "dim"), value)
+def _cells(row: Row) -> Iterator[Text]:
+    yield Text(row.order or GAP)
+    yield Text(row.name or GAP, style="bold")
+    yield Text(row.load or GAP)
+    yield Text(row.rpe or GAP)
+    yield Text(_lines(row.notes))
 
 
-def _notes(name: str, content: object) -> Iterator[Text]:
-    lines = _lines(content)
-    start = "\n" if "\n" in lines else " "
-    yield Text.assemble((f"{name}:", "dim"), start, lines)
+def _field(name: str, value: str) -> Text:
+    return Text.assemble((f"{name}: ", "dim"), value)
 
 
-def _lines(content: object) -> str:
+def _remarks(remarks: Sequence[Remark]) -> Iterator[RenderableType]:
+    for title, notes in remarks:
+        lines = _lines(notes)
+        yield ""
+        yield Text.assemble((f"{title}:", "dim"), "\n" if "\n" in lines else " ", lines)
+
+
+def _lines(notes: Sequence[Note]) -> str:
     return "\n".join(
-        "  " * depth + f"{note.mark} {note.text}".strip()
-        for depth, note in note_lines(read_notes(content))
+        "  " * depth + f"{note.mark} {note.text}".strip() for depth, note in note_lines(notes)
     )

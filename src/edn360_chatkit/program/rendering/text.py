@@ -4,102 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..core_block import read_core_block
-from ..links import web_link
-from ..model import Block, EnrichedTrainingProgram, Exercise, Language, TrainingSession
+from ..data import ProgramData
+from ..texts import Language, words
+from ..texts.words import Words
 from .columns import wrap
-from .content import (
-    LIST_MARK,
-    joined,
-    note_lines,
-    read_facts,
-    read_notes,
-    series_and_reps,
-    show_value,
-)
-from .labels import Labels, labels
+from .content import LIST_MARK, Day, Group, Note, Page, Remark, Row, note_lines, read_page
 from .printable import one_line
 
 COLUMNS = 80
 
 
-def program_text(program: EnrichedTrainingProgram, lang: Language) -> str:
-    """A program as plain text. Whatever is missing in it is left out."""
-    return "\n".join(_program(program, labels(lang))) + "\n"
+def program_text(program: ProgramData, lang: Language) -> str:
+    """A program as plain text, without the fields that are missing."""
+    own = words(lang)
+    return "\n".join(_page(read_page(program, own), own)) + "\n"
 
 
-def _program(program: EnrichedTrainingProgram, words: Labels) -> Iterator[str]:
-    yield from _title(one_line(program.title) or words.program, "=")
-    yield from _notes(program.summary)
-    if facts := read_facts(program, words):
+def _page(page: Page, words: Words) -> Iterator[str]:
+    yield from _title(page.title or words.program, "=")
+    for line in page.summary.split("\n"):
+        yield from _paragraph(line)
+    if page.facts:
         yield ""
-        for name, text in facts:
+        for name, text in page.facts:
             yield from _paragraph(f"{name}: {text}")
-    if sets := program.weekly_sets_by_muscle():
+    if page.sets:
         yield ""
         yield f"{words.weekly_sets}:"
-        for muscle, number in sets.items():
+        for muscle, number in page.sets.items():
             yield from _paragraph(muscle, " " * 8, f"{words.number(number):>6}  ")
-    for index, session in enumerate(program.sessions, 1):
-        yield from _session(session, index, words)
-    if not program.sessions:
+    for day in page.days:
+        yield from _day(day, words)
+    if not page.days:
         yield from ("", words.no_sessions)
-    if program.general_notes:
+    for remark in page.remarks:
         yield ""
-        yield from _title(words.general_notes, "-")
-        yield from _notes(program.general_notes)
+        yield from _title(remark.title, "-")
+        yield from _notes(remark.notes)
 
 
-def _session(session: TrainingSession, index: int, words: Labels) -> Iterator[str]:
+def _day(day: Day, words: Words) -> Iterator[str]:
     yield ""
-    yield from _title(_name(session.id, session.name) or f"{words.session} {index}", "-")
-    if focus := joined(session.focus):
-        yield from _paragraph(f"{words.focus}: {focus}")
-    for block in session.blocks:
-        yield from _block(block, words)
-    if not session.blocks:
+    yield from _title(" · ".join(filter(None, (day.id, day.name))), "-")
+    if day.focus:
+        yield from _paragraph(f"{words.field('focus')}: {', '.join(day.focus)}")
+    yield from _remarks(day.opening)
+    for group in (*day.groups, *filter(None, (day.core,))):
+        yield from _group(group, words)
+    if not day.groups:
         yield words.no_blocks
-    core, rest = read_core_block(session.core_mobility_block)
-    if core:
-        yield from _exercises(words.core, core.exercises, words)
-        yield from _notes(rest, "  ")
-    else:
-        yield from _remarks(words.core, rest)
-    yield from _remarks(words.session_notes, session.session_notes)
+    yield from _remarks(day.closing)
 
 
-def _block(block: Block, words: Labels) -> Iterator[str]:
-    others = joined(block.secondary_muscles)
-    name = _name(block.id, joined(block.primary_muscles)) or words.block
-    name += f" ({words.also} {others})" if others else ""
-    yield from _exercises(name, block.exercises, words)
-
-
-def _exercises(name: str, exercises: Sequence[Exercise], words: Labels) -> Iterator[str]:
+def _group(group: Group, words: Words) -> Iterator[str]:
+    name = " · ".join(filter(None, (group.id, group.title))) or words.block
     yield ""
-    yield from _paragraph(name)
-    for exercise in exercises:
-        yield from _exercise(exercise)
-    if not exercises:
+    yield from _paragraph(name + (f" ({words.also} {group.also})" if group.also else ""))
+    for row in group.rows:
+        yield from _row(row)
+    if not group.rows:
         yield f"  {words.no_exercises}"
+    yield from _notes(group.notes, "  ")
 
 
-def _exercise(exercise: Exercise) -> Iterator[str]:
-    order, rpe = show_value(exercise.order), show_value(exercise.rpe)
-    name = f"{order}. {exercise.name}" if order else exercise.name
-    load = (series_and_reps(exercise), rpe and f"RPE {rpe}")
+def _row(row: Row) -> Iterator[str]:
     below = " " * 5
-    yield from _paragraph(name, below, "  ")
+    yield from _paragraph(f"{row.order}. {row.name}" if row.order else row.name, below, "  ")
+    load = (row.load, row.rpe and f"RPE {row.rpe}")
     yield from _paragraph(" · ".join(filter(None, load)), below)
-    yield from _notes(exercise.notes, below)
-    yield from _paragraph(web_link(exercise.video_url) or "", below)
+    yield from _notes(row.notes, below)
+    yield from _paragraph(row.video or "", below)
 
 
 # --- lines ------------------------------------------------------------------------------------
-
-
-def _name(*parts: str | None) -> str:
-    return " · ".join(filter(None, (one_line(part or "") for part in parts)))
 
 
 def _title(text: str, line: str) -> Iterator[str]:
@@ -107,15 +84,15 @@ def _title(text: str, line: str) -> Iterator[str]:
     yield line * COLUMNS
 
 
-def _remarks(name: str, content: object) -> Iterator[str]:
-    if content:
+def _remarks(remarks: Sequence[Remark]) -> Iterator[str]:
+    for remark in remarks:
         yield ""
-        yield f"{name}:"
-        yield from _notes(content, "  ")
+        yield from _paragraph(f"{remark.title}:")
+        yield from _notes(remark.notes, "  ")
 
 
-def _notes(content: object, indent: str = "") -> Iterator[str]:
-    for depth, note in note_lines(read_notes(content)) if content else ():
+def _notes(notes: Sequence[Note], indent: str = "") -> Iterator[str]:
+    for depth, note in note_lines(notes):
         start = indent + "  " * depth
         if note.mark == LIST_MARK:
             yield from _paragraph(note.text, f"{start}  ", f"{start}- ")
@@ -124,7 +101,7 @@ def _notes(content: object, indent: str = "") -> Iterator[str]:
 
 
 def _paragraph(text: str, indent: str = "", first: str | None = None) -> Iterator[str]:
-    """A text in lines that begin with blanks, the first one with something else."""
+    """A text in lines that begin with ``indent``, the first line with ``first``."""
     start = indent if first is None else first
     for line in wrap(one_line(text), COLUMNS - len(indent)):
         yield start + line

@@ -1,0 +1,151 @@
+"""Repair of malformed JSON, as models write it. Cut JSON is recognised, and never completed.
+
+``json-repair`` completes whatever it gets, so the brackets are counted here first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from .._json import parse
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The result of a repair.
+
+    Attributes:
+        value: The object; ``None`` if it can't be repaired, or only in too much time.
+        cut: Whether the text stops before the object ends. Its value is complete if it has one,
+            apart from the last brace.
+    """
+
+    value: dict[str, Any] | None = field(repr=False)
+    cut: bool = False
+
+
+DEEPEST = 64
+"""How many brackets may be open at once. A program has about ten levels."""
+LONGEST, WORK = 400_000, 20_000_000
+"""The most characters, and characters times stray quotes: json-repair then takes 3 s at most."""
+
+_CLOSERS = {"}": "{", "]": "["}
+_TOKEN = re.compile(
+    r"""\\.|["“”„']|[{}\[\]:,]|//[^\n]*|/\*.*?(?:\*/|\Z)|```|[^\s{}\[\]:,"“”„'\\/`]+""", re.DOTALL
+)
+# A quote ends a string if a comma and the next value, a colon or a bracket comes after it.
+_AFTER_STRING = re.compile(
+    r"""[\s\u200b\ufeff]*(?:[:}\]]|,[\s\u200b\ufeff]*(?:["“„'{\[}\]]|//|/\*)|\Z)"""
+)
+# `10 por lado`: json-repair keeps only the number.
+_WORDS_AFTER_NUMBER = re.compile(r"\d[\d.,/-]*[^\S\n]+[^\W\d][^\"“”',:{}\[\]\n/#]*(?=[,}\]\n])")
+_NO_ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+
+
+def mend(text: str) -> Mended:
+    """Repair the object at the beginning of a text.
+
+    Args:
+        text: The text; it begins with the object's brace. Text after the object is ignored.
+    """
+    scan = _Scan(text)
+    cut = scan.end is None and len(scan.stack) < DEEPEST
+    if scan.end is None and not (scan.stack == ["{"] and scan.complete):
+        return Mended(None, cut)
+    if len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK:
+        return Mended(None, cut)
+    from json_repair import loads
+
+    pieces: list[str] = []
+    position = 0
+    for start, stop, replacement in scan.changes:
+        pieces += [text[position:start], replacement]
+        position = stop
+    pieces.append(text[position : scan.end or scan.stop])
+    object_text = _NO_ESCAPE.sub(r"\1", "".join(pieces)) + ("" if scan.end else "}")
+    try:
+        value: object = parse(object_text)
+    except ValueError:
+        try:
+            value = loads(object_text, skip_json_loads=True)
+        except (ValueError, RecursionError):
+            return Mended(None, cut)
+    return Mended(cast("dict[str, Any]", value) if isinstance(value, dict) else None, cut)
+
+
+class _Scan:
+    """One pass over malformed JSON that follows its strings and brackets.
+
+    Attributes:
+        end: Where the object ends; ``None`` if it does not.
+        stop: Where the JSON stops if the object does not end: a fence, or the end of the text.
+        stack: The brackets that are open.
+        complete: Whether the last token closes a value.
+        stray: How many quotes neither begin nor end a string.
+        changes: What to replace before the repair: start, end, replacement.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.end: int | None = None
+        self.stop = len(text)
+        self.stack: list[str] = []
+        self.complete = False
+        self.stray = 0
+        self.changes: list[tuple[int, int, str]] = []
+        position, before = 0, "{"
+        while self.end is None and (match := _TOKEN.search(text, position)):
+            symbol = match.group()
+            position = match.end()
+            if symbol == "```":
+                self.stop = match.start()
+                break
+            if symbol in "{[":
+                self.stack.append(symbol)
+                if len(self.stack) >= DEEPEST:
+                    break
+            elif symbol in "}]":
+                self._close(symbol, position)
+            elif symbol in '"“„' or (symbol in "”'" and before in "{[,:"):
+                if before not in "{[,:":
+                    self.stray += 1
+                    continue
+                position = self._string(text, symbol, match.start(), position)
+                if position < 0:
+                    self.complete = False
+                    return
+                symbol = '"'
+            elif symbol[:2] in ("//", "/*") or symbol[0] == "\\":
+                continue
+            elif before == ":" and (words := _WORDS_AFTER_NUMBER.match(text, match.start())):
+                self.changes.append((words.start(), words.end(), f'"{words.group().rstrip()}"'))
+                position = words.end()
+            before = symbol
+            self.complete = symbol in '}]"'
+
+    def _close(self, closer: str, position: int) -> None:
+        if _CLOSERS[closer] not in self.stack:
+            return
+        # Brackets between the two were forgotten.
+        while self.stack.pop() != _CLOSERS[closer]:
+            pass
+        if not self.stack:
+            self.end = position
+
+    def _string(self, text: str, opener: str, start: int, position: int) -> int:
+        """Find the end of a string; a negative number if there is none."""
+        quotes = "'" if opener == "'" else '"”“'
+        token = re.compile(rf"\\.|[{quotes}]", re.DOTALL)
+        while match := token.search(text, position):
+            position = match.end()
+            if match.group()[0] == "\\":
+                continue
+            if _AFTER_STRING.match(text, position):
+                if opener in '"“”„' and (opener, match.group()) != ('"', '"'):
+                    if opener != '"':
+                        self.changes.append((start, start + 1, '"'))
+                    self.changes.append((match.start(), match.end(), '"'))
+                return position
+            self.stray += 1
+        return -1

@@ -1,0 +1,127 @@
+"""Lists of the API, page after page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+from .._effects import Operation, Request
+from .api import Api
+from .listing import Listing, SessionMessage, newest_first, read_message
+from .responses import unusable
+
+MOST_PAGES = 100
+"""The largest number of pages that are read for one look."""
+
+Page: TypeAlias = Mapping[str, str | int]
+"""``limit``, ``order`` and ``after`` of a page."""
+
+
+def read_entries(
+    api: Api,
+    request: Callable[[Page], Request],
+    limit: int,
+    enough: Callable[[list[object]], bool],
+    *,
+    strict: bool = True,
+) -> Operation[tuple[list[object], bool]]:
+    """The entries of a list in the server's order, and whether they are all of the list.
+
+    Args:
+        api: The API.
+        request: Makes the request for a page.
+        limit: The size of a page.
+        enough: Whether a list that begins with these entries need not be read further.
+        strict: Whether a page without ``data`` is an error. It is no proof of an empty list, but
+            while a run is waited for, the session messages protocol has it for "not yet".
+
+    Raises:
+        APIStatusError: A page is not a list.
+    """
+    entries: list[object] = []
+    page: dict[str, str | int] = {"limit": limit, "order": "desc"}
+    after: str | None = None
+    for _ in range(MOST_PAGES):
+        response = yield from api.fetch(request(page))
+        body = api.json(response)
+        data = body.get("data")
+        if data is None and not strict:
+            data = []
+        if body.get("error") or not isinstance(data, list):
+            raise unusable(response, "something that is no list")
+        entries += cast("list[object]", data)
+        after = next_page(body, after)
+        if after is None or enough(entries):
+            break
+        page["after"] = after
+    return entries, after is None
+
+
+def read_messages(
+    api: Api,
+    request: Callable[[Page], Request],
+    message_id: str | None,
+    limit: int,
+    *,
+    strict: bool = True,
+) -> Operation[Listing]:
+    """The newest messages of a session or thread, at least back to a message of the user.
+
+    Args:
+        api: The API.
+        request: Makes the request for a page.
+        message_id: The user's message; ``None`` for the newest one.
+        limit: The size of a page.
+        strict: See :func:`read_entries`.
+    """
+
+    def enough(entries: list[object]) -> bool:
+        times = _times(entries)
+        ascending = times is not None and times[0] < times[1]
+        users = [message for message in map(read_message, entries) if message is not None]
+        return not ascending and any(
+            message.role == "user" and message_id in (None, message.id) for message in users
+        )
+
+    entries, complete = yield from read_entries(api, request, limit, enough, strict=strict)
+    messages = [message for message in map(read_message, entries) if message is not None]
+    return Listing(newest_first(messages, message_id, complete=complete))
+
+
+def read_all_messages(
+    api: Api, request: Callable[[Page], Request], limit: int
+) -> Operation[list[SessionMessage]]:
+    """Every entry of a list as a message, newest first; also those that are no messages.
+
+    Only times that fall prove that the newest entries are on the first page.
+    """
+    entries, complete = yield from read_entries(api, request, limit, is_newest_first)
+    messages = [read_message(entry) or SessionMessage(None, "client", "") for entry in entries]
+    return newest_first(messages, complete=complete)
+
+
+def is_newest_first(entries: list[object]) -> bool:
+    """Whether the times of the entries prove that the newest ones come first."""
+    times = _times(entries)
+    return times is not None and times[0] > times[1]
+
+
+def _times(entries: list[object]) -> tuple[Any, Any] | None:
+    """When the first and the last entry were made, if the server says so in one format."""
+    ends = (entries[0], entries[-1]) if entries else ()
+    times = [cast("dict[str, Any]", e).get("created_at") for e in ends if isinstance(e, dict)]
+    for kind in (str, (int, float)):
+        if len(times) == 2 and all(isinstance(time, kind) for time in times):
+            return times[0], times[1]
+    return None
+
+
+def next_page(page: Mapping[str, Any], before: str | None) -> str | None:
+    """Where the next page begins; ``None`` after the last, or if the server repeats a page."""
+    data = page.get("data")
+    last = cast("list[object]", data)[-1] if isinstance(data, list) and data else None
+    last_id = cast("dict[str, Any]", last).get("id") if isinstance(last, dict) else None
+    after = page.get("after") or page.get("last_id") or last_id
+    if not page.get("has_more") or not isinstance(after, str) or after in ("", before):
+        return None
+    return after

@@ -1,0 +1,181 @@
+"""What a response says: its JSON, or the error that it stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from .._effects import Request, Response
+from .._json import parse
+from ..errors import APIError, APIStatusError
+from .quoting import quoted, server_words
+from .statuses import STATUSES, Status, status_row
+
+PUBLIC_HEADERS = frozenset({"Accept", "Cache-Control", "Content-Type", "OpenAI-Beta", "User-Agent"})
+"""The headers of a request that hold no secret; the caller's others may hold one."""
+# Shorter values are placeholders in tests, or common words.
+_SHORTEST_SECRET = 8
+LARGE = 1_000_000
+"""From this size on, in bytes, a body is dropped once it is parsed; a small one explains errors."""
+
+
+def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in a response's body.
+
+    Raises:
+        APIError: The body is larger than ``max_bytes``.
+        APIStatusError: The body is something else; a proxy or another server may have answered.
+    """
+    if response.too_large:
+        raise APIError(
+            f"The answer is larger than {max_bytes} bytes. Raise max_response_bytes=... if you "
+            "trust the server; the run can be taken up again."
+        )
+    try:
+        data = parse(response.content)
+    except ValueError as error:
+        raise unusable(response, "no JSON object") from error
+    if not isinstance(data, dict):
+        raise unusable(response, "no JSON object")
+    if len(response.content) > LARGE:
+        response.content = b""
+    return cast("dict[str, Any]", data)
+
+
+def unusable(response: Response, content: str) -> APIStatusError:
+    """The error for a 2xx response that does not hold what it should."""
+    body = _body(response)
+    words = _quoted_words(body, response.request)
+    return APIStatusError(
+        f"The server answered {response.status} with {content}{words}. Check that its address "
+        "(base_url or server_url) is that of a ChatKit API and no proxy is in the way.",
+        status_code=response.status,
+        request_id=response.headers.get("x-request-id"),
+        body=body,
+    )
+
+
+def status_error(response: Response, *, own: bool) -> APIStatusError:
+    """The error for a status, with the server's words and what to do.
+
+    Args:
+        response: A response whose status is not 2xx.
+        own: Whether a self-hosted server has sent it.
+    """
+    body = _body(response)
+    error = _fields(body).get("error")
+    fields = _fields(error)
+    name, about_thread = _name(response.request)
+    row = status_row(response.status)
+    if response.status == 404:
+        row = _not_found(server_words(body), about_thread=own and about_thread)
+    advice = row.advice if not own or row.own_advice is None else row.own_advice
+    words = _quoted_words(body, response.request)
+    code, param, kind = (fields.get(key) for key in ("code", "param", "type"))
+    return row.error(
+        f"{name} was answered {response.status}{words}. {advice}".strip(),
+        status_code=response.status,
+        code=code if isinstance(code, str) else None,
+        param=param if isinstance(param, str) else None,
+        type=kind if isinstance(kind, str) else None,
+        request_id=response.headers.get("x-request-id"),
+        body=body,
+        retry_after=_retry_after(response.headers),
+    )
+
+
+def _not_found(words: str | None, *, about_thread: bool) -> Status:
+    """A 404's row. Without words of the API, a server's page for an unknown path has come."""
+    bare = (words or "").strip().rstrip(".").casefold()
+    if bare.startswith("chatkit session"):
+        return STATUSES["404 session"]
+    # "Not Found" is what FastAPI says of a path that it does not have.
+    if not bare or bare.startswith("invalid url") or (bare == "not found" and not about_thread):
+        return STATUSES["404 endpoint"]
+    return STATUSES["404"]
+
+
+def _quoted_words(body: object, request: Request | None) -> str:
+    """The server's words for an error's text, without the athlete's data."""
+    words = server_words(body)
+    shown = None if words is None else quoted(words, _sent_text(request))
+    return "" if not shown else f": {shown.rstrip('.')}"
+
+
+def _request_body(request: Request | None) -> dict[str, Any]:
+    if request is None or request.content is None:
+        return {}
+    return cast("dict[str, Any]", json.loads(request.content))
+
+
+def _name(request: Request | None) -> tuple[str, bool]:
+    """A request's name in errors, and whether it names a thread."""
+    if request is None:
+        return "The request", False
+    body = _request_body(request)
+    if "params" in body:
+        return str(body["type"]), "thread_id" in body["params"]
+    path = urlsplit(request.url).path
+    return f"{request.method} {path}", "/threads/" in path
+
+
+def _sent_text(request: Request | None) -> str | None:
+    """The text of the message that a request sends, if it sends one."""
+    body = _request_body(request)
+    content = body.get("params", {}).get("input", body).get("content")
+    return str(content[0]["text"]) if content else None
+
+
+def _body(response: Response) -> object:
+    """An error's body, parsed if it is JSON, without the secrets that a server repeats."""
+    if response.too_large:
+        return None
+    text = response.content.decode("utf-8", "replace")
+    for secret in _secrets(response.request):
+        text = text.replace(secret, "***")
+    try:
+        body: object = parse(text)
+    except ValueError:
+        return text
+    fields = _fields(body)
+    return {**fields, "client_secret": "***"} if "client_secret" in fields else body
+
+
+def _fields(body: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+
+
+def _secrets(request: Request | None) -> list[str]:
+    """The secrets in a request: the credential and the caller's headers."""
+    if request is None:
+        return []
+    values = [value for name, value in request.headers.items() if name not in PUBLIC_HEADERS]
+    # Also the token of a "Bearer ..." by itself.
+    values += [value.rpartition(" ")[2] for value in values]
+    if request.credential is not None:
+        values.append(request.credential.get_secret_value())
+    return [value for value in values if len(value) >= _SHORTEST_SECRET]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the server asks to wait: in milliseconds, in seconds, or until a date.
+
+    A date is compared with the response's own ``Date``, so that the clocks need not agree
+    (RFC 9110, section 10.2.3; OpenAI's servers send ``retry-after-ms``).
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+        since = parsedate_to_datetime(headers["date"])
+        return max(0.0, (until - since).total_seconds())
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None

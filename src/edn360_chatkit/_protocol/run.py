@@ -1,0 +1,159 @@
+"""One run in flight, and how it can be taken up when it is interrupted."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .._config import AnswerRule
+from .._effects import Emitting, Operation, emit
+from ..errors import ChatKitError
+from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
+from ..models.session import ChatSession, Message, resume_call
+from .answers import TRAINING_PROGRAM, AnswerFormat
+from .inbox import Inbox
+from .inputs import Prepared
+from .listing import Listing
+from .logs import log_run
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long to wait for an answer, and for which.
+
+    Attributes:
+        poll_interval: Seconds between two polls.
+        max_attempts: The largest number of polls.
+        answer: Which message is the answer.
+        deadline: How long the call may take, in seconds.
+    """
+
+    poll_interval: float
+    max_attempts: int
+    answer: AnswerRule
+    deadline: float = math.inf
+
+    @property
+    def patience(self) -> float:
+        """How long all polls take, in seconds; a stream may be silent for as long."""
+        return self.poll_interval * self.max_attempts
+
+
+@dataclass(slots=True)
+class Run:
+    """One run in flight.
+
+    Attributes:
+        session: Its session.
+        waiting: How long to wait, and for what.
+        started: When it began, on the driver's clock.
+        sent_text: The message's text, which no error repeats; ``None`` if it is not known.
+        watched: Whether somebody reads its events.
+        own_session: Whether the session was made for this run, so that no other message is in it.
+        sending: Whether its message may have left.
+        format: What an answer looks like.
+        inbox: What its workflow has posted. It knows the message once that was sent.
+    """
+
+    session: ChatSession
+    waiting: Waiting
+    started: float
+    sent_text: str | None = field(default=None, repr=False)
+    watched: bool = False
+    own_session: bool = False
+    sending: bool = False
+    format: AnswerFormat = TRAINING_PROGRAM
+    inbox: Inbox | None = None
+
+    def sent(self, message: Message) -> Inbox:
+        """Note that the server has the message; returns the inbox for its answers."""
+        self.inbox = Inbox(self.session, message, self.format, self.sent_text)
+        return self.inbox
+
+    @property
+    def message(self) -> Message | None:
+        """The message that started the run, once it is sent."""
+        return None if self.inbox is None else self.inbox.message
+
+
+class Protocol(ABC):
+    """A way to run a workflow."""
+
+    @abstractmethod
+    def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
+        """Send the run's message once.
+
+        Raises:
+            APIError: The server refused it, or it is in doubt whether the server has it.
+            WorkflowFailedError: The server ended the run before it began.
+        """
+
+    @abstractmethod
+    def look(self, run: Run) -> Operation[Listing]:
+        """Read what the server holds of the run's messages."""
+
+    @abstractmethod
+    def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """Wait for the answer.
+
+        Raises:
+            WorkflowError: The run went wrong, or is not done yet; it carries what came.
+            APIError: The server refused a poll, and no waiting helps.
+        """
+
+    def abandon(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
+        """Give up what is open of a run that is left. It does no I/O."""
+
+
+def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:
+    """Log and emit the response, and return it."""
+    size = len(response.text.encode("utf-8", "replace"))
+    log_run(
+        *(run.session.id, "INFO", "response received: %d bytes at attempt %d"),
+        *(size, response.attempts),
+    )
+    log_run(run.session.id, "INFO", "training sessions: %d", len(response.program.sessions))
+    yield from emit(ResponseEvent(response=response))
+    return response
+
+
+@contextmanager
+def noted(run: Run) -> Generator[None, None, None]:
+    """Give every exception that leaves the run what takes the run up.
+
+    A ``ChatKitError`` gets it as attributes. A foreign exception, such as ``KeyboardInterrupt`` or
+    a job's time limit, passes through with a note.
+    """
+    try:
+        yield
+    except ChatKitError as error:
+        error.session = error.session or run.session
+        if run.inbox is not None:
+            error.sent_message = error.sent_message or run.message
+            error.text = error.text or run.inbox.newest_text()
+        raise
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if run.sending or run.inbox is not None:
+            _add_note(error, run)
+        raise
+
+
+def _add_note(error: BaseException, run: Run) -> None:
+    call = resume_call(run.session, run.message)
+    if run.inbox is None:
+        text = (
+            "edn360-chatkit: the message may have been taken, and a paid run started: look with "
+            f"{call} or client.threads.list(user={run.session.user!r}) before you send it again."
+        )
+    else:
+        text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}."
+    if sys.version_info >= (3, 11):
+        error.add_note(text)
+    else:
+        log_run(run.session.id, "WARNING", "%s", text)

@@ -1,0 +1,161 @@
+"""What an exception of the HTTP library means.
+
+Only failures of the transport become errors of ours. All other exceptions belong to the caller:
+Ctrl-C, a signal handler's, those of hooks and transports.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from .._effects import Response
+from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
+from .exchange import Exchange, response_of
+from .limits import OutOfTimeError, TooLargeError
+
+BUSY = " while all connections were busy"
+
+
+class StreamCutError(Exception):
+    """The stream ended where its end can't be told from a broken connection."""
+
+
+def deadline_error(detail: str = "", *, may_have_arrived: bool) -> APITimeoutError:
+    """The error for an operation whose deadline has passed."""
+    error = APITimeoutError(
+        f"The call's deadline has passed{detail}. Raise deadline=... to wait longer.",
+        may_have_arrived=may_have_arrived,
+    )
+    error.deadline_passed = True
+    return error
+
+
+def closed_error() -> ConfigurationError:
+    """The error for a request on a client that is closed."""
+    return ConfigurationError("The client is closed. Make a new one, or close it later.")
+
+
+def meaning_of(
+    error: BaseException, exchange: Exchange, *, closed: bool
+) -> ChatKitError | Response | None:
+    """What an exception means.
+
+    Args:
+        error: The exception.
+        exchange: The request that it ended.
+        closed: Whether the HTTP client has been closed meanwhile.
+
+    Returns:
+        An error of ours for a failure of the transport; a response where a hook of the caller's
+        raised because of its status; ``None`` for a foreign exception.
+    """
+    library = exchange.library
+    if isinstance(error, ChatKitError):
+        return error
+    if not isinstance(error, Exception):
+        return None
+    ours = (OutOfTimeError, TooLargeError, StreamCutError, OSError)
+    if isinstance(error, (*ours, library.TransportError, library.DecodingError)):
+        return _error_of(error, exchange)
+    if closed:
+        # httpx raises many kinds of exceptions on a client that another thread has closed.
+        return _error_of(error, exchange) if exchange.traced else closed_error()
+    if isinstance(error, library.HTTPStatusError):
+        # A hook has called raise_for_status().
+        return _response_in(error, exchange)
+    if isinstance(error, library.ResponseNotRead) and exchange.head is not None:
+        # A hook has looked at the body before it was read.
+        status, headers = exchange.head
+        return Response(status, headers, b"", exchange.request) if status >= 300 else None
+    return None
+
+
+def _response_in(error: Any, exchange: Exchange) -> Response | None:
+    response: httpx.Response = error.response
+    try:
+        content = response.content
+    except exchange.library.ResponseNotRead:
+        content = b""
+    return None if response.is_success else response_of(response, exchange.request, content)
+
+
+def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
+    library = exchange.library
+    host = urlsplit(exchange.request.url).hostname
+    busy = isinstance(error, library.PoolTimeout)
+    # A PoolTimeout says by itself that the request has not left.
+    arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
+    # Never the exception's own text: a protocol error quotes the header that it rejects.
+    kind = type(error).__name__
+    in_time = not isinstance(error, (OutOfTimeError, library.TimeoutException))
+    if not in_time and exchange.is_late():
+        detail = BUSY if busy or exchange.waiting else f" before {host} answered"
+        return deadline_error(detail, may_have_arrived=arrived)
+    if isinstance(error, TooLargeError):
+        return APIError(
+            f"An event of the stream from {host} is larger than max_response_bytes. Raise it if "
+            "you trust the server."
+        )
+    if busy:
+        return APITimeoutError(
+            "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
+            "once, or pass http_client= with larger limits.",
+            may_have_arrived=arrived,
+        )
+    if not in_time:
+        return APITimeoutError(
+            f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
+            may_have_arrived=arrived,
+        )
+    return _connection_error(error, exchange, f"No answer from {host} ({kind}).", arrived)
+
+
+def _connection_error(
+    error: Exception, exchange: Exchange, start: str, arrived: bool
+) -> APIConnectionError:
+    advice = (
+        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
+    )
+    retryable = True
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error)):
+        retryable = False
+        advice = (
+            "Its certificate is not trusted. If your network has a certificate authority of its "
+            "own, set SSL_CERT_FILE to its certificates."
+        )
+    elif isinstance(error, exchange.library.ProxyError):
+        retryable = exchange.proxy_status not in (403, 407)
+        status = exchange.proxy_status
+        refusal = "refused the connection" if status is None else f"answered {status}"
+        advice = (
+            f"The proxy {refusal}. Check its address and credentials in HTTPS_PROXY, or add the "
+            "host to NO_PROXY."
+        )
+    return APIConnectionError(f"{start} {advice}", may_have_arrived=arrived, retryable=retryable)
+
+
+def chain(error: BaseException, handled: BaseException | None = None) -> Iterator[BaseException]:
+    """An exception with its causes and contexts, up to the one that the caller was handling."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        exception = pending.pop()
+        if exception is None or exception is handled or id(exception) in seen:
+            continue
+        seen.add(id(exception))
+        yield exception
+        pending += [exception.__cause__, exception.__context__]
+
+
+def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:
+    """Drop the tracebacks of an exception of the HTTP library, and of its causes.
+
+    The frames below hold headers and bodies. No frame is cleared: that would break coroutines.
+    """
+    for exception in chain(error, handled):
+        exception.__traceback__ = None

@@ -1,0 +1,163 @@
+"""The limits of a request: how long it may take, and how much it may bring.
+
+httpx limits each step of a request: connecting, and each wait for more of the response. A server
+that sends a byte now and then keeps each step short and the whole request endless. An async
+request is cancelled when its time is over. For a sync request, :func:`limit_network_stream`
+replaces ``read`` and ``write`` of httpcore's network stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import httpx
+
+GRACE = 0.05
+"""How much later an async request is cancelled, in seconds. httpx's own timeouts come first."""
+WRITE_SIZE = 65536
+"""How many bytes are written before the clock is read again."""
+
+
+@dataclass(frozen=True)
+class TransportSettings:
+    """The settings of a client that concern the transport.
+
+    Attributes:
+        url: The server's address.
+        timeout: The timeout of each step of a request.
+        request_seconds: The timeout of a whole request, in seconds; ``None`` for no such limit.
+        deadline: How long an operation may take, in seconds.
+        max_response_bytes: How large a response, or one event of a stream, may be, in bytes
+            after decompression.
+    """
+
+    url: str
+    timeout: httpx.Timeout
+    request_seconds: float | None
+    deadline: float
+    max_response_bytes: int
+
+    def steps(self, max_silence: float | None, left: float) -> dict[str, float]:
+        """The timeout of each step of a request, in the form of httpx's ``timeout`` extension.
+
+        Args:
+            max_silence: The longest time without data on the request's stream, in seconds.
+            left: The time until the operation's deadline, in seconds.
+        """
+        steps: dict[str, float | None] = dict(self.timeout.as_dict())
+        if max_silence is not None:
+            steps["read"] = max(max_silence, steps["read"] or max_silence)
+        return {step: left if value is None else min(value, left) for step, value in steps.items()}
+
+
+class TooLargeError(Exception):
+    """A response, or one event of a stream, is larger than the limit."""
+
+
+class OutOfTimeError(Exception):
+    """The time for a whole request, or for the operation, is over."""
+
+
+class TimeLimit:
+    """The time for one effect.
+
+    Attributes:
+        until: When it is over, on the monotonic clock.
+    """
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self._scope: anyio.CancelScope | None = None
+
+    def left(self) -> float:
+        """The time that is left, in seconds; 0 when it is over."""
+        return max(0.0, self.until - time.monotonic())
+
+    def check(self) -> None:
+        """Raise an :class:`OutOfTimeError` if the time is over."""
+        if time.monotonic() >= self.until:
+            raise OutOfTimeError
+
+    def shorten(self, seconds: float) -> None:
+        """Leave at most so many seconds from now."""
+        self.until = min(self.until, time.monotonic() + seconds)
+        self._move_scope()
+
+    @contextmanager
+    def on_this_thread(self) -> Generator[None]:
+        """Limit the socket reads and writes of this thread."""
+        self.check()
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    @contextmanager
+    def on_this_task(self) -> Generator[None]:
+        """Cancel the block when the time is over, and raise an :class:`OutOfTimeError`."""
+        self.check()
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            self._move_scope()
+            yield
+        self._scope = None
+        if scope.cancelled_caught:
+            raise OutOfTimeError
+
+    def _move_scope(self) -> None:
+        if self._scope is not None:
+            self._scope.deadline = anyio.current_time() + self.left() + GRACE
+
+
+_current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)
+
+
+class NetworkStream(Protocol):
+    """The part of httpcore's ``NetworkStream`` that is limited."""
+
+    read: Callable[..., bytes]
+    write: Callable[..., None]
+
+
+class _LimitedRead:
+    def __init__(self, read: Callable[..., bytes]) -> None:
+        self._read = read
+
+    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._read(max_bytes, timeout=_shortened(timeout))
+
+
+class _LimitedWrite:
+    def __init__(self, write: Callable[..., None]) -> None:
+        self._write = write
+
+    def __call__(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), WRITE_SIZE):
+            self._write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
+
+
+def limit_network_stream(stream: NetworkStream) -> None:
+    """Keep a connection's reads and writes within the time limit of the thread that makes them.
+
+    This replaces two methods of a foreign object: httpcore's sync network stream, which httpx
+    hands out in its ``trace`` extension. httpx has no public way to set a network backend. It is
+    the only patch of this package; ``tests/transport/test_limits.py`` fails if httpcore changes.
+    """
+    if not isinstance(stream.read, _LimitedRead):
+        stream.read = _LimitedRead(stream.read)
+        stream.write = _LimitedWrite(stream.write)
+
+
+def _shortened(timeout: float | None) -> float | None:
+    limit = _current.get()
+    if limit is None:
+        return timeout
+    limit.check()
+    return limit.left() if timeout is None else min(timeout, limit.left())

@@ -1,0 +1,81 @@
+"""Standard output for results, standard error for everything else."""
+
+import logging
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+from ..program.rendering.printable import printable
+from .errors import FAILED, SUCCESS
+
+NAME = "edn360-chatkit"
+
+
+def write_output(text: str, encoding: str = "utf-8") -> None:
+    """Write a result to standard output, or raise ``OSError``."""
+    if sys.stdout is None:
+        raise OSError("it is closed")
+    try:
+        sys.stdout.flush()
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:  # a StringIO
+            sys.stdout.write(text)
+        else:
+            buffer.write(text.encode(encoding, "replace"))
+            buffer.flush()
+    except OSError:
+        # Python writes the rest at exit, and complains, unless standard output is another file.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def print_text(text: str) -> int:
+    """Print a text for people, in the encoding of standard output; return the exit status."""
+    try:
+        write_output(text, getattr(sys.stdout, "encoding", None) or "utf-8")
+    except OSError as error:
+        # A reader that closes the pipe, as `head` does, is no reason to complain.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"Standard output can't be written: {error.strerror or error}.")
+        return FAILED
+    return SUCCESS
+
+
+def say(*lines: str) -> None:
+    """Print lines on standard error, without the empty ones."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(printable("\n".join(filter(None, lines))), file=sys.stderr, flush=True)
+
+
+def complain(error: str, *more: str) -> None:
+    """Print an error, and more lines below it."""
+    say(f"{NAME}: {error}", *more)
+
+
+def is_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class _LogHandler(logging.Handler):
+    # Not a StreamHandler: the spinner replaces sys.stderr while it runs.
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+@contextmanager
+def log_to_stderr() -> Generator[None, None, None]:
+    """Print the package's log on standard error."""
+    logger = logging.getLogger("edn360_chatkit")
+    level, handler = logger.level, _LogHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,28 @@
+"""The exit statuses, and errors in the words of the command line."""
+
+from importlib.util import find_spec
+
+from ..errors import ConfigurationError
+
+# After Ctrl-C it is 128 and the number of SIGINT, as shells report it.
+SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_OPTIONS = ("base_url", "server_url", "workflow_id", "user", "poll_interval", "max_attempts")
+
+
+def error_text(error: Exception) -> str:
+    """The text of an error, with options in the place of the library's parameters."""
+    text = str(error).replace("Pass api_key=..., or", "Use --simulate, or")
+    text = text.replace("api_key=..., ", "").replace(" to the client or to this call", "")
+    for name in _OPTIONS:
+        option = "--" + name.replace("_", "-")
+        for end in ("=...", " (or", " must"):
+            text = text.replace(name + end, option + end.removeprefix("=..."))
+    return text
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise ``ConfigurationError`` if a module of an extra is not installed."""
+    if missing := [module for module in modules if find_spec(module) is None]:
+        name = " and ".join(missing)
+        raise ConfigurationError(f'Install {name}: pip install "edn360-chatkit[{extra}]"')

@@ -1,0 +1,48 @@
+"""``edn360-chatkit show``: print a training program, or write it as files."""
+
+import argparse
+from functools import partial
+
+from ..errors import ConfigurationError
+from ..program.rendering.table import program_csv
+from ..reading import read_program
+from .console import complain, print_text
+from .errors import FAILED, SUCCESS, require
+from .files import Destination, read_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument
+    add("program", metavar="PROGRAM.json", help="- is standard input")
+    add("--html", metavar="OUT.html", help="write it as an HTML page; - is standard output")
+    add("--markdown", metavar="OUT.md", help="write it as Markdown; - is standard output")
+    add("--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output")
+    add("--lang", choices=("es", "en"), default="es", help="default es")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    program = read_file(args.program, read_program)
+    formats = (
+        (args.html, partial(program.to_html, full_page=True, lang=args.lang)),
+        (args.markdown, partial(program.to_markdown, lang=args.lang)),
+        (args.csv, partial(program_csv, program)),
+    )
+    outputs = {Destination(name): render for name, render in formats if name is not None}
+    if not outputs:
+        require("cli", "rich")
+        from ..program.rendering.terminal import terminal_text
+
+        return print_text(terminal_text(program, args.lang))
+    if len({destination.path for destination in outputs}) < len(outputs):
+        raise ConfigurationError("Two of the files have the same name; nothing was written.")
+    for destination in outputs:
+        destination.check(args.program)
+    for destination, render in outputs.items():
+        try:
+            destination.write(render())
+        except OSError as error:
+            complain(f"{destination.label} can't be written: {error.strerror or error}.")
+            return FAILED
+    return SUCCESS

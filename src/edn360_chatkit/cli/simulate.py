@@ -1,0 +1,63 @@
+"""``edn360-chatkit simulate``, and the simulator of ``run --simulate``."""
+
+import argparse
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from .console import is_terminal, print_text, say
+from .errors import SUCCESS, require
+
+if TYPE_CHECKING:
+    from ..testing import ChatKitSimulator
+
+DELAY = 2.0  # seconds from the message to the answer
+POLL_INTERVAL = 0.25  # seconds
+WORKFLOW = "wf_demo"
+
+
+@contextmanager
+def simulator(
+    *, steps: bool, delay: float = DELAY, port: int = 0
+) -> Generator["ChatKitSimulator", None, None]:
+    """Run a simulator; raise ``ConfigurationError`` if its extra is missing or the port taken."""
+    require("simulator", "starlette", "uvicorn")
+    from ..testing import ChatKitSimulator
+
+    server = ChatKitSimulator(port=port, delay=delay, steps=steps)
+    try:
+        server.start()
+    except (OSError, OverflowError) as error:
+        fault = f"The simulator can't listen on port {port}: {getattr(error, 'strerror', error)}."
+        raise ConfigurationError(f"{fault} Choose another one; --port 0 finds one.") from error
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument
+    add("--port", metavar="N", type=int, default=8765, help="default 8765; 0 for a free port")
+    add("--delay", metavar="SECONDS", type=float, default=DELAY, help="of the answer; default 2")
+    add("--steps", action="store_true", help="post intermediate messages before the answer")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    try:
+        with simulator(port=args.port, delay=args.delay, steps=args.steps) as server:
+            status = print_text(
+                f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
+                f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
+                f"export EDN360_TRAINING_WORKFLOW_ID={WORKFLOW}\n"
+            )
+            if status == SUCCESS:
+                if is_terminal():
+                    say("The simulator runs until Ctrl-C; paste these lines into another shell.")
+                server.wait()
+            return status
+    except KeyboardInterrupt:
+        return SUCCESS  # The usual way to stop it.

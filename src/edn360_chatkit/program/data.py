@@ -1,0 +1,245 @@
+"""The training program as data: sessions, blocks and exercises, without behaviour.
+
+A run costs money, so a program is never lost to a type. Only the skeleton can be invalid:
+``sessions`` is a list of objects, and so are their ``blocks`` and the blocks' ``exercises``. Any
+other field may be missing or have any value. The attribute is the typed value (``kinds.py``) or
+``None``; ``raw`` is the value as the workflow wrote it, and ``model_dump`` gives that back.
+
+To add an optional field of an exercise, declare it in :class:`Exercise`. It then shows in every
+rendering and in ``to_records``; a label in ``texts/es.py`` and ``texts/en.py`` is optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
+
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from typing_extensions import Self
+
+from ..models.base import OpenModel
+from .kinds import (
+    DaysPerWeek,
+    IfPresent,
+    Key,
+    Minutes,
+    Notes,
+    NumberOrText,
+    Order,
+    Text,
+    Texts,
+    Weeks,
+)
+
+if TYPE_CHECKING:
+    from .numbers import Range
+
+
+class ProgramPart(OpenModel):
+    """A part of a program. It keeps each value that is not of the field's type."""
+
+    _other_kinds: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+
+    def raw(self, field: str) -> Any:
+        """A field's value as the workflow wrote it, whatever its type; ``None`` if missing.
+
+        Args:
+            field: The key, such as ``"weeks"``. Unknown keys work as well.
+        """
+        if field in self._other_kinds:
+            return self._other_kinds[field]
+        return self.__dict__.get(field, (self.model_extra or {}).get(field))
+
+    def other_kinds(self) -> dict[str, Any]:
+        """The fields whose value is of another type than it should be, as it was written."""
+        return dict(self._other_kinds)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; a field in ``update`` loses the value that the workflow wrote."""
+        copied = super().model_copy(update=update, deep=deep)
+        kept = copied._other_kinds.items()
+        copied._other_kinds = {name: value for name, value in kept if name not in (update or {})}
+        return copied
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_other_kinds(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        part = handler(data)
+        if isinstance(data, Mapping):
+            values = cast("Mapping[str, Any]", data)
+            kept = {
+                name: value
+                for name, typed in part.__dict__.items()
+                if (value := values.get(name, typed)) is not typed and not _is_same(value, typed)
+            }
+            if kept:
+                part._other_kinds = kept
+        return part
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        data.update((k, value) for k, value in self._other_kinds.items() if k in data)
+        return data
+
+
+def _is_same(written: Any, typed: Any) -> bool:
+    is_same_type = type(written) is type(typed)
+    items = cast("list[object]", typed) if isinstance(typed, list) else []
+    if any(isinstance(item, ProgramPart) for item in items):
+        return True  # the parts keep their own values
+    return is_same_type and bool(written == typed)
+
+
+class Exercise(ProgramPart):
+    """One exercise of a block. No field is required.
+
+    Attributes:
+        order: The position in the block, from 1.
+        name: The name.
+        primary_group: The muscle group that it trains.
+        series: The sets: a number, or a range such as ``"3-4"``.
+        reps: Repetitions of a set, or its duration: ``"8-10"``, ``"45-60s"``, or a number.
+        rpe: Rating of perceived exertion, 1 to 10: a number, or a range such as ``"7-8"``.
+        video_url: A video of the exercise.
+        db_id: The key in the workflow's exercise database.
+        secondary_group: A muscle group that also works.
+        notes: Notes for the athlete.
+        exercise_types: Kinds of exercise; the newest workflow writes them, some without a name.
+        rest: Rest between sets, such as ``"90s"``.
+        tempo: Tempo of a repetition, such as ``"3-1-1-0"``.
+        warmup: Warm-up sets.
+        progression: How the exercise changes over the weeks.
+    """
+
+    order: Order = None
+    name: Text = None
+    primary_group: Text = None
+    series: NumberOrText = None
+    reps: NumberOrText = None
+    rpe: NumberOrText = None
+    video_url: Text = None
+    db_id: Key = None
+    secondary_group: Text = None
+    notes: Annotated[Text, Field(repr=False)] = None
+    exercise_types: Texts = None
+    rest: NumberOrText = None
+    tempo: Text = None
+    warmup: Notes = None
+    progression: Notes = None
+
+    @property
+    def sets(self) -> float | None:
+        """The sets that ``series`` asks for; of a range the middle, 3.5 of ``"3-4"``."""
+        from .numbers import read_series
+
+        series = read_series(self.series)
+        return series and series.middle
+
+    @property
+    def reps_range(self) -> Range | None:
+        """The repetitions of a set, of each side if ``reps`` says so; ``None`` for a duration."""
+        from .numbers import read_reps
+
+        return read_reps(self.reps)
+
+    @property
+    def seconds_range(self) -> Range | None:
+        """The seconds of a set, if ``reps`` is a duration such as ``"45-60s"``."""
+        from .numbers import read_seconds
+
+        return read_seconds(self.reps)
+
+    @property
+    def rpe_range(self) -> Range | None:
+        """The rating of perceived exertion as it was written; it may be outside of 1 to 10."""
+        from .numbers import read_rpe
+
+        return read_rpe(self.rpe)
+
+
+EXERCISE_COLUMNS: Final = (
+    *("order", "name", "primary_group", "secondary_group", "series", "reps", "rpe", "notes"),
+    *("video_url", "db_id", "exercise_types"),
+)
+"""The fields that have a place of their own in renderings."""
+
+EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
+"""All other fields: every rendering shows them below the notes, with their labels."""
+
+
+class Block(ProgramPart):
+    """A group of exercises that are done together. No field is required.
+
+    Attributes:
+        id: The letter in the session, such as ``"A"``.
+        primary_muscles: The muscles that it trains.
+        secondary_muscles: Muscles that also work.
+        exercises: The exercises, in the order in which they are done.
+    """
+
+    id: Text = None
+    primary_muscles: Texts = None
+    secondary_muscles: Texts = None
+    exercises: Annotated[list[Exercise], IfPresent] = Field(default_factory=list[Exercise])
+
+
+class TrainingSession(ProgramPart):
+    """One training day. No field is required.
+
+    Attributes:
+        id: The number in the week, such as ``"D1"``.
+        name: The name.
+        focus: What the session trains.
+        blocks: The blocks, in the order in which they are done.
+        session_notes: Notes for this day.
+        core_mobility_block: A closing block for core and mobility, as the workflow wrote it.
+    """
+
+    id: Text = None
+    name: Text = None
+    focus: Texts = None
+    blocks: Annotated[list[Block], IfPresent] = Field(default_factory=list[Block])
+    session_notes: Annotated[Notes, Field(repr=False)] = None
+    core_mobility_block: Annotated[Notes, Field(repr=False)] = None
+
+
+class ProgramData(ProgramPart):
+    """The fields of a training program."""
+
+    title: Text = None
+    summary: Text = None
+    goal: Text = None
+    training_type: Text = None
+    days_per_week: DaysPerWeek = None
+    session_duration_min: Minutes = None
+    weeks: Weeks = None
+    sessions: list[TrainingSession]
+    general_notes: Notes = None
+
+
+FACTS: Final = ("goal", "training_type", "weeks", "days_per_week", "session_duration_min")
+"""The fields that sum a program up."""
+
+
+class PlannedExercise(NamedTuple):
+    """An exercise with its session and block."""
+
+    session: TrainingSession
+    block: Block
+    exercise: Exercise
+
+
+def exercises(program: ProgramData) -> Iterator[PlannedExercise]:
+    """Every exercise of the blocks, in the order of the program."""
+    for session in program.sessions:
+        for block in session.blocks:
+            for exercise in block.exercises:
+                yield PlannedExercise(session, block, exercise)

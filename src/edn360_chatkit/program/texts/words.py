@@ -1,0 +1,71 @@
+"""What a language has to say: the form that each language's file fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one language.
+
+    Attributes:
+        fields: Labels of the workflow's keys. A key without a label loses its underscores.
+        codes: Words for the workflow's codes, such as ``upper_lower``.
+        findings: The text of each check, by its code.
+        plurals: One and many of a number in such a text, by the number's name.
+        equipment: Equipment that an exercise needs.
+        joints: Joints that an exercise loads.
+    """
+
+    decimal: str
+    program: str
+    weekly_sets: str
+    how_counted: str
+    muscle: str
+    sets: str
+    more: str
+    session: str
+    block: str
+    also: str
+    core: str
+    estimated: str
+    exercise: str
+    series_and_reps: str
+    video: str
+    no_sessions: str
+    no_blocks: str
+    no_exercises: str
+    changes: str
+    no_changes: str
+    added: str
+    removed: str
+    replaced: str
+    moved: str
+    changed: str
+    fields: Mapping[str, str]
+    codes: Mapping[str, str]
+    findings: Mapping[str, str]
+    plurals: Mapping[str, tuple[str, str]]
+    equipment: Mapping[str, str]
+    joints: Mapping[str, str]
+
+    def number(self, value: float) -> str:
+        """A number as the language writes it, with two decimals at most."""
+        return f"{value:.2f}".rstrip("0").rstrip(".").replace(".", self.decimal)
+
+    def field(self, key: str) -> str:
+        """The label of a key."""
+        return self.fields.get(key) or key.replace("_", " ")
+
+    def finding(self, code: str, values: Mapping[str, str | int]) -> str:
+        """The text of a finding."""
+        return self.findings[code].format(**{k: self._value(k, v) for k, v in values.items()})
+
+    def _value(self, name: str, value: str | int) -> str:
+        if name in self.plurals:
+            one, many = self.plurals[name]
+            return one if value in (1, "1") else many.format(value)
+        names = {"kind": self.equipment, "joint": self.joints, "field": self.fields}.get(name, {})
+        return names.get(str(value), str(value))

@@ -1,0 +1,184 @@
+"""Every event that OpenAI's server package can write passes through our reader."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from chatkit import types as chatkit
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from edn360_chatkit import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent
+from edn360_chatkit._protocol.thread_events import ThreadReader
+
+from ..unit.samples import json_objects, json_values, texts
+
+SCHEMA = TypeAdapter[Any](chatkit.ThreadStreamEvent).json_schema(mode="serialization")
+DEEPEST = 6
+
+
+def classes(ref_or_union: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The members of a union in a JSON schema, by name."""
+    if "$ref" in ref_or_union:
+        name = ref_or_union["$ref"].rsplit("/", 1)[1]
+        definition = SCHEMA["$defs"][name]
+        return classes(definition) if "oneOf" in definition else {name: definition}
+    found: dict[str, dict[str, Any]] = {}
+    for member in ref_or_union.get("oneOf") or ref_or_union.get("anyOf") or []:
+        found |= classes(member)
+    return found
+
+
+EVENTS = classes(SCHEMA)
+ITEMS = classes(SCHEMA["$defs"]["ThreadItemDoneEvent"]["properties"]["item"])
+UPDATES = classes(SCHEMA["$defs"]["ThreadItemUpdatedEvent"]["properties"]["update"])
+
+
+def draw_value(draw: st.DrawFn, schema: dict[str, Any], depth: int = 0) -> Any:
+    """A value that a JSON schema allows; small below a certain depth, since widgets are trees."""
+    if "$ref" in schema:
+        return draw_value(draw, SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]], depth)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return draw(st.sampled_from(schema["enum"]))
+    union = schema.get("oneOf") or schema.get("anyOf")
+    if union:
+        plain = [member for member in union if member.get("type") in ("null", "string")]
+        choice = plain if plain and depth > DEEPEST else union
+        return draw_value(draw, draw(st.sampled_from(choice)), depth)
+    kind = schema.get("type")
+    if kind == "object":
+        known: dict[str, Any] = schema.get("properties", {})
+        required = schema.get("required", [])
+        # Keys that are null are left out, as the server leaves them out.
+        made = {
+            name: value
+            for name, field in known.items()
+            if (name in required or (depth <= DEEPEST and draw(st.booleans())))
+            and (value := draw_value(draw, field, depth + 1)) is not None
+        }
+        return made if known else draw(json_objects)
+    if kind == "array":
+        count = 0 if depth > DEEPEST else draw(st.integers(0, 2))
+        return [draw_value(draw, schema.get("items", {}), depth + 1) for _ in range(count)]
+    if kind == "string" and schema.get("format") == "date-time":
+        return draw(st.datetimes()).isoformat()
+    simple = {
+        "string": texts,
+        "integer": st.integers(0, 2**31),
+        "number": st.integers(0, 2**31),
+        "boolean": st.booleans(),
+        "null": st.none(),
+    }
+    return draw(simple.get(str(kind), json_values))
+
+
+@st.composite
+def values(draw: st.DrawFn, schema: dict[str, Any]) -> Any:
+    """Values that a JSON schema allows."""
+    return draw_value(draw, schema)
+
+
+SLOW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def check(event: dict[str, Any]) -> None:
+    told = list(ThreadReader().feed(json.dumps(event), watched=True))
+    assert told
+    for one in told:
+        assert isinstance(one, (ProgressEvent, NoticeEvent, TaskEvent, TextDeltaEvent, RawEvent))
+        assert one.data == event
+
+
+@pytest.mark.parametrize("name", EVENTS)
+@SLOW
+@given(data=st.data())
+def test_every_event_passes_without_losing_a_field(name: str, data: st.DataObject) -> None:
+    check(data.draw(values(EVENTS[name])))
+
+
+@pytest.mark.parametrize("kind", ["thread.item.added", "thread.item.done", "thread.item.replaced"])
+@pytest.mark.parametrize("name", ITEMS)
+@SLOW
+@given(data=st.data())
+def test_every_item_passes_without_losing_a_field(
+    name: str, kind: str, data: st.DataObject
+) -> None:
+    check({"type": kind, "item": data.draw(values(ITEMS[name]))})
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@SLOW
+@given(data=st.data())
+def test_every_update_passes_without_losing_a_field(name: str, data: st.DataObject) -> None:
+    update = data.draw(values(UPDATES[name]))
+    check({"type": "thread.item.updated", "item_id": "a", "update": update})
+
+
+def test_the_classes_are_those_of_the_package() -> None:
+    assert set(EVENTS) >= {"ThreadCreatedEvent", "ErrorEvent", "NoticeEvent", "ClientEffectEvent"}
+    assert set(ITEMS) >= {"AssistantMessageItem", "WidgetItem", "TaskItem", "EndOfTurnItem"}
+    assert set(UPDATES) >= {"WorkflowTaskAdded", "WidgetRootUpdated", "GeneratedImageUpdated"}
+
+
+@pytest.mark.parametrize("kind", ["thread.item.added", "thread.item.updated", "brand.new", None])
+@given(fields=json_objects, item=json_values, update=json_values)
+def test_an_event_of_an_unknown_shape_passes_as_it_is(
+    kind: str | None, fields: dict[str, Any], item: Any, update: Any
+) -> None:
+    event = {**fields, "type": kind, "item": item, "update": update}
+    for one in ThreadReader().feed(json.dumps(event), watched=True):
+        assert one.data == event  # type: ignore[union-attr]  # pyright: ignore
+
+
+@given(st.text() | json_values.map(json.dumps) | texts)
+def test_no_data_raises(data: str) -> None:
+    list(ThreadReader().feed(data, watched=True))
+
+
+def test_unwatched_events_are_not_returned() -> None:
+    event = {"type": "progress_update", "text": "Reading"}
+    assert not list(ThreadReader().feed(json.dumps(event), watched=False))
+
+
+def feed(*events: dict[str, Any]) -> ThreadReader:
+    reader = ThreadReader()
+    for event in events:
+        list(reader.feed(json.dumps(event), watched=False))
+    return reader
+
+
+def text_of(reader: ThreadReader) -> str:
+    return reader.messages(unfinished=True)[0].text
+
+
+def test_text_is_put_together_by_item_and_part() -> None:
+    delta = "assistant_message.content_part.text_delta"
+
+    def update(index: int, text: str) -> dict[str, Any]:
+        change = {"type": delta, "content_index": index, "delta": text}
+        return {"type": "thread.item.updated", "item_id": "a", "update": change}
+
+    assert text_of(feed(update(1, "c"), update(0, "a"), update(0, "b"))) == "abc"
+    replaced = {
+        "type": "thread.item.replaced",
+        "item": {
+            "type": "assistant_message",
+            "id": "a",
+            "content": [{"type": "output_text", "text": "new"}],
+        },
+    }
+    assert text_of(feed(update(0, "old"), replaced)) == "new"
+    part = {
+        "type": "assistant_message.content_part.done",
+        "content_index": 0,
+        "content": {"type": "output_text", "text": "whole"},
+    }
+    done = {"type": "thread.item.updated", "item_id": "a", "update": part}
+    assert text_of(feed(update(0, "part"), done, update(0, "!"))) == "whole!"
+    removed = {"type": "thread.item.removed", "item_id": "a"}
+    assert [m.role for m in feed(update(0, "x"), removed).messages(unfinished=True)] == ["user"]

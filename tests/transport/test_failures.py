@@ -1,0 +1,353 @@
+"""What exceptions mean: failures of the transport, and foreign exceptions that pass through."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
+from edn360_chatkit._transport import AsyncDriver, SyncDriver
+from tests.faults.raw_server import Exchange, raw_server, reply
+
+from .support import get, post, settings, status
+
+LIBRARIES = [httpx, httpx2]
+URL = "http://127.0.0.1:9/chatkit"
+
+
+class JobTimeLimitError(Exception):
+    """As Celery's SoftTimeLimitExceeded."""
+
+
+@contextmanager
+def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
+    """Raise an exception in the main thread after so many seconds."""
+
+    def strike(*args: object) -> None:
+        raise error("time limit")
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("error", [JobTimeLimitError, KeyboardInterrupt, AssertionError])
+def test_signal_handlers_exception_passes_through(error: type[BaseException]) -> None:
+    silent = iter([True])
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if next(silent, False):
+            time.sleep(2)
+        yield reply({})
+
+    with raw_server(answer) as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        with alarm(0.2, error), pytest.raises(error, match="time limit") as caught:
+            driver.run(get(server.server_url))
+        # Frames of the libraries below hold headers and bodies.
+        frames = "".join(traceback.format_tb(caught.value.__traceback__))
+        assert "httpx" not in frames
+        assert "httpcore" not in frames
+        assert server.requests == ["GET /chatkit"]
+        assert driver.run(status(server.server_url)) == 200
+        driver.close()
+
+
+def test_transport_error_has_a_cause_without_traceback() -> None:
+    driver = SyncDriver(settings(URL), None)
+    with pytest.raises(APIConnectionError) as caught:
+        driver.run(post(URL, b"secret"))
+    cause = caught.value.__cause__
+    assert isinstance(cause, httpx.ConnectError)
+    while cause is not None:
+        assert cause.__traceback__ is None
+        cause = cause.__cause__ or cause.__context__
+    driver.close()
+
+
+def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
+    driver = SyncDriver(settings(URL), None)
+    try:
+        raise ValueError("the caller's")
+    except ValueError as error:
+        handled = error
+        with pytest.raises(APIConnectionError):
+            driver.run(get(URL))
+    assert handled.__traceback__ is not None
+    driver.close()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("error", [AssertionError, JobTimeLimitError, RuntimeError])
+def test_exception_of_the_callers_hook_passes_through(library: Any, error: type[Exception]) -> None:
+    def hook(request: Any) -> None:
+        raise error("mine")
+
+    with library.Client(event_hooks={"request": [hook]}) as http:
+        driver = SyncDriver(settings(URL), http)
+        with pytest.raises(error, match="mine"):
+            driver.run(get(URL))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_exception_of_the_callers_transport_passes_through(library: Any) -> None:
+    def handler(request: Any) -> Any:
+        raise AssertionError("unexpected request")
+
+    async def main() -> None:
+        async with library.AsyncClient(transport=library.MockTransport(handler)) as http:
+            with pytest.raises(AssertionError, match="unexpected request"):
+                await AsyncDriver(settings(URL), http).run(get(URL))
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("reads", [True, False])
+def test_hook_that_raises_for_status_gives_the_status(library: Any, reads: bool) -> None:
+    def hook(response: Any) -> None:
+        if reads:
+            response.read()
+        response.raise_for_status()
+
+    with (
+        raw_server(lambda exchange: [reply({"error": {}}, status=401)]) as server,
+        library.Client(event_hooks={"response": [hook]}) as http,
+    ):
+        response = SyncDriver(settings(server.server_url), http).run(get(server.server_url))
+    assert response.status == 401
+    assert response.content == (b'{"error": {}}' if reads else b"")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_hook_that_reads_too_early_gives_an_error_status(library: Any) -> None:
+    async def hook(response: Any) -> None:
+        str(response.text)
+
+    async def main(url: str) -> int:
+        async with library.AsyncClient(event_hooks={"response": [hook]}) as http:
+            return await AsyncDriver(settings(url), http).run(status(url))
+
+    with raw_server(lambda exchange: [reply({}, status=403)]) as server:
+        assert anyio.run(main, server.server_url) == 403
+    with (
+        raw_server(lambda exchange: [reply({})]) as server,
+        pytest.raises(library.ResponseNotRead),
+    ):
+        anyio.run(main, server.server_url)
+
+
+def test_closed_client_is_refused_before_sending() -> None:
+    driver = SyncDriver(settings(URL), None)
+    driver.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        driver.run(get(URL))
+    http = httpx.Client()
+    http.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        SyncDriver(settings(URL), http).run(get(URL))
+
+
+# --- whether the request may have arrived ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", [None, *LIBRARIES])
+def test_refused_connection_did_not_arrive(library: Any) -> None:
+    http = library and library.Client()
+    with pytest.raises(APIConnectionError) as caught:
+        SyncDriver(settings(URL), http).run(get(URL))
+    assert not caught.value.may_have_arrived
+
+
+@pytest.mark.parametrize("library", [None, *LIBRARIES])
+def test_broken_response_may_have_arrived(library: Any) -> None:
+    http = library and library.Client()
+    with (
+        raw_server(lambda exchange: [b"no HTTP\r\n\r\n"]) as server,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        SyncDriver(settings(server.server_url), http).run(get(server.server_url))
+    assert caught.value.may_have_arrived
+
+
+def test_transport_without_trace_may_have_sent() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("as a mock does")
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(handler)) as http,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        SyncDriver(settings(URL), http).run(get(URL))
+    assert caught.value.may_have_arrived
+
+
+def test_wait_in_the_callers_pool_did_not_arrive() -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        time.sleep(1.5)
+        yield reply({})
+
+    with (
+        raw_server(answer) as server,
+        httpx.Client(limits=httpx.Limits(max_connections=1), timeout=5) as http,
+    ):
+        busy = threading.Thread(target=http.get, args=(server.server_url,))
+        busy.start()
+        time.sleep(0.2)
+        with pytest.raises(APITimeoutError, match="busy") as caught:
+            SyncDriver(settings(server.server_url), http).run(get(server.server_url), deadline=0.3)
+        busy.join()
+    assert not caught.value.may_have_arrived
+
+
+# --- proxies and certificates ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "retryable"), [(407, False), (403, False), (502, True)])
+def test_proxy_that_refuses_is_not_retried(
+    answer: int, retryable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw_server(lambda exchange: [reply({}, status=answer)]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{proxy.port}")
+        driver = SyncDriver(settings("https://api.example.com/v1"), None)
+        with pytest.raises(APIConnectionError, match="HTTPS_PROXY") as caught:
+            driver.run(get("https://api.example.com/v1"))
+        driver.close()
+    assert proxy.requests == ["CONNECT api.example.com:443"]
+    assert caught.value.retryable is retryable
+    assert not caught.value.may_have_arrived
+
+
+def test_loopback_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with (
+        raw_server(lambda exchange: [reply({})]) as server,
+        closing(SyncDriver(settings(server.server_url), None)) as driver,
+    ):
+        assert driver.run(status(server.server_url)) == 200
+
+
+@pytest.mark.parametrize("no_proxy", ["[::1]", "fd00::/8", "::1", "[::1"])
+def test_ipv6_in_no_proxy_is_accepted(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    SyncDriver(settings("https://api.example.com/v1"), None).close()
+
+
+def test_unusable_proxy_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match=r"HTTPS_PROXY.*NO_PROXY"):
+        SyncDriver(settings("https://api.example.com/v1"), None)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate of its own for 127.0.0.1, in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    names = "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    subprocess.run(f"{command} {names}".split(), check=True, capture_output=True, cwd=folder)
+    both = folder / "both.pem"
+    both.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return both
+
+
+@contextmanager
+def tls_server(certificate: Path) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(reply({}))
+            except OSError:
+                connection.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}/chatkit"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+
+
+def test_untrusted_certificate_is_not_retried(certificate: Path) -> None:
+    with (
+        tls_server(certificate) as url,
+        closing(SyncDriver(settings(url), None)) as driver,
+        pytest.raises(APIConnectionError, match="SSL_CERT_FILE") as caught,
+    ):
+        driver.run(get(url))
+    assert not caught.value.retryable
+    assert not caught.value.may_have_arrived
+
+
+def test_certificate_variable_counts_for_loopback(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with tls_server(certificate) as url, closing(SyncDriver(settings(url), None)) as driver:
+        assert driver.run(status(url)) == 200
+
+
+# --- the request itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", [None, *LIBRARIES])
+def test_request_has_its_credential_and_asks_for_no_compression(library: Any) -> None:
+    heads: list[bytes] = []
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        heads.append(exchange.head.lower())
+        yield reply({})
+
+    seen: list[Any] = []
+    http = library and library.Client(
+        auth=("user", "password"), event_hooks={"response": [seen.append]}
+    )
+    with raw_server(answer) as server:
+        driver = SyncDriver(settings(server.server_url), http)
+        driver.run(get(server.server_url, credential=SecretStr("sk-1")))
+        driver.run(get(server.server_url))
+        driver.close()
+        if http is not None:
+            http.close()
+    assert b"authorization: bearer sk-1" in heads[0]
+    assert b"authorization" not in heads[1]
+    assert b"accept-encoding: identity" in heads[0]
+    assert all("authorization" not in response.request.headers for response in seen)
+
+
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+def test_other_http_client_is_refused(kind: str) -> None:
+    make: Callable[..., object] = SyncDriver if kind == "Client" else AsyncDriver
+    wrong = httpx.AsyncClient() if kind == "Client" else httpx.Client()
+    with pytest.raises(ConfigurationError, match=rf"httpx\.{kind}"):
+        make(settings(URL), wrong)

@@ -1,0 +1,511 @@
+"""Pools: replaced as a whole, one for each process and event loop, few connections for requests."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+
+from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
+from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, open_stream, read
+from edn360_chatkit._transport import AsyncDriver, SyncDriver
+from edn360_chatkit._transport.pool import SHARD_SIZE, SyncPool, dropped_async, forget_closed_loops
+from tests.faults.raw_server import Exchange, RawServer, raw_server, reply
+
+from .support import STREAM_HEAD, first_events, get, settings, status
+
+LIBRARIES = [httpx, httpx2]
+
+
+def ports(server: RawServer) -> set[int]:
+    """The ports that the server's clients have used, one for each connection."""
+    return set(seen[id(server)])
+
+
+seen: dict[int, list[int]] = {}
+
+
+@contextmanager
+def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
+    """Answers each request with its path, and notes the connections."""
+    connections: list[int] = []
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        connections.append(exchange.connection.getpeername()[1])
+        time.sleep(delay)
+        yield reply({"path": exchange.line.partition(" ")[2]})
+
+    with raw_server(answer) as server:
+        seen[id(server)] = connections
+        yield server
+        del seen[id(server)]
+
+
+def forget_loops() -> None:
+    """Nothing can close the connections of an event loop that has ended, and Python warns."""
+    dropped_async.clear()
+    forget_closed_loops()
+    gc.collect()
+
+
+def pool_is_closed(pool: SyncPool) -> bool:
+    return all(http.is_closed for http in pool.clients())
+
+
+def open_streams() -> Any:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield STREAM_HEAD + b"data: x\n\n"
+        with suppress(OSError):
+            exchange.connection.recv(1)
+
+    return raw_server(answer)
+
+
+def watched(url: str) -> Emitting[str, None]:
+    """Emits the events of a stream."""
+    stream = yield from open_stream(Request("POST", url))
+    assert isinstance(stream, Stream)
+    while (batch := (yield from read(stream))) is not None:
+        for event in batch:
+            yield from emit(event)
+
+
+def kept_stream(url: str) -> Operation[Stream]:
+    """Opens a stream for a later operation."""
+    stream = yield from open_stream(Request("POST", url))
+    assert isinstance(stream, Stream)
+    stream.keep_open = True
+    return stream
+
+
+def read_on(stream: Stream) -> Operation[tuple[str, ...] | None]:
+    return (yield from read(stream))
+
+
+# --- replaced after an interruption ---------------------------------------------------------------
+
+
+def test_interruption_replaces_the_pool() -> None:
+    def strike(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with counting_server(delay=0.3) as server:
+            driver = SyncDriver(settings(server.server_url), None)
+            driver.run(get(server.server_url))
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                driver.run(get(server.server_url))
+            driver.run(get(server.server_url))
+            assert len(ports(server)) == 2
+            driver.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_request_in_flight_ends_on_the_old_pool() -> None:
+    with counting_server(delay=0.5) as server, ThreadPoolExecutor(1) as threads:
+        driver = SyncDriver(settings(server.server_url), None)
+        result = threads.submit(driver.run, status(server.server_url))
+        time.sleep(0.2)
+        (pool,) = driver._pools.values()
+        driver._pools.clear()
+        pool.retire()
+        assert driver.run(status(server.server_url)) == 200
+        assert result.result() == 200
+        driver.close()
+
+
+def test_lock_that_an_interruption_left_blocks_nothing() -> None:
+    http = httpx.Client()
+    pool = SyncPool((os.getpid(), None), lambda streaming: http, None)
+    pool.place(streaming=False, release=lambda: None).release()
+    lock = http._transport._pool._optional_thread_lock  # type: ignore[attr-defined]
+    with lock:
+        thread = threading.Thread(target=pool.retire, daemon=True)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+# --- native cancellation --------------------------------------------------------------------------
+
+
+def test_native_cancellations_lose_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two connections, one that is lost would be missed soon."""
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 2)
+    draw = random.Random(1)
+
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        for _ in range(60):
+            tasks = [asyncio.create_task(driver.run(get(url))) for _ in range(5)]
+            for task in tasks:
+                await asyncio.sleep(draw.uniform(0, 0.002))
+                task.cancel()
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert [await driver.run(status(url)) for _ in range(4)] == [200] * 4
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await driver.aclose()
+
+    with counting_server() as server:
+        asyncio.run(main(server.server_url))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancelled_wait_leaves_the_run_usable(backend: str) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        time.sleep(0.3)
+        yield STREAM_HEAD + b"data: x\n\n"
+        time.sleep(0.3)
+        yield b"data: y\n\n"
+        time.sleep(2)
+
+    async def main(url: str) -> list[str]:
+        driver = AsyncDriver(settings(url), None)
+        events: list[str] = []
+        async with driver.watch(watched(url)) as run:
+            while len(events) < 2:
+                with anyio.move_on_after(0.05):
+                    events.append(await anext(run))
+        await driver.aclose()
+        return events
+
+    with raw_server(answer) as server:
+        assert anyio.run(main, server.server_url, backend=backend) == ["x", "y"]
+        assert server.requests == ["POST /chatkit"]
+
+
+def test_wait_for_is_a_heartbeat() -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        time.sleep(0.3)
+        yield STREAM_HEAD + b"data: x\n\n"
+        time.sleep(2)
+
+    async def main(url: str) -> str:
+        driver = AsyncDriver(settings(url), None)
+        async with driver.watch(watched(url)) as run:
+            while True:
+                with suppress(asyncio.TimeoutError):
+                    event = await asyncio.wait_for(anext(run), 0.05)
+                    break
+        await driver.aclose()
+        return event
+
+    with raw_server(answer) as server:
+        assert asyncio.run(main(server.server_url)) == "x"
+        assert server.requests == ["POST /chatkit"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_context_variables_reach_the_http_client(backend: str) -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+    values: list[str] = []
+
+    async def hook(request: Any) -> None:
+        values.append(variable.get())
+
+    async def main(url: str) -> None:
+        variable.set("mine")
+        async with httpx.AsyncClient(event_hooks={"request": [hook]}) as http:
+            await AsyncDriver(settings(url), http).run(get(url))
+
+    with counting_server() as server:
+        anyio.run(main, server.server_url, backend=backend)
+    assert values == ["mine"]
+
+
+def test_cancellation_reaches_the_operation() -> None:
+    notes: list[str] = []
+
+    def operation(url: str) -> Operation[None]:
+        try:
+            yield from get(url)
+        except BaseException as error:
+            notes.append(type(error).__name__)
+            raise
+
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        task = asyncio.create_task(driver.run(operation(url)))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await driver.aclose()
+
+    with counting_server(delay=1) as server:
+        asyncio.run(main(server.server_url))
+    assert notes == ["CancelledError"]
+
+
+# --- other processes and event loops --------------------------------------------------------------
+
+
+def in_child(work: Any) -> int:
+    """The exit status of a forked child that does the work."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_forked_child_has_connections_of_its_own() -> None:
+    with counting_server() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        driver.run(get(server.server_url))
+
+        def work() -> None:
+            assert driver.run(status(server.server_url)) == 200
+            gc.collect()
+
+        assert in_child(work) == 0
+        assert in_child(work) == 0
+        driver.run(get(server.server_url))
+        driver.close()
+        # One of the parent, one of each child.
+        assert len(ports(server)) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_forked_child_does_not_read_its_parents_stream() -> None:
+    with open_streams() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        stream = driver.run(kept_stream(server.server_url))
+
+        def work() -> None:
+            with pytest.raises(APIConnectionError, match="another process"):
+                driver.run(read_on(stream))
+            driver.close()
+
+        assert in_child(work) == 0
+        assert driver.run(read_on(stream)) == ("x",)
+        driver.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_callers_client_is_refused_after_a_fork(library: Any) -> None:
+    with counting_server() as server, library.Client() as http:
+        driver = SyncDriver(settings(server.server_url), http)
+        driver.run(get(server.server_url))
+
+        def work() -> None:
+            with pytest.raises(ConfigurationError, match="another process"):
+                driver.run(get(server.server_url))
+
+        assert in_child(work) == 0
+        assert len(server.requests) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_each_event_loop_has_a_pool() -> None:
+    with counting_server() as server:
+        driver = AsyncDriver(settings(server.server_url), None)
+        for _ in range(3):
+            assert asyncio.run(driver.run(status(server.server_url))) == 200
+        assert anyio.run(driver.run, status(server.server_url), backend="trio") == 200
+        del driver
+        forget_loops()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_callers_client_is_refused_in_another_loop(library: Any) -> None:
+    with counting_server() as server:
+        driver = AsyncDriver(settings(server.server_url), library.AsyncClient())
+        asyncio.run(driver.run(get(server.server_url)))
+        with pytest.raises(ConfigurationError, match="event loop"):
+            asyncio.run(driver.run(get(server.server_url)))
+        assert len(server.requests) == 1
+        del driver
+        forget_loops()
+
+
+def test_callers_mock_serves_all_loops() -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    driver = AsyncDriver(settings("http://test"), httpx.AsyncClient(transport=transport))
+    for _ in range(2):
+        assert asyncio.run(driver.run(status("http://test/x"))) == 200
+
+
+# --- finalizers -----------------------------------------------------------------------------------
+
+
+def test_dropped_run_is_closed_by_the_next_request() -> None:
+    with open_streams() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        run = driver.watch(watched(server.server_url))
+        next(run)
+        cycle: list[object] = [run]
+        cycle.append(cycle)
+        (pool,) = driver._pools.values()
+        (stream,) = pool.streams
+        del run, cycle
+        gc.collect()
+        assert pool.streams == {stream}
+        driver.run(first_events(server.server_url))
+        assert stream not in pool.streams
+        driver.close()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_dropped_async_run_is_closed_by_the_next_request(backend: str) -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        run = driver.watch(watched(url))
+        await anext(run)
+        (pool,) = driver._pools.values()
+        (stream,) = pool.streams
+        del run
+        gc.collect()
+        assert pool.streams == {stream}
+        await driver.run(first_events(url))
+        assert stream not in pool.streams
+        await driver.aclose()
+
+    with open_streams() as server:
+        anyio.run(main, server.server_url, backend=backend)
+
+
+def test_dropped_client_is_closed_by_the_next_request_of_another() -> None:
+    with counting_server() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        driver.run(get(server.server_url))
+        (pool,) = driver._pools.values()
+        del driver
+        gc.collect()
+        assert not pool_is_closed(pool)
+        other = SyncDriver(settings(server.server_url), None)
+        other.run(get(server.server_url))
+        assert pool_is_closed(pool)
+        other.close()
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def test_requests_one_after_the_other_use_one_connection() -> None:
+    with counting_server() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        for _ in range(20):
+            driver.run(get(server.server_url))
+        driver.close()
+        assert len(ports(server)) == 1
+
+
+def test_requests_at_once_are_spread_over_small_clients() -> None:
+    async def main(url: str) -> int:
+        driver = AsyncDriver(settings(url), None)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3 * SHARD_SIZE):
+                tasks.start_soon(driver.run, get(url))
+        (pool,) = driver._pools.values()
+        clients = len(pool.clients())
+        await driver.aclose()
+        return clients
+
+    with counting_server(delay=0.2) as server:
+        assert anyio.run(main, server.server_url) == 3
+        assert len(ports(server)) == 3 * SHARD_SIZE
+
+
+def test_requests_share_a_hundred_connections() -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(300):
+                tasks.start_soon(driver.run, get(url))
+        await driver.aclose()
+
+    with counting_server(delay=0.1) as server:
+        anyio.run(main, server.server_url)
+        assert len(server.requests) == 300
+        assert len(ports(server)) <= 100
+
+
+def test_streams_do_not_wait_for_each_other() -> None:
+    async def main(url: str) -> int:
+        driver = AsyncDriver(settings(url), None)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(250):
+                tasks.start_soon(driver.run, kept_stream(url))
+        (pool,) = driver._pools.values()
+        count = len(pool.streams)
+        await driver.aclose()
+        assert not pool.streams
+        return count
+
+    with open_streams() as server:
+        assert anyio.run(main, server.server_url) == 250
+
+
+def test_threads_share_a_client() -> None:
+    with counting_server() as server, ThreadPoolExecutor(20) as threads:
+        driver = SyncDriver(settings(server.server_url), None)
+        results = threads.map(lambda _: driver.run(status(server.server_url)), range(200))
+        assert list(results) == [200] * 200
+        driver.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_wait_for_a_place_ends_with_the_deadline(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
+
+    def wait(url: str) -> None:
+        driver = SyncDriver(settings(url), None)
+        busy = threading.Thread(target=driver.run, args=(get(url),))
+        busy.start()
+        time.sleep(0.1)
+        try:
+            driver.run(get(url), deadline=0.2)
+        finally:
+            busy.join()
+            driver.close()
+
+    async def wait_async(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(driver.run, get(url))
+                await anyio.sleep(0.1)
+                with pytest.raises(APITimeoutError) as caught:
+                    await driver.run(get(url), deadline=0.2)
+        finally:
+            await driver.aclose()
+        raise caught.value
+
+    def wait_either(url: str) -> None:
+        if kind == "sync":
+            wait(url)
+        else:
+            anyio.run(wait_async, url)
+
+    with counting_server(delay=1) as server, pytest.raises(APITimeoutError, match="busy") as caught:
+        wait_either(server.server_url)
+    assert not caught.value.may_have_arrived
+    assert caught.value.deadline_passed

@@ -1,0 +1,372 @@
+"""The messages of a run: what is kept, what is removed, and which error ends it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import (
+    ChatSession,
+    InvalidResponseError,
+    Message,
+    MissingProgramError,
+    ProgramValidationError,
+    TruncatedResponseError,
+    WorkflowError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit._protocol.inbox import Inbox
+from edn360_chatkit._protocol.listing import (
+    SessionMessage,
+    answers_to,
+    newest_first,
+    read_listing,
+    read_message,
+)
+from edn360_chatkit._protocol.thread_events import ThreadReader
+from edn360_chatkit.program.model import ROOT_KEY
+
+from .samples import ANSWER, PROGRAM
+
+STEP = '{"profile": {}}'
+CUT = ANSWER[:-40]
+USER = SessionMessage("m", "user", "")
+
+
+def inbox(**fields: Any) -> Inbox:
+    return Inbox(ChatSession(id="s"), Message(id="m", session_id="s", thread_id="t"), **fields)
+
+
+def said(text: str, message_id: str = "a", **fields: Any) -> SessionMessage:
+    return SessionMessage(message_id, "assistant", text, **fields)
+
+
+def item(text: str, message_id: str = "a", kind: str = "done", **fields: Any) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text, "annotations": []}] if text else []
+    message = {"type": "assistant_message", "id": message_id, "content": content, **fields}
+    return {"type": f"thread.item.{kind}", "item": message}
+
+
+def delta(text: str, message_id: str = "a") -> dict[str, Any]:
+    update = {
+        "type": "assistant_message.content_part.text_delta",
+        "content_index": 0,
+        "delta": text,
+    }
+    return {"type": "thread.item.updated", "item_id": message_id, "update": update}
+
+
+def removal(message_id: str = "a") -> dict[str, Any]:
+    return {"type": "thread.item.removed", "item_id": message_id}
+
+
+ERROR = {"type": "error", "code": "custom", "message": "It broke.", "allow_retry": False}
+
+
+def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadReader]:
+    """An inbox after a stream; ``each``: looked at after each event."""
+    box, reader = inbox(), ThreadReader(message_id="m")
+    for event in events:
+        reader.feed(json.dumps(event), watched=False)
+        if each:
+            box.take(reader.messages(unfinished=False))
+    box.take(reader.messages(unfinished=True))
+    return box, reader
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_program_survives_another_text_with_its_id(each: bool) -> None:
+    fake = "__fake_id__"
+    box, _ = follow(
+        item("", fake, "added"),
+        delta(ANSWER, fake),
+        item(ANSWER, fake),
+        item("", fake, "added"),
+        delta("Good", fake),
+        item("Good luck!", fake),
+        item("Good luck!", fake),
+        each=each,
+    )
+    response = box.response("program", 1, 0.0)
+    assert response is not None
+    assert response.text == ANSWER
+    assert box.newest_text() == "Good luck!"
+
+
+def test_listed_program_survives_another_text_with_its_id() -> None:
+    box = inbox()
+    box.take([said(ANSWER), USER])
+    assert [step.text for step in box.take([said("Bye"), said(ANSWER), USER])] == ["Bye"]
+    box.take([USER])
+    assert box.has_program()
+
+
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize(
+    "events",
+    [
+        [item(ANSWER), removal()],
+        [item(ANSWER), removal("other"), ERROR],
+        [item(STEP), item(ANSWER), removal()],
+        [item(ANSWER), item("Sorry", kind="replaced")],
+        [delta(ANSWER), removal()],
+    ],
+    ids=["removed", "removed by another id, then an error", "newest", "replaced", "unfinished"],
+)
+def test_removed_program_is_not_delivered(events: list[dict[str, Any]], each: bool) -> None:
+    box, _ = follow(*events, each=each)
+    assert not box.has_program()
+    # The same program in a list that is behind.
+    if not any(event["type"].endswith("updated") for event in events):
+        box.take([said(ANSWER, "other"), USER])
+        assert not box.has_program()
+
+
+def test_removal_of_another_item_keeps_the_program() -> None:
+    box, reader = follow(item(ANSWER), item(STEP, "b"), removal("b"), removal("c"))
+    assert box.has_program()
+    assert box.newest_text() == ANSWER
+    assert reader.error is None
+
+
+def test_error_after_a_program_keeps_it() -> None:
+    assert follow(item(ANSWER), ERROR)[0].has_program()
+
+
+def test_listed_text_completes_a_broken_one() -> None:
+    box, _ = follow(delta(CUT))
+    with pytest.raises(WorkflowTimeoutError):
+        box.out_of_patience("No answer.")
+    box.take([said(ANSWER, "another id"), USER])
+    response = box.response("first", 1, 0.0)
+    assert response is not None
+    assert response.text == ANSWER
+
+
+def test_error_after_a_cut_answer_is_truncated() -> None:
+    box, reader = follow(delta(CUT), ERROR)
+    assert reader.error is not None
+    with pytest.raises(TruncatedResponseError, match="It broke") as caught:
+        box.given_up(reader.error)
+    assert caught.value.text == CUT
+
+
+def test_error_event_without_an_answer_is_a_failure() -> None:
+    box, reader = follow(item(STEP), ERROR)
+    assert reader.error is not None
+    with pytest.raises(WorkflowFailedError, match="It broke") as caught:
+        box.given_up(reader.error)
+    assert (caught.value.text, caught.value.allow_retry) == (STEP, False)
+
+
+def test_list_of_events_is_read() -> None:
+    box, reader = inbox(), ThreadReader()
+    events = [{"type": "progress_update", "text": "Reading"}, item(ANSWER)]
+    assert len(list(reader.feed(json.dumps(events), watched=True))) == 2
+    box.take(reader.messages(unfinished=False))
+    assert box.has_program()
+
+
+@pytest.mark.parametrize(
+    ("texts", "error"),
+    [
+        ([STEP], MissingProgramError),
+        ([CUT], TruncatedResponseError),
+        ([CUT, "Good luck!"], TruncatedResponseError),
+        (["Hello"], InvalidResponseError),
+        ([f"The {ROOT_KEY} is broken"], InvalidResponseError),
+        ([], WorkflowTimeoutError),
+    ],
+)
+def test_end_of_run_names_what_is_missing(texts: list[str], error: type[WorkflowError]) -> None:
+    box = inbox()
+    box.take([*(said(text) for text in reversed(texts)), USER])
+    assert box.response("program", 1, 0.0) is None
+    with pytest.raises(error) as caught:
+        box.end_of_run()
+    assert caught.value.text in [*texts, None]
+    assert caught.value.session.id == "s"
+
+
+def test_missing_program_names_the_keys() -> None:
+    box = inbox()
+    box.take([said('{"plan": 1, "profile": 2}'), said("prose"), said(STEP), USER])
+    with pytest.raises(MissingProgramError, match="profile, plan") as caught:
+        box.end_of_run()
+    assert caught.value.keys == ("profile", "plan")
+
+
+@pytest.mark.parametrize("texts", [[STEP, '{"plan": 1}'], ["Hello"], []])
+def test_end_of_patience_carries_the_steps(texts: list[str]) -> None:
+    box = inbox()
+    box.take([*(said(text) for text in reversed(texts)), USER])
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        box.out_of_patience("No answer.")
+    assert list(caught.value.steps) == texts
+    assert caught.value.text == (texts[-1] if texts else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (json.dumps({ROOT_KEY: {"title": "x"}}), ProgramValidationError),
+        ('{"error": "no tokens"}', WorkflowFailedError),
+    ],
+)
+def test_final_errors_are_raised_at_once(text: str, error: type[WorkflowError]) -> None:
+    box = inbox()
+    box.take([said(text), USER])
+    with pytest.raises(error):
+        box.response("program", 1, 0.0)
+
+
+def test_refusal_is_a_failure() -> None:
+    entry = {"role": "assistant", "content": [{"type": "refusal", "refusal": "I can't."}]}
+    message = read_message(entry)
+    assert message is not None
+    box = inbox()
+    box.take([message, USER])
+    with pytest.raises(WorkflowFailedError, match="I can't") as caught:
+        box.response("program", 1, 0.0)
+    assert caught.value.text == "I can't."
+
+
+@pytest.mark.parametrize("end", [Inbox.end_of_run, lambda box: box.out_of_patience("No answer.")])
+@pytest.mark.parametrize(
+    ("waiting", "name"),
+    [
+        ({"type": "client_tool_call", "status": "pending", "name": "lookup"}, "'lookup'"),
+        ({"type": "structured_input"}, "structured_input"),
+        ({"type": "widget"}, "widget"),
+        ({"type": "tool_approval"}, "approval"),
+    ],
+)
+def test_run_that_waits_for_the_client_says_so(
+    waiting: dict[str, Any], name: str, end: Callable[[Inbox], None]
+) -> None:
+    live, _ = follow({"type": "thread.item.done", "item": {"id": "w", **waiting}})
+    listing = read_listing({"data": [{"id": "w", **waiting}]})
+    assert listing is not None
+    later = inbox()
+    later.take([*listing.messages, USER])
+    for box in (live, later):
+        with pytest.raises(WorkflowFailedError, match=name):
+            end(box)
+
+
+def test_answered_tool_call_does_not_wait() -> None:
+    done = {"type": "client_tool_call", "id": "w", "status": "completed", "name": "lookup"}
+    assert follow({"type": "thread.item.done", "item": done})[0].pending is None
+    assert read_message(done) is None
+
+
+def test_answer_after_a_widget_ends_the_wait() -> None:
+    box, _ = follow({"type": "thread.item.done", "item": {"type": "widget"}}, item(STEP))
+    assert box.pending is None
+
+
+def test_repair_is_logged_with_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    box = inbox()
+    box.take([said(ANSWER[:-1]), USER])
+    with caplog.at_level(logging.WARNING):
+        response = box.response("program", 1, 0.0)
+    assert response is not None
+    assert response.repaired
+    [record] = caplog.records
+    assert (record.levelname, vars(record)["session_id"]) == ("WARNING", "s")
+
+
+def test_small_messages_take_linear_time() -> None:
+    def seconds(count: int) -> float:
+        box, reader = inbox(), ThreadReader(message_id="m")
+        started = time.process_time()
+        for number in range(count):
+            reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
+            box.take(reader.messages(unfinished=False))
+            box.response("program", 1, 0.0)
+            assert not box.has_program()
+        return time.process_time() - started
+
+    assert seconds(8_000) < max(1.0, 20 * seconds(1_000))
+
+
+def entry(message_id: str, role: str, created_at: Any = None) -> dict[str, Any]:
+    times = {} if created_at is None else {"created_at": created_at}
+    return {"id": message_id, "role": role, "content": [{"text": "x"}], **times}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    "times",
+    [[1, 2, 3, 4], [1, 2, 2, 3], [f"2026-01-05T10:00:0{n}" for n in range(4)], [None] * 4, [5] * 4],
+    ids=["seconds", "equal ones", "ISO 8601", "no times", "constant"],
+)
+def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
+    roles = {"m1": "user", "a1": "assistant", "m2": "user", "a2": "assistant"}
+    entries = [entry(i, role, t) for (i, role), t in zip(roles.items(), times, strict=True)]
+    listing = read_listing({"data": entries[::-1] if backwards else entries})
+    assert listing is not None
+    messages = newest_first(listing.messages, "m2", complete=True)
+    assert [message.id for message in messages] == ["a2", "m2", "a1", "m1"]
+    for ours, answer in (("m1", "a1"), ("m2", "a2")):
+        assert [one.id for one in answers_to(messages, ours) or ()] == [answer]
+
+
+@pytest.mark.parametrize("order", [["m1", "a1", "m2"], ["m2", "a1", "m1"]])
+def test_older_answer_never_answers_our_message(order: list[str]) -> None:
+    listing = read_listing(
+        {"data": [entry(i, "user" if i[0] == "m" else "assistant") for i in order]}
+    )
+    assert listing is not None
+    assert answers_to(newest_first(listing.messages, "m2", complete=True), "m2") == []
+
+
+def test_cut_page_keeps_its_order() -> None:
+    listing = read_listing({"data": [entry("m2", "user"), entry("a1", "assistant")]})
+    assert listing is not None
+    assert answers_to(newest_first(listing.messages, "m2"), "m2") == []
+
+
+@pytest.mark.parametrize("page", [{}, {"data": None}, {"error": "x", "data": []}, {"data": {}}])
+def test_page_without_a_list_is_no_listing(page: dict[str, Any]) -> None:
+    assert read_listing(page) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "readable"),
+    [
+        ("text", "text", True),
+        ([{"text": "a"}, {"text": "b"}], "ab", True),
+        ([{"text": {"value": "nested"}}], "nested", True),
+        (None, "", False),
+        ([], "", False),
+        ([{"text": "a"}, {"image": "b"}], "a", False),
+        ({"text": "a"}, "", False),
+    ],
+)
+def test_unreadable_content_is_marked(content: Any, text: str, readable: bool) -> None:
+    message = read_message({"id": 7, "type": "chatkit.user_message", "content": content})
+    assert message is not None
+    assert (message.id, message.role, message.text) == ("7", "user", text)
+    assert message.readable is readable
+
+
+@pytest.mark.parametrize("thing", ["text", {"type": "hologram", "content": "x"}, {"id": "x"}])
+def test_unknown_entry_is_unreadable(thing: Any) -> None:
+    listing = read_listing({"data": [thing, {"type": "task"}]})
+    assert listing is not None
+    assert [message.role for message in listing.messages] == ["unknown"]
+    assert not listing.readable
+
+
+def test_repr_hides_texts() -> None:
+    box = inbox(sent="secret")
+    box.take([said(json.dumps({ROOT_KEY: PROGRAM, "note": "secret"})), USER])
+    assert "secret" not in repr(box)
+    assert PROGRAM["title"] not in repr(box)

@@ -1,0 +1,57 @@
+"""Which messages of a list answer which message."""
+
+from __future__ import annotations
+
+import pytest
+
+from edn360_chatkit._protocol.listing import SessionMessage as Listed
+from edn360_chatkit._protocol.listing import answers_to
+
+
+def ids(messages: list[Listed] | None) -> list[str | None] | None:
+    return None if messages is None else [message.id for message in messages]
+
+
+def u(number: int | None) -> Listed:
+    return Listed(None if number is None else f"u{number}", "user", "hello")
+
+
+def a(number: int) -> Listed:
+    return Listed(f"a{number}", "assistant", "answer")
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "after", "answers"),
+    [
+        ([], "u1", []),
+        ([u(1)], "u1", []),
+        ([a(2), a(1), u(1)], "u1", ["a1", "a2"]),
+        ([u(2), a(1), u(1)], "u2", []),
+        ([a(2), u(2), a(1), u(1)], "u2", ["a2"]),
+        ([a(2), u(2), a(1), u(1)], "u1", ["a1"]),
+        ([a(2), u(2), a(1), u(1)], None, ["a2"]),
+        ([a(1), u(1)], "u2", None),
+        ([a(2), a(1)], "u1", ["a1", "a2"]),
+        ([a(2), a(1)], None, ["a1", "a2"]),
+        ([a(1), u(None)], "u1", ["a1"]),
+        ([Listed("s", "system", "x"), a(1), u(1)], "u1", ["a1"]),
+    ],
+    ids=[
+        "nothing",
+        "not yet",
+        "two answers",
+        "the first run's answer is not the second's",
+        "the second run's answer",
+        "the first run's answer, later",
+        "the newest run",
+        "a list that is behind",
+        "a server that lists no user messages",
+        "the same, without an id",
+        "user messages without ids",
+        "other roles",
+    ],
+)
+def test_an_answer_is_answers_to_its_message_and_older_than_the_next(
+    newest_first: list[Listed], after: str | None, answers: list[str] | None
+) -> None:
+    assert ids(answers_to(newest_first, after)) == answers

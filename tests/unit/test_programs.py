@@ -1,0 +1,283 @@
+"""A paid program is never lost to a type: whatever a field holds, it is delivered and kept."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Exercise, InvalidInputError
+from edn360_chatkit.program.rendering.table import program_csv
+
+from .samples import ATHLETE, PROGRAM, json_values
+
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "cases" / "programs.json").read_text("utf-8")
+)
+RENDERED: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "cases" / "rendering.json").read_text("utf-8")
+)
+DELIVERED = [case for case in CASES if case["want"] == "delivered"]
+
+
+def dump(program: EnrichedTrainingProgram) -> str:
+    """The JSON of a program; as text, since 4 equals 4.0."""
+    return json.dumps(program.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+
+
+def attribute(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value[int(key)] if key.isdigit() else getattr(value, key)
+    return value
+
+
+def use(program: EnrichedTrainingProgram) -> None:
+    """Everything that can be done with a program."""
+    for lang in ("es", "en"):
+        for text in (program.to_html(full_page=True, lang=lang), program.to_markdown(lang=lang)):
+            assert text
+        assert program.to_text(lang=lang)
+        assert program.diff(EnrichedTrainingProgram.model_validate(PROGRAM)).to_text(lang=lang)
+        assert all(finding.message(lang) for finding in program.check(ATHLETE))
+    assert program._repr_html_()
+    assert program._repr_markdown_()
+    assert repr(program)
+    assert not program.diff(program)
+    assert program_csv(program)
+    json.dumps(program.to_records(), allow_nan=False)
+
+
+def assert_kept(data: dict[str, Any]) -> None:
+    """Whatever way a program goes, the JSON that came goes out."""
+    wanted = json.dumps(data, sort_keys=True)
+    program = EnrichedTrainingProgram.model_validate(data)
+    ways = (
+        program,
+        EnrichedTrainingProgram.model_validate_json(json.dumps(data)),
+        EnrichedTrainingProgram.model_validate(program),
+        EnrichedTrainingProgram.model_validate(program.model_dump(exclude_unset=True)),
+        pickle.loads(pickle.dumps(program)),
+        copy.copy(program),
+        copy.deepcopy(program),
+        program.model_copy(),
+    )
+    assert [dump(way) for way in ways] == [wanted] * len(ways)
+    assert json.loads(program.model_dump_json(exclude_unset=True)) == data
+
+
+@pytest.mark.parametrize("case", DELIVERED, ids=lambda case: case["why"])
+def test_program_of_any_type_is_delivered(case: dict[str, Any]) -> None:
+    assert_kept(case["program"])
+    program = EnrichedTrainingProgram.model_validate(case["program"])
+    use(program)
+    for path, number in case.get("reads", {}).items():
+        assert type(attribute(program, path)) is int
+        assert attribute(program, path) == number
+    for path, numbers in case.get("not_read_as", {}).items():
+        assert attribute(program, path) not in numbers
+    assert case.get("shows", "") in program.to_html()
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case["want"] == "invalid"], ids=lambda case: case["why"]
+)
+def test_only_the_skeleton_makes_a_program_invalid(case: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EnrichedTrainingProgram.model_validate(case["program"])
+    with pytest.raises(InvalidInputError):
+        EDN360Input.model_validate(ATHLETE).with_previous_program(case["program"])
+
+
+@pytest.mark.parametrize(
+    ("program", "path"),
+    [
+        ({}, "sessions"),
+        ({"sessions": None}, "sessions"),
+        ({"sessions": {"D1": {}}}, "sessions"),
+        ({"sessions": ["D1"]}, "sessions.0"),
+        ({"sessions": [{"blocks": "none"}]}, "sessions.0.blocks"),
+        ({"sessions": [{"blocks": [None]}]}, "sessions.0.blocks.0"),
+        ({"sessions": [{"blocks": [{"exercises": {}}]}]}, "sessions.0.blocks.0.exercises"),
+        ({"sessions": [{"blocks": [{"exercises": [[]]}]}]}, "sessions.0.blocks.0.exercises.0"),
+    ],
+)
+def test_invalid_skeleton_is_named_by_its_path(program: dict[str, Any], path: str) -> None:
+    data = {"title": "secreto", **program}
+    asked = EDN360Input.model_validate(ATHLETE)
+    valid = EnrichedTrainingProgram.model_validate(PROGRAM)
+    for call in (valid.diff, asked.with_previous_program):
+        with pytest.raises(InvalidInputError) as caught:
+            call(data)
+        assert [error["path"] for error in caught.value.errors] == [path]
+        assert "secreto" not in local_variables(caught.value)
+
+
+def local_variables(error: BaseException | None) -> str:
+    """The repr of all local variables in the package's frames of an exception and its causes."""
+    shown: list[str] = []
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            if "edn360_chatkit" in trace.tb_frame.f_code.co_filename:
+                shown += map(repr, trace.tb_frame.f_locals.values())
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    return " ".join(shown)
+
+
+def test_invalid_input_leaves_no_raw_data_in_frames() -> None:
+    athlete = {"user_profile": {"user_id": 5, "name": "secreto"}}
+    with pytest.raises(InvalidInputError) as caught:
+        EnrichedTrainingProgram.model_validate(PROGRAM).check(athlete)
+    assert "secreto" not in local_variables(caught.value)
+    half = {**ATHLETE, "context": {"note": "secreto", "bad": float("nan")}}
+    with pytest.raises(ValueError, match=r"context\.bad") as failed:
+        EDN360Input.model_validate(half).to_json_text()
+    assert "secreto" not in local_variables(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "number"),
+    [
+        ("weeks", 4.0, 4),
+        ("weeks", "4", 4),
+        ("weeks", " 4.0 ", 4),
+        ("weeks", "4 semanas", 4),
+        ("weeks", "12 weeks", 12),
+        ("days_per_week", "3 días por semana", 3),
+        ("days_per_week", "3 days", 3),
+        ("session_duration_min", "60 min", 60),
+        ("session_duration_min", "45'", 45),
+        ("weeks", 4.5, None),
+        ("weeks", "3-4", None),
+        ("weeks", "1 mes", None),
+        ("weeks", "4 semanas y media", None),
+        ("weeks", True, None),
+        ("weeks", [4], None),
+        ("session_duration_min", "1 hora", None),
+        ("session_duration_min", "45-60 min", None),
+    ],
+)
+def test_whole_number_is_read_or_none(field: str, value: Any, number: int | None) -> None:
+    program = EnrichedTrainingProgram.model_validate({"sessions": [], field: value})
+    assert getattr(program, field) == number
+    assert program.raw(field) is value
+
+
+# Every field of every part, with any JSON value.
+FIELDS = {
+    "program": set(EnrichedTrainingProgram.model_fields) - {"sessions"},
+    "session": {"id", "name", "focus", "session_notes", "core_mobility_block"},
+    "block": {"id", "primary_muscles", "secondary_muscles"},
+    "exercise": set(Exercise.model_fields),
+}
+
+
+def any_values(part: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(FIELDS[part]), json_values))
+
+
+any_programs = st.builds(
+    lambda program, session, block, exercise: {
+        **program,
+        "sessions": [{**session, "blocks": [{**block, "exercises": [exercise]}]}],
+    },
+    *map(any_values, FIELDS),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_programs)
+def test_any_value_in_any_field_is_kept_and_harmless(data: dict[str, Any]) -> None:
+    assert_kept(data)
+    use(EnrichedTrainingProgram.model_validate(data))
+
+
+def test_copy_with_an_update_replaces_the_raw_value() -> None:
+    program = EnrichedTrainingProgram.model_validate({"sessions": [], "weeks": "4", "goal": ["x"]})
+    changed = program.model_copy(update={"weeks": 6})
+    assert changed.model_dump(exclude_unset=True) == {"sessions": [], "weeks": 6, "goal": ["x"]}
+    assert (program.raw("weeks"), changed.raw("weeks")) == ("4", 6)
+
+
+def test_raw_gives_unknown_keys_and_missing_fields() -> None:
+    program = EnrichedTrainingProgram.model_validate({"sessions": [], "own": {"a": 1}})
+    assert (program.raw("own"), program.raw("goal"), program.raw("other")) == ({"a": 1}, None, None)
+
+
+EXERCISE = "sessions.0.blocks.0.exercises.0"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code"),
+    [
+        ("weeks", "4", "other_kind"),
+        ("weeks", "3-4", "field_unreadable"),
+        ("goal", ["fuerza"], "field_unreadable"),
+        ("sessions.0.id", 1, "other_kind"),
+        ("sessions.0.focus", "tren superior", "other_kind"),
+        ("sessions.0.blocks.0.primary_muscles", {"a": 1}, "field_unreadable"),
+        (f"{EXERCISE}.order", "A1", "field_unreadable"),
+        (f"{EXERCISE}.reps", [12, 10, 8], "field_unreadable"),
+        (f"{EXERCISE}.notes", ["Baja despacio"], "field_unreadable"),
+        ("weeks", 4.0, None),
+        ("sessions.0.core_mobility_block", False, None),
+    ],
+)
+def test_check_reports_a_value_of_another_type(path: str, value: Any, code: str | None) -> None:
+    data: Any = copy.deepcopy(PROGRAM)
+    *way, last = path.split(".")
+    place = data
+    for key in way:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    findings = EnrichedTrainingProgram.model_validate(data).check()
+    kinds = ("other_kind", "field_unreadable")
+    assert [f.code for f in findings if f.path == path and f.code in kinds] == [code] * bool(code)
+    missing = path.removeprefix(f"{EXERCISE}.") + "_missing"
+    assert missing not in {finding.code for finding in findings}
+
+
+@pytest.mark.parametrize("key", ["rest", "tempo", "warmup", "progression", "own_key"])
+def test_field_of_an_exercise_shows_everywhere(key: str) -> None:
+    exercise = {"name": "Remo", key: "dos 2-0-2"}
+    program = EnrichedTrainingProgram.model_validate(
+        {"sessions": [{"blocks": [{"exercises": [exercise]}]}]}
+    )
+    for text in (program.to_html(), program.to_markdown(), program.to_text(), program_csv(program)):
+        assert "dos 2-0-2" in text
+    assert "dos 2-0-2" in str(program.to_records()[0])
+
+
+def test_list_of_another_type_is_shown_as_it_came() -> None:
+    exercise = {"name": "Remo", "reps": [12, 10, 8], "notes": ["Baja despacio", "Sube fuerte"]}
+    program = EnrichedTrainingProgram.model_validate(
+        {"goal": ["fuerza"], "sessions": [{"blocks": [{"exercises": [exercise]}]}]}
+    )
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        for part in ("12, 10, 8", "Baja despacio", "Sube fuerte", "fuerza"):
+            assert part in text
+
+
+@pytest.mark.parametrize("case", RENDERED, ids=lambda case: case["why"])
+def test_rendering_shows_what_the_workflow_means(case: dict[str, Any]) -> None:
+    data, want = case["program"], case["want"]
+    program = EnrichedTrainingProgram.model_validate(data)
+    html = program.to_html().partition("</style>")[2]
+    assert [text for text in want.get("html_has", ()) if text not in html] == []
+    for text in (html, program.to_text(), program.to_markdown()):
+        assert [word for word in want.get("shown_nowhere", ()) if word in text] == []
+    if key := want.get("minutes_as_without"):
+        sessions = [{k: v for k, v in s.items() if k != key} for s in data["sessions"]]
+        without = EnrichedTrainingProgram.model_validate({"sessions": sessions})
+        assert program.estimated_session_minutes() == without.estimated_session_minutes()
+    assert len(program.weekly_sets_by_muscle()) == want.get(
+        "muscles", len(program.weekly_sets_by_muscle())
+    )

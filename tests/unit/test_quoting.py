@@ -1,0 +1,73 @@
+"""The words of servers in error texts, without the athlete's data."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from edn360_chatkit._protocol.quoting import LONGEST, quoted, server_words
+
+SENT = json.dumps(
+    {
+        "name": "Eva Prueba",
+        "email": "eva@example.com",
+        "sport": "remo",
+        "injuries": "rodilla izquierda",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("The server is busy", "The server is busy"),
+        ("No coach for eva@example.com today", "No coach for … today"),
+        ("sport 'remo' is unknown", "sport '…' is unknown"),
+        ("remodelling", "remodelling"),
+        ("injuries: RODILLA izquierda!", "injuries: …!"),
+        ("eva@example.com", None),
+    ],
+)
+def test_only_the_repeated_part_is_left_out(words: str, shown: str | None) -> None:
+    assert quoted(words, SENT) == shown
+
+
+def test_words_without_a_message_are_cut_only() -> None:
+    assert quoted("x" * 500, None) == "x" * LONGEST
+
+
+def test_value_behind_the_limit_is_left_out() -> None:
+    shown = quoted("x" * (LONGEST - 4) + " eva@example.com", SENT)
+    assert shown is not None
+    assert "eva" not in shown
+
+
+def test_quoting_a_large_message_is_quick() -> None:
+    sent = json.dumps({str(n): f"value {n} of many" for n in range(100_000)})
+    started = time.process_time()
+    quoted("The value is not accepted here. " * 20, sent)
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": {"message": "Bad key", "code": "x"}}, "Bad key"),
+        ({"error": "Thread not found"}, "Thread not found"),
+        ({"detail": "Not authenticated"}, "Not authenticated"),
+        (
+            {"detail": [{"loc": ["body", "user"], "msg": "Field required", "input": "secret"}]},
+            "body.user: Field required",
+        ),
+        ({"message": "Busy"}, "Busy"),
+        ({"error": None, "message": "Busy"}, "Busy"),
+        ({"error": {"code": 5}}, None),
+        (["Busy"], None),
+        ("Busy", None),
+    ],
+)
+def test_reason_is_found_in_error_bodies(body: Any, words: str | None) -> None:
+    assert server_words(body) == words
