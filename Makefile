@@ -1,18 +1,31 @@
-# make demo   runs the workflow on an example athlete, against the built-in simulator, and shows
-#             the program here and as a page
-# make test   lint, types and tests
-# make fuzz   a search for inputs that break the readers, FUZZ_SECONDS each; Python 3.11 or newer
-# make bench  the figures of docs/performance.md
-# make clean  removes what the others made
+# make demo     runs the workflow on an example athlete, against the built-in simulator, and shows
+#               the program here and as a page
+# make test     lint, types, unit and contract tests: after each change, some three minutes
+# make soak     what takes longer: runs by the thousand through a network that breaks them
+# make browser  a program's page in Chromium
+# make fuzz     a search for inputs that break the readers, by hypothesis at random and by atheris,
+#               FUZZ_SECONDS a target; atheris needs Python 3.11 or newer
+# make bench    the figures of docs/performance.md
+# make format   formats the code, and fixes what ruff can fix
+# make clean    removes what the others made
 # Each sets up what it needs in .venv; PYTHON=... chooses another Python, 3.10 or newer.
+# PYTEST_ARGS=... is added to the options of pytest.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WHEEL := $(VENV)/wheel
 DEMO := examples/athlete_initial.json
 FUZZ_SECONDS ?= 60
+PYTEST_ARGS ?=
 
-.PHONY: demo test lint types tests fuzz bench clean
+# More workers than cores, since many tests wait most of their time.
+PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal
+# Checks run side by side. GNU make 4 and newer keep their outputs apart.
+SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+.PHONY: demo test checks tests lint types mypy pyright verifytypes
+.PHONY: soak browser fuzz bench format clean
 
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
@@ -21,21 +34,51 @@ demo: $(VENV)/demo
 	@$(BIN)/edn360-chatkit show $(VENV)/program.json --lang en --html $(VENV)/program.html
 	@echo "The same as a page for a browser or a printer: $(CURDIR)/$(VENV)/program.html"
 
-test: lint types tests
+# The tests come last: their closing line is the last one that is printed.
+test: $(VENV)/dev
+	@$(MAKE) --no-print-directory checks
+	@$(MAKE) --no-print-directory tests
+
+checks: $(VENV)/dev $(WHEEL)/ready
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) mypy pyright lint verifytypes
+
+tests: $(VENV)/dev
+	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
-types: $(VENV)/dev
+types: mypy pyright verifytypes
+
+mypy: $(VENV)/dev
 	$(BIN)/mypy
+
+pyright: $(VENV)/dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-tests: $(VENV)/dev
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term
+# The types that a user without the extras sees. --verifytypes reads the `python` of PATH alone.
+verifytypes: $(VENV)/dev $(WHEEL)/ready
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL)/dist .
+	$(WHEEL)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)/dist/*.whl
+	cd $(WHEEL) && PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" \
+		$(CURDIR)/$(BIN)/pyright --verifytypes edn360_chatkit --ignoreexternal > verifytypes.txt || \
+		{ grep -v ' No error' verifytypes.txt; exit 1; }
+	@grep 'completeness score' $(WHEEL)/verifytypes.txt
+
+# The soak loads the machine by itself; its tests run one after another.
+soak: $(VENV)/dev
+	$(BIN)/pytest -m "soak or slow" $(PYTEST_ARGS)
+
+browser: $(VENV)/dev
+	$(BIN)/pytest -m browser $(PYTEST_ARGS)
 
 fuzz: $(VENV)/fuzz
-	@for target in $$($(BIN)/python -m tests.fuzz); do \
+	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile=fuzz $(PYTEST_ARGS)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		{ echo "atheris is not installed (it needs Python 3.11, Linux or macOS): no more to do"; exit 0; }; \
+	for target in $$($(BIN)/python -m tests.fuzz); do \
 		echo "$$target: $(FUZZ_SECONDS) s" && \
 		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(VENV)/$$target- || exit 1; \
@@ -44,8 +87,12 @@ fuzz: $(VENV)/fuzz
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
 
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 clean:
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache
 
 # pip 25.1 is the first that reads dependency groups.
 $(VENV)/pip:
@@ -59,12 +106,16 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]"
 	@touch $@
 
-$(VENV)/dev: $(VENV)/demo pyproject.toml
+$(VENV)/dev: $(VENV)/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]" --group dev
 	@touch $@
 
+# The dependencies of the package and nothing else, for verifytypes.
+$(WHEEL)/ready: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet .
+	@touch $@
+
 $(VENV)/fuzz: $(VENV)/dev pyproject.toml
-	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Fuzzing needs Python 3.11 or newer: make clean, make fuzz PYTHON=..."; exit 1; }
 	$(BIN)/python -m pip install --quiet --group fuzz
 	@touch $@

@@ -1,6 +1,6 @@
-"""What holds for all tests: an environment without settings of ours, and how hard hypothesis looks.
+"""What holds for all tests: an environment without our settings, and hypothesis's profiles.
 
-``pytest --hypothesis-profile=long ...`` looks a hundred times as hard as ``make test`` does.
+``make test`` and ``make soak`` try the same examples each time; ``make fuzz`` tries new ones.
 """
 
 from __future__ import annotations
@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("long", max_examples=10_000, deadline=None)
+# Whether an example is slow depends on how busy the machine is.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("test", PATIENT, max_examples=50, derandomize=True)
+settings.register_profile("fuzz", PATIENT, max_examples=1_000, derandomize=False)
+settings.register_profile("long", PATIENT, max_examples=10_000, derandomize=False)
+settings.load_profile("test")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long ``tests/faults/test_soak.py`` goes on, and by which seed its faults are drawn."""
+    """The soak's number of runs, and the seed of its faults."""
     parser.addoption("--soak-runs", type=int, default=2000, dest="soak_runs")
     parser.addoption("--soak-seed", default="2026-11-24", dest="soak_seed")
 
@@ -32,8 +37,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """Keys, addresses and proxies of whoever runs the tests must not decide how they end."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the keys, addresses and proxies of the machine that runs the tests."""
     for name in list(os.environ):
         ours = name.startswith("EDN360_") or name == "OPENAI_API_KEY"
         if ours or name.upper() == "NO_PROXY" or name.upper().endswith("_PROXY"):

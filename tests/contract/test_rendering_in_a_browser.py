@@ -18,9 +18,12 @@ from edn360_chatkit.testing._workflow import simulated_program
 from . import chromium
 from .chromium import Chromium, Tab
 
-pytestmark = pytest.mark.skipif(
-    chromium.FOUND is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        chromium.FOUND is None, reason="Chromium is missing (Debian: apt-get install chromium)"
+    ),
+]
 
 WIDTHS = (360, 800, 1280)
 EXAMPLES = Path(__file__).parents[2] / "examples"

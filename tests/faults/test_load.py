@@ -83,6 +83,7 @@ def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, protocol: str) -> None:
     titles: dict[int, str] = {}
@@ -107,6 +108,7 @@ def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, prot
     assert connections.most <= MOST_CONNECTIONS or protocol == "threads"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 def test_two_hundred_runs_in_threads_on_one_sync_client(
     sim: ChatKitSimulator, protocol: str

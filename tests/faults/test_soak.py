@@ -2,8 +2,8 @@
 
 What is counted is counted where it can't lie: runs at the servers, connections at the proxy.
 
-``pytest tests/faults/test_soak.py --soak-runs=20000 --soak-seed=mine`` goes on for longer; a cell's
-seed and number are all that a run's faults depend on, and a run that fails is shown with both.
+``make soak`` runs it; ``make soak PYTEST_ARGS="--soak-runs=20000 --soak-seed=7"`` for longer.
+A run's faults depend on its cell's seed and its number alone; a run that fails is shown with both.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.example_server import ExampleServer
 
 from .proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
+
+pytestmark = pytest.mark.soak
 
 DEADLINE = 60.0
 TOLERANCE = 3.0

@@ -4,7 +4,7 @@ Hypothesis plays the network: for every request it decides whether it arrives an
 gets back. It plays the agents, the clock, and clients that go away. What must hold whatever it
 thinks of is said in :meth:`Call.check` and below; what is not promised is at the end of the file.
 
-``pytest --hypothesis-profile=long tests/unit/test_state_machine.py`` looks for longer.
+``make test`` tries 50 sequences, ``make soak`` 500, and ``make fuzz`` 1,000 new ones.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -458,11 +459,16 @@ class Conversations(RuleBasedStateMachine):
             assert isinstance(again.result, WorkflowResponse), again.error
 
 
-# How often is the profile's affair: a machine needs more examples than a function does.
-Conversations.TestCase.settings = settings(
-    max_examples=5 * settings().max_examples, stateful_step_count=50, deadline=None
+class LongConversations(Conversations):
+    """The same, for ``make soak``."""
+
+
+Conversations.TestCase.settings = settings(stateful_step_count=50)
+LongConversations.TestCase.settings = settings(
+    stateful_step_count=50, max_examples=10 * settings().max_examples
 )
 TestConversations = Conversations.TestCase
+TestLongConversations = pytest.mark.slow(LongConversations.TestCase)
 
 
 # --- what is not promised -----------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""No file imports itself through others, not even inside a function or for types.
+
+``make lint`` checks the rooms (``[tool.importlinter]``). It does not see a circle between a package
+and its own modules; this test does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+import grimp
+
+
+def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_files_import_each_other_without_circles() -> None:
+    graph = grimp.build_graph("edn360_chatkit", cache_dir=None)
+    imports = {file: graph.find_modules_directly_imported_by(file) for file in graph.modules}
+    assert len(imports) > 30
+    assert circle(imports) == []
+
+
+def test_circle_of_imports_is_found() -> None:
+    assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
+    assert circle({"a": ["b", "c"], "b": ["c"], "c": []}) == []
