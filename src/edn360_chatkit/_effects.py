@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from typing_extensions import Never
 
@@ -154,7 +154,7 @@ def read(stream: Stream) -> Operation[tuple[str, ...] | None]:
     """Read the events that have arrived; ``None`` at the end of the stream."""
     events = yield Read(stream)
     assert events is None or isinstance(events, tuple)
-    return events
+    return cast("tuple[str, ...] | None", events)
 
 
 def sleep(seconds: float) -> Operation[None]:

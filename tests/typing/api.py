@@ -154,8 +154,7 @@ def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
     except InvalidInputError as error:
         return [(fault["path"], fault["msg"]) for fault in error.errors]
     except WorkflowTimeoutError as error:
-        if error.session is not None:
-            return client.poll_response(error.session, after=error.message)
+        return client.poll_response(error.session, after=error.message)
     except ProgramValidationError as error:
         return [fault["loc"] for fault in error.errors]
     except MissingProgramError as error:
