@@ -85,8 +85,8 @@ class ChatKitClient(BaseClient):
     ) -> None:
         super().__init__(options)
         self._driver = SyncDriver(transport_settings(self._config), http_client)
-        self.sessions = Sessions(self._workflow.api, self._driver)
-        self.threads = Threads(self._workflow.api, self._driver)
+        self.sessions: Sessions = Sessions(self._workflow.api, self._driver)
+        self.threads: Threads = Threads(self._workflow.api, self._driver)
 
     def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
         """Create a session, the first of the three steps.
@@ -273,8 +273,8 @@ class AsyncChatKitClient(BaseClient):
     ) -> None:
         super().__init__(options)
         self._driver = AsyncDriver(transport_settings(self._config), http_client)
-        self.sessions = AsyncSessions(self._workflow.api, self._driver)
-        self.threads = AsyncThreads(self._workflow.api, self._driver)
+        self.sessions: AsyncSessions = AsyncSessions(self._workflow.api, self._driver)
+        self.threads: AsyncThreads = AsyncThreads(self._workflow.api, self._driver)
 
     async def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
         """Create a session; see :meth:`ChatKitClient.create_session`."""

@@ -95,7 +95,7 @@ class InvalidInputError(ChatKitError, ValueError):
 
     def __init__(self, text: str, *, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(text)
-        self.errors = tuple(errors)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
 
 
 class APIError(ChatKitError):
@@ -109,8 +109,8 @@ class APIError(ChatKitError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.message = text
-        self.may_have_been_taken = False
+        self.message: str = text
+        self.may_have_been_taken: bool = False
 
     def __str__(self) -> str:
         return self.message
@@ -127,8 +127,8 @@ class APIConnectionError(APIError):
 
     def __init__(self, text: str, *, may_have_arrived: bool = True, retryable: bool = True) -> None:
         super().__init__(text)
-        self.may_have_arrived = may_have_arrived
-        self.retryable = retryable
+        self.may_have_arrived: bool = may_have_arrived
+        self.retryable: bool = retryable
 
 
 class APITimeoutError(APIConnectionError):
@@ -140,7 +140,7 @@ class APITimeoutError(APIConnectionError):
 
     def __init__(self, text: str, *, may_have_arrived: bool = True) -> None:
         super().__init__(text, may_have_arrived=may_have_arrived)
-        self.deadline_passed = False
+        self.deadline_passed: bool = False
 
 
 class APIStatusError(APIError):
@@ -170,13 +170,13 @@ class APIStatusError(APIError):
     ) -> None:
         # Eight parameters: one for each attribute of OpenAI's class of the same name.
         super().__init__(text)
-        self.status_code = status_code
-        self.code = code
-        self.param = param
-        self.type = type
-        self.request_id = request_id
-        self.body = body
-        self.retry_after = retry_after
+        self.status_code: int = status_code
+        self.code: str | None = code
+        self.param: str | None = param
+        self.type: str | None = type
+        self.request_id: str | None = request_id
+        self.body: Any = body
+        self.retry_after: float | None = retry_after
 
 
 class BadRequestError(APIStatusError):
@@ -239,8 +239,8 @@ class WorkflowError(ChatKitError):
         super().__init__(description)
         # Never None here, unlike in the base class, so that callers need no check.
         self.session: ChatSession = session  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.message = message
-        self.text = text
+        self.message: Message = message
+        self.text: str | None = text
 
 
 class WorkflowFailedError(WorkflowError):
@@ -253,7 +253,7 @@ class WorkflowFailedError(WorkflowError):
 
     def __init__(self, description: str, *, allow_retry: bool | None = None, **run: Any) -> None:
         super().__init__(description, **run)
-        self.allow_retry = allow_retry
+        self.allow_retry: bool | None = allow_retry
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
@@ -268,7 +268,7 @@ class WorkflowTimeoutError(WorkflowError, TimeoutError):
 
     def __init__(self, description: str, *, steps: Sequence[str] = (), **run: Any) -> None:
         super().__init__(description, **run)
-        self.steps = tuple(steps)
+        self.steps: tuple[str, ...] = tuple(steps)
 
 
 class InvalidResponseError(WorkflowError):
@@ -288,7 +288,7 @@ class MissingProgramError(InvalidResponseError):
 
     def __init__(self, description: str, *, keys: Sequence[str] = (), **run: Any) -> None:
         super().__init__(description, **run)
-        self.keys = tuple(keys)
+        self.keys: tuple[str, ...] = tuple(keys)
 
 
 class ProgramValidationError(InvalidResponseError):
@@ -300,4 +300,4 @@ class ProgramValidationError(InvalidResponseError):
 
     def __init__(self, description: str, *, errors: Sequence[FieldError] = (), **run: Any) -> None:
         super().__init__(description, **run)
-        self.errors = tuple(errors)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
