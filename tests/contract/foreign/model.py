@@ -117,12 +117,10 @@ class ScriptedModel:
 
 
 def find_athlete(body: Any) -> dict[str, Any]:
-    """The athlete's data in a request to the model, wherever the API puts it."""
-    for text in strings(body):
-        if text.startswith("{") and '"user_profile"' in text:
-            data: dict[str, Any] = json.loads(text)
-            return data
-    raise AssertionError("the request has no athlete")
+    """The newest athlete's data in a request to the model, wherever the API puts it."""
+    texts = [text for text in strings(body) if text.startswith("{") and '"user_profile"' in text]
+    data: dict[str, Any] = json.loads(texts[-1])
+    return data
 
 
 def strings(value: Any) -> Iterator[str]:

@@ -7,10 +7,9 @@ import { join } from "node:path";
 
 const require = createRequire(join(process.argv[2], "package.json"));
 const { ChatKitServer, Store, agents } = require("chatkit-node-backend-sdk");
-const { Agent, run, setOpenAIAPI, setTracingDisabled } = require("@openai/agents");
+const { Agent, run, setTracingDisabled } = require("@openai/agents");
 
 setTracingDisabled(true);
-setOpenAIAPI("chat_completions");
 console.log = () => {}; // the SDK logs every event, and the pipe is read for the port alone
 
 class MemoryStore extends Store {
