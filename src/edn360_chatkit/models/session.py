@@ -59,7 +59,9 @@ class Message(OpenModel):
         return card_html("Message", **ids)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("id", self.id), ("session_id", self.session_id), ("thread_id", self.thread_id)]
+        names = ["id", "session_id", "thread_id"]
+        names += ["previous_id"] if self.previous_id is not None else []
+        return [(name, getattr(self, name)) for name in names]
 
 
 def resume_call(session: ChatSession, message: Message | None = None) -> str:

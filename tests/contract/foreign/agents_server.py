@@ -1,7 +1,7 @@
 """OpenAI's ``openai-chatkit`` and ``openai-agents``, put together as their documentation shows.
 
 ``/responses`` asks the model through the Responses API, and ``/chat`` through Chat Completions.
-The model's address is ``$OPENAI_BASE_URL``. Usage: ``python -m tests.contract.foreign.agents_server``
+The model's address is ``$OPENAI_BASE_URL``.
 """
 
 from __future__ import annotations

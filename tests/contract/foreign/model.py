@@ -136,7 +136,7 @@ def strings(value: Any) -> Iterator[str]:
 
 async def responses_events(model: str, pieces: AsyncIterator[str], cut: bool) -> AsyncIterator[str]:
     """The events of OpenAI's Responses API for one text."""
-    id = f"msg_{time.monotonic_ns()}"
+    message_id = f"msg_{time.monotonic_ns()}"
     sequence = 0
 
     def event(type: str, **fields: Any) -> str:
@@ -161,7 +161,7 @@ async def responses_events(model: str, pieces: AsyncIterator[str], cut: bool) ->
 
     def message(status: str, content: list[Any]) -> dict[str, Any]:
         return {
-            "id": id,
+            "id": message_id,
             "type": "message",
             "role": "assistant",
             "status": status,
@@ -171,7 +171,7 @@ async def responses_events(model: str, pieces: AsyncIterator[str], cut: bool) ->
     def part(text: str) -> dict[str, Any]:
         return {"type": "output_text", "text": text, "annotations": []}
 
-    place: dict[str, Any] = {"item_id": id, "output_index": 0, "content_index": 0}
+    place: dict[str, Any] = {"item_id": message_id, "output_index": 0, "content_index": 0}
     yield event("response.created", response=response("in_progress", []))
     yield event("response.output_item.added", output_index=0, item=message("in_progress", []))
     yield event("response.content_part.added", part=part(""), **place)

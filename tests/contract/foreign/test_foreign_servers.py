@@ -70,10 +70,11 @@ def test_run_cancelled_by_server_is_not_repeated(server: ForeignServer, user: st
     server.relay.cut_next(Cut(after=700, server_notices=True))
     data = athlete("steps", user=user, pause=0.05)
     try:
-        response = server.make_client(max_attempts=10).run_workflow(data)
-        assert response.program.title == "run"  # this server finishes a run that nobody reads
-    except WorkflowError as error:
-        assert error.message is not None  # it can be taken up
+        program = server.make_client(max_attempts=10).run_workflow(data).program
+    except WorkflowError:
+        pass
+    else:
+        assert program.title == "run"  # this server finishes a run without its client
     assert server.model.runs[user] == 1
 
 
