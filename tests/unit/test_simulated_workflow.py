@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edn360_chatkit.inputs import EDN360Input
 from edn360_chatkit.program.model import EnrichedTrainingProgram
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 from edn360_chatkit.testing._workflow import (
     Lang,
     read_data,

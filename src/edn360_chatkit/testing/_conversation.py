@@ -6,15 +6,15 @@ OpenAI's API, it ignores unknown fields.
 
 from __future__ import annotations
 
-import secrets
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr
 from starlette.responses import Response
 
-from ._http import APIError, ListQuery, invalid_value, page, read
+from ._http import APIError, ListQuery, T, page, read
 from ._store import RecordedRequest, Store, Thread
 from ._stream import EventStream
 from ._turns import Turn, item_data, new_item, thread_data
@@ -27,46 +27,45 @@ class _InputText(BaseModel):
     text: StrictStr
 
 
-class _Tool(BaseModel):
-    id: StrictStr
-
-
-class _InferenceOptions(BaseModel):
-    tool_choice: _Tool | None = None
-    model: StrictStr | None = None
-
-
 class _Input(BaseModel):
     content: list[_InputText]
     attachments: Annotated[list[StrictStr], Field(max_length=0)]  # the simulator has no uploads
     quoted_text: StrictStr | None = None
-    inference_options: _InferenceOptions
+    inference_options: dict[str, Any]
 
 
-class _Params(BaseModel):
-    """The parameters of all types of requests; the type says which of them are needed."""
+class _Create(BaseModel):
+    input: _Input
 
-    input: _Input | None = None
-    thread_id: StrictStr | None = None
-    title: StrictStr | None = None
+
+class _List(BaseModel):
     limit: StrictInt | None = None
     order: Literal["asc", "desc"] = "desc"
     after: StrictStr | None = None
 
-    def query(self) -> ListQuery:
-        return ListQuery.model_construct(
-            limit=self.limit or 20, order=self.order, after=self.after, before=None
-        )
+
+class _OfThread(BaseModel):
+    thread_id: StrictStr
 
 
-_NEEDED = {
-    "threads.create": ("input",),
-    "threads.add_user_message": ("input", "thread_id"),
-    "threads.get_by_id": ("thread_id",),
-    "threads.list": (),
-    "threads.update": ("thread_id", "title"),
-    "threads.delete": ("thread_id",),
-    "items.list": ("thread_id",),
+class _AddUserMessage(_Create, _OfThread): ...
+
+
+class _Update(_OfThread):
+    title: StrictStr
+
+
+class _ListItems(_List, _OfThread): ...
+
+
+_PARAMS: dict[str, type[BaseModel]] = {
+    "threads.create": _Create,
+    "threads.add_user_message": _AddUserMessage,
+    "threads.get_by_id": _OfThread,
+    "threads.list": _List,
+    "threads.update": _Update,
+    "threads.delete": _OfThread,
+    "items.list": _ListItems,
 }
 
 
@@ -77,38 +76,35 @@ class _Envelope(BaseModel):
 
 
 @dataclass(frozen=True)
-class _World:
-    """The threads of one user, hosted or self-hosted, and the title that new ones get."""
+class _Owner:
+    """The user whose threads a request sees, and the title that new threads get."""
 
     user: str
     hosted: bool
-    title: str | None
+    title: str | None = None
 
 
 def hosted(store: Store, request: RecordedRequest, _: str) -> dict[str, Any] | Response:
     """The hosted endpoint; it needs the client secret of an active session."""
-    data = _active_session(store, request.credentials())
+    data = _active_session(store, request.bearer_token())
     titling = data["chatkit_configuration"]["automatic_thread_titling"]["enabled"]
-    world = _World(data["user"], True, _TITLE if titling else None)
-    return _answer(store, world, read(_Envelope, request.json))
+    owner = _Owner(data["user"], True, _TITLE if titling else None)
+    return _answer(store, owner, read(_Envelope, request.json))
 
 
 def self_hosted(store: Store, request: RecordedRequest, _: str) -> dict[str, Any] | Response:
     """The self-hosted endpoint; it needs the headers that its owner demands."""
     for name, value in (store.server_headers or {}).items():
-        if not secrets.compare_digest(
-            request.headers.get(name.lower(), "").encode(), value.encode()
-        ):
+        if request.headers.get(name.lower()) != value:
             raise APIError(401, f"The header '{name}' is missing or wrong.")
     envelope = read(_Envelope, request.json)
-    world = _World(str(envelope.metadata.get("user", "default")), False, None)
-    return _answer(store, world, envelope)
+    return _answer(store, _Owner(str(envelope.metadata.get("user", "default")), False), envelope)
 
 
-def _active_session(store: Store, secret: bytes) -> dict[str, Any]:
-    for session in tuple(store.sessions.values()):
+def _active_session(store: Store, secret: str) -> dict[str, Any]:
+    for session in store.sessions.values():
         data = session.data
-        if not secrets.compare_digest(secret, data["client_secret"].encode()):
+        if data["client_secret"] != secret:
             continue
         if data["status"] == "active" and data["expires_at"] <= time.time():
             data["status"] = "expired"
@@ -118,52 +114,50 @@ def _active_session(store: Store, secret: bytes) -> dict[str, Any]:
     raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
 
 
-def _answer(store: Store, world: _World, envelope: _Envelope) -> dict[str, Any] | Response:
+def _answer(store: Store, owner: _Owner, envelope: _Envelope) -> dict[str, Any] | Response:
     kind = envelope.type
-    if kind not in _NEEDED:
-        raise invalid_value("type", f"'{kind}' is not simulated")
-    params = read(_Params, envelope.params, under="params")
-    for name in _NEEDED[kind]:
-        if getattr(params, name) is None:
-            text, param = f"Missing required parameter: 'params.{name}'.", f"params.{name}"
-            raise APIError(400, text, param=param, code="missing_required_parameter")
-    if kind == "threads.list":
-        threads, more = page(store.threads_of(world.user, hosted=world.hosted), params.query())
-        return _page([thread_data(thread) for thread in threads], more)
-    if kind == "threads.create":
-        thread = Thread(store.new_id("cthr" if world.hosted else "thr"), world.user, world.hosted)
-        store.threads[thread.id] = thread
+    if kind not in _PARAMS:
+        text = f"Invalid value for 'type': '{kind}' is not simulated."
+        raise APIError(400, text, param="type", code="invalid_value")
+    params = read(_PARAMS[kind], envelope.params, under="params")
+    if isinstance(params, _OfThread):
+        thread = store.thread(params.thread_id, owner.user, hosted=owner.hosted)
+    elif isinstance(params, _List):
+        threads = store.threads_of(owner.user, hosted=owner.hosted)
+        return _page(threads, params, thread_data)
     else:
-        thread = store.thread(params.thread_id or "", world.user, hosted=world.hosted)
-    if params.input is not None and "input" in _NEEDED[kind]:
-        return _run(store, world, thread, params.input, kind)
-    match kind:
-        case "items.list":
-            return _items(thread, params.query())
-        case "threads.update":
+        thread = Thread(store.new_id("cthr" if owner.hosted else "thr"), owner.user, owner.hosted)
+        store.threads[thread.id] = thread
+    match params:
+        case _Create():
+            return _run(store, owner, thread, params.input)
+        case _ListItems():
+            return _page(thread.items, params, item_data)
+        case _Update():
             thread.title = params.title
-            return thread_data(thread)
-        case "threads.delete":
+        case _ if kind == "threads.delete":
             del store.threads[thread.id]
             return {}
         case _:
-            return thread_data(thread, _items(thread, ListQuery(order="asc")))
+            return thread_data(thread, _page(thread.items, _List(order="asc"), item_data))
+    return thread_data(thread)
 
 
-def _run(store: Store, world: _World, thread: Thread, new: _Input, kind: str) -> Response:
+def _run(store: Store, owner: _Owner, thread: Thread, new: _Input) -> Response:
+    created = not thread.items
     fields = new.model_dump(exclude_none=True)
     thread.items.append(new_item(store, thread, "user_message", **fields))
     run = store.start_run("".join(part.text for part in new.content))
-    turn = Turn(store, thread, run, created=kind == "threads.create", title=world.title)
-    survives = world.hosted or run.settings.survives_hang_up
-    return EventStream(turn, store, survives_hang_up=survives)
+    turn = Turn(store, thread, run, created=created, title=owner.title)
+    return EventStream(turn, store, survives_hang_up=owner.hosted or run.settings.survives_hang_up)
 
 
-def _items(thread: Thread, query: ListQuery) -> dict[str, Any]:
-    items, more = page(thread.items, query)
-    return _page([item_data(item) for item in items], more)
-
-
-def _page(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:
+def _page(
+    entries: Sequence[T], params: _List, form: Callable[[T], dict[str, Any]]
+) -> dict[str, Any]:
+    limit = 20 if params.limit is None else params.limit
+    query = ListQuery.model_construct(limit=limit, order=params.order, after=params.after)
+    entries, more = page(entries, query)
+    data = [form(entry) for entry in entries]
     cursor = {"after": data[-1]["id"]} if data and more else {}
     return {"data": data, "has_more": more, **cursor}

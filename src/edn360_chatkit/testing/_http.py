@@ -33,22 +33,15 @@ class APIError(Exception):
         super().__init__(message)
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": message, "type": kind, "param": param, "code": code}
-        self.response = JSONResponse({"error": error}, status)
+        self.response: JSONResponse = JSONResponse({"error": error}, status)
 
 
-def invalid_value(param: str, why: str) -> APIError:
-    """The answer to a parameter with a wrong value."""
-    return APIError(400, f"Invalid value for '{param}': {why}.", param=param, code="invalid_value")
-
-
-class Strict(BaseModel):
+class Strict(BaseModel, extra="forbid"):
     """A part of a request to OpenAI's API, which refuses unknown parameters."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ListQuery(Strict):
-    """The query of a list."""
+    """The query of a list; ``after`` and ``before`` are places in its order."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
@@ -68,36 +61,25 @@ def read(model: type[M], data: Any, *, under: str = "") -> M:
         problem = error.errors()[0]
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     param = (under + "".join(parts)).lstrip(".")
-    if problem["type"] == "extra_forbidden":
-        text, code = f"Unknown parameter: '{param}'.", "unknown_parameter"
-    elif problem["type"] == "missing":
-        text, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
-    else:
-        raise invalid_value(param, problem["msg"])
+    text, code = {
+        "extra_forbidden": (f"Unknown parameter: '{param}'.", "unknown_parameter"),
+        "missing": (f"Missing required parameter: '{param}'.", "missing_required_parameter"),
+    }.get(problem["type"], (f"Invalid value for '{param}': {problem['msg']}.", "invalid_value"))
     raise APIError(400, text, param=param, code=code)
 
 
 def page(entries: Sequence[T], query: ListQuery) -> tuple[list[T], bool]:
-    """A part of a list, oldest entry first, and whether there is more.
-
-    ``after`` and ``before`` are places in the order of the query.
-    """
-    ordered = list(entries) if query.order == "asc" else list(reversed(entries))
-    ids = [entry.id for entry in ordered]
-    for name, place in (("after", query.after), ("before", query.before)):
-        if place is not None and place not in ids:
-            raise invalid_value(name, f"No entry found with id '{place}'")
-    start = 0 if query.after is None else ids.index(query.after) + 1
-    stop = len(ids) if query.before is None else ids.index(query.before)
-    rest = ordered[start:stop]
+    """The part of a list, oldest entry first, that a query asks for, and whether there is more."""
+    rest = list(entries) if query.order == "asc" else list(reversed(entries))
+    for name, place in (("before", query.before), ("after", query.after)):
+        if place is None:
+            continue
+        index = next((index for index, entry in enumerate(rest) if entry.id == place), None)
+        if index is None:
+            text = f"Invalid value for '{name}': No entry found with id '{place}'."
+            raise APIError(400, text, param=name, code="invalid_value")
+        rest = rest[:index] if name == "before" else rest[index + 1 :]
     more = len(rest) > query.limit
     if query.before is not None and query.after is None:
         return rest[max(len(rest) - query.limit, 0) :], more
     return rest[: query.limit], more
-
-
-def listed(data: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:
-    """A part of a list, in the form of OpenAI's API."""
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    ends = {"first_id": first, "last_id": last}
-    return {"object": "list", "data": data, "has_more": has_more, **ends}

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import _conversation, _rest, _sessions
+from . import _conversation, _rest
 from ._http import APIError
 from ._store import Fault, RecordedRequest, Store
 from ._stream import EventStream
@@ -24,18 +24,15 @@ _BETA = "chatkit_beta=v1"
 
 _Handler = Callable[[Store, RecordedRequest, str], dict[str, Any] | Response]
 
-_WITH_KEY: dict[str, tuple[str, str, _Handler]] = {
-    "create_session": ("POST", "/sessions", _sessions.create_session),
-    "cancel_session": ("POST", "/sessions/{id}/cancel", _sessions.cancel_session),
-    "send_message": ("POST", "/sessions/{id}/messages", _sessions.send_message),
-    "list_messages": ("GET", "/sessions/{id}/messages", _sessions.list_messages),
-    "list_threads": ("GET", "/threads", _rest.list_threads),
-    "retrieve_thread": ("GET", "/threads/{id}", _rest.retrieve_thread),
-    "delete_thread": ("DELETE", "/threads/{id}", _rest.delete_thread),
-    "list_items": ("GET", "/threads/{id}/items", _rest.list_items),
-}
 _ENDPOINTS: dict[str, tuple[str, str, _Handler]] = {
-    **{name: (method, PREFIX + path, h) for name, (method, path, h) in _WITH_KEY.items()},
+    "create_session": ("POST", f"{PREFIX}/sessions", _rest.create_session),
+    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", _rest.cancel_session),
+    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", _rest.send_message),
+    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", _rest.list_messages),
+    "list_threads": ("GET", f"{PREFIX}/threads", _rest.list_threads),
+    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", _rest.retrieve_thread),
+    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", _rest.delete_thread),
+    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", _rest.list_items),
     "conversation": ("POST", f"{PREFIX}/conversation", _conversation.hosted),
     "server": ("POST", SERVER_PATH, _conversation.self_hosted),
 }
@@ -80,8 +77,8 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
 
 
 def _check(store: Store, name: str, request: RecordedRequest) -> None:
-    if name in _WITH_KEY:
-        if not secrets.compare_digest(request.credentials(), store.api_key.encode()):
+    if name not in ("conversation", "server"):
+        if request.bearer_token() != store.api_key:
             raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
         if _BETA not in request.headers.get("openai-beta", ""):
             text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
@@ -92,12 +89,8 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
         raise APIError(400, text, code="content_type")
     if name in ("send_message", "list_messages") and not store.messages_endpoint:
         raise _invalid_url(request)
-    if request.json is None and name in (
-        "create_session",
-        "send_message",
-        "conversation",
-        "server",
-    ):
+    takes_body = request.method == "POST" and name != "cancel_session"
+    if takes_body and request.json is None:
         raise APIError(400, "We could not parse the JSON body of your request.")
 
 
@@ -119,9 +112,8 @@ def _failure(fault: Fault) -> Response:
     if fault.status is None:
         # A body that is shorter than its announced length breaks the connection.
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
+    response: Response = APIError(fault.status, f"Simulated failure {fault.status}.").response
     if fault.body is not None:
         response = Response(fault.body, fault.status)
-    else:
-        response = APIError(fault.status, f"Simulated failure {fault.status}.").response
     response.headers.update(dict(fault.headers))
     return response

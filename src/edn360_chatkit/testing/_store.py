@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from ._answers import AnswerKind, answer_text, step_texts
 from ._http import APIError
-from ._workflow import Lang
+from ._workflow import AnswerKind, Lang, answer_text, step_texts
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -66,10 +65,10 @@ class RecordedRequest:
     body: bytes = field(repr=False)
     json: Any = field(repr=False)
 
-    def credentials(self) -> bytes:
-        """The bearer token; empty without one."""
+    def bearer_token(self) -> str:
+        """The credentials; empty without any."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.encode() if scheme.lower() == "bearer" else b""
+        return token if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,7 @@ class Item:
     thread_id: str
     type: str
     fields: dict[str, Any]
+    rest_fields: dict[str, Any] | None = None  # where the REST endpoints name them otherwise
     # Local time without a zone: openai-chatkit's server writes it so.
     created: datetime = field(default_factory=datetime.now)
 
@@ -108,43 +108,52 @@ class Thread:
 
 
 @dataclass(slots=True)
-class Post:
-    """A text that the workflow posts; ``item`` is its message in a session, once it was listed."""
-
-    text: str
-    is_answer: bool = False
-    item: Item | None = None
-
-
-@dataclass(slots=True)
 class Run:
-    """The posts of one run, and the settings that it was started with."""
+    """One run of the workflow: the texts that it posts, and the settings that it began with."""
 
     settings: Settings
-    posts: list[Post]
+    steps: list[str]
+    answer: str | None
     started: float = field(default_factory=time.monotonic)
-    polls: int = 0
+
+    @property
+    def posts(self) -> list[str]:
+        """The steps and the answer."""
+        return self.steps if self.answer is None else [*self.steps, self.answer]
 
     def due(self, place: int, of: int) -> float:
         """The time of a stage, by the monotonic clock; the stages come evenly."""
         return self.started + self.settings.delay * place / of
 
-    def visible(self) -> list[Post]:
-        """The posts that a poll sees now."""
-        now, count, empty = time.monotonic(), len(self.posts), self.settings.empty_polls
+
+@dataclass(slots=True)
+class SessionRun:
+    """A run of a session: the user's message, and the replies that a poll has seen."""
+
+    message: Item
+    run: Run
+    replies: list[Item] = field(default_factory=list[Item])
+    polls: int = 0
+
+    def new_posts(self) -> list[str]:
+        """The posts that are new to one more poll."""
+        self.polls += 1
+        now, posts, empty = time.monotonic(), self.run.posts, self.run.settings.empty_polls
+        of = len(posts)
         return [
-            post
-            for place, post in enumerate(self.posts, start=1)
-            if now >= self.due(place, count) and self.polls > empty * place / count
+            text
+            for place, text in enumerate(posts, start=1)
+            if place > len(self.replies)
+            if now >= self.run.due(place, of) and self.polls > empty * place / of
         ]
 
 
 @dataclass(slots=True)
 class Session:
-    """A session, its user messages and their runs, oldest first."""
+    """A session and its runs, oldest first."""
 
     data: dict[str, Any]
-    turns: list[tuple[Item, Run]] = field(default_factory=list[tuple[Item, Run]])
+    runs: list[SessionRun] = field(default_factory=list[SessionRun])
 
 
 class Store(Settings):
@@ -183,12 +192,9 @@ class Store(Settings):
         """Start the workflow on a message."""
         self.runs += 1
         steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
-        posts = [Post(step) for step in steps]
         kind = self.answer
         answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        if answer is not None:
-            posts.append(Post(answer, is_answer=True))
-        return Run(Settings(**self.settings()), posts)
+        return Run(Settings(**self.settings()), list(steps), answer)
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""

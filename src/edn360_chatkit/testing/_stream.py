@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ._store import Store
-from ._turns import Turn
+from ._turns import Steps, Turn
 
 # The event loop holds only weak references to its tasks.
 _tasks: set[asyncio.Task[None]] = set()
@@ -30,32 +31,74 @@ class EventStream(Response):
 
     def hang_up(self) -> None:
         """End the stream: the run goes on without a client, or is cancelled."""
-        if self._survives_hang_up:
-            task = asyncio.get_running_loop().create_task(_finish(self._turn))
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
-        else:
-            self._turn.cancel()
+        if not self._survives_hang_up:
+            return self._turn.cancel()
+        task = asyncio.get_running_loop().create_task(_finish(self._turn))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
         disconnect = asyncio.get_running_loop().create_task(_wait_for_disconnect(receive))
-        connection = _Connection(send, disconnect, self._store)
         try:
-            for step in self._turn:
-                if isinstance(step, bytes):
-                    await connection.write(step)
-                else:
-                    await connection.wait(step, self._turn.settings.keep_alive)
-        except _HungUpError:
-            self.hang_up()
+            for step in self._body():
+                if isinstance(step, float):
+                    rest = max(0.0, step - time.monotonic())
+                    await asyncio.wait({disconnect}, timeout=rest)
+                elif step:
+                    await send({"type": "http.response.body", "body": step, "more_body": True})
+                    # Give the task that waits for the client's hang-up a turn.
+                    await asyncio.sleep(0)
+                if disconnect.done():
+                    raise ConnectionResetError
+        except ConnectionResetError:
             # uvicorn breaks the connection of a response without a last chunk.
-            return
+            return self.hang_up()
         finally:
             disconnect.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _body(self) -> Iterable[bytes | float]:
+        cut, stall = self._store.take_stream_faults()
+        steps = iter(self._turn)
+        if self._turn.settings.keep_alive:
+            steps = _with_comments(steps, self._turn.settings.keep_alive)
+        if stall is not None:
+            steps = _with_stall(steps, *stall)
+        return steps if cut is None else _with_cut(steps, cut)
+
+
+def _with_comments(steps: Iterator[bytes | float], every: float) -> Steps:
+    for step in steps:
+        while isinstance(step, float) and (now := time.monotonic()) + every < step:
+            yield now + every
+            yield b": keep-alive\n\n"
+        yield step
+
+
+def _with_stall(steps: Iterator[bytes | float], at: int, seconds: float) -> Steps:
+    for step in steps:
+        if isinstance(step, bytes):
+            if 0 <= at <= len(step):
+                yield step[:at]
+                yield time.monotonic() + seconds
+                yield step[at:]
+                at = -1
+                continue
+            at -= len(step)
+        yield step
+
+
+def _with_cut(steps: Iterator[bytes | float], at: int) -> Steps:
+    for step in steps:
+        if isinstance(step, bytes):
+            yield step[:at]
+            if len(step) >= at:
+                raise ConnectionResetError
+            at -= len(step)
+        else:
+            yield step
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
@@ -65,48 +108,4 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 async def _finish(turn: Turn) -> None:
     for step in turn:
-        await asyncio.sleep(0 if isinstance(step, bytes) else max(0.0, step - time.monotonic()))
-
-
-class _HungUpError(Exception):
-    """The connection is closed."""
-
-
-class _Connection:
-    """The connection of one stream; it breaks and pauses where the store says."""
-
-    def __init__(self, send: Send, disconnect: asyncio.Task[None], store: Store) -> None:
-        self._send = send
-        self._disconnect = disconnect
-        self._cut, self._stall = store.take_stream_faults()
-        self._sent = 0
-
-    async def write(self, data: bytes) -> None:
-        if self._stall is not None and self._sent + len(data) >= self._stall[0]:
-            (at, seconds), self._stall = self._stall, None
-            size = at - self._sent
-            await self._write(data[:size])
-            data = data[size:]
-            await self.wait(time.monotonic() + seconds)
-        await self._write(data)
-
-    async def wait(self, until: float, keep_alive: float = 0.0) -> None:
-        """Wait until a monotonic time; write a comment every ``keep_alive`` seconds, 0 for none."""
-        while (rest := until - time.monotonic()) > 0:
-            await asyncio.wait({self._disconnect}, timeout=min(rest, keep_alive or rest))
-            if self._disconnect.done():
-                raise _HungUpError
-            if keep_alive and time.monotonic() < until:
-                await self.write(b": keep-alive\n\n")
-
-    async def _write(self, data: bytes) -> None:
-        cut = self._cut is not None and self._sent + len(data) >= self._cut
-        if self._cut is not None and cut:
-            data = data[: self._cut - self._sent]
-        self._sent += len(data)
-        if data:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        # Give the task that waits for the client's hang-up a turn.
-        await asyncio.sleep(0)
-        if cut or self._disconnect.done():
-            raise _HungUpError
+        await asyncio.sleep(max(0.0, step - time.monotonic()) if isinstance(step, float) else 0)

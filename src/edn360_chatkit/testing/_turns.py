@@ -11,11 +11,10 @@ import itertools
 from collections.abc import Generator, Iterator
 from typing import Any, TypeAlias
 
-from ._answers import dumps, output_text
 from ._store import Item, Run, Store, Thread
-from ._workflow import read_data
+from ._workflow import dumps, output_text, read_data
 
-_Steps: TypeAlias = Generator[bytes | float, None, None]
+Steps: TypeAlias = Generator[bytes | float, None, None]
 
 _PREFIXES = {"workflow": "wf", "task": "tsk", "client_tool_call": "tc"}
 
@@ -73,7 +72,7 @@ class Turn:
         """End the run here. A half-written message is stored as it is."""
         self._steps.close()
 
-    def _all_steps(self, created: bool, title: str | None) -> _Steps:
+    def _all_steps(self, created: bool, title: str | None) -> Steps:
         thread, settings = self._thread, self.settings
         if created:
             yield self._event("thread.created", thread=thread_data(thread))
@@ -98,9 +97,9 @@ class Turn:
         elif settings.end_of_turn:
             yield self._done(self._new("end_of_turn"))
 
-    def _posts(self) -> _Steps:
+    def _posts(self) -> Steps:
         fails = self.settings.stream_error is not None
-        texts = [post.text for post in self._run.posts if not (post.is_answer and fails)]
+        texts = self._run.steps if fails else self._run.posts
         # A run without an answer has a last stage without a message.
         stages = [*texts, None] if fails or not texts else texts
         for place, text in enumerate(stages, start=1):
@@ -108,7 +107,7 @@ class Turn:
             if text is not None:
                 yield from self._assistant_message(text)
 
-    def _work(self, place: int, of: int) -> _Steps:
+    def _work(self, place: int, of: int) -> Steps:
         """One agent at work: progress, and a workflow item with two tasks."""
         reading, writing = _task("Read the input"), _task(f"Write message {place}")
         workflow: dict[str, Any] = {"type": "custom", "tasks": [reading], "expanded": False}
@@ -126,7 +125,7 @@ class Turn:
         workflow["summary"] = {"title": f"Step {place} of {of}"}
         yield self._done(item)
 
-    def _assistant_message(self, text: str) -> _Steps:
+    def _assistant_message(self, text: str) -> Steps:
         item = self._new("assistant_message", content=[])
         if self.settings.delta_size is not None:
             yield from self._deltas(item, text, self.settings.delta_size or len(text))
@@ -135,7 +134,7 @@ class Turn:
             item.fields["content"].append({"type": "output_hologram", "depth": 3})
         yield self._done(item)
 
-    def _deltas(self, item: Item, text: str, size: int) -> _Steps:
+    def _deltas(self, item: Item, text: str, size: int) -> Steps:
         part = "assistant_message.content_part"
         written = 0
         try:
@@ -153,22 +152,22 @@ class Turn:
                 self._thread.items.append(item)
             raise
 
-    def _every_event(self) -> _Steps:
+    def _every_event(self) -> Steps:
         """The known kinds of events and items that a run of the workflow does not have."""
         yield self._event("client_effect", name="simulated", data={"run": True})
-        items = read_data("items.json")
-        for kind, fields in items.items():
-            item = self._new(kind, **fields)
+        for kind, canned in read_data("items.json").items():
+            item = self._new(kind, **canned["fields"])
+            item.rest_fields = canned.get("rest_fields")
             yield self._done(item)
             if kind == "client_tool_call":
-                item.fields = {**item.fields, "status": "completed", "output": {"ok": True}}
+                item.fields |= {"status": "completed", "output": {"ok": True}}
                 yield self._event("thread.item.replaced", item=item_data(item))
         removed = self._new("assistant_message", content=[output_text('{"withdrawn":true}')])
         yield self._done(removed)
         self._thread.items.remove(removed)
         yield self._event("thread.item.removed", item_id=removed.id)
 
-    def _unknown_events(self) -> _Steps:
+    def _unknown_events(self) -> Steps:
         """Events, items, updates and tasks of kinds that do not exist."""
         yield self._event("thread.weather", forecast={"sun": 0.8})
         yield self._update(self._message, "user_message.highlighted", start=0)
