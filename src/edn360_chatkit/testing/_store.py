@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from ._http import APIError
+from ._requests import APIError, ListParams
 from ._workflow import AnswerKind, Lang, answer_text, step_texts
 
 
@@ -65,11 +65,6 @@ class RecordedRequest:
     body: bytes = field(repr=False)
     json: Any = field(repr=False)
 
-    def bearer_token(self) -> str:
-        """The credentials; empty without any."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token if scheme.lower() == "bearer" else ""
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -84,13 +79,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Item:
-    """An item of a thread, or a message of a session, with the fields of the thread protocol."""
+    """An item of a thread or a message of a session; ``rest_fields`` are those of OpenAI's API."""
 
     id: str
     thread_id: str
     type: str
     fields: dict[str, Any]
-    rest_fields: dict[str, Any] | None = None  # where the REST endpoints name them otherwise
+    rest_fields: dict[str, Any] | None = None
     # Local time without a zone: openai-chatkit's server writes it so.
     created: datetime = field(default_factory=datetime.now)
 
@@ -109,11 +104,16 @@ class Thread:
 
 @dataclass(slots=True)
 class Run:
-    """One run of the workflow: the texts that it posts, and the settings that it began with."""
+    """A run of the workflow: the texts that it posts, and the settings that it began with.
+
+    In a session, ``messages`` has the user's message and the posts that were listed.
+    """
 
     settings: Settings
     steps: list[str]
     answer: str | None
+    messages: list[Item] = field(default_factory=list[Item])
+    polls: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -125,35 +125,24 @@ class Run:
         """The time of a stage, by the monotonic clock; the stages come evenly."""
         return self.started + self.settings.delay * place / of
 
-
-@dataclass(slots=True)
-class SessionRun:
-    """A run of a session: the user's message, and the replies that a poll has seen."""
-
-    message: Item
-    run: Run
-    replies: list[Item] = field(default_factory=list[Item])
-    polls: int = 0
-
     def new_posts(self) -> list[str]:
-        """The posts that are new to one more poll."""
+        """The posts that are new to one more poll of a session."""
         self.polls += 1
-        now, posts, empty = time.monotonic(), self.run.posts, self.run.settings.empty_polls
-        of = len(posts)
+        posts, now = self.posts, time.monotonic()
         return [
             text
             for place, text in enumerate(posts, start=1)
-            if place > len(self.replies)
-            if now >= self.run.due(place, of) and self.polls > empty * place / of
+            if place >= len(self.messages) and now >= self.due(place, len(posts))
+            if self.polls > self.settings.empty_polls * place / len(posts)
         ]
 
 
 @dataclass(slots=True)
 class Session:
-    """A session and its runs, oldest first."""
+    """A session as its JSON data, and its runs, oldest first."""
 
     data: dict[str, Any]
-    runs: list[SessionRun] = field(default_factory=list[SessionRun])
+    runs: list[Run] = field(default_factory=list[Run])
 
 
 class Store(Settings):
@@ -176,17 +165,18 @@ class Store(Settings):
         """An id that was not given before."""
         return f"{prefix}_sim{next(self._numbers):06d}"
 
-    def take_fault(self, *endpoints: str) -> Fault | None:
+    def take_fault(self, *endpoints: object) -> Fault | None:
         """The failure that is set for the next request to one of these endpoints."""
-        for index, fault in enumerate(self._faults):
-            if fault.endpoint in endpoints:
-                return self._faults.pop(index)
-        return None
+        fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
+        if fault is not None:
+            self._faults.remove(fault)
+        return fault
 
-    def take_stream_faults(self) -> tuple[int | None, tuple[int, float] | None]:
-        """The cut and the stall that are set for the stream that starts now."""
-        cut = self._cuts.pop(0) if self._cuts else None
-        return cut, self._stalls.pop(0) if self._stalls else None
+    def take_stream_faults(self) -> list[tuple[int, float | None]]:
+        """The faults of the stream that starts now: the byte, and seconds or ``None`` for a cut."""
+        cuts, stalls = self._cuts[:1], self._stalls[:1]
+        del self._cuts[:1], self._stalls[:1]
+        return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
 
     def start_run(self, text: str) -> Run:
         """Start the workflow on a message."""
@@ -213,3 +203,22 @@ class Store(Settings):
             if thread.id == thread_id:
                 return thread
         raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+
+
+T = TypeVar("T", Item, Thread)
+
+
+def page(entries: Sequence[T], query: ListParams) -> tuple[list[T], bool]:
+    """The part of a list, oldest entry first, that a query asks for, and whether there is more."""
+    rest = list(entries if query.order == "asc" else reversed(entries))
+    for name, place in (("before", query.before), ("after", query.after)):
+        ids = [entry.id for entry in rest]
+        if place in ids:
+            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
+        elif place is not None:
+            text = f"Invalid value for '{name}': No entry found with id '{place}'."
+            raise APIError(400, text, param=name, code="invalid_value")
+    more = len(rest) > query.limit
+    if query.before is not None and query.after is None:
+        return rest[max(len(rest) - query.limit, 0) :], more
+    return rest[: query.limit], more

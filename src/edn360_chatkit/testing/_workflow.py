@@ -81,15 +81,6 @@ def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None
     return forms.get(kind, text)
 
 
-def step_texts(message: str, lang: Lang) -> list[str]:
-    """Three typical steps, or none for a message that is no ``EDN360Input``."""
-    try:
-        edn360_input = EDN360Input.model_validate_json(message)
-    except ValidationError:
-        return []
-    return [dumps(step) for step in simulated_steps(edn360_input, lang)]
-
-
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
     """The canned program for an athlete, as JSON data without the root key.
 
@@ -120,16 +111,21 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
     return program
 
 
-def simulated_steps(edn360_input: EDN360Input, lang: Lang = "es") -> list[dict[str, Any]]:
-    """Three objects, with one root key each, that several agents post before the answer."""
+def step_texts(message: str, lang: Lang = "es") -> list[str]:
+    """Three typical steps, or none for a message that is no ``EDN360Input``."""
+    try:
+        edn360_input = EDN360Input.model_validate_json(message)
+    except ValidationError:
+        return []
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
     days, evolution = program["days_per_week"], _is_evolution(edn360_input)
-    return [
+    steps: list[dict[str, Any]] = [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
         {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
+    return [dumps(step) for step in steps]
 
 
 def training_days(edn360_input: EDN360Input) -> int:

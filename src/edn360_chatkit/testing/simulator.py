@@ -19,7 +19,7 @@ Endpoint: TypeAlias = (
     | Literal["conversation", "server"]  # all requests of the thread protocol: hosted, self-hosted
     # requests of one type, at both
     | Literal["threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list"]
-    | Literal["threads.update", "threads.delete", "items.list"]
+    | Literal["threads.delete", "items.list"]
     # the REST endpoints for threads
     | Literal["list_threads", "retrieve_thread", "delete_thread", "list_items"]
 )
