@@ -162,17 +162,13 @@ class Turn:
 
     def _work(self, title: str, until: float) -> Steps:
         """One agent at work: progress, and a workflow item with two tasks."""
-        reading, writing = (
-            {"status_indicator": "loading", "type": "custom", "title": name}
-            for name in ("Read the input", "Write a message")
-        )
+        reading = {"status_indicator": "complete", "type": "custom", "title": "Read the input"}
+        writing = {"status_indicator": "loading", "type": "custom", "title": "Write a message"}
         workflow: dict[str, Any] = {"type": "custom", "tasks": [reading], "expanded": False}
         item = self._new("workflow", workflow=workflow)
         yield self._event("progress_update", icon="bolt", text=title)
         # The first task comes inside the item, as openai-chatkit's agents send it.
         yield self._event("thread.item.added", item=item_data(item))
-        reading["status_indicator"] = "complete"
-        yield self._update(item, "workflow.task.updated", task_index=0, task=reading)
         workflow["tasks"].append(writing)
         yield self._update(item, "workflow.task.added", task_index=1, task=writing)
         yield until

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from importlib import resources
 from typing import Any, Literal, TypeAlias
 
@@ -18,6 +19,7 @@ from ..inputs import EDN360Input
 ROOT_KEY = "client_training_program_enriched"
 
 Lang: TypeAlias = Literal["es", "en"]
+Complete: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 AnswerKind: TypeAlias = Literal[
     "program",  # the JSON alone
     "fenced",  # in a ``` fence
@@ -54,10 +56,10 @@ _WITHOUT_PROGRAM: dict[str, str | None] = {
 }
 
 
-def read_data(name: str, lang: Lang = "en") -> Any:
+def read_data(name: str, lang: Lang = "en", complete: Complete | None = None) -> Any:
     """A data file of the simulator, with the texts of one language."""
     text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
-    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text))
+    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text), object_hook=complete)
 
 
 def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
@@ -82,33 +84,16 @@ def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None
 
 
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
-    """The canned program for an athlete, as JSON data without the root key.
+    """The canned program for the athlete's training days, as JSON data without the root key."""
+    exercises = read_data("exercises.json", lang)
 
-    It depends on the number of training days and on whether the request is an evolution.
-    """
-    data = read_data("programs.json", lang)
-    program: dict[str, Any] = data["programs"][str(training_days(edn360_input))]
-    replacements: dict[str, str] = {}
-    if _is_evolution(edn360_input):
-        program["summary"] += f" {data['evolution']['summary']}"
-        replacements = data["evolution"]["replacements"]
+    def complete(data: dict[str, Any]) -> dict[str, Any]:
+        whole = {**exercises.get(data.pop("key", None), {}), **data}
+        # A name of null leaves out the name of an exercise.
+        return {name: value for name, value in whole.items() if value is not None}
 
-    def exercise(key: str, **fields: Any) -> dict[str, Any]:
-        key = replacements.get(key, key)
-        # The newest workflow has exercises without a name; their types stay.
-        whole = {**data["exercises"][key], "exercise_types": [key.replace("-", "_")], **fields}
-        whole |= {"db_id": f"sim-{key}", "video_url": f"https://example.com/videos/{key}"}
-        return {field: value for field, value in whole.items() if value is not None}
-
-    for session in program["sessions"]:
-        for block in session["blocks"]:
-            block["exercises"] = [exercise(**row) for row in block["exercises"]]
-            for kind in ("primary", "secondary"):
-                groups = dict.fromkeys(item[f"{kind}_group"] for item in block["exercises"])
-                block[f"{kind}_muscles"] = list(groups)
-        if core := session.get("core_mobility_block"):
-            core["exercises"] = [exercise(**row) for row in core["exercises"]]
-    return program
+    programs: dict[str, dict[str, Any]] = read_data("programs.json", lang, complete)
+    return programs[str(training_days(edn360_input))]
 
 
 def step_texts(message: str, lang: Lang = "es") -> list[str]:
@@ -119,10 +104,9 @@ def step_texts(message: str, lang: Lang = "es") -> list[str]:
         return []
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
-    days, evolution = program["days_per_week"], _is_evolution(edn360_input)
     steps: list[dict[str, Any]] = [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
-        {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
+        {"questionnaire_normalized": {"days_per_week": program["days_per_week"]}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
     return [dumps(step) for step in steps]
@@ -137,8 +121,3 @@ def training_days(edn360_input: EDN360Input) -> int:
                 if number := re.search(r"\b[1-7]\b", text):
                     return min(max(int(number[0]), 2), 6)
     return 3
-
-
-def _is_evolution(edn360_input: EDN360Input) -> bool:
-    context = edn360_input.context
-    return context is not None and context.previous_training_plan is not None
