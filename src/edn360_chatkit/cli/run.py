@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib.util import find_spec
+from typing import Any
 
 from .. import ChatKitClient, EDN360Input, EnrichedTrainingProgram, errors, events
 from ..models.session import ChatSession, Message, resume_call
@@ -90,14 +91,15 @@ def _run_workflow(
     args: argparse.Namespace, edn360_input: EDN360Input, started: _Started
 ) -> events.WorkflowResponse:
     names = ("base_url", "server_url", "workflow_id", "protocol", "poll_interval", "max_attempts")
-    settings = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    options = {name: getattr(args, name) for name in names}
+    settings: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     with ExitStack() as stack:
         if args.simulate:
             # No steps where the first message is the answer.
             server = stack.enter_context(simulator(steps=args.answer != "first"))
             defaults = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL}
-            urls = {"api_key": server.api_key, "base_url": server.base_url}
-            settings = defaults | settings | urls
+            settings = {**defaults, **settings, "api_key": server.api_key}
+            settings["base_url"] = server.base_url
         client = stack.enter_context(ChatKitClient(**settings))
         show = stack.enter_context(_progress())
 

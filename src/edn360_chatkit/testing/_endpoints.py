@@ -52,8 +52,8 @@ def create_session(store: Store, request: RecordedRequest, _: str) -> Data:
     workflows, workflow_id = store.workflow_ids, new.workflow.id
     if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
         raise APIError(404, f"No workflow found with id '{workflow_id}'.")
-    rate_limits = {"max_requests_per_1_minute": 10, **new.rate_limits}
-    data = {
+    limit = new.rate_limits.get("max_requests_per_1_minute", 10)
+    data: Data = {
         "id": store.new_id("cksess"),
         "object": "chatkit.session",
         "status": "active",
@@ -61,8 +61,8 @@ def create_session(store: Store, request: RecordedRequest, _: str) -> Data:
         "expires_at": int(time.time()) + new.expires_after.seconds,
         "user": new.user,
         "workflow": new.workflow.model_dump(),
-        "rate_limits": rate_limits,
-        **rate_limits,
+        "rate_limits": {"max_requests_per_1_minute": limit},
+        "max_requests_per_1_minute": limit,
         "chatkit_configuration": {**_CONFIGURATION, **new.chatkit_configuration},
     }
     store.sessions[data["id"]] = Session(data)

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 M = TypeVar("M", bound=BaseModel)
 Text = Annotated[StrictStr, Field(min_length=1)]
 Switch = dict[Literal["enabled"], StrictBool]
+Feature = Literal["automatic_thread_titling", "file_upload", "history"]
 
 
 class APIError(Exception):
@@ -71,7 +72,7 @@ class NewSession(Strict):
     user: Text
     expires_after: ExpiresAfter = ExpiresAfter()
     rate_limits: dict[Literal["max_requests_per_1_minute"], StrictInt] = Field({})
-    chatkit_configuration: dict[str, dict[str, Any]] = Field({})
+    chatkit_configuration: dict[Feature, dict[str, Any]] = Field({})
 
 
 class InputText(BaseModel):

@@ -50,8 +50,11 @@ async def _respond_unknown(store: Store, request: Request, _: Exception) -> Resp
 
 async def _respond(store: Store, name: str, request: Request) -> Response:
     recorded = await _record(store, request)
-    kind = recorded.json.get("type") if isinstance(recorded.json, dict) else None
-    fault = store.take_fault(name, kind)
+    match recorded.json:
+        case {"type": str(kind)}:
+            fault = store.take_fault(name, kind)
+        case _:
+            fault = store.take_fault(name)
     if fault is not None and not fault.taken:
         return _failure(fault)
     try:

@@ -165,7 +165,7 @@ class Store(Settings):
         """An id that was not given before."""
         return f"{prefix}_sim{next(self._numbers):06d}"
 
-    def take_fault(self, *endpoints: object) -> Fault | None:
+    def take_fault(self, *endpoints: str) -> Fault | None:
         """The failure that is set for the next request to one of these endpoints."""
         fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
         if fault is not None:

@@ -50,7 +50,7 @@ class EventStream(Response):
         disconnect = asyncio.get_running_loop().create_task(_wait_for_disconnect(receive))
         try:
             for step in _with_faults(self._turn):
-                if isinstance(step, float):
+                if not isinstance(step, bytes):
                     rest = max(0.0, step - time.monotonic())
                     await asyncio.wait({disconnect}, timeout=rest)
                 elif step:
@@ -71,21 +71,22 @@ def _with_faults(turn: Turn) -> Steps:
     faults = turn.store.take_stream_faults()
     every, sent = turn.settings.keep_alive, 0
     for step in turn.steps:
-        if isinstance(step, float):
+        if not isinstance(step, bytes):
             while every and (now := time.monotonic()) + every < step:
                 yield now + every
                 yield b": keep-alive\n\n"
             yield step
             continue
-        while faults and faults[0][0] <= sent + len(step):
+        data, end = step, sent + len(step)
+        while faults and faults[0][0] <= end:
             at, seconds = faults.pop(0)
-            yield step[: at - sent]
+            yield data[: at - sent]
             if seconds is None:
                 raise ConnectionResetError
             yield time.monotonic() + seconds
-            step, sent = step[at - sent :], at
-        sent += len(step)
-        yield step
+            data, sent = data[at - sent :], at
+        sent = end
+        yield data
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
