@@ -118,8 +118,7 @@ def list_items(store: Store, request: RecordedRequest, thread_id: str) -> Data:
 
 
 def _list(entries: Sequence[T], query: ListQuery, view: Callable[[T], Data]) -> Data:
-    entries, more = page(entries, query)
-    data = [view(entry) for entry in entries]
+    data, more = page(entries, query, view)
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return {"object": "list", "data": data, "has_more": more, "first_id": first, "last_id": last}
 
@@ -206,7 +205,6 @@ def _converse(store: Store, envelope: Envelope, user: str, *, hosted: bool) -> D
 
 
 def _page(entries: Sequence[T], params: ListParams, view: Callable[[T], Data]) -> Data:
-    entries, more = page(entries, params)
-    data = [view(entry) for entry in entries]
+    data, more = page(entries, params, view)
     cursor = {"after": data[-1]["id"]} if data and more else {}
     return {"data": data, "has_more": more, **cursor}

@@ -208,8 +208,10 @@ class Store(Settings):
 T = TypeVar("T", Item, Thread)
 
 
-def page(entries: Sequence[T], query: ListParams) -> tuple[list[T], bool]:
-    """The part of a list, oldest entry first, that a query asks for, and whether there is more."""
+def page(
+    entries: Sequence[T], query: ListParams, view: Callable[[T], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], bool]:
+    """A page of a list, oldest entry first, as JSON data, and whether there is more."""
     rest = list(entries if query.order == "asc" else reversed(entries))
     for name, place in (("before", query.before), ("after", query.after)):
         ids = [entry.id for entry in rest]
@@ -220,5 +222,5 @@ def page(entries: Sequence[T], query: ListParams) -> tuple[list[T], bool]:
             raise APIError(400, text, param=name, code="invalid_value")
     more = len(rest) > query.limit
     if query.before is not None and query.after is None:
-        return rest[max(len(rest) - query.limit, 0) :], more
-    return rest[: query.limit], more
+        rest = rest[max(len(rest) - query.limit, 0) :]
+    return [view(entry) for entry in rest[: query.limit]], more

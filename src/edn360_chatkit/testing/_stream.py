@@ -180,30 +180,26 @@ class Turn:
 
     def _assistant_message(self, text: str) -> Steps:
         item = self._new("assistant_message", content=[])
-        if self.settings.delta_size is not None:
-            yield from self._deltas(item, text, self.settings.delta_size or len(text))
-        item.fields["content"] = [output_text(text)]
-        if self.settings.unknown_events:
-            item.fields["content"].append({"type": "output_hologram", "depth": 3})
-        yield self._done(item)
-
-    def _deltas(self, item: Item, text: str, size: int) -> Steps:
-        part = "assistant_message.content_part"
-        written = 0
+        part, size, written = "assistant_message.content_part", self.settings.delta_size, 0
         try:
-            yield self._event("thread.item.added", item=item_data(item))
-            yield self._update(item, f"{part}.added", content_index=0, content=output_text(""))
-            while written < len(text):
-                delta = text[written : written + size]
-                written += len(delta)
-                yield self._update(item, f"{part}.text_delta", content_index=0, delta=delta)
-            yield self._update(item, f"{part}.done", content_index=0, content=output_text(text))
+            if size is not None:
+                yield self._event("thread.item.added", item=item_data(item))
+                yield self._update(item, f"{part}.added", content_index=0, content=output_text(""))
+                while written < len(text):
+                    delta = text[written : written + (size or len(text))]
+                    written += len(delta)
+                    yield self._update(item, f"{part}.text_delta", content_index=0, delta=delta)
+                yield self._update(item, f"{part}.done", content_index=0, content=output_text(text))
         except GeneratorExit:
             # openai-chatkit's server stores a pending message when its client hangs up.
             if text[:written].strip():
                 item.fields["content"] = [output_text(text[:written])]
                 self.thread.items.append(item)
             raise
+        item.fields["content"] = [output_text(text)]
+        if self.settings.unknown_events:
+            item.fields["content"].append({"type": "output_hologram", "depth": 3})
+        yield self._done(item)
 
     def _every_event(self) -> Steps:
         """The known kinds of events and items that a run of the workflow does not have."""
