@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from importlib import resources
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from pydantic import ValidationError
 
@@ -117,7 +117,8 @@ def training_days(edn360_input: EDN360Input) -> int:
     for questionnaire in reversed(edn360_input.questionnaires):
         for question, answer in questionnaire.content.items():
             if _DAYS.search(question) and not _REST.search(question):
-                text = str(len(answer) if isinstance(answer, list) else answer)  # pyright: ignore[reportUnknownArgumentType]
-                if number := re.search(r"\b[1-7]\b", text):
+                if isinstance(answer, list):
+                    answer = len(cast("list[object]", answer))
+                if number := re.search(r"\b[1-7]\b", str(answer)):
                     return min(max(int(number[0]), 2), 6)
     return 3

@@ -115,14 +115,14 @@ class ChatKitSimulator(Store):
         self._faults += [Fault(endpoint, status, taken, headers or {}, body)] * times
 
     def cut_next_stream(self, at: int) -> None:
-        """Break the connection of the next stream after ``at`` bytes of its body.
+        """Break the connection of the next stream after ``at`` bytes of its events.
 
         A shorter stream is not cut. Called twice, it breaks the next two streams.
         """
         self._cuts.append(at)
 
     def stall_next_stream(self, at: int, seconds: float) -> None:
-        """Pause the next stream and its run, without comments, after ``at`` bytes of its body.
+        """Pause the next stream and its run, without comments, after ``at`` bytes of its events.
 
         Called twice, it pauses the next two streams.
         """
