@@ -31,7 +31,7 @@ from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, 
 from edn360_chatkit.cli import main
 from edn360_chatkit.program.rendering.terminal import terminal_text
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 
 from ..unit.samples import ATHLETE, programs
 
