@@ -16,7 +16,6 @@ from markdown_it import MarkdownIt
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
 from edn360_chatkit.events import WorkflowResponse
 from edn360_chatkit.program.links import web_link
-from edn360_chatkit.program.rendering.columns import width, wrap
 from edn360_chatkit.program.rendering.printable import one_line
 
 from .samples import ATHLETE, inputs, json_values, programs, texts

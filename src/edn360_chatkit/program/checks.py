@@ -12,13 +12,12 @@ from typing import Literal, TypeAlias
 
 from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
-from .core_block import read_core_block
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .links import web_link
 from .numbers import LONGEST, as_text, fold, says_nothing
 from .texts import Language, words
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES
-from .volume import session_minutes
+from .volume import read_core_block, session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 """``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:

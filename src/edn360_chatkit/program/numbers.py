@@ -8,6 +8,7 @@ number) is ``None``.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -241,13 +242,15 @@ def _range(numbers: list[float]) -> Range | None:
 
 
 def as_text(value: object) -> str:
-    """A field's value as text; a whole number without ``.0``."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """Any value as text: lists and objects as JSON, a whole number without ``.0``."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, float):
+        return f"{value:.12g}"
     try:
-        return "" if value is None else str(value)
-    except (ValueError, RecursionError):
-        return "…"  # a number of thousands of digits, or a list within itself
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return "…"  # from Python and not from JSON, such as a list within itself
 
 
 def is_same(one: object, other: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
@@ -60,17 +59,8 @@ def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]
 
 
 def _text(value: object) -> str | None:
-    """Every value as text, so that no column mixes types; lists and objects as JSON."""
-    if value is None:
-        return None
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        text = as_text(value)
-    else:
-        try:
-            text = json.dumps(value, ensure_ascii=False, default=str)
-        except (ValueError, TypeError, RecursionError):
-            text = "…"  # from Python and not from JSON, such as a list within itself
-    return _HALF_CHARACTER.sub("\ufffd", text)
+    """Every value as text, so that no column mixes types."""
+    return None if value is None else _HALF_CHARACTER.sub("\ufffd", as_text(value))
 
 
 def _ends(name: str, value: Range | None) -> Iterator[tuple[str, float]]:

@@ -7,25 +7,22 @@ from collections.abc import Iterator, Sequence
 from ..change import Changes, ExerciseChange, FieldChange, Place
 from ..texts import Language, words
 from ..texts.words import Words
-from .columns import wrap
 from .content import exercise_name, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment
-from .printable import one_line
-
-COLUMNS = 80
+from .text import wrap
 
 
 def changes_text(changes: Changes, lang: Language) -> str:
     """The changes as lines of at most 80 columns."""
     own = words(lang)
-    lines: list[str] = []
-    for title, entries in _sections(changes, own):
-        lines += ["", title]
-        for subject, text in entries:
-            first, *more = wrap(f"{subject}: {text}", COLUMNS - 4)
-            lines += [f"  {first}", *(f"    {line}" for line in more)]
-    return "\n".join(lines[1:] or [own.no_changes]) + "\n"
+    sections = [
+        "\n".join(
+            [title, *(wrap(f"{subject}: {text}", " " * 4, "  ") for subject, text in entries)]
+        )
+        for title, entries in _sections(changes, own)
+    ]
+    return "\n\n".join(sections or [own.no_changes]) + "\n"
 
 
 def changes_html(changes: Changes, lang: Language) -> Html:
@@ -62,7 +59,7 @@ def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[tuple[st
         ],
         own.weekly_sets: [
             (
-                one_line(muscle),
+                muscle,
                 f"{own.number(old)} → {own.number(new)} "
                 f"({'+' if new > old else '-'}{own.number(abs(new - old))})",
             )
@@ -91,7 +88,7 @@ def _replaced(change: ExerciseChange, own: Words) -> tuple[str, str]:
 
 
 def _where(place: Place) -> str:
-    return f"{one_line(place.session)} · {one_line(place.block)} · {place.number}"
+    return f"{place.session} · {place.block} · {place.number}"
 
 
 def _fields(fields: Sequence[FieldChange], own: Words) -> str:
