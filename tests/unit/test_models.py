@@ -250,4 +250,4 @@ def test_decimal_goes_out_as_the_number_that_it_is() -> None:
     sent = prepare({**ATHLETE, "user_profile": profile}).text
     assert '"weight_kg":72.5,"own":[3,0.1]' in sent
     with pytest.raises(InvalidInputError, match=r"user_profile\.own"):
-        prepare({**ATHLETE, "user_profile": {"user_id": "a", "own": Decimal("NaN")}})
+        prepare({**ATHLETE, "user_profile": {"user_id": "a", "own": Decimal("NaN")}}).check()

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -25,23 +25,13 @@ READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 VOID = {"meta"}
 TAGS = {
     *("html", "head", "title", "body", "main", "div", "article", "header", "section", "figure"),
-    *("figcaption", "svg", "text", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
+    *("figcaption", "svg", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
     "caption",
 }
 ATTRIBUTES = {
-    *(
-        "aria-hidden",
-        "aria-label",
-        "charset",
-        "class",
-        "content",
-        "data-label",
-        "dir",
-        "dominant-baseline",
-    ),
-    *("dx", "height", "href", "http-equiv", "lang", "name", "rel", "role", "rx"),
-    *("scope", "target", "text-anchor", "width", "x", "y"),
+    *("aria-hidden", "aria-label", "charset", "class", "content", "data-label", "dir", "height"),
+    *("href", "http-equiv", "lang", "name", "rel", "rx", "scope", "target", "width"),
 }
 
 
@@ -164,7 +154,7 @@ def test_markdown_shows_every_text_as_it_was_written(value: dict[str, Any]) -> N
 def test_text_fits_80_columns_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
     program = model(value)
     text = program.to_text(lang=lang)
-    assert max(map(width, text.split("\n"))) <= 80
+    assert max(map(len, text.split("\n"))) <= 80
     seen = words(text)
     assert not [text for text in shown_texts(program) if words(text) not in seen]
 
@@ -367,7 +357,8 @@ def test_the_chart_shows_the_weekly_sets() -> None:
     exercise = {"name": "Press", "primary_group": "Pecho", "secondary_group": "Tríceps"}
     program = one_exercise(**exercise, series="3-4")
     html = program.to_html()
-    assert 'aria-label="Series semanales por grupo muscular: Pecho 3,5, Tríceps 1,75"' in html
+    assert "Series semanales por grupo muscular" in told(Page(html))
+    assert "Pecho 3,5 Tríceps 1,75" in told(Page(html))
     assert 'width="100.00%"' in html
     assert 'width="50.00%"' in html
     assert "| Pecho | 3,5 |" in program.to_markdown()
@@ -470,25 +461,6 @@ def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
     assert told(page) == f"EDN360Input {counts} previous_training_plan yes"
     without = EDN360Input.model_validate({**ATHLETE, "context": None})
     assert "request_type" not in without._repr_html_()
-
-
-# --- columns ----------------------------------------------------------------------------------
-
-
-@given(st.text(), st.integers(2, 20))
-@example("a" * 30 + " 日本語" * 9, 7)
-def test_wrapped_lines_fit_and_lose_nothing(text: str, columns: int) -> None:
-    lines = wrap(text, columns)
-    assert all(width(line) <= columns for line in lines)
-    assert "".join("".join(lines).split()) == "".join(text.split())
-
-
-def test_wrapping_breaks_at_blanks_and_counts_wide_characters_twice() -> None:
-    assert wrap("one two  three\nfour", 8) == ["one two", "three", "four"]
-    assert wrap("abcdefgh ij", 4) == ["abcd", "efgh", "ij"]
-    assert wrap("日本語", 4) == ["日本", "語"]
-    assert wrap("e\u0301e\u0301", 2) == ["e\u0301e\u0301"]
-    assert wrap("  ", 4) == []
 
 
 def test_the_minutes_of_a_session_are_said_to_be_an_estimate() -> None:

@@ -24,6 +24,7 @@ from ..links import web_link
 from ..numbers import as_text, is_empty
 from ..texts.words import Words
 from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
+from .printable import one_line, printable
 
 DEEPEST = 6
 """Levels of notes in notes. Deeper ones are shown in one line."""
@@ -187,7 +188,7 @@ def show_value(value: object) -> str:
     """A value in one line; empty if there is none."""
     if isinstance(value, list):
         return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
-    return "" if value is False else " ".join(as_text(value).split())
+    return "" if value is False else one_line(as_text(value))
 
 
 def exercise_name(exercise: Exercise) -> str:
@@ -216,7 +217,7 @@ def read_notes(content: object, depth: int = 0) -> tuple[Note, ...]:
         return tuple(_note(as_text(k).replace("_", " ") + ":", v, depth) for k, v in fields)
     if isinstance(content, list):
         return tuple(_note(LIST_MARK, item, depth) for item in cast("list[object]", content))
-    return tuple(Note("", line) for line in as_text(content).splitlines())
+    return tuple(Note("", line) for line in printable(as_text(content)).split("\n"))
 
 
 def _notes_of(value: object) -> tuple[Note, ...]:
