@@ -15,8 +15,7 @@ from markdown_it import MarkdownIt
 
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
 from edn360_chatkit.events import WorkflowResponse
-from edn360_chatkit.program.links import web_link
-from edn360_chatkit.program.rendering.printable import one_line
+from edn360_chatkit.program.rendering.printable import one_line, web_link
 
 from .samples import ATHLETE, inputs, json_values, programs, texts
 

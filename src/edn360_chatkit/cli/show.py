@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    from ..program.rendering.table import program_csv
+    from ..program.records import program_csv
 
     program = read_file(args.program, read_program)
     formats = (

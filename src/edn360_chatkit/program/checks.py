@@ -13,8 +13,8 @@ from typing import Final, Literal, TypeAlias
 from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
 from .data import Exercise, ProgramData, ProgramPart, TrainingSession
-from .links import web_link
 from .numbers import LONGEST, as_text, fold, says_nothing
+from .rendering.printable import web_link
 from .texts import Language, words
 from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES, phrases_in, words_of
 from .volume import read_core_block, session_minutes

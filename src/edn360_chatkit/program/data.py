@@ -74,13 +74,11 @@ class ProgramPart(OpenModel):
         part = handler(data)
         if isinstance(data, Mapping):
             values = cast("Mapping[str, Any]", data)
-            kept = {
-                name: value
+            part._other_kinds = {
+                name: values[name]
                 for name, typed in part.__dict__.items()
-                if (value := values.get(name, typed)) is not typed and not _is_same(value, typed)
+                if name in values and not _is_same(values[name], typed)
             }
-            if kept:
-                part._other_kinds = kept
         return part
 
     @model_serializer(mode="wrap")
@@ -91,11 +89,10 @@ class ProgramPart(OpenModel):
 
 
 def _is_same(written: Any, typed: Any) -> bool:
-    is_same_type = type(written) is type(typed)
     items = cast("list[object]", typed) if isinstance(typed, list) else []
-    if any(isinstance(item, ProgramPart) for item in items):
-        return True  # the parts keep their own values
-    return is_same_type and bool(written == typed)
+    # Parts keep their own values.
+    is_parts = any(isinstance(item, ProgramPart) for item in items)
+    return is_parts or written is typed or (type(written) is type(typed) and written == typed)
 
 
 class Exercise(ProgramPart):

@@ -17,12 +17,10 @@ def changes_text(changes: Changes, lang: Language) -> str:
     """The changes as lines of at most 80 columns."""
     own = words(lang)
     sections = [
-        "\n".join(
-            [title, *(wrap(f"{subject}: {text}", " " * 4, "  ") for subject, text in entries)]
-        )
+        "\n".join([title, *(wrap(f"{subject}: {text}", "  ") for subject, text in entries)])
         for title, entries in _sections(changes, own)
     ]
-    return "\n\n".join(sections or [own.no_changes]) + "\n"
+    return "\n\n".join(sections or [own.field("no_changes")]) + "\n"
 
 
 def changes_html(changes: Changes, lang: Language) -> Html:
@@ -37,8 +35,8 @@ def changes_html(changes: Changes, lang: Language) -> Html:
         )
         for title, entries in _sections(changes, own)
     ]
-    nothing = element("p", own.no_changes, class_="empty")
-    heading = element("p", own.changes, class_="kind")
+    nothing = element("p", own.field("no_changes"), class_="empty")
+    heading = element("p", own.field("changes"), class_="kind")
     return fragment(element("article", heading, *(sections or [nothing])), lang=lang)
 
 
@@ -49,15 +47,17 @@ def _entry(subject: str, text: str) -> Html:
 def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Titles, each with its entries: a subject and its change."""
     sections = {
-        own.field("program"): [(own.field(c.field), _from_to(c)) for c in changes.program],
-        own.added: [_whole(place) for place in changes.added],
-        own.removed: [_whole(place) for place in changes.removed],
-        own.replaced: [_replaced(change, own) for change in changes.replaced],
-        own.moved: [(_name(c.new), f"{_where(c.old)} → {_where(c.new)}") for c in changes.moved],
-        own.changed: [
+        own.field("of_program"): [(own.field(c.field), _from_to(c)) for c in changes.program],
+        own.field("added"): [_whole(place) for place in changes.added],
+        own.field("removed"): [_whole(place) for place in changes.removed],
+        own.field("replaced"): [_replaced(change, own) for change in changes.replaced],
+        own.field("moved"): [
+            (_name(c.new), f"{_where(c.old)} → {_where(c.new)}") for c in changes.moved
+        ],
+        own.field("changed"): [
             (_name(c.new), f"{_where(c.new)}, {_fields(c.fields, own)}") for c in changes.changed
         ],
-        own.weekly_sets: [
+        own.field("weekly_sets"): [
             (
                 muscle,
                 f"{own.number(old)} → {own.number(new)} "

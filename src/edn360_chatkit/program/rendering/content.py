@@ -20,16 +20,18 @@ from ..data import (
     ProgramPart,
     TrainingSession,
 )
-from ..links import web_link
 from ..numbers import as_text, is_empty
 from ..texts.words import Words
 from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
-from .printable import one_line, printable
+from .printable import one_line, printable, web_link
 
 DEEPEST = 6
 """Levels of notes in notes. Deeper ones are shown in one line."""
 
 LIST_MARK = "-"
+
+COLUMNS = ("#", "exercise", "series_and_reps", "rpe", "notes", "video")
+"""The columns of a table of exercises, by the keys of their labels."""
 
 _CODE = re.compile("[a-z]{2,}(?:_[a-z]{2,})+")
 _WARM_UPS = ("warmup", "warm_up", "calentamiento")
@@ -96,7 +98,7 @@ def read_page(program: ProgramData, words: Words) -> Page:
     facts = ((words.field(key), _decoded(program.raw(key), words)) for key in FACTS)
     days = zip(program.sessions, estimated_session_minutes(program), strict=True)
     return Page(
-        show_value(program.raw("title")) or words.program,
+        show_value(program.raw("title")) or words.field("program"),
         as_text(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
         weekly_sets_by_muscle(program),
@@ -111,12 +113,12 @@ def _day(session: TrainingSession, index: int, minutes: float, words: Words) -> 
     groups = [_group(block, words) for block in session.blocks]
     closing = _remarks(session, [k for k in _unknown(session) if k not in _WARM_UPS], words)
     if core is not None:
-        groups.append(Group(words.core, "", "", _rows(core, words), _notes_of(more)))
+        groups.append(Group(words.field("core"), "", "", _rows(core, words), _notes_of(more)))
     elif more is not None:
-        closing = (Note(words.core, "", read_notes(more)), *closing)
+        closing = (Note(words.field("core"), "", read_notes(more)), *closing)
     return Day(
         identity,
-        name if identity or name else f"{words.session} {index}",
+        name if identity or name else f"{words.field('session')} {index}",
         minutes,
         tuple(filter(None, (_decoded(focus, words) for focus in _items(session.raw("focus"))))),
         _remarks(session, [key for key in _unknown(session) if key in _WARM_UPS], words),

@@ -17,7 +17,7 @@ from itertools import groupby
 from ..data import ProgramData
 from ..texts import Language, words
 from ..texts.words import Words
-from .content import LIST_MARK, Day, Group, Note, Page, Row, read_page
+from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page
 from .elements import Html, element, together
 
 MOST_BARS = 24
@@ -82,14 +82,14 @@ def _article(page: Page, words: Words) -> Html:
         "article",
         element(
             "header",
-            element("p", words.program, class_="kind"),
+            element("p", words.field("program"), class_="kind"),
             element("h1", page.title, dir="auto"),
             _paragraph(page.summary, class_="summary"),
             _filled("dl", facts, class_="facts"),
         ),
         _chart(page.sets, words),
         *(_day(day, words) for day in page.days),
-        "" if page.days else element("p", words.no_sessions, class_="empty"),
+        "" if page.days else element("p", words.field("no_sessions"), class_="empty"),
         *(_remark("h2", remark, class_="remarks general") for remark in page.remarks),
     )
 
@@ -99,9 +99,9 @@ def _chart(sets: Mapping[str, float], words: Words) -> Html:
     most = max(sets.values(), default=0)
     bars = [_bar(name, sets[name], most, words) for name in list(sets)[:MOST_BARS]]
     rest = len(sets) - MOST_BARS
-    more = element("p", f"+ {rest} {words.more}", class_="more") if rest > 0 else ""
-    counted = element("span", words.how_counted)
-    caption = element("figcaption", element("b", words.weekly_sets), " ", counted)
+    more = element("p", f"+ {rest} {words.field('more')}", class_="more") if rest > 0 else ""
+    counted = element("span", words.field("how_counted"))
+    caption = element("figcaption", element("b", words.field("weekly_sets")), " ", counted)
     bars_and_more = [caption, element("dl", *bars, class_="bars"), more]
     return _filled("figure", bars_and_more if bars else [], class_="chart")
 
@@ -114,7 +114,7 @@ def _bar(name: str, sets: float, most: float, words: Words) -> Html:
 
 
 def _day(day: Day, words: Words) -> Html:
-    minutes = f"≈ {day.minutes:.0f} min ({words.estimated})" if day.minutes else ""
+    minutes = f"≈ {day.minutes:.0f} min ({words.field('estimated')})" if day.minutes else ""
     focus = [element("li", element("bdi", text)) for text in day.focus]
     return element(
         "section",
@@ -126,7 +126,7 @@ def _day(day: Day, words: Words) -> Html:
         ),
         *map(partial(_remark, "h3"), day.opening),
         *(_group(group, words) for group in day.groups),
-        "" if day.groups else element("p", words.no_blocks, class_="empty"),
+        "" if day.groups else element("p", words.field("no_blocks"), class_="empty"),
         *map(partial(_remark, "h3"), day.closing),
         class_="session",
     )
@@ -138,19 +138,21 @@ def _id(text: str) -> Html:
 
 
 def _group(group: Group, words: Words) -> Html:
-    also = [f" {words.also} ", element("bdi", group.also)] if group.also else []
+    also = [f" {words.field('also')} ", element("bdi", group.also)] if group.also else []
     title = element("bdi", group.title) if group.title else ""
     name = together(_id(group.id), title, _filled("span", also, class_="also"))
-    columns = ("#", words.exercise, words.series_and_reps, "RPE", words.field("notes"), words.video)
     table = element(
         "table",
-        element("thead", element("tr", *(element("th", name, scope="col") for name in columns))),
+        element(
+            "thead",
+            element("tr", *(element("th", words.field(name), scope="col") for name in COLUMNS)),
+        ),
         element("tbody", *(_row(row, words) for row in group.rows)),
     )
     return element(
         "section",
-        element("h3", name or words.block),
-        table if group.rows else element("p", words.no_exercises, class_="empty"),
+        element("h3", name or words.field("block")),
+        table if group.rows else element("p", words.field("no_exercises"), class_="empty"),
         *_notes(group.notes),
         class_="block",
     )
@@ -159,11 +161,11 @@ def _group(group: Group, words: Words) -> Html:
 def _row(row: Row, words: Words) -> Html:
     link = row.video and element(
         "a",
-        words.video,
+        words.field("video"),
         href=row.video,
         rel="noopener noreferrer",
         target="_blank",
-        aria_label=f"{words.video}: {row.name}",
+        aria_label=f"{words.field('video')}: {row.name}",
     )
     groups = element("bdi", row.groups, class_="groups") if row.groups else ""
     return element(

@@ -11,7 +11,8 @@ class Words:
     """The words of one language.
 
     Attributes:
-        fields: Labels of the workflow's keys. A key without a label loses its underscores.
+        fields: Labels of our own and of the workflow's keys. A key without one loses its
+            underscores.
         codes: Words for the workflow's codes, such as ``upper_lower``.
         findings: The text of each check, by its code.
         plurals: One and many of a number in such a text, by the number's name.
@@ -20,30 +21,6 @@ class Words:
     """
 
     decimal: str
-    program: str
-    weekly_sets: str
-    how_counted: str
-    muscle: str
-    sets: str
-    more: str
-    session: str
-    block: str
-    also: str
-    core: str
-    estimated: str
-    exercise: str
-    series_and_reps: str
-    video: str
-    no_sessions: str
-    no_blocks: str
-    no_exercises: str
-    changes: str
-    no_changes: str
-    added: str
-    removed: str
-    replaced: str
-    moved: str
-    changed: str
     fields: Mapping[str, str]
     codes: Mapping[str, str]
     findings: Mapping[str, str]
