@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter
 from ..inputs import EDN360Input, Questionnaire
 from . import vocabulary as terms
 from .numbers import Range, as_text, fold
-from .vocabulary import phrases_in, words_of
+from .vocabulary import Question, phrases_in, words_of
 
 T = TypeVar("T")
 
@@ -27,21 +28,13 @@ LONGEST_ANSWER = 2000
 
 @dataclass(frozen=True)
 class AthleteFacts:
-    """The facts; ``None`` or empty if an answer is missing or not clear.
+    """The facts; ``None`` or empty if an answer is missing or not clear."""
 
-    Attributes:
-        days: Training days in a week, the fewest and the most.
-        minutes: Length of a session, the least and the most.
-        equipment: All kinds of equipment that the athlete has.
-        injuries: Joints that hurt.
-        avoided: Exercises to avoid, as they are compared.
-    """
-
-    days: Range | None
-    minutes: Range | None
-    equipment: frozenset[str] | None
-    injuries: frozenset[str]
-    avoided: tuple[str, ...]
+    days: Range | None = None
+    minutes: Range | None = None
+    equipment: frozenset[str] | None = None
+    injuries: frozenset[str] = frozenset()
+    avoided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Answer:
     key: tuple[str, ...]
     value: object
 
-    def asks(self, *questions: terms.Question) -> bool:
+    def asks(self, *questions: Question) -> bool:
         """Whether the key is one of these questions."""
         words = frozenset(self.key)
         return any(
@@ -69,8 +62,8 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
     return AthleteFacts(
-        days=_first(questionnaires, _days),
-        minutes=_first(questionnaires, _minutes),
+        days=_first(questionnaires, partial(_span, terms.DAYS, _days)),
+        minutes=_first(questionnaires, partial(_span, terms.MINUTES, _minutes)),
         equipment=_first(questionnaires, _equipment),
         injuries=_injuries(questionnaires),
         avoided=_first(questionnaires, _avoided) or (),
@@ -125,6 +118,8 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
+_Reader = Callable[[Answer], list[float]]
+
 # --- days and minutes -------------------------------------------------------------------------
 
 _RANGE = r"(?:entre |between )?([0-9]{1,3})(?: ?(?:-|/|a|y|o|to|and|or) ?([0-9]{1,3}))? ?"
@@ -135,29 +130,26 @@ _DAYS = re.compile(
 _MINUTES = re.compile(_RANGE + "(min|mins|minutos|minutes|'|h|horas?|hours?)?")
 
 
-def _days(answers: Sequence[Answer]) -> Range | None:
-    days: list[float] = []
-    for answer in answers:
-        if answer.asks(*terms.DAYS):
-            names = words_of(answer.text)
-            numbers, _ = _numbers(answer, _DAYS)
-            if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
-                numbers = [1, len(set(names))]  # days that are free need not all be trained on
-            days += numbers if all(1 <= number <= 7 for number in numbers) else []
-    return _span(days)
+def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer]) -> Range | None:
+    """The least and the most of all answers to a question."""
+    numbers = [n for answer in answers if answer.asks(*questions) for n in read(answer)]
+    return Range(float(min(numbers)), float(max(numbers))) if numbers else None
 
 
-def _minutes(answers: Sequence[Answer]) -> Range | None:
-    minutes: list[float] = []
-    for answer in answers:
-        if answer.asks(*terms.MINUTES):
-            numbers, unit = _numbers(answer, _MINUTES)
-            numbers = [60 * number if unit.startswith("h") else number for number in numbers]
-            # "session_time: 18-20" may be a time of day.
-            is_bare = not unit and {"session", "time"}.issuperset(answer.key)
-            least = 24 if is_bare else 9
-            minutes += numbers if all(least < number <= 240 for number in numbers) else []
-    return _span(minutes)
+def _days(answer: Answer) -> list[float]:
+    names = words_of(answer.text)
+    numbers, _ = _numbers(answer, _DAYS)
+    if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
+        numbers = [1, len(set(names))]  # days that are free need not all be trained on
+    return numbers if all(1 <= number <= 7 for number in numbers) else []
+
+
+def _minutes(answer: Answer) -> list[float]:
+    numbers, unit = _numbers(answer, _MINUTES)
+    minutes = [60 * number if unit.startswith("h") else number for number in numbers]
+    # "session_time: 18-20" may be a time of day.
+    least = 24 if not unit and {"session", "time"}.issuperset(answer.key) else 9
+    return minutes if all(least < number <= 240 for number in minutes) else []
 
 
 def _numbers(answer: Answer, pattern: re.Pattern[str]) -> tuple[list[float], str]:
@@ -171,10 +163,6 @@ def _numbers(answer: Answer, pattern: re.Pattern[str]) -> tuple[list[float], str
     return [float(number) for number in numbers if number], unit or ""
 
 
-def _span(numbers: Sequence[float]) -> Range | None:
-    return Range(float(min(numbers)), float(max(numbers))) if numbers else None
-
-
 # --- equipment and exercises to avoid -----------------------------------------------------------
 
 
@@ -183,7 +171,7 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
 
     Equipment in the answer to a question about the place counts as well.
     """
-    own = " ".join(answer.text for answer in answers if answer.asks(terms.EQUIPMENT_QUESTION))
+    own = " ".join(answer.text for answer in answers if answer.asks(terms.HAS_EQUIPMENT))
     words = words_of(own)
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
         return None

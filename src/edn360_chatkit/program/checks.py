@@ -82,15 +82,12 @@ class Finding:
 
 def check(program: ProgramData, against: EDN360Input | None) -> list[Finding]:
     """Everything that the checks find, in the order of the program."""
-    athlete = read_athlete(against) if against else _UNKNOWN
+    athlete = read_athlete(against) if against else AthleteFacts()
     return [
         *_program(program),
         *_program_against(program, athlete),
         *(f for i, s in enumerate(program.sessions) for f in _session(program, s, i, athlete)),
     ]
-
-
-_UNKNOWN = AthleteFacts(None, None, None, frozenset(), ())
 
 
 def _finding(code: str, path: str, **values: str | int) -> Finding:

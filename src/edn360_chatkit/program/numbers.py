@@ -50,7 +50,8 @@ def says_nothing(value: object) -> bool:
     """Whether a value is empty or a text such as ``"-"``, ``"N/A"`` or ``"unknown"``."""
     if not isinstance(value, str):
         return is_empty(value)
-    return len(value) <= LONGEST and fold(value.translate(_SIGNS)).rstrip(".") in _NOTHING
+    text = fold(value.translate(_SIGNS)).rstrip(".") if len(value) <= LONGEST else value
+    return _NOTHING.fullmatch(text) is not None
 
 
 def read_series(value: object) -> Range | None:
@@ -143,10 +144,9 @@ _MORE_SETS = re.compile(
 _BY_TIME = re.compile("(?:amrap|emom|tabata)(?![a-z])")
 
 # As they are compared, with "-" for every dash.
-_NOTHING = frozenset(
-    ",-,--,---,n/a,n.a,na,n/d,n.d,nd,s/d,none,null,nil,nan,nothing,not applicable,not specified,"
-    "no aplica,no procede,no especificado,sin especificar,sin datos,ninguno,ninguna,nada,unknown,"
-    "desconocido".split(",")
+_NOTHING = re.compile(
+    r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
+    r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
 )
 
 # Repetitions in reserve, which are counted down from an RPE of 10.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from .numbers import fold
 
@@ -47,56 +48,46 @@ def _by_phrase(phrases: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 
 # --- questions ------------------------------------------------------------------------------------
-# A question is known by its words: one of each of the first rows, and others of the last row only.
 
+Question: TypeAlias = tuple[frozenset[str], ...]
+"""A key is this question if it has a word of each set but the last, and all are in one of them."""
+
+_FILLERS = (
+    "por per a la el de del of for in en to at o u or y and each cada cuanto cuanta how many much "
+    "numero number que what puede tiene dedicar do can you have spend"
+)
 _WEEK = "semana week weekly semanal"
 _TRAINING = "training entrenamiento entrenar entreno train available disponible"
-_COUNTING = "por per a la de for of to cuanto cuanta how many numero number puede can you"
-_SPENDING = (
-    "por per de la el of for in en a to cada each available disponible cuanto how much tiene puede "
-    "dedicar do can you have spend"
-)
 _INJURY = "lesion lesione injury injurie"
 _INJURIES = f"{_INJURY} limitacion limitacione limitation dolor dolore pain molestia discomfort"
-_ANY = "actual actuale current currently any alguna algun tiene do you have o u or y and"
-
-Question = tuple[frozenset[str], ...]
+_NOW = "actual actuale current currently any alguna algun"
 
 
-def _question(*rows: str) -> Question:
-    return tuple(map(_words, rows))
+def _question(*rows: str, also: str = "") -> Question:
+    return (*map(_words, rows), _words(f"{also} {_FILLERS}"))
 
 
 DAYS = (
-    _question("dia day", f"{_WEEK} {_TRAINING}", f"{_COUNTING} sesione session"),
-    _question("sesione session entrenamiento workout", _WEEK, f"{_COUNTING} {_TRAINING}"),
+    _question("dia day", f"{_WEEK} {_TRAINING}", also="sesione session"),
+    _question("sesione session entrenamiento workout", _WEEK, also=_TRAINING),
 )
 MINUTES = (
     _question(
         "session sesion sesione",
         "duration duracion length minute minuto min time tiempo",
-        f"{_SPENDING} workout entrenamiento entreno training",
+        also=f"workout {_TRAINING}",
     ),
-    _question(
-        "workout entrenamiento entreno training",
-        "duration duracion minute minuto",
-        f"{_SPENDING} min",
-    ),
+    # Without "time": "training_time" may be a time of day, or that of a week.
+    _question(f"workout {_TRAINING}", "duration duracion minute minuto", also="min"),
 )
-"""``training_time`` is no such question: it may be a time of day, or that of a week."""
-
-EQUIPMENT_QUESTION = _question(
-    "equipamiento equipment material",
-    "disponible available en in at de of casa home para for entrenar entrenamiento training tiene "
-    "have que what",
-)
+HAS_EQUIPMENT = _question("equipamiento equipment material", also=f"casa home {_TRAINING}")
 PLACES = _words(
     "equipamiento equipment material equipo gym gimnasio lugar place donde where location sitio "
     "centro club casa home acceso access maquina machine barra barbell mancuerna dumbbell pesa"
 )
 INJURIES = _words(_INJURIES)
-ALL_INJURIES = _question(_INJURY, f"{_INJURIES} {_ANY}")
-TO_AVOID = _question("evitar avoid", "ejercicio exercise", "a to que")
+ALL_INJURIES = _question(_INJURY, also=f"{_INJURIES} {_NOW}")
+TO_AVOID = _question("evitar avoid", "ejercicio exercise")
 
 # --- answers --------------------------------------------------------------------------------------
 
@@ -116,23 +107,37 @@ WEEKDAYS = _words(
     "friday saturday sunday"
 )
 
-EQUIPMENT = _by_phrase(
+_ALL_EQUIPMENT = "barbell dumbbells kettlebell bands machines pull_up_bar"
+_NAMED_EQUIPMENT = {
+    "barbell": "barbell, barra olimpica, barra z, ez bar, trap bar, landmine",
+    "barbell pull_up_bar": "barra",  # it may be either bar
+    "dumbbells": "dumbbell, mancuerna",
+    "kettlebell": "kettlebell, pesa rusa",
+    "bands": "resistance band, banda elastica, con banda, con goma, miniband, mini band",
+    "machines": "machine, maquina, cable, polea, multipower, leg press, prensa de piernas",
+    "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija",
+}
+
+EQUIPMENT = _by_phrase(_NAMED_EQUIPMENT) | _by_phrase(
     {
-        "barbell dumbbells kettlebell bands machines pull_up_bar": "gym, gimnasio, box, crossfit, "
-        "completo, completa, full",
-        "barbell": "barbell, barra olimpica, rack, disco, plate",
-        "barbell pull_up_bar": "barra",  # it may be either bar
-        "dumbbells": "dumbbell, mancuerna",
-        "kettlebell": "kettlebell, pesa rusa",
+        _ALL_EQUIPMENT: "gym, gimnasio, box, crossfit, completo, completa, full",
+        "barbell": "rack, disco, plate",
         "barbell dumbbells kettlebell": "pesa, weight",
         "bands": "band, banda, goma, elastico",
-        "machines": "machine, maquina, cable, polea, multipower",
-        "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija, "
-        "calistenia, calisthenics, parque, park",  # where there is something to hang from
+        # Where there is something to hang from.
+        "pull_up_bar": "calistenia, calisthenics, parque, park",
         "": "bodyweight, body weight, peso corporal, propio peso",
     }
 )
 """What an athlete has."""
+
+NEEDED_EQUIPMENT = _by_phrase(_NAMED_EQUIPMENT) | _by_phrase(
+    {
+        "pull_up_bar machines": "pull up, pullup, chin up, chinup, dominada",
+        "machines bands": "pulldown, jalon, jalones",
+    }
+)
+"""What an exercise can't be done without, by its name; one of the kinds will do."""
 
 UNDERSTOOD = _words(
     "esterilla colchoneta yoga mat silla chair banco bench comba rope foam roller fitball step trx "
@@ -141,21 +146,6 @@ UNDERSTOOD = _words(
     "any t or par pair kg kilo home train training equipment adjustable resistance"
 ).union(NEGATIONS, CONTRARY, AFFIRMATIONS, " ".join(EQUIPMENT).split())
 """Words of an answer about equipment that leave no doubt about it."""
-
-NEEDED_EQUIPMENT = _by_phrase(
-    {
-        "barbell": "barbell, barra olimpica, barra z, ez bar, trap bar, landmine",
-        "barbell pull_up_bar": "barra",
-        "dumbbells": "dumbbell, mancuerna",
-        "kettlebell": "kettlebell, pesa rusa",
-        "machines": "machine, maquina, polea, cable, multipower, leg press, prensa de piernas",
-        "bands": "resistance band, banda elastica, con banda, con goma, miniband, mini band",
-        "pull_up_bar": "pull up bar, barra de dominadas, barra fija",
-        "pull_up_bar machines": "pull up, pullup, chin up, chinup, dominada",
-        "machines bands": "pulldown, jalon, jalones",
-    }
-)
-"""What an exercise can't be done without, by its name; one of the kinds will do."""
 
 OPEN_NAMES = _words("o u or sin without no bodyweight corporal")
 """A name with one of these leaves open what is needed."""
@@ -195,9 +185,9 @@ JOINTS = _by_phrase(
 )
 
 DENYING = _words(
-    f"{_INJURIES} {_ANY} esta estan estoy es son ahora muy todo el la lo mi derecha derecho "
+    f"{_INJURIES} {_NOW} {_FILLERS} esta estan estoy es son ahora muy todo lo mi derecha derecho "
     "izquierda izquierdo is are now all the left right feel i am totalmente perfectamente "
-    "completely tengo hay de en del por que momento actualmente hoy zona me duele duela duelen "
+    "completely tengo hay momento actualmente hoy zona me duele duela duelen "
     "molesta siento at moment today of in t area puedo puede decir can say"
 ).union(ACTIVE, NEGATIONS, WELL, " ".join(JOINTS).split())
 """The words of a clause that says that nothing hurts, and nothing else."""
