@@ -6,6 +6,7 @@ same keys and values go out that came in.
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
@@ -140,16 +141,16 @@ class EDN360Input(OpenModel):
         Raises:
             ValueError: A value has no JSON form; the message names its path, never the value.
         """
-        faults: list[str] = []
         try:
-            data: Any = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
-        except ValueError:  # a value within itself, which _plain names
+            data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
+        except ValueError:  # a value within itself
             data = self.model_dump(exclude_unset=True, warnings=False)
-        data = _plain(data, "", (), faults)
-        if faults:
-            del data
-            raise ValueError("; ".join(faults))
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        try:
+            return _dumps(data)
+        except (ValueError, TypeError, RecursionError):
+            path = _faulty_path(data)
+        del data
+        raise ValueError(f"{path}: JSON can't hold it (NaN, half a character, a loop, unknown)")
 
     def with_previous_program(
         self,
@@ -161,9 +162,8 @@ class EDN360Input(OpenModel):
         """The same input with the previous program, for an evolution.
 
         Args:
-            program: The previous program, a model or a mapping. It becomes
-                ``context.previous_training_plan.plan_data`` as the workflow wrote it and replaces
-                one that is there.
+            program: The previous program, a model or a mapping: the new
+                ``context.previous_training_plan.plan_data``, as the workflow wrote it.
             created_at: When it was made.
             source: Where it comes from, such as ``"edn360"``.
 
@@ -192,13 +192,12 @@ class EDN360Input(OpenModel):
         return self.model_copy(update={"context": context.model_copy(update=update)})
 
     def _repr_html_(self) -> str:
-        answers = sum(len(questionnaire.content) for questionnaire in self.questionnaires)
         context = self.context or RequestContext()
         return card_html(
             "EDN360Input",
             user_id=self.user_profile.user_id,
             questionnaires=len(self.questionnaires),
-            answers=answers,
+            answers=sum(len(questionnaire.content) for questionnaire in self.questionnaires),
             request_type=context.request_type,
             previous_training_plan="yes" if context.previous_training_plan else None,
         )
@@ -207,40 +206,31 @@ class EDN360Input(OpenModel):
         return [("questionnaires", len(self.questionnaires)), ("context", self.context)]
 
 
-def _plain(value: Any, path: str, above: tuple[int, ...], faults: list[str]) -> Any:
-    """A value as plain JSON data. Adds a line to ``faults`` for each place that has no JSON form.
+def _dumps(value: Any) -> str:
+    text = json.dumps(
+        value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+    text.encode()  # raises for half a character
+    return text
 
-    Args:
-        value: The value.
-        path: Its path, such as ``questionnaires.0.payload``.
-        above: The ids of the lists and objects around it.
-        faults: The lines, each with a path and never with a value.
-    """
-    items: Iterable[tuple[Any, Any]]
-    is_object = isinstance(value, Mapping)
-    if is_object:
-        items = cast("Iterable[tuple[Any, Any]]", value.items())
-    elif isinstance(value, (list, tuple, set, frozenset)):
+
+def _plain(value: Any) -> Any:
+    """What ``json`` does not know: ``Decimal``, dates, sets, mappings."""
+    if isinstance(value, Decimal):
+        return plain_number(value)
+    return dict(value) if isinstance(value, Mapping) else to_jsonable_python(value)
+
+
+def _faulty_path(value: Any, path: str = "") -> str:
+    """The path of the innermost value that has no JSON form, at most 20 levels deep."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
-    else:
-        return _leaf(plain_number(value), path, faults)
-    identity = id(cast("object", value))
-    if identity in above or len(above) > 100:
-        faults.append(f"{path}: within itself or nested more than 100 deep")
-        return None
-    plain: dict[Any, Any] = {}
-    for key, item in items:
-        below = f"{path}.{key}".lstrip(".")
-        plain[_leaf(key, below, faults)] = _plain(item, below, (*above, identity), faults)
-    return plain if is_object else list(plain.values())
-
-
-def _leaf(value: Any, path: str, faults: list[str]) -> Any:
-    try:
-        plain = to_jsonable_python(value, inf_nan_mode="constants")
-        json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, TypeError, RecursionError):
-        kind = type(value).__name__
-        faults.append(f"{path}: a {kind} that JSON can't hold (NaN, half a character, unknown)")
-        return None
-    return plain
+    for key, item in items if path.count(".") < 20 else ():
+        try:
+            _dumps(item)
+        except (ValueError, TypeError, RecursionError):
+            return _faulty_path(item, f"{path}.{key}".lstrip("."))
+    return path

@@ -140,7 +140,7 @@ def _days(answer: Answer) -> list[float]:
     names = words_of(answer.text)
     numbers, _ = _numbers(answer, _DAYS)
     if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
-        numbers = [1, len(set(names))]  # days that are free need not all be trained on
+        numbers = [1.0, float(len(set(names)))]  # days that are free need not all be trained on
     return numbers if all(1 <= number <= 7 for number in numbers) else []
 
 
@@ -241,9 +241,8 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
     """The joints that hurt, those that are well, and whether the answer replaces an older one."""
-    values = (
-        cast("list[object]", answer.value) if isinstance(answer.value, list) else [answer.value]
-    )
+    is_list = isinstance(answer.value, list)
+    values = cast("list[object]", answer.value) if is_list else [answer.value]
     of_key = _joints([answer.key])
     hurting: frozenset[str] = frozenset()
     well: frozenset[str] = frozenset()

@@ -92,7 +92,8 @@ def _is_same(written: Any, typed: Any) -> bool:
     items = cast("list[object]", typed) if isinstance(typed, list) else []
     # Parts keep their own values.
     is_parts = any(isinstance(item, ProgramPart) for item in items)
-    return is_parts or written is typed or (type(written) is type(typed) and written == typed)
+    is_same_type = type(cast("object", written)) is type(cast("object", typed))
+    return is_parts or written is typed or (is_same_type and bool(written == typed))
 
 
 class Exercise(ProgramPart):

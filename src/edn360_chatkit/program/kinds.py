@@ -47,6 +47,10 @@ def _texts(value: Any) -> list[str] | None:
     return texts if texts or items is value else None
 
 
+def _notes(value: Any) -> Any:
+    return None if isinstance(value, (bool, int, float)) else value
+
+
 Order: TypeAlias = Annotated[StrictInt | None, _whole()]
 Weeks: TypeAlias = Annotated[StrictInt | None, _whole("semanas?|sem|weeks?")]
 Minutes: TypeAlias = Annotated[StrictInt | None, _whole("min|mins|minutos?|minutes?|'")]
@@ -63,10 +67,7 @@ Key: TypeAlias = StrictStr | Order
 NumberOrText: TypeAlias = Annotated[
     StrictInt | StrictFloat | StrictStr | None, BeforeValidator(_number_or_text)
 ]
-Notes: TypeAlias = Annotated[
-    StrictStr | list[Any] | dict[str, Any] | None,
-    BeforeValidator(lambda value: value if isinstance(value, (str, list, dict)) else None),
-]
+Notes: TypeAlias = Annotated[StrictStr | list[Any] | dict[str, Any] | None, BeforeValidator(_notes)]
 """Free notes: workflows write a text, a list or an object; the form is not documented."""
 
 IfPresent: BeforeValidator = BeforeValidator(lambda value: [] if value is None else value)

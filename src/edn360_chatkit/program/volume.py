@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -93,12 +93,12 @@ def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
         The block, or ``None`` if it has no list of exercises; and everything else that it says,
         ``None`` if that is nothing (``{"include": false, "details": ""}``).
     """
-    content: object = session.raw("core_mobility_block")
+    content: Any = session.raw("core_mobility_block")
     if is_empty(content):
         return None, None
-    if not isinstance(content, Mapping) or "exercises" not in content:
-        return None, content
-    fields = cast("Mapping[str, object]", content)
+    if not isinstance(content, dict) or "exercises" not in content:
+        return None, cast("object", content)
+    fields = cast("dict[str, object]", content)
     try:
         block = Block.model_validate(fields)
     except ValidationError:
