@@ -215,17 +215,15 @@ def _dumps(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What ``json`` does not know: ``Decimal``, dates, sets, mappings."""
-    if isinstance(value, Decimal):
-        return plain_number(value)
-    return dict(value) if isinstance(value, Mapping) else to_jsonable_python(value)
+    """What ``json`` does not know: ``Decimal``, dates, sets."""
+    return plain_number(value) if isinstance(value, Decimal) else to_jsonable_python(value)
 
 
 def _faulty_path(value: Any, path: str = "") -> str:
     """The path of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, Mapping):
-        items = value.items()
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
     for key, item in items if path.count(".") < 20 else ():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
-from .data import FACTS, ProgramData, ProgramPart
+from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe
 from .texts import Language
@@ -65,7 +65,7 @@ class ProgramDiff(Changes):
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
-    before, now = _standing(new, old)
+    before, now = list(_standings(old, new)), list(_standings(new, old))
     trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
     before, now = (
         [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
@@ -114,15 +114,14 @@ def _change(pair: _Pair) -> ExerciseChange:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A place, with its session and block by their indices in the program before.
+    """A place, with its session and block as they are compared.
 
-    New ones have negative numbers: ids are not compared, because a model that writes ``"Día 1"``
-    for ``"D1"`` has moved nothing.
+    A model that writes ``"Día 1"`` for ``"D1"`` has moved nothing.
     """
 
     place: Place
-    session: int
-    block: int
+    session: Hashable
+    block: Hashable
     db_id: str
     name: str
 
@@ -132,53 +131,49 @@ class _Standing:
 
 
 _Pair = tuple[_Standing, _Standing]
+_Part = TrainingSession | Block
 
 
-def _standing(new: ProgramData, old: ProgramData) -> tuple[list[_Standing], list[_Standing]]:
-    before = [
-        standing
-        for s, session in enumerate(old.sessions)
-        for b in range(len(session.blocks))
-        for standing in _places(old, s, b, (s, b))
-    ]
-    now: list[_Standing] = []
-    sessions = _same_index([s.id for s in new.sessions], [s.id for s in old.sessions])
-    for s, (session, s_before) in enumerate(zip(new.sessions, sessions, strict=True)):
-        blocks_before = [b.id for b in old.sessions[s_before].blocks] if s_before >= 0 else []
-        blocks = _same_index([b.id for b in session.blocks], blocks_before)
-        for b, b_before in enumerate(blocks):
-            now += _places(new, s, b, (s_before, b_before))
-    return before, now
+def _standings(program: ProgramData, other: ProgramData) -> Iterator[_Standing]:
+    sessions = _identities(program.sessions, other.sessions)
+    others = dict(zip(_identities(other.sessions, program.sessions), other.sessions, strict=True))
+    for s, (session, s_identity) in enumerate(zip(program.sessions, sessions, strict=True)):
+        same = others.get(s_identity)
+        blocks = _identities(session.blocks, same.blocks if same else [])
+        for b, (block, b_identity) in enumerate(zip(session.blocks, blocks, strict=True)):
+            path = f"sessions.{s}.blocks.{b}"
+            ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
+            for e, number in enumerate(_numbers(block)):
+                exercise = block.exercises[e]
+                place = Place(f"{path}.exercises.{e}", *ids, number, exercise)
+                db_id = as_text(exercise.db_id).strip()
+                yield _Standing(place, s_identity, b_identity, db_id, _name(exercise))
 
 
-def _same_index(now: Sequence[str | None], before: Sequence[str | None]) -> list[int]:
-    """For each id the index of the same id before, else of the same position, else below 0."""
-    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
-    for index, identity in enumerate(before):
-        waiting[fold(identity or "")].append(index)
-    waiting.pop("", None)
-    matches = {
-        index: candidates.popleft()
-        for index, identity in enumerate(now)
-        if (candidates := waiting.get(fold(identity or "")))
-    }
-    free = set(range(len(before))) - set(matches.values())
-    return [matches.get(index, index if index in free else -1 - index) for index in range(len(now))]
+def _identities(own: Sequence[_Part], other: Sequence[_Part]) -> list[Hashable]:
+    """For each part its id, if the other program has it, too; else its position."""
+    others = {fold(part.id or "") for part in other}
+    identities: list[Hashable] = []
+    for index, part in enumerate(own):
+        identity = fold(part.id or "")
+        is_shared = identity and identity in others and identity not in identities
+        identities.append(identity if is_shared else index)
+    return identities
 
 
-def _places(program: ProgramData, s: int, b: int, standing: tuple[int, int]) -> Iterator[_Standing]:
-    session, block = program.sessions[s], program.sessions[s].blocks[b]
-    ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
+def _numbers(block: Block) -> list[int]:
+    """The positions of the exercises: by ``order`` if all have one."""
     orders = [exercise.order for exercise in block.exercises]
     indices = list(range(len(orders)))
     if None not in orders:
         indices.sort(key=lambda index: orders[index] or 0)
     numbers = {index: number for number, index in enumerate(indices, 1)}
-    for e, exercise in enumerate(block.exercises):
-        place = Place(f"sessions.{s}.blocks.{b}.exercises.{e}", *ids, numbers[e], exercise)
-        words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
-        name = " ".join(word.removesuffix("s") for word in words if word not in _SMALL_WORDS)
-        yield _Standing(place, *standing, as_text(exercise.db_id).strip(), name)
+    return [numbers[index] for index in range(len(orders))]
+
+
+def _name(exercise: Exercise) -> str:
+    words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
+    return " ".join(word.removesuffix("s") for word in words if word not in _SMALL_WORDS)
 
 
 # --- which exercise is which ----------------------------------------------------------------------
@@ -233,7 +228,7 @@ def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]
 def _moved(pairs: Iterable[_Pair]) -> list[_Pair]:
     """The exercises that moved, and did not only make room for another one."""
     moved: list[_Pair] = []
-    blocks: defaultdict[tuple[int, int], list[_Pair]] = defaultdict(list)
+    blocks: defaultdict[tuple[Hashable, Hashable], list[_Pair]] = defaultdict(list)
     for pair in pairs:
         blocks[pair[1].session, pair[1].block].append(pair)
     for (session, block), in_block in blocks.items():

@@ -88,7 +88,7 @@ WORDS = Words(
         "avoid.",
     },
     plurals={"days": ("1 day", "{} days"), "all": ("1 exercise", "{} exercises")},
-    equipment={
+    names={
         "cable_or_bands": "a cable or bands",
         "barbell": "a barbell",
         "dumbbells": "dumbbells",
@@ -96,6 +96,6 @@ WORDS = Words(
         "pull_up_bar": "a pull-up bar",
         "machines": "machines or cables",
         "bands": "bands",
+        "lower_back": "lower back",
     },
-    joints={"lower_back": "lower back"},
 )

@@ -87,7 +87,7 @@ WORDS = Words(
         "exercise_to_avoid": "«{name}» está entre los ejercicios que el cuestionario pide evitar.",
     },
     plurals={"days": ("1 día", "{} días"), "all": ("1 ejercicio", "los {} ejercicios")},
-    equipment={
+    names={
         "cable_or_bands": "una polea o bandas elásticas",
         "barbell": "una barra",
         "dumbbells": "mancuernas",
@@ -95,8 +95,6 @@ WORDS = Words(
         "pull_up_bar": "una barra de dominadas",
         "machines": "máquinas o poleas",
         "bands": "bandas elásticas",
-    },
-    joints={
         "knee": "la rodilla",
         "shoulder": "el hombro",
         "lower_back": "la zona lumbar",

@@ -16,8 +16,7 @@ class Words:
         codes: Words for the workflow's codes, such as ``upper_lower``.
         findings: The text of each check, by its code.
         plurals: One and many of a number in such a text, by the number's name.
-        equipment: Equipment that an exercise needs.
-        joints: Joints that an exercise loads.
+        names: Names of joints, and of equipment that an exercise needs.
     """
 
     decimal: str
@@ -25,8 +24,7 @@ class Words:
     codes: Mapping[str, str]
     findings: Mapping[str, str]
     plurals: Mapping[str, tuple[str, str]]
-    equipment: Mapping[str, str]
-    joints: Mapping[str, str]
+    names: Mapping[str, str]
 
     def number(self, value: float) -> str:
         """A number as the language writes it, with two decimals at most."""
@@ -44,5 +42,5 @@ class Words:
         if name in self.plurals:
             one, many = self.plurals[name]
             return one if value in (1, "1") else many.format(value)
-        names = {"kind": self.equipment, "joint": self.joints, "field": self.fields}.get(name, {})
+        names = self.fields if name == "field" else self.names
         return names.get(str(value), str(value))
