@@ -15,7 +15,7 @@ from .errors import InvalidInputError
 from .inputs import EDN360Input
 from .program.model import ROOT_KEY, EnrichedTrainingProgram
 
-T = TypeVar("T")
+T = TypeVar("T", EDN360Input, EnrichedTrainingProgram)
 
 
 def read_input(text: str) -> EDN360Input:
@@ -28,7 +28,7 @@ def read_input(text: str) -> EDN360Input:
         InvalidInputError: The text is not JSON, or no ``EDN360Input``; ``.errors`` names each
             invalid field.
     """
-    result = validate(EDN360Input, _json_object(text))
+    result = _input(_json_object(text))
     del text
     return _checked(result)
 
@@ -69,6 +69,16 @@ def _checked(result: T | InvalidInputError) -> T:
     return result
 
 
+def _input(fields: dict[str, Any] | InvalidInputError) -> EDN360Input | InvalidInputError:
+    edn360_input = validate(EDN360Input, fields)
+    try:
+        if isinstance(edn360_input, EDN360Input):
+            edn360_input.to_json_text()
+    except ValueError as error:
+        return InvalidInputError(f"This can't be sent as JSON: {error}.")
+    return edn360_input
+
+
 def _program(text: str) -> EnrichedTrainingProgram | InvalidInputError:
     answer = read_answer(text)
     if isinstance(answer, Program):
@@ -86,7 +96,7 @@ def _input_or_program(
     if ROOT_KEY in fields:
         return validate(EnrichedTrainingProgram, fields[ROOT_KEY])
     if fields.keys() & {"user_profile", "questionnaires"}:
-        return validate(EDN360Input, fields)
+        return _input(fields)
     if fields.keys() & {"title", "sessions"}:
         return validate(EnrichedTrainingProgram, fields)
     return InvalidInputError(

@@ -45,7 +45,7 @@ PROGRAM: dict[str, Any] = {
 }
 SHOWN = f"""\
 Strong in spring
-{'=' * 80}
+{"=" * 80}
 
 Twelve weeks of work.
 
@@ -61,7 +61,7 @@ Weekly sets per muscle group:
    1.5  Deltoid
 
 D1 · Upper body
-{'-' * 80}
+{"-" * 80}
 
 Focus: Chest, Back
 
@@ -92,7 +92,7 @@ Session notes
 Warm up first.
 
 General notes
-{'-' * 80}
+{"-" * 80}
 
 - sleep: 8 hours
 - drink:
@@ -921,7 +921,7 @@ def test_validate_names_the_kind_of_file(
             ["sessions.0.blocks.0.exercises.0: ", "sessions.1: "],
         ),
         ({ROOT_KEY: {"sessions": 123456}}, ["  sessions: "]),
-        ({ROOT_KEY: 123456}, ["(the whole): "]),
+        ({ROOT_KEY: 123456}, ["EnrichedTrainingProgram or a mapping is needed"]),
         ({"profile": 123456}, ["neither an EDN360Input"]),
     ],
 )

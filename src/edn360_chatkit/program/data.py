@@ -1,12 +1,7 @@
-"""The training program as data: sessions, blocks and exercises, without behaviour.
+"""The training program as data. Only the skeleton of lists and objects can be invalid.
 
-A run costs money, so a program is never lost to a type. Only the skeleton can be invalid:
-``sessions`` is a list of objects, and so are their ``blocks`` and the blocks' ``exercises``. Any
-other field may be missing or have any value. The attribute is the typed value (``kinds.py``) or
-``None``; ``raw`` is the value as the workflow wrote it, and ``model_dump`` gives that back.
-
-To add an optional field of an exercise, declare it in :class:`Exercise`. It then shows in every
-rendering and in ``to_records``; a label in ``texts/es.py`` and ``texts/en.py`` is optional.
+To add an optional field of an exercise, declare it in :class:`Exercise`: every rendering and
+``to_records`` show it. A label in ``texts/es.py`` and ``texts/en.py`` is optional.
 """
 
 from __future__ import annotations
@@ -43,7 +38,11 @@ if TYPE_CHECKING:
 
 
 class ProgramPart(OpenModel):
-    """A part of a program. It keeps each value that is not of the field's type."""
+    """A part of a program.
+
+    An attribute is the typed value or ``None``; ``raw`` is the value as the workflow wrote it, and
+    ``model_dump`` gives that back.
+    """
 
     _other_kinds: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
 

@@ -1,8 +1,7 @@
-"""The types of a program's fields: what a field may be, and how it is read.
+"""The types of a program's fields. Each reads a value of any type and never fails.
 
-A language model wrote the program, so a value may have any type. Each type reads any value and
-never fails: the result is the typed value or ``None``, since a wrong number is worse than none.
-``"4 semanas"`` are 4 weeks; ``4.5``, ``"3-4"`` and ``"1 mes"`` are ``None``.
+The result is the typed value or ``None``, since a wrong number is worse than none: ``"4 semanas"``
+are 4 weeks; ``4.5``, ``"3-4"`` and ``"1 mes"`` are ``None``.
 """
 
 from __future__ import annotations

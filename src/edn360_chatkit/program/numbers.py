@@ -1,9 +1,7 @@
-"""The numbers that an exercise's series, reps and RPE state.
+"""The numbers that an exercise's series, reps and RPE state, in Spanish or English.
 
-A language model wrote these fields, in Spanish or English. A text is read from its beginning:
-``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``, ``"1'30''"``, ``"7,5"``,
-``"7½"``. A text without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``, a negative
-number) is ``None``.
+A text is read from its beginning: ``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"45-60 s"``, ``"7½"``.
+One without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``) is ``None``.
 """
 
 from __future__ import annotations

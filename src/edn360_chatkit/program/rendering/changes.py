@@ -76,15 +76,18 @@ def _name(place: Place) -> str:
 
 
 def _whole(place: Place) -> tuple[str, str]:
-    return _name(place), ", ".join(filter(None, (_where(place), series_and_reps(place.exercise))))
+    return _name(place), _listed(_where(place), series_and_reps(place.exercise))
 
 
 def _replaced(change: ExerciseChange, own: Words) -> tuple[str, str]:
     loads = [series_and_reps(place.exercise) or "-" for place in (change.old, change.new)]
-    load = " → ".join(dict.fromkeys(loads))
+    load = "" if loads == ["-", "-"] else " → ".join(dict.fromkeys(loads))
     rpe = _fields([field for field in change.fields if field.field == "rpe"], own)
-    texts = (_where(change.new), "" if load == "-" else load, rpe)
-    return f"{_name(change.old)} → {_name(change.new)}", ", ".join(filter(None, texts))
+    return f"{_name(change.old)} → {_name(change.new)}", _listed(_where(change.new), load, rpe)
+
+
+def _listed(*texts: str) -> str:
+    return ", ".join(filter(None, texts))
 
 
 def _where(place: Place) -> str:

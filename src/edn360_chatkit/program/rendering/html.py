@@ -1,8 +1,6 @@
 """A training program as HTML: a fragment for notebooks, or a page of its own.
 
-Neither has a script or makes a request. Every text passes through
-:func:`~.elements.element`, which escapes it; in a text from elsewhere the direction of writing is
-its own (``dir="auto"``, ``bdi``).
+Neither has a script or makes a request. :func:`~.elements.element` escapes every text.
 """
 
 from __future__ import annotations
