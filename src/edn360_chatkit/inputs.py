@@ -22,14 +22,21 @@ def _not_blank(text: str) -> str:
     return text
 
 
-class Subscription(OpenModel):
-    """The athlete's subscription, where a backend nests it."""
+class AthleteData(OpenModel):
+    """Data of an athlete. The repr has the number of fields only: it ends up in logs."""
 
-    plan: StrictStr | None = Field(default=None, repr=False)
-    status: StrictStr | None = Field(default=None, repr=False)
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("fields", len(self.model_fields_set))]
 
 
-class UserProfile(OpenModel):
+class Subscription(AthleteData):
+    """The athlete's subscription, if a backend nests it."""
+
+    plan: StrictStr | None = None
+    status: StrictStr | None = None
+
+
+class UserProfile(AthleteData):
     """Who the program is for. Only ``user_id`` is required.
 
     ``height`` and ``weight`` are in whatever unit the backend uses; ``height_cm`` is in
@@ -52,12 +59,8 @@ class UserProfile(OpenModel):
     subscription_plan: StrictStr | None = None
     subscription_status: StrictStr | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        # Their number only: a repr ends up in logs and tracebacks.
-        return [("fields", len(self.model_fields_set))]
 
-
-class Questionnaire(OpenModel):
+class Questionnaire(AthleteData):
     """One questionnaire that the athlete filled in.
 
     Backends name its kind ``source``, ``type`` or ``questionnaire_type`` and its answers
@@ -84,22 +87,16 @@ class Questionnaire(OpenModel):
         """The answers, by question; empty where there are none."""
         return self.payload or self.answers or self.responses or {}
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("kind", self.kind), ("answers", len(self.content))]
 
-
-class PreviousTrainingPlan(OpenModel):
+class PreviousTrainingPlan(AthleteData):
     """The plan that an evolution starts from."""
 
     plan_data: Any = None
     created_at: Moment | None = None
     source: StrictStr | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("source", self.source)]
 
-
-class RequestContext(OpenModel):
+class RequestContext(AthleteData):
     """Where the request comes from and what it asks for."""
 
     request_type: StrictStr | None = None
@@ -108,14 +105,8 @@ class RequestContext(OpenModel):
     platform: StrictStr | None = None
     previous_training_plan: PreviousTrainingPlan | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [
-            ("request_type", self.request_type),
-            ("previous_training_plan", self.previous_training_plan is not None),
-        ]
 
-
-class EDN360Input(OpenModel):
+class EDN360Input(AthleteData):
     """An athlete's data, as the EDN360 training workflow takes it.
 
     Attributes:
@@ -202,9 +193,6 @@ class EDN360Input(OpenModel):
             previous_training_plan="yes" if context.previous_training_plan else None,
         )
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("questionnaires", len(self.questionnaires)), ("context", self.context)]
-
 
 def _dumps(value: Any) -> str:
     text = json.dumps(
@@ -223,7 +211,7 @@ def _faulty_path(value: Any, path: str = "") -> str:
     """The path of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
+        items = cast("dict[object, object]", value).items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
     for key, item in items if path.count(".") < 20 else ():

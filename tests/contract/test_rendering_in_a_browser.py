@@ -186,7 +186,8 @@ PALE = """
     const [one, other] = [light(style.color), light(behind(element))];
     const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
     count += 1;
-    if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${style.color} ${text.data.slice(0, 40)}`);
+    if (contrast < 4.5)
+      found.push(`${contrast.toFixed(2)} ${style.color} ${text.data.slice(0, 40)}`);
   }
   return {count, found};
 })()

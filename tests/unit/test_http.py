@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from edn360_chatkit._transport.http import error_of
 
 from edn360_chatkit import APIConnectionError, APITimeoutError
 from edn360_chatkit._effects import Request
+from edn360_chatkit._transport.http import error_of
 
 REQUEST = Request("POST", "https://api.example/sessions")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from markdown_it import MarkdownIt
 
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
 from edn360_chatkit.events import WorkflowResponse
+from edn360_chatkit.program.rendering import html
 from edn360_chatkit.program.rendering.printable import one_line, web_link
+from edn360_chatkit.program.texts import words as words_of
 
 from .samples import ATHLETE, inputs, json_values, programs, texts
 
@@ -382,11 +386,13 @@ def test_numbers_that_nobody_trains_are_no_fault(series: Any) -> None:
         assert max(map(len, one.to_text().splitlines())) <= 80
 
 
-def test_a_chart_of_too_many_muscles_says_how_many_more_there_are() -> None:
-    exercises = [{"name": "x", "series": 3, "primary_group": f"m{n}"} for n in range(30)]
-    html = model({"title": "T", "sessions": [{"blocks": [{"exercises": exercises}]}]}).to_html()
-    assert html.count("<rect") == 24
-    assert "+ 6 más" in html
+def test_labels_of_both_languages_have_the_same_keys() -> None:
+    spanish, english = (words_of(lang) for lang in ("es", "en"))
+    assert spanish.fields.keys() == english.fields.keys()
+    source = "".join(path.read_text("utf-8") for path in Path(html.__file__).parent.glob("*.py"))
+    keys = re.findall(r'(?:words|own)\.field\(\s*"(\w+)"', source)
+    assert len(keys) > 20
+    assert set(keys) <= spanish.fields.keys()
 
 
 def test_a_value_within_itself_is_no_fault() -> None:

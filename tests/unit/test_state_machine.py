@@ -13,7 +13,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from edn360_chatkit._transport.http import deadline_error
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -42,6 +41,7 @@ from edn360_chatkit._protocol.retry import LONGEST_RETRY_AFTER
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.sending import LOOKS
 from edn360_chatkit._protocol.workflow import Workflow
+from edn360_chatkit._transport.http import deadline_error
 from edn360_chatkit.events import MessageSentEvent, SessionCreatedEvent, WaitingEvent
 from edn360_chatkit.program.model import ROOT_KEY
 

@@ -18,9 +18,6 @@ from ..texts.words import Words
 from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page
 from .elements import Html, element, together
 
-MOST_BARS = 24
-"""A week has some dozen muscle groups. The others are summed up in a line."""
-
 _PAGE_STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 0; background: light-dark(#f5f6f4, #121514); }
@@ -94,18 +91,17 @@ def _article(page: Page, words: Words) -> Html:
 
 def _chart(sets: Mapping[str, float], words: Words) -> Html:
     """The weekly sets as bars: SVG without a script."""
-    most = max(sets.values(), default=0)
-    bars = [_bar(name, sets[name], most, words) for name in list(sets)[:MOST_BARS]]
-    rest = len(sets) - MOST_BARS
-    more = element("p", f"+ {rest} {words.field('more')}", class_="more") if rest > 0 else ""
-    counted = element("span", words.field("how_counted"))
-    caption = element("figcaption", element("b", words.field("weekly_sets")), " ", counted)
-    bars_and_more = [caption, element("dl", *bars, class_="bars"), more]
-    return _filled("figure", bars_and_more if bars else [], class_="chart")
+    if not sets:
+        return together()
+    most = max(sets.values()) or 1
+    bars = (_bar(name, number, 100 * number / most, words) for name, number in sets.items())
+    title, method = element("b", words.field("weekly_sets")), words.field("how_counted")
+    caption = element("figcaption", title, " ", element("span", method))
+    return element("figure", caption, element("dl", *bars, class_="bars"), class_="chart")
 
 
-def _bar(name: str, sets: float, most: float, words: Words) -> Html:
-    bar = element("rect", width=f"{100 * sets / (most or 1):.2f}%", height="12", rx="3")
+def _bar(name: str, sets: float, share: float, words: Words) -> Html:
+    bar = element("rect", width=f"{share:.2f}%", height="12", rx="3")
     picture = element("svg", bar, width="100%", height="12", aria_hidden="true")
     number = element("dd", words.number(sets))
     return element("div", element("dt", name, dir="auto"), element("dd", picture), number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from ..data import ProgramData
 from ..texts import Language, words
@@ -15,7 +16,7 @@ from .printable import printable
 class Layout(ABC):
     """How each paragraph is written. An empty one is left out."""
 
-    line_break = "\n"
+    line_break: ClassVar[str] = "\n"
 
     def __init__(self, words: Words) -> None:
         self.words: Words = words

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 from urllib.parse import quote
 
 from ..data import ProgramData
@@ -35,7 +36,7 @@ def escaped(text: str) -> str:
 
 
 class _Markdown(Layout):
-    line_break = "\\\n"
+    line_break: ClassVar[str] = "\\\n"
 
     def heading(self, level: int, text: str) -> str:
         return f"{'#' * level} {escaped(text)}"

@@ -10,7 +10,6 @@ WORDS = Words(
         "how_counted": "The primary group counts whole, the secondary one half.",
         "muscle": "Muscle group",
         "sets": "Sets",
-        "more": "more",
         "session": "Session",
         "block": "Block",
         "also": "also",

@@ -10,7 +10,6 @@ WORDS = Words(
         "how_counted": "El grupo principal cuenta entero; el secundario, la mitad.",
         "muscle": "Grupo muscular",
         "sets": "Series",
-        "more": "más",
         "session": "Sesión",
         "block": "Bloque",
         "also": "también",
