@@ -1,9 +1,9 @@
 """The drivers, and all that touches a socket or a clock."""
 
-from .async_driver import AsyncDriver, AsyncOperationRun
+from .drivers import AsyncDriver, SyncDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
-from .sync_driver import OperationRun, SyncDriver
+from .operation import AsyncOperationRun, OperationRun
 
 __all__ = [
     "AsyncDriver",

@@ -1,30 +1,22 @@
-"""One request on its way: the part that sync and async share."""
+"""One request on its way, and the response to it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from .._effects import Request, Response
-from .library import HttpBuilder, HttpLibrary, QuietURL, body_class
-from .limits import TimeLimit, TooLargeError, TransportSettings, limit_network_stream
-
-_CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
-
-
-IDENTITY = {"Accept-Encoding": "identity"}
-"""Asks for a response without compression."""
+from .library import HttpLibrary, QuietURL, body_class
+from .limits import TimeLimit, TooLargeError, TransportSettings
 
 
 class Exchange:
     """A request, and what the transport reports of it.
 
     Attributes:
-        deadline: When the operation's time is over, on the monotonic clock.
-        limit: The time limit of the request.
+        limit: The time limit of the request, or of a read in its stream.
         owned: Whether the HTTP client is ours.
         waiting: Whether the request still waits for a place in our pool.
         traced: Whether the transport has reported a step, so that it has a connection.
@@ -44,7 +36,6 @@ class Exchange:
     ) -> None:
         self.request = request
         self.library = library
-        self.deadline = deadline
         self.limit = TimeLimit(deadline)
         self.owned = owned
         self.waiting = True
@@ -56,7 +47,7 @@ class Exchange:
         self._connecting = False
         self._message: httpx.Request | None = None
 
-    def message(self, http: HttpBuilder, *, is_async: bool) -> httpx.Request:
+    def message(self, http: Any, trace: Any) -> httpx.Request:
         """The request as the HTTP library has it."""
         request = self.request
         self.waiting = False
@@ -64,10 +55,11 @@ class Exchange:
             request.method,
             request.url,
             content=request.content,
-            headers={**request.headers, **IDENTITY},
+            # An answer is tens of kilobytes: it needs no compression.
+            headers={**request.headers, "Accept-Encoding": "identity"},
             extensions={
                 "timeout": self._settings.steps(request.max_silence, self.limit.left()),
-                "trace": self.trace_async if is_async else self.trace,
+                "trace": trace,
             },
         )
         if not self.owned:
@@ -97,21 +89,8 @@ class Exchange:
         """Whether the server may have the request; yes for a transport that reports no steps."""
         return self.sent or not (self.traced or self.owned or self.waiting)
 
-    def is_late(self) -> bool:
-        """Whether the operation's deadline has passed, or would have a moment later."""
-        return time.monotonic() >= self.deadline - 0.01
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in a step of a sync request: httpx's ``trace`` extension."""
-        self._take_step(event, info)
-        if event.endswith(_CONNECTED):
-            limit_network_stream(info["return_value"])
-
-    async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in a step of an async request."""
-        self._take_step(event, info)
-
-    def _take_step(self, event: str, info: Mapping[str, Any]) -> None:
+    def take_step(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in a step of the request: httpx's ``trace`` extension."""
         if not self.traced:
             self.traced = True
             # The time that a request waits for a connection is not the server's.
@@ -123,23 +102,16 @@ class Exchange:
             self._connecting = info["request"].method == b"CONNECT"
             self.sent = self.sent or not self._connecting
         elif event.endswith(".receive_response_headers.complete"):
-            self._take_head(info["return_value"])
-
-    def _take_head(self, parts: tuple[Any, ...]) -> None:
-        """Take in the status and the headers: their places differ in HTTP/1.1 and HTTP/2."""
-        status = next((part for part in parts if isinstance(part, int)), None)
-        if self._connecting:
-            self.proxy_status = status
-        elif status is not None:
-            pairs: Iterable[tuple[bytes, bytes]] = parts[-1]
-            headers = {name.decode().lower(): text.decode("latin-1") for name, text in pairs}
-            self.head = status, headers
-
-
-def limit_response(response: httpx.Response) -> None:
-    """Limit the connection of a sync response; one that was open before has had no trace."""
-    if (stream := response.extensions.get("network_stream")) is not None:
-        limit_network_stream(stream)
+            # The places of the status and the headers differ in HTTP/1.1 and HTTP/2.
+            parts: tuple[Any, ...] = info["return_value"]
+            status = next(part for part in parts if isinstance(part, int))
+            if self._connecting:
+                self.proxy_status = status
+            elif not self.owned:
+                # A hook of the caller's may raise before there is a response.
+                self.head = status, {
+                    name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]
+                }
 
 
 class Content:
@@ -156,18 +128,18 @@ class Content:
             return False
         self._size += len(chunk)
         if self._size > self._limit:
-            self._chunks.clear()
             raise TooLargeError
         self._chunks.append(chunk)
         return True
 
-    def response(self, response: httpx.Response, request: Request) -> Response:
-        """The response with this body."""
-        return response_of(response, request, b"".join(self._chunks))
+    def joined(self) -> bytes:
+        """The whole body."""
+        return b"".join(self._chunks)
 
 
 def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
     """A response in our own terms; ``None`` for a body that is larger than the limit."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    # httpx gives the names in lower case.
+    headers = dict(response.headers.items())
     too_large = content is None
     return Response(response.status_code, headers, content or b"", request, too_large)

@@ -7,6 +7,7 @@ Ctrl-C, a signal handler's, those of hooks and transports.
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ BUSY = " while all connections were busy"
 
 
 class StreamCutError(Exception):
-    """The stream ended where its end can't be told from a broken connection."""
+    """The stream ended, and perhaps only because its connection broke."""
 
 
 def deadline_error(detail: str = "", *, may_have_arrived: bool) -> APITimeoutError:
@@ -85,58 +86,55 @@ def _response_in(error: Any, exchange: Exchange) -> Response | None:
 
 
 def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
-    library = exchange.library
+    library, limit = exchange.library, exchange.limit
     host = urlsplit(exchange.request.url).hostname
-    busy = isinstance(error, library.PoolTimeout)
-    # A PoolTimeout says by itself that the request has not left.
-    arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
     # Never the exception's own text: a protocol error quotes the header that it rejects.
     kind = type(error).__name__
-    in_time = not isinstance(error, (OutOfTimeError, library.TimeoutException))
-    if not in_time and exchange.is_late():
-        detail = BUSY if busy or exchange.waiting else f" before {host} answered"
-        return deadline_error(detail, may_have_arrived=arrived)
     if isinstance(error, TooLargeError):
         return APIError(
             f"An event of the stream from {host} is larger than max_response_bytes. Raise it if "
             "you trust the server."
         )
+    busy = isinstance(error, library.PoolTimeout)
+    # A PoolTimeout says by itself that the request has not left.
+    arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
+    if not isinstance(error, (OutOfTimeError, library.TimeoutException)):
+        advice, retryable = _advice(error, exchange)
+        return APIConnectionError(
+            f"No answer from {host} ({kind}). {advice}",
+            may_have_arrived=arrived,
+            retryable=retryable,
+        )
+    # httpx's own timeouts come a moment before the deadline.
+    if time.monotonic() >= limit.deadline - 0.01:
+        detail = BUSY if busy or exchange.waiting else f" before {host} answered"
+        return deadline_error(detail, may_have_arrived=arrived)
+    text = f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow."
     if busy:
-        return APITimeoutError(
+        text = (
             "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
-            "once, or pass http_client= with larger limits.",
-            may_have_arrived=arrived,
+            "once, or pass http_client= with larger limits."
         )
-    if not in_time:
-        return APITimeoutError(
-            f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
-            may_have_arrived=arrived,
-        )
-    return _connection_error(error, exchange, f"No answer from {host} ({kind}).", arrived)
+    return APITimeoutError(text, may_have_arrived=arrived)
 
 
-def _connection_error(
-    error: Exception, exchange: Exchange, start: str, arrived: bool
-) -> APIConnectionError:
-    advice = (
-        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
-    )
-    retryable = True
+def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
+    """What helps, and whether a retry may."""
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error)):
-        retryable = False
-        advice = (
+        return (
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
-        )
-    elif isinstance(error, exchange.library.ProxyError):
-        retryable = exchange.proxy_status not in (403, 407)
+        ), False
+    if isinstance(error, exchange.library.ProxyError):
         status = exchange.proxy_status
         refusal = "refused the connection" if status is None else f"answered {status}"
-        advice = (
+        return (
             f"The proxy {refusal}. Check its address and credentials in HTTPS_PROXY, or add the "
             "host to NO_PROXY."
-        )
-    return APIConnectionError(f"{start} {advice}", may_have_arrived=arrived, retryable=retryable)
+        ), status not in (403, 407)
+    return (
+        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
+    ), True
 
 
 def chain(error: BaseException, handled: BaseException | None = None) -> Iterator[BaseException]:

@@ -9,55 +9,42 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from ..errors import ConfigurationError
 
-HTTP = TypeVar("HTTP")
-
 HttpLibrary: TypeAlias = ModuleType
 """The module ``httpx`` or ``httpx2``."""
 
 
-class HttpBuilder(Protocol):
-    """What the clients of both kinds have; requests and responses are as httpx's."""
+class HTTPClient(Protocol):
+    """``httpx.Client`` or ``httpx2.Client``; their requests and responses are alike."""
 
     @property
     def is_closed(self) -> bool: ...
-
     def build_request(
-        self,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        extensions: dict[str, Any],
+        self, method: str, url: str, *, content: bytes | None, extensions: dict[str, Any]
     ) -> Any: ...
-
-
-class HTTPClient(HttpBuilder, Protocol):
-    """``httpx.Client`` or ``httpx2.Client``."""
-
-    def send(
-        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
-    ) -> Any: ...
+    def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     def close(self) -> None: ...
 
 
-class AsyncHTTPClient(HttpBuilder, Protocol):
+class AsyncHTTPClient(Protocol):
     """``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
 
-    async def send(
-        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
+    @property
+    def is_closed(self) -> bool: ...
+    def build_request(
+        self, method: str, url: str, *, content: bytes | None, extensions: dict[str, Any]
     ) -> Any: ...
+    async def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     async def aclose(self) -> None: ...
 
 
@@ -95,29 +82,25 @@ def body_class(library: HttpLibrary) -> Any:
             return iter([self._content])
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return _AsyncIterator(iter(self))
+            self._chunks = iter(self)
+            return self
+
+        async def __anext__(self) -> bytes:
+            for chunk in self._chunks:
+                return chunk
+            raise StopAsyncIteration
 
     return Body
 
 
-class _AsyncIterator(AsyncIterator[bytes]):
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    async def __anext__(self) -> bytes:
-        for chunk in self._chunks:
-            return chunk
-        raise StopAsyncIteration
-
-
-class ClientFactory(Generic[HTTP]):
+class ClientFactory:
     """Makes HTTP clients of ours for one server; they share one SSL context.
 
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
 
-    def __init__(self, kind: Callable[..., HTTP], url: str, connections: int) -> None:
+    def __init__(self, kind: Callable[..., Any], url: str, connections: int) -> None:
         self._kind = kind
         self._connections = connections
         try:
@@ -132,7 +115,7 @@ class ClientFactory(Generic[HTTP]):
                 "certificates (SSL_CERT_FILE, SSL_CERT_DIR)."
             ) from error.with_traceback(None)
 
-    def __call__(self, streaming: bool) -> HTTP:
+    def __call__(self, streaming: bool) -> Any:
         """Make a client for streams, whose connections are not used again, or for requests."""
         kept = 0 if streaming else self._connections
         return self._kind(
@@ -173,9 +156,3 @@ class QuietURL(httpx.URL):
 
     def __repr__(self) -> str:
         return repr(self.copy_with(query=None))
-
-    def __eq__(self, other: object) -> bool:
-        return httpx.URL(self) == other
-
-    def __hash__(self) -> int:
-        return hash(httpx.URL(self))

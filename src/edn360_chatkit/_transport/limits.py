@@ -1,9 +1,7 @@
 """The limits of a request: how long it may take, and how much it may bring.
 
-httpx limits each step of a request: connecting, and each wait for more of the response. A server
-that sends a byte now and then keeps each step short and the whole request endless. An async
-request is cancelled when its time is over. For a sync request, :func:`limit_network_stream`
-replaces ``read`` and ``write`` of httpcore's network stream.
+httpx limits each step of a request, so a server that sends a byte now and then makes it endless.
+An async request is cancelled when its time is over; see :func:`limit_network_stream` for sync.
 """
 
 from __future__ import annotations
@@ -68,11 +66,13 @@ class TimeLimit:
     """The time for one effect.
 
     Attributes:
-        until: When it is over, on the monotonic clock.
+        deadline: When the operation's time is over, on the monotonic clock.
+        until: When the effect's time is over; at most ``deadline``.
     """
 
-    def __init__(self, until: float) -> None:
-        self.until = until
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.until = deadline
         self._scope: anyio.CancelScope | None = None
 
     def left(self) -> float:
@@ -134,15 +134,6 @@ class _LimitedRead:
         return self._read(max_bytes, timeout=_shortened(timeout))
 
 
-class _LimitedWrite:
-    def __init__(self, write: Callable[..., None]) -> None:
-        self._write = write
-
-    def __call__(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), WRITE_SIZE):
-            self._write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
-
-
 def limit_network_stream(stream: NetworkStream) -> None:
     """Keep a connection's reads and writes within the time limit of the thread that makes them.
 
@@ -150,9 +141,16 @@ def limit_network_stream(stream: NetworkStream) -> None:
     hands out in its ``trace`` extension. httpx has no public way to set a network backend. It is
     the only patch of this package; ``tests/transport/test_limits.py`` fails if httpcore changes.
     """
-    if not isinstance(stream.read, _LimitedRead):
-        stream.read = _LimitedRead(stream.read)
-        stream.write = _LimitedWrite(stream.write)
+    if isinstance(stream.read, _LimitedRead):
+        return
+    write = stream.write
+
+    def limited_write(buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), WRITE_SIZE):
+            write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
+
+    stream.read = _LimitedRead(stream.read)
+    stream.write = limited_write
 
 
 def _shortened(timeout: float | None) -> float | None:

@@ -1,77 +1,111 @@
-"""An operation under way: its state machine, without I/O."""
+"""An operation under way: its state, and the two shells around it."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Generic, NoReturn, TypeVar, cast
 
-from .._effects import Effect, Emitting, Read, Stream
+from .._effects import Effect, Emit, Emitting
 from ..errors import ChatKitError
+from .driver import BaseDriver
+from .network import finish
+from .streams import OpenStream
+from .tasks import Pending
 
 T = TypeVar("T")
 E = TypeVar("E")
 
 
-class Steps(Generic[E, T]):
-    """The state of an operation. It does no I/O.
+class BaseRun(Generic[E, T]):
+    """An operation under way, written once for sync and async."""
 
-    :meth:`effect` is what to do next; :meth:`succeed` and :meth:`fail` take its result.
-
-    Attributes:
-        until: When the operation's time is over, on the monotonic clock; set by the first step.
-        finished: Whether the operation has returned, raised, or was closed.
-    """
-
-    def __init__(self, operation: Emitting[E, T], deadline: float) -> None:
-        self.until = math.inf
-        self.finished = False
+    def __init__(self, driver: BaseDriver, operation: Emitting[E, T], deadline: float) -> None:
+        self._driver = driver
         self._operation = operation
         self._deadline = deadline
+        self._until = math.inf
+        self._finished = False
         self._effect: Effect[E] | None = None
+        self._pending: Pending | None = None
         self._value: object = None
         self._error: BaseException | None = None
         self._outcome: Callable[[], T] = _no_response
-        self._streams: dict[int, Stream] = {}
+        self._streams: set[OpenStream] = set()
 
-    def effect(self) -> Effect[E] | None:
-        """The effect to perform now; ``None`` when the operation has returned."""
-        if self._effect is None and not self.finished:
-            self._step()
-        return self._effect
+    async def _next(self) -> Emit[E] | None:
+        """The next event; ``None`` when the operation has returned."""
+        try:
+            while not self._finished:
+                if self._effect is None:
+                    self._step()
+                    continue
+                if isinstance(effect := self._effect, Emit):
+                    self._effect = None
+                    return effect
+                if self._pending is None:
+                    self._pending = self._driver.start(effect, self._until)
+                # If this wait is cancelled, the next one waits for the same effect.
+                await self._pending.wait()
+                pending, self._pending = self._pending, None
+                self._effect, self._value = None, pending.value
+                self._error, pending.error = pending.error, None
+                for item in (getattr(effect, "stream", None), pending.value):
+                    self._adopt(item)
+            return None
+        finally:
+            if self._finished:
+                await self._leave(None)
 
-    def succeed(self, value: object) -> None:
-        """Take the result of the effect."""
-        if isinstance(self._effect, Read):
-            self.adopt(self._effect.stream)
-        self.adopt(value)
-        self._effect, self._value = None, value
+    def _step(self) -> None:
+        """Run the operation up to its next effect."""
+        if self._until == math.inf:
+            self._until = time.monotonic() + self._deadline
+        error, self._error = self._error, None
+        value, self._value = self._value, None
+        try:
+            if error is None:
+                self._effect = self._operation.send(value)
+            else:
+                self._effect = self._operation.throw(error)
+                if not isinstance(error, ChatKitError):
+                    # A foreign exception ends the operation, whatever that makes of it.
+                    self._effect = None
+                    self._operation.close()
+                    raise error
+        except StopIteration as stop:
+            response = cast("T", stop.value)
+            self._outcome = lambda: response
+        except BaseException as raised:
+            self._outcome = _raiser(raised)
+            raise
+        finally:
+            self._finished = self._effect is None
 
-    def fail(self, error: BaseException) -> None:
-        """Take the exception of the effect."""
-        self._effect, self._error = None, error
-
-    def adopt(self, value: object) -> None:
-        """Remember a stream, to close it at the end."""
-        if isinstance(value, Stream):
-            self._streams[id(value)] = value
-
-    def open_streams(self) -> list[Stream]:
-        """The streams that it opened or read, and does not keep open; empty the next time."""
-        streams = [stream for stream in self._streams.values() if not stream.keep_open]
-        self._streams.clear()
-        return streams
-
-    def abort(self, error: BaseException | None) -> None:
-        """End the operation where it is.
+    async def _leave(self, error: BaseException | None) -> None:
+        """End the operation where it is, and close its streams.
 
         Args:
             error: The exception that ends it. The operation may add a note to it.
         """
-        if self.finished:
+        pending, self._pending = self._pending, None
+        try:
+            if pending is not None:
+                pending.cancel()
+            self._abort(error)
+        finally:
+            if pending is not None:
+                await self._driver.wait_for_end(pending)
+                self._adopt(pending.value)
+            if streams := self._open_streams():
+                await self._driver.close_streams(streams)
+
+    def _abort(self, error: BaseException | None) -> None:
+        if self._finished:
             return
-        self.finished, self._effect = True, None
+        self._finished, self._effect = True, None
         if error is not None and not isinstance(error, (ChatKitError, GeneratorExit)):
             traceback = error.__traceback__
             try:
@@ -83,37 +117,100 @@ class Steps(Generic[E, T]):
                 error.__traceback__ = traceback
         self._operation.close()
 
-    def response(self) -> T:
-        """What the operation returned; raises what it raised."""
+    def _adopt(self, value: object) -> None:
+        """Remember a stream, to close it at the end."""
+        if isinstance(value, OpenStream):
+            self._streams.add(value)
+
+    def _open_streams(self) -> list[OpenStream]:
+        streams = [stream for stream in self._streams if not stream.keep_open]
+        self._streams.clear()
+        return streams
+
+    def __del__(self) -> None:
+        if self._pending is not None:
+            self._adopt(self._pending.value)
+        self._driver.drop(self._open_streams(), self._pending)
+
+
+class OperationRun(BaseRun[E, T]):
+    """A run under way: iterate over its events, then ask for its response.
+
+    Use it as a context manager, so that a run that is left early closes its connection.
+    """
+
+    def __enter__(self) -> OperationRun[E, T]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        finish(self._leave(exc))
+
+    def __iter__(self) -> OperationRun[E, T]:
+        return self
+
+    def __next__(self) -> E:
+        if (emit := finish(self._next())) is None:
+            raise StopIteration
+        return emit.event
+
+    def get_response(self) -> T:
+        """Wait for the rest of the run.
+
+        Returns:
+            The response.
+
+        Raises:
+            ChatKitError: As the call that runs it to its end does.
+        """
+        for _ in self:
+            pass
         return self._outcome()
 
-    def _step(self) -> None:
-        if self.until == math.inf:
-            self.until = time.monotonic() + self._deadline
-        error, self._error = self._error, None
-        try:
-            if error is None:
-                self._effect = self._operation.send(self._take_value())
-                return
-            self._effect = self._operation.throw(error)
-            if isinstance(error, ChatKitError):
-                return
-            # A foreign exception ends the operation, whatever that makes of it.
-            self._effect = None
-            self._operation.close()
-            raise error
-        except StopIteration as stop:
-            response = cast("T", stop.value)
-            self._outcome = lambda: response
-        except BaseException as raised:
-            self._outcome = _raiser(raised)
-            raise
-        finally:
-            self.finished = self._effect is None
+    def close(self) -> None:
+        """Stop waiting for the run, and close its connection."""
+        finish(self._leave(None))
 
-    def _take_value(self) -> object:
-        value, self._value = self._value, None
-        return value
+
+class AsyncOperationRun(BaseRun[E, T]):
+    """:class:`OperationRun` for ``async with`` and ``async for``.
+
+    A wait for the next event that is cancelled, as by ``asyncio.wait_for(anext(run), 5)``, leaves
+    the run as it is: the next one waits for the same request.
+    """
+
+    async def __aenter__(self) -> AsyncOperationRun[E, T]:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._leave(exc)
+
+    def __aiter__(self) -> AsyncOperationRun[E, T]:
+        return self
+
+    async def __anext__(self) -> E:
+        if (emit := await self._next()) is None:
+            raise StopAsyncIteration
+        return emit.event
+
+    async def get_response(self) -> T:
+        """Wait for the rest of the run; see :meth:`OperationRun.get_response`."""
+        async for _ in self:
+            pass
+        return self._outcome()
+
+    async def aclose(self) -> None:
+        """Stop waiting for the run, and close its connection."""
+        await self._leave(None)
 
 
 def _raiser(error: BaseException) -> Callable[[], NoReturn]:

@@ -1,0 +1,200 @@
+"""The I/O in which sync and async differ.
+
+All other code is written once, as coroutines. Those of :class:`SyncNetwork` never suspend, so
+that :func:`finish` runs them without an event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeAlias, TypeVar
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from .limits import OutOfTimeError, TimeLimit, limit_network_stream
+from .tasks import Home, Pause, Pending, Perform, TaskPending, async_home
+
+T = TypeVar("T")
+
+CLOSING_SECONDS = 1.0
+"""How long closing a stream may take, in seconds."""
+_CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+
+Step: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Takes in a step of a request, as httpx's ``trace`` extension reports it."""
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("A sync coroutine was suspended.")
+
+
+class SyncNetwork:
+    """Blocking I/O, on an ``httpx.Client``."""
+
+    def home(self) -> Home:
+        """The current process."""
+        return os.getpid(), None
+
+    def start(self, perform: Perform) -> Pending:
+        """Perform an effect."""
+        pending = Pending()
+        try:
+            pending.value = finish(perform(pending))
+        except BaseException as error:
+            pending.error = error
+        return pending
+
+    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do work on a daemon thread: after an interruption, httpx may hold a lock for ever."""
+        with suppress(RuntimeError):  # no new threads at the interpreter's end
+            threading.Thread(target=lambda: finish(work()), daemon=True).start()
+
+    def pause(self, seconds: float) -> Pending:
+        """Wait for a number of seconds."""
+
+        async def sleep(pending: Pending) -> None:
+            time.sleep(seconds)
+
+        return self.start(sleep)
+
+    async def wait_for_end(self, pending: Pending) -> None:
+        """Do nothing: a sync effect has ended."""
+
+    def places(self, count: int) -> Any:
+        """So many places."""
+        return threading.Semaphore(count)
+
+    async def take_place(self, places: Any, limit: TimeLimit) -> None:
+        """Wait for a place."""
+        if not places.acquire(timeout=limit.left()):
+            raise OutOfTimeError
+
+    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        """Keep a block within a time limit."""
+        return limit.on_this_thread()
+
+    def trace(self, step: Step) -> Step:
+        """The ``trace`` extension of a request."""
+
+        def take(event: str, info: Mapping[str, Any]) -> None:
+            step(event, info)
+            if event.endswith(_CONNECTED):
+                limit_network_stream(info["return_value"])
+
+        return take
+
+    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
+        """Send a request. Redirects are not followed: they would carry the key elsewhere."""
+        response: httpx.Response = http.send(
+            message, stream=True, auth=auth, follow_redirects=False
+        )
+        # A connection that was open before has had no trace.
+        if (stream := response.extensions.get("network_stream")) is not None:
+            limit_network_stream(stream)
+        return response
+
+    def chunks(self, response: httpx.Response) -> Iterator[bytes]:
+        """The response's body."""
+        return response.iter_bytes()
+
+    async def next_chunk(self, chunks: Any) -> bytes | None:
+        """The next chunk of a body; ``None`` at its end."""
+        return next(chunks, None)
+
+    async def yield_to_others(self) -> None:
+        """Do nothing: threads run by themselves."""
+
+    async def close_response(self, response: httpx.Response, chunks: Any) -> None:
+        """Close a response whose body is not read to the end."""
+        with suppress(Exception):
+            response.close()
+
+    async def close_client(self, http: Any) -> None:
+        """Close an HTTP client."""
+        with suppress(Exception):
+            http.close()
+
+
+class AsyncNetwork:
+    """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
+
+    def home(self) -> Home:
+        return async_home()
+
+    def start(self, perform: Perform) -> Pending:
+        return TaskPending(perform)
+
+    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        TaskPending(lambda _: work())
+
+    def pause(self, seconds: float) -> Pending:
+        return Pause(seconds)
+
+    async def wait_for_end(self, pending: Pending) -> None:
+        """Wait a moment for the end of an effect that was cancelled."""
+        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            await pending.wait()
+
+    def places(self, count: int) -> Any:
+        return anyio.Semaphore(count)
+
+    async def take_place(self, places: Any, limit: TimeLimit) -> None:
+        try:
+            places.acquire_nowait()
+        except anyio.WouldBlock:
+            await places.acquire()
+
+    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        return limit.on_this_task()
+
+    def trace(self, step: Step) -> Any:
+        async def take(event: str, info: Mapping[str, Any]) -> None:
+            step(event, info)
+
+        return take
+
+    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
+        response: httpx.Response = await http.send(
+            message, stream=True, auth=auth, follow_redirects=False
+        )
+        return response
+
+    def chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        return response.aiter_bytes()
+
+    async def next_chunk(self, chunks: Any) -> bytes | None:
+        return await anext(chunks, None)
+
+    async def yield_to_others(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def close_response(self, response: httpx.Response, chunks: Any) -> None:
+        """Close a response quickly, and end the generators of httpx that read it."""
+        with suppress(Exception):
+            # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
+            # them at its next read.
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                async for _ in chunks:
+                    pass
+        with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            await response.aclose()
+
+    async def close_client(self, http: Any) -> None:
+        with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS):
+            await http.aclose()
+
+
+Network: TypeAlias = SyncNetwork | AsyncNetwork
