@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from .._effects import Effect, Open, Read, Request, Response, Send, Sleep, Stream
+from .._effects import Effect, Now, Open, Read, Request, Response, Send, Sleep, Stream
 from ..errors import ConfigurationError
-from .exchange import Content, Exchange, response_of
+from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
-from .library import ClientFactory, library_of
+from .library import client_factory, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .network import Network
-from .pool import SHARD_SIZE, Pool, Shard, close_dropped, dropped, forget_closed_loops, is_over
+from .pool import SHARD_SIZE, Pool, Shard, close_dropped, dropped, forget_closed_loops
 from .streams import OpenStream, is_event_stream
-from .tasks import Home, Pending, TaskPending
+from .tasks import Home, Pending, is_over
 
 
 class BaseDriver:
@@ -26,7 +27,7 @@ class BaseDriver:
 
     Args:
         settings: The client's settings.
-        network: The I/O, sync or async.
+        network: The I/O, sync or async; also an attribute.
         kind: The name of the HTTP client's class.
         http_client: The caller's HTTP client. It is never closed here.
 
@@ -38,86 +39,63 @@ class BaseDriver:
         self, settings: TransportSettings, network: Network, kind: str, http_client: Any
     ) -> None:
         self._settings = settings
-        self._network = network
+        self.network = network
         self._http_client = http_client
         self._library = library_of(http_client, kind)
         self._make = None
         if http_client is None:
-            self._make = ClientFactory(getattr(self._library, kind), settings.url, SHARD_SIZE)
+            self._make = client_factory(getattr(self._library, kind), settings.url, SHARD_SIZE)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
         # Where the caller's HTTP client first used a network.
         self._network_home: Home | None = None
 
     def start(self, effect: Effect[object], until: float) -> Pending:
-        """Start one effect.
+        """Start one effect; ``until`` is the end of the operation's time (monotonic clock)."""
+        if isinstance(effect, Now):
+            return Pending(time.monotonic())
+        return self.network.start(lambda pending: self._perform(effect, until, pending))
 
-        Args:
-            effect: The effect.
-            until: When the operation's time is over, on the monotonic clock.
-        """
-        if isinstance(effect, (Send, Open, Read)):
-            return self._network.start(lambda pending: self._perform(effect, until, pending))
-        if isinstance(effect, Sleep):
-            if effect.seconds > until - time.monotonic():
-                return Pending(error=deadline_error(may_have_arrived=False))
-            return self._network.pause(effect.seconds)
-        return Pending(time.monotonic())
-
-    async def wait_for_end(self, pending: Pending) -> None:
-        """Wait a moment for the end of an effect that was cancelled."""
-        await self._network.wait_for_end(pending)
-
-    async def close_streams(self, streams: list[OpenStream]) -> None:
-        """Close streams that an operation has left open."""
+    async def close_all(self, items: Sequence[OpenStream | Pool]) -> None:
+        """Close streams or pools: in a task of its own, since a cancellation harms httpx."""
 
         async def close(pending: Pending) -> None:
-            for stream in streams:
-                await stream.close()
+            for item in items:
+                await item.close()
+            await close_dropped(self.network.home())
 
-        await self._in_its_own_task(close)
-
-    def drop(self, streams: list[OpenStream], pending: Pending | None) -> None:
-        """Close streams, and cancel an effect, later; for finalizers."""
-        dropped.extend(streams)
-        if isinstance(pending, TaskPending):
-            dropped.append(pending)
+        pending = self.network.start(close)
+        await self.network.wait_for_end(pending)
+        if pending.error is not None:
+            raise pending.error
 
     def __del__(self) -> None:
         dropped.extend(getattr(self, "_pools", {}).values())
 
     async def _close(self) -> None:
         self._closed = True
-        home = self._network.home()
-
-        async def close(pending: Pending) -> None:
-            for pool in list(self._pools.values()):
-                await pool.close()
-            await close_dropped(home)
-
-        await self._in_its_own_task(close)
-
-    async def _in_its_own_task(self, perform: Any) -> None:
-        """So that a cancellation does not strike inside httpx."""
-        pending = self._network.start(perform)
-        await self._network.wait_for_end(pending)
-        if pending.error is not None:
-            raise pending.error
+        await self.close_all(list(self._pools.values()))
 
     def _pool(self) -> Pool:
-        home = self._network.home()
+        home = self.network.home()
         pool = self._pools.get(home)
         if pool is None:
             for old in [old for old in self._pools if is_over(old)]:
                 self._pools.pop(old, None)
             forget_closed_loops()
-            pool = Pool(self._network, self._make, self._http_client)
+            pool = Pool(self.network, self._make, self._http_client)
             pool = self._pools.setdefault(home, pool)
         return pool
 
-    async def _perform(self, effect: Send | Open | Read, until: float, pending: Pending) -> object:
+    async def _perform(self, effect: Effect[object], until: float, pending: Pending) -> object:
+        if isinstance(effect, Sleep):
+            if effect.seconds > until - time.monotonic():
+                raise deadline_error(may_have_arrived=False)
+            await self.network.sleep(effect.seconds)
+            return None
         if isinstance(effect, Read):
             return await self._read(effect.stream, until, pending)
+        assert isinstance(effect, (Send, Open))
         answer = await self._send(effect.request, until, pending, isinstance(effect, Open))
         if pending.is_cancelled and isinstance(answer, OpenStream):
             await answer.close()
@@ -125,15 +103,25 @@ class BaseDriver:
 
     async def _send(
         self, request: Request, until: float, pending: Pending, streaming: bool
-    ) -> OpenStream | Response:
+    ) -> object:
         pool, handled = self._pool(), sys.exc_info()[1]
         if dropped:
             await close_dropped(pool.home)
-        exchange = self._begin(request, until, pool)
+        if self._closed:
+            raise closed_error()
+        if time.monotonic() >= until:
+            raise deadline_error(may_have_arrived=False)
+        if not pool.owned and self._network_home not in (None, pool.home):
+            raise ConfigurationError(
+                "The http_client was used in another process or event loop, where its connections "
+                "belong. Make a client in each; nothing was sent."
+            )
+        limit = TimeLimit(until)
+        exchange = Exchange(request, self._settings, self._library, limit, pool.owned)
         shard: Shard | None = None
-        answer: OpenStream | Response | None = None
+        answer: object = None
         try:
-            with self._network.limited(exchange.limit):
+            with self.network.limited(exchange.limit):
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 answer = await self._answer(shard, pool, exchange, streaming)
         except BaseException as error:
@@ -150,37 +138,27 @@ class BaseDriver:
                 pool.leave(shard)
         return answer
 
-    def _begin(self, request: Request, until: float, pool: Pool) -> Exchange:
-        if self._closed:
-            raise closed_error()
-        if time.monotonic() >= until:
-            raise deadline_error(may_have_arrived=False)
-        if not pool.owned and self._network_home not in (None, pool.home):
-            raise ConfigurationError(
-                "The http_client was used in another process or event loop, where its connections "
-                "belong. Make a client in each; nothing was sent."
-            )
-        return Exchange(request, self._settings, self._library, deadline=until, owned=pool.owned)
-
     async def _answer(
         self, shard: Shard, pool: Pool, exchange: Exchange, streaming: bool
     ) -> OpenStream | Response:
-        network, size = self._network, self._settings.max_response_bytes
+        network = self.network
         message = exchange.message(shard.http, network.trace(exchange.take_step))
         response = await network.send(shard.http, message, exchange.authorize)
         if streaming and is_event_stream(response):
-            stream = OpenStream(response, exchange, size, network)
-            stream.keep_in(pool.streams, lambda: pool.leave(shard))
+            stream = OpenStream(
+                response, exchange, network, lambda stream: pool.leave(shard, stream)
+            )
+            pool.streams.add(stream)
             return stream
-        content, chunks = Content(size), network.chunks(response)
+        chunks = network.chunks(response)
         try:
-            while content.add(await network.next_chunk(chunks)):
+            while exchange.feed(await network.next_chunk(chunks)):
                 exchange.limit.check()
-            return response_of(response, exchange.request, content.joined())
+            return exchange.answer(response)
         except BaseException as error:
-            await network.close_response(response, chunks)
+            await network.close(response, chunks)
             if isinstance(error, TooLargeError):
-                return response_of(response, exchange.request, None)
+                return exchange.answer(response, too_large=True)
             raise
 
     async def _read(self, stream: Stream, until: float, pending: Pending) -> object:
@@ -204,12 +182,8 @@ class BaseDriver:
     ) -> Response:
         """The response that an exception stands for; else raises its meaning.
 
-        Args:
-            error: The exception.
-            exchange: The request that it ended.
-            pool: The pool of the request; replaced if the exception is a foreign one.
-            handled: The exception that the caller was handling before; it stays as it is.
-            closed: Whether the HTTP client is closed.
+        A foreign exception replaces the pool. ``handled`` is the exception that the caller was
+        handling before; it stays as it is.
         """
         meaning = meaning_of(error, exchange, closed=closed)
         if isinstance(meaning, Response):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from .library import HttpLibrary, QuietURL, body_class
 from .limits import TimeLimit, TooLargeError, TransportSettings
 
 
+@dataclass(eq=False, repr=False)
 class Exchange:
     """A request, and what the transport reports of it.
 
@@ -25,27 +27,19 @@ class Exchange:
         proxy_status: The status of the proxy's answer to ``CONNECT``.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        settings: TransportSettings,
-        library: HttpLibrary,
-        *,
-        deadline: float,
-        owned: bool,
-    ) -> None:
-        self.request = request
-        self.library = library
-        self.limit = TimeLimit(deadline)
-        self.owned = owned
-        self.waiting = True
-        self.traced = False
-        self.sent = False
-        self.head: tuple[int, Mapping[str, str]] | None = None
-        self.proxy_status: int | None = None
-        self._settings = settings
-        self._connecting = False
-        self._message: httpx.Request | None = None
+    request: Request
+    settings: TransportSettings
+    library: HttpLibrary
+    limit: TimeLimit
+    owned: bool
+    waiting: bool = True
+    traced: bool = False
+    sent: bool = False
+    head: tuple[int, Mapping[str, str]] | None = None
+    proxy_status: int | None = None
+    _body: bytearray = field(default_factory=bytearray)
+    _connecting: bool = False
+    _message: httpx.Request | None = None
 
     def message(self, http: Any, trace: Any) -> httpx.Request:
         """The request as the HTTP library has it."""
@@ -58,7 +52,7 @@ class Exchange:
             # An answer is tens of kilobytes: it needs no compression.
             headers={**request.headers, "Accept-Encoding": "identity"},
             extensions={
-                "timeout": self._settings.steps(request.max_silence, self.limit.left()),
+                "timeout": self.settings.steps(request.max_silence, self.limit.left()),
                 "trace": trace,
             },
         )
@@ -94,9 +88,9 @@ class Exchange:
         if not self.traced:
             self.traced = True
             # The time that a request waits for a connection is not the server's.
-            if self._settings.request_seconds is not None:
+            if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0
-                self.limit.shorten(max(self._settings.request_seconds, silence))
+                self.limit.shorten(max(self.settings.request_seconds, silence))
         if event.endswith(".send_request_headers.started"):
             # A proxy gets a CONNECT before the request.
             self._connecting = info["request"].method == b"CONNECT"
@@ -109,37 +103,23 @@ class Exchange:
                 self.proxy_status = status
             elif not self.owned:
                 # A hook of the caller's may raise before there is a response.
-                self.head = status, {
-                    name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]
-                }
+                self.head = (
+                    status,
+                    {name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]},
+                )
 
-
-class Content:
-    """The body of a response, as it arrives. Its repr does not show it."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._chunks: list[bytes] = []
-
-    def add(self, chunk: bytes | None) -> bool:
-        """Add a chunk; returns ``False`` at the end, which is ``None``."""
+    def feed(self, chunk: bytes | None) -> bool:
+        """Add a chunk to the body; returns ``False`` at the end, which is ``None``."""
         if chunk is None:
             return False
-        self._size += len(chunk)
-        if self._size > self._limit:
+        self._body += chunk
+        if len(self._body) > self.settings.max_response_bytes:
             raise TooLargeError
-        self._chunks.append(chunk)
         return True
 
-    def joined(self) -> bytes:
-        """The whole body."""
-        return b"".join(self._chunks)
-
-
-def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
-    """A response in our own terms; ``None`` for a body that is larger than the limit."""
-    # httpx gives the names in lower case.
-    headers = dict(response.headers.items())
-    too_large = content is None
-    return Response(response.status_code, headers, content or b"", request, too_large)
+    def answer(self, response: httpx.Response, *, too_large: bool = False) -> Response:
+        """The response in our own terms, with the body that was fed."""
+        # httpx gives the names of headers in lower case.
+        headers = dict(response.headers.items())
+        content = b"" if too_large else bytes(self._body)
+        return Response(response.status_code, headers, content, self.request, too_large)

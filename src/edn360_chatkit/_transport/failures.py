@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ import httpx
 
 from .._effects import Response
 from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
-from .exchange import Exchange, response_of
+from .exchange import Exchange
 from .limits import OutOfTimeError, TooLargeError
 
 BUSY = " while all connections were busy"
@@ -44,16 +44,8 @@ def closed_error() -> ConfigurationError:
 def meaning_of(
     error: BaseException, exchange: Exchange, *, closed: bool
 ) -> ChatKitError | Response | None:
-    """What an exception means.
-
-    Args:
-        error: The exception.
-        exchange: The request that it ended.
-        closed: Whether the HTTP client has been closed meanwhile.
-
-    Returns:
-        An error of ours for a failure of the transport; a response where a hook of the caller's
-        raised because of its status; ``None`` for a foreign exception.
+    """What an exception means: an error of ours for a failure of the transport; a response where a
+    hook of the caller's raised because of its status; ``None`` for a foreign exception.
     """
     library = exchange.library
     if isinstance(error, ChatKitError):
@@ -78,11 +70,9 @@ def meaning_of(
 
 def _response_in(error: Any, exchange: Exchange) -> Response | None:
     response: httpx.Response = error.response
-    try:
-        content = response.content
-    except exchange.library.ResponseNotRead:
-        content = b""
-    return None if response.is_success else response_of(response, exchange.request, content)
+    with suppress(exchange.library.ResponseNotRead):
+        exchange.feed(response.content)
+    return None if response.is_success else exchange.answer(response)
 
 
 def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
@@ -120,7 +110,7 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
 
 def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     """What helps, and whether a retry may."""
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error)):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
         return (
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
@@ -137,17 +127,14 @@ def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     ), True
 
 
-def chain(error: BaseException, handled: BaseException | None = None) -> Iterator[BaseException]:
-    """An exception with its causes and contexts, up to the one that the caller was handling."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        exception = pending.pop()
-        if exception is None or exception is handled or id(exception) in seen:
-            continue
-        seen.add(id(exception))
-        yield exception
-        pending += [exception.__cause__, exception.__context__]
+def _chain(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
+    """An exception with its causes, up to the one that the caller was handling."""
+    chain: list[BaseException] = []
+    exception: BaseException | None = error
+    while exception is not None and exception is not handled and exception not in chain:
+        chain.append(exception)
+        exception = exception.__cause__ or exception.__context__
+    return chain
 
 
 def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:
@@ -155,5 +142,5 @@ def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None
 
     The frames below hold headers and bodies. No frame is cleared: that would break coroutines.
     """
-    for exception in chain(error, handled):
+    for exception in _chain(error, handled):
         exception.__traceback__ = None

@@ -7,7 +7,6 @@ only exist where the caller has imported it.
 from __future__ import annotations
 
 import ipaddress
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
@@ -49,15 +48,7 @@ class AsyncHTTPClient(Protocol):
 
 
 def library_of(http_client: object, kind: str) -> HttpLibrary:
-    """The library of the caller's client; httpx for ``None``.
-
-    Args:
-        http_client: The client.
-        kind: The name of its class, ``"Client"`` or ``"AsyncClient"``.
-
-    Raises:
-        ConfigurationError: It is another object.
-    """
+    """The library of the caller's client, ``Client`` or ``AsyncClient``; httpx for ``None``."""
     if http_client is None:
         return httpx
     for name in ("httpx", "httpx2"):
@@ -75,6 +66,8 @@ def body_class(library: HttpLibrary) -> Any:
     """
 
     class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc,name-defined]
+        _chunks: Iterator[bytes]
+
         def __init__(self, content: bytes) -> None:
             self._content = content
 
@@ -93,39 +86,38 @@ def body_class(library: HttpLibrary) -> Any:
     return Body
 
 
-class ClientFactory:
-    """Makes HTTP clients of ours for one server; they share one SSL context.
+def client_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[[bool], Any]:
+    """A function that makes HTTP clients of ours for one server; they share one SSL context.
+
+    Its argument says whether the client is for streams, whose connections are not used again.
 
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
 
-    def __init__(self, kind: Callable[..., Any], url: str, connections: int) -> None:
-        self._kind = kind
-        self._connections = connections
-        try:
-            self._proxy = _proxy_for(httpx.URL(url))
-            # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
-            self._ssl_context: ssl.SSLContext = httpx.create_ssl_context()
-            self(False)
-        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigurationError(
-                f"The HTTP client can't be set up ({type(error).__name__}). Check the "
-                "environment's proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and "
-                "certificates (SSL_CERT_FILE, SSL_CERT_DIR)."
-            ) from error.with_traceback(None)
-
-    def __call__(self, streaming: bool) -> Any:
-        """Make a client for streams, whose connections are not used again, or for requests."""
-        kept = 0 if streaming else self._connections
-        return self._kind(
-            verify=self._ssl_context,
-            proxy=self._proxy,
+    def make(streaming: bool) -> Any:
+        kept = 0 if streaming else connections
+        return kind(
+            verify=ssl_context,
+            proxy=proxy,
             trust_env=False,
-            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=kept),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept),
             # A cookie could tie the requests of one athlete to those of another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+    try:
+        proxy = _proxy_for(httpx.URL(url))
+        # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
+        ssl_context = httpx.create_ssl_context()
+        make(False)
+    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
+            "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and certificates "
+            "(SSL_CERT_FILE, SSL_CERT_DIR)."
+        ) from error.with_traceback(None)
+    return make
 
 
 def _proxy_for(url: httpx.URL) -> str | None:

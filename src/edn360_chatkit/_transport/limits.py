@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import anyio
 import httpx
@@ -42,12 +42,7 @@ class TransportSettings:
     max_response_bytes: int
 
     def steps(self, max_silence: float | None, left: float) -> dict[str, float]:
-        """The timeout of each step of a request, in the form of httpx's ``timeout`` extension.
-
-        Args:
-            max_silence: The longest time without data on the request's stream, in seconds.
-            left: The time until the operation's deadline, in seconds.
-        """
+        """The timeout of each step of a request, in the form of httpx's ``timeout`` extension."""
         steps: dict[str, float | None] = dict(self.timeout.as_dict())
         if max_silence is not None:
             steps["read"] = max(max_silence, steps["read"] or max_silence)
@@ -119,13 +114,6 @@ class TimeLimit:
 _current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)
 
 
-class NetworkStream(Protocol):
-    """The part of httpcore's ``NetworkStream`` that is limited."""
-
-    read: Callable[..., bytes]
-    write: Callable[..., None]
-
-
 class _LimitedRead:
     def __init__(self, read: Callable[..., bytes]) -> None:
         self._read = read
@@ -134,7 +122,7 @@ class _LimitedRead:
         return self._read(max_bytes, timeout=_shortened(timeout))
 
 
-def limit_network_stream(stream: NetworkStream) -> None:
+def limit_network_stream(stream: Any) -> None:
     """Keep a connection's reads and writes within the time limit of the thread that makes them.
 
     This replaces two methods of a foreign object: httpcore's sync network stream, which httpx
@@ -143,7 +131,7 @@ def limit_network_stream(stream: NetworkStream) -> None:
     """
     if isinstance(stream.read, _LimitedRead):
         return
-    write = stream.write
+    write: Callable[..., None] = stream.write
 
     def limited_write(buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), WRITE_SIZE):

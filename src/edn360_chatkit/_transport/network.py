@@ -18,7 +18,7 @@ import anyio.lowlevel
 import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
-from .tasks import Home, Pause, Pending, Perform, TaskPending, async_home
+from .tasks import Home, Pending, Perform, TaskPending, async_home
 
 T = TypeVar("T")
 
@@ -41,7 +41,13 @@ def finish(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class SyncNetwork:
-    """Blocking I/O, on an ``httpx.Client``."""
+    """Blocking I/O, on an ``httpx.Client``.
+
+    Attributes:
+        Places: A number of places for requests.
+    """
+
+    Places: Any = threading.Semaphore
 
     def home(self) -> Home:
         """The current process."""
@@ -61,20 +67,12 @@ class SyncNetwork:
         with suppress(RuntimeError):  # no new threads at the interpreter's end
             threading.Thread(target=lambda: finish(work()), daemon=True).start()
 
-    def pause(self, seconds: float) -> Pending:
+    async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""
-
-        async def sleep(pending: Pending) -> None:
-            time.sleep(seconds)
-
-        return self.start(sleep)
+        time.sleep(seconds)
 
     async def wait_for_end(self, pending: Pending) -> None:
         """Do nothing: a sync effect has ended."""
-
-    def places(self, count: int) -> Any:
-        """So many places."""
-        return threading.Semaphore(count)
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
         """Wait for a place."""
@@ -116,19 +114,16 @@ class SyncNetwork:
     async def yield_to_others(self) -> None:
         """Do nothing: threads run by themselves."""
 
-    async def close_response(self, response: httpx.Response, chunks: Any) -> None:
-        """Close a response whose body is not read to the end."""
+    async def close(self, item: Any, chunks: Any = None) -> None:
+        """Close an HTTP client, or a response and the iterator over its body."""
         with suppress(Exception):
-            response.close()
-
-    async def close_client(self, http: Any) -> None:
-        """Close an HTTP client."""
-        with suppress(Exception):
-            http.close()
+            item.close()
 
 
 class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
+
+    Places: Any = anyio.Semaphore
 
     def home(self) -> Home:
         return async_home()
@@ -139,16 +134,13 @@ class AsyncNetwork:
     def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TaskPending(lambda _: work())
 
-    def pause(self, seconds: float) -> Pending:
-        return Pause(seconds)
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
     async def wait_for_end(self, pending: Pending) -> None:
         """Wait a moment for the end of an effect that was cancelled."""
         with anyio.move_on_after(CLOSING_SECONDS, shield=True):
             await pending.wait()
-
-    def places(self, count: int) -> Any:
-        return anyio.Semaphore(count)
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
         try:
@@ -180,21 +172,16 @@ class AsyncNetwork:
     async def yield_to_others(self) -> None:
         await anyio.lowlevel.checkpoint()
 
-    async def close_response(self, response: httpx.Response, chunks: Any) -> None:
-        """Close a response quickly, and end the generators of httpx that read it."""
-        with suppress(Exception):
+    async def close(self, item: Any, chunks: Any = None) -> None:
+        if chunks is not None:
             # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
             # them at its next read.
-            with anyio.CancelScope() as scope:
+            with suppress(Exception), anyio.CancelScope() as scope:
                 scope.cancel()
                 async for _ in chunks:
                     pass
         with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS, shield=True):
-            await response.aclose()
-
-    async def close_client(self, http: Any) -> None:
-        with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS):
-            await http.aclose()
+            await item.aclose()
 
 
 Network: TypeAlias = SyncNetwork | AsyncNetwork

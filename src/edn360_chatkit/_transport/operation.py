@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, NoReturn, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
-from .._effects import Effect, Emit, Emitting
+from .._effects import Effect, Emit, Emitting, Read
 from ..errors import ChatKitError
 from .driver import BaseDriver
 from .network import finish
+from .pool import dropped
 from .streams import OpenStream
-from .tasks import Pending
+from .tasks import Pending, TaskPending
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -30,44 +30,43 @@ class BaseRun(Generic[E, T]):
         self._finished = False
         self._effect: Effect[E] | None = None
         self._pending: Pending | None = None
-        self._value: object = None
-        self._error: BaseException | None = None
-        self._outcome: Callable[[], T] = _no_response
+        # The result of the last effect, and of the operation.
+        self._result = Pending()
+        self._outcome: Pending | None = None
         self._streams: set[OpenStream] = set()
 
     async def _next(self) -> Emit[E] | None:
         """The next event; ``None`` when the operation has returned."""
         try:
             while not self._finished:
-                if self._effect is None:
-                    self._step()
-                    continue
-                if isinstance(effect := self._effect, Emit):
+                effect = self._effect or self._step()
+                if isinstance(effect, Emit):
                     self._effect = None
                     return effect
-                if self._pending is None:
-                    self._pending = self._driver.start(effect, self._until)
-                # If this wait is cancelled, the next one waits for the same effect.
-                await self._pending.wait()
-                pending, self._pending = self._pending, None
-                self._effect, self._value = None, pending.value
-                self._error, pending.error = pending.error, None
-                for item in (getattr(effect, "stream", None), pending.value):
-                    self._adopt(item)
+                if effect is not None:
+                    if self._pending is None:
+                        self._pending = self._driver.start(effect, self._until)
+                    # If this wait is cancelled, the next one waits for the same effect.
+                    await self._pending.wait()
+                    self._result, self._pending, self._effect = self._pending, None, None
+                    if isinstance(effect, Read):
+                        self._adopt(effect.stream)
+                    self._adopt(self._result.value)
             return None
         finally:
             if self._finished:
                 await self._leave(None)
 
-    def _step(self) -> None:
-        """Run the operation up to its next effect."""
+    def _step(self) -> Effect[E] | None:
+        """Run the operation up to its next effect; ``None`` when it has returned."""
         if self._until == math.inf:
             self._until = time.monotonic() + self._deadline
-        error, self._error = self._error, None
-        value, self._value = self._value, None
+        result, self._result = self._result, Pending()
+        # Without this, the exception's frames would keep it alive.
+        error, result.error = result.error, None
         try:
             if error is None:
-                self._effect = self._operation.send(value)
+                self._effect = self._operation.send(result.value)
             else:
                 self._effect = self._operation.throw(error)
                 if not isinstance(error, ChatKitError):
@@ -76,20 +75,16 @@ class BaseRun(Generic[E, T]):
                     self._operation.close()
                     raise error
         except StopIteration as stop:
-            response = cast("T", stop.value)
-            self._outcome = lambda: response
+            self._outcome = Pending(stop.value)
         except BaseException as raised:
-            self._outcome = _raiser(raised)
+            self._outcome = Pending(error=raised)
             raise
         finally:
             self._finished = self._effect is None
+        return self._effect
 
     async def _leave(self, error: BaseException | None) -> None:
-        """End the operation where it is, and close its streams.
-
-        Args:
-            error: The exception that ends it. The operation may add a note to it.
-        """
+        """End the operation where it is, by ``error`` if there is one, and close its streams."""
         pending, self._pending = self._pending, None
         try:
             if pending is not None:
@@ -97,16 +92,17 @@ class BaseRun(Generic[E, T]):
             self._abort(error)
         finally:
             if pending is not None:
-                await self._driver.wait_for_end(pending)
+                await self._driver.network.wait_for_end(pending)
                 self._adopt(pending.value)
             if streams := self._open_streams():
-                await self._driver.close_streams(streams)
+                await self._driver.close_all(streams)
 
     def _abort(self, error: BaseException | None) -> None:
         if self._finished:
             return
         self._finished, self._effect = True, None
         if error is not None and not isinstance(error, (ChatKitError, GeneratorExit)):
+            # The operation may add a note to it.
             traceback = error.__traceback__
             try:
                 self._operation.throw(error)
@@ -117,8 +113,18 @@ class BaseRun(Generic[E, T]):
                 error.__traceback__ = traceback
         self._operation.close()
 
+    def _response(self) -> T:
+        if self._outcome is None:
+            raise ChatKitError(
+                "The run was left before its response came. Ask for it inside the with block, or "
+                "take the run up with poll_response(session, after=message): its events carried "
+                "both."
+            )
+        if self._outcome.error is not None:
+            raise self._outcome.error
+        return cast("T", self._outcome.value)
+
     def _adopt(self, value: object) -> None:
-        """Remember a stream, to close it at the end."""
         if isinstance(value, OpenStream):
             self._streams.add(value)
 
@@ -128,9 +134,10 @@ class BaseRun(Generic[E, T]):
         return streams
 
     def __del__(self) -> None:
-        if self._pending is not None:
+        if isinstance(self._pending, TaskPending):
             self._adopt(self._pending.value)
-        self._driver.drop(self._open_streams(), self._pending)
+            dropped.append(self._pending)
+        dropped.extend(self._open_streams())
 
 
 class OperationRun(BaseRun[E, T]):
@@ -169,7 +176,7 @@ class OperationRun(BaseRun[E, T]):
         """
         for _ in self:
             pass
-        return self._outcome()
+        return self._response()
 
     def close(self) -> None:
         """Stop waiting for the run, and close its connection."""
@@ -206,22 +213,8 @@ class AsyncOperationRun(BaseRun[E, T]):
         """Wait for the rest of the run; see :meth:`OperationRun.get_response`."""
         async for _ in self:
             pass
-        return self._outcome()
+        return self._response()
 
     async def aclose(self) -> None:
         """Stop waiting for the run, and close its connection."""
         await self._leave(None)
-
-
-def _raiser(error: BaseException) -> Callable[[], NoReturn]:
-    def raise_again() -> NoReturn:
-        raise error
-
-    return raise_again
-
-
-def _no_response() -> NoReturn:
-    raise ChatKitError(
-        "The run was left before its response came. Ask for it inside the with block, or take "
-        "the run up with poll_response(session, after=message): its events carried both."
-    )

@@ -17,7 +17,7 @@ from typing import Any
 from .limits import TimeLimit
 from .network import Network, finish
 from .streams import OpenStream
-from .tasks import Home, TaskPending
+from .tasks import Home, TaskPending, is_over
 
 MAX_CONNECTIONS = 100
 """How many connections a client of ours has at most for short requests."""
@@ -43,10 +43,7 @@ class Shard:
 class Pool:
     """The HTTP clients of one process and one event loop.
 
-    Args:
-        network: The I/O.
-        make: Makes an HTTP client of ours, for streams or not; not used with ``http_client``.
-        http_client: The caller's HTTP client, used instead.
+    ``make`` makes one of ours, for streams or not; it is not used with the caller's http_client.
 
     Attributes:
         home: The process and the event loop.
@@ -62,7 +59,7 @@ class Pool:
         self.streams: set[OpenStream] = set()
         self._network = network
         self._make = make
-        self._places = network.places(MAX_CONNECTIONS)
+        self._places = network.Places(MAX_CONNECTIONS)
         self._retired = False
         self._lock = threading.Lock()
         # The caller's client is used without a limit of ours: its own limits apply.
@@ -88,39 +85,38 @@ class Pool:
             shard.used += 1
         return shard
 
-    def leave(self, shard: Shard) -> None:
-        """Give a place back."""
+    def leave(self, shard: Shard, stream: OpenStream | None = None) -> None:
+        """Give a place back, of a request or of a stream."""
+        if stream is not None:
+            self.streams.discard(stream)
         with self._lock:
             shard.used -= 1
-            last = self._retired and self._is_unused()
         if self.owned and not shard.streaming:
             self._places.release()
-        if last:
-            self._close_aside()
+        if self._retired:
+            self.retire()
 
     def retire(self) -> None:
-        """Close the pool when its last request or stream has ended."""
+        """Close the HTTP clients when the last request or stream has ended."""
+        self._retired = True
         with self._lock:
-            self._retired = True
-            unused = self._is_unused()
-        if unused:
-            self._close_aside()
+            if any(shard.used for shard in self._shards):
+                return
+            unused, self._shards = self.clients(), []
+        _live.discard(self)
+        self._network.start_aside(lambda: self._close_clients(unused))
 
     async def close(self) -> None:
         """Close the open streams, and the HTTP clients if they are ours."""
         if self.home == self._network.home():
             for stream in list(self.streams):
                 await stream.close()
-            for http in self.clients():
-                await self._network.close_client(http)
+            await self._close_clients(self.clients())
             _live.discard(self)
 
-    def _is_unused(self) -> bool:
-        return not any(shard.used for shard in self._shards)
-
-    def _close_aside(self) -> None:
-        _live.discard(self)
-        self._network.start_aside(self.close)
+    async def _close_clients(self, clients: list[Any]) -> None:
+        for http in clients:
+            await self._network.close(http)
 
 
 # A finalizer can run at any moment, also while httpcore holds a lock. So finalizers only append
@@ -145,11 +141,6 @@ async def close_dropped(home: Home) -> None:
             _inherited.append(item)
         elif not is_over(item.home):
             dropped.append(item)
-
-
-def is_over(home: Home) -> bool:
-    """Whether the event loop is closed; trio does not say."""
-    return bool(getattr(home[1], "is_closed", bool)())
 
 
 def forget_closed_loops() -> None:

@@ -81,25 +81,19 @@ class OpenStream(Stream):
     """
 
     def __init__(
-        self, response: httpx.Response, exchange: Exchange, size: int, network: Network
+        self,
+        response: httpx.Response,
+        exchange: Exchange,
+        network: Network,
+        on_close: Callable[[OpenStream], None],
     ) -> None:
         self.exchange = exchange
         self.home: Home = network.home()
         self._network = network
-        self._events = EventBuffer(size)
+        self._events = EventBuffer(exchange.settings.max_response_bytes)
         self._response = response
         self._chunks: Any = network.chunks(response)
-        self._on_close: Callable[[OpenStream], None] | None = None
-
-    def keep_in(self, streams: set[OpenStream], release: Callable[[], None]) -> None:
-        """Enter the pool's open streams; ``release`` is called when the stream is closed."""
-
-        def leave(stream: OpenStream) -> None:
-            streams.discard(stream)
-            release()
-
-        self._on_close = leave
-        streams.add(self)
+        self._on_close: Callable[[OpenStream], None] | None = on_close
 
     async def read(self) -> tuple[str, ...] | None:
         """The data of the events that have arrived; ``None`` at the end."""
@@ -124,7 +118,7 @@ class OpenStream(Stream):
         """Close the connection. Another process or event loop must not touch it."""
         on_close, self._on_close = self._on_close, None
         if on_close is not None and self.home == self._network.home():
-            await self._network.close_response(self._response, self._chunks)
+            await self._network.close(self._response, self._chunks)
             on_close(self)
 
 

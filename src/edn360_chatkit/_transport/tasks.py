@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, TypeAlias
@@ -29,6 +28,11 @@ def async_home() -> Home:
     import trio
 
     return os.getpid(), trio.lowlevel.current_trio_token()
+
+
+def is_over(home: Home) -> bool:
+    """Whether the event loop is closed; trio does not say."""
+    return isinstance(home[1], asyncio.AbstractEventLoop) and home[1].is_closed()
 
 
 def _in_asyncio() -> bool:
@@ -62,17 +66,6 @@ class Pending:
 
 Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
 """Performs an effect; it takes the effect's own ``Pending``."""
-
-
-class Pause(Pending):
-    """A pause. A second wait continues it."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._end = time.monotonic() + seconds
-
-    async def wait(self) -> None:
-        await anyio.sleep(max(0.0, self._end - time.monotonic()))
 
 
 class TaskPending(Pending):
