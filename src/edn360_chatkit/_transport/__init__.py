@@ -1,9 +1,8 @@
 """The drivers, and all that touches a socket or a clock."""
 
-from .drivers import AsyncDriver, SyncDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
-from .operation import AsyncOperationRun, OperationRun
+from .runs import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
 
 __all__ = [
     "AsyncDriver",

@@ -7,16 +7,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
+
 from .._effects import Effect, Now, Open, Read, Request, Response, Send, Sleep, Stream
 from ..errors import ConfigurationError
 from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
 from .library import client_factory, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
-from .network import Network
+from .network import Home, Network, Pending, is_over
 from .pool import SHARD_SIZE, Pool, Shard, close_dropped, dropped, forget_closed_loops
 from .streams import OpenStream, is_event_stream
-from .tasks import Home, Pending, is_over
 
 
 class BaseDriver:
@@ -27,24 +28,22 @@ class BaseDriver:
 
     Args:
         settings: The client's settings.
-        network: The I/O, sync or async; also an attribute.
-        kind: The name of the HTTP client's class.
+        network: The I/O, sync or async.
         http_client: The caller's HTTP client. It is never closed here.
 
     Raises:
         ConfigurationError: The HTTP client is another object, or can't be set up.
     """
 
-    def __init__(
-        self, settings: TransportSettings, network: Network, kind: str, http_client: Any
-    ) -> None:
+    def __init__(self, settings: TransportSettings, network: Network, http_client: Any) -> None:
         self._settings = settings
         self.network = network
         self._http_client = http_client
-        self._library = library_of(http_client, kind)
+        self._library = library_of(http_client, network.kind)
         self._make = None
         if http_client is None:
-            self._make = client_factory(getattr(self._library, kind), settings.url, SHARD_SIZE)
+            kind = getattr(httpx, network.kind)
+            self._make = client_factory(kind, settings.url, SHARD_SIZE)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
         # Where the caller's HTTP client first used a network.
@@ -65,7 +64,7 @@ class BaseDriver:
             await close_dropped(self.network.home())
 
         pending = self.network.start(close)
-        await self.network.wait_for_end(pending)
+        await self.network.wait_for_end(pending, None)
         if pending.error is not None:
             raise pending.error
 
@@ -142,7 +141,7 @@ class BaseDriver:
         self, shard: Shard, pool: Pool, exchange: Exchange, streaming: bool
     ) -> OpenStream | Response:
         network = self.network
-        message = exchange.message(shard.http, network.trace(exchange.take_step))
+        message = exchange.make_message(shard.http, network.trace(exchange.take_step))
         response = await network.send(shard.http, message, exchange.authorize)
         if streaming and is_event_stream(response):
             stream = OpenStream(

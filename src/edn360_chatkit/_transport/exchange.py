@@ -20,9 +20,9 @@ class Exchange:
     Attributes:
         limit: The time limit of the request, or of a read in its stream.
         owned: Whether the HTTP client is ours.
-        waiting: Whether the request still waits for a place in our pool.
         traced: Whether the transport has reported a step, so that it has a connection.
         sent: Whether bytes of the request may have left.
+        message: The request as the HTTP library has it, once it has a place in our pool.
         head: The status and headers of the response, once they have arrived.
         proxy_status: The status of the proxy's answer to ``CONNECT``.
     """
@@ -32,19 +32,19 @@ class Exchange:
     library: HttpLibrary
     limit: TimeLimit
     owned: bool
-    waiting: bool = True
     traced: bool = False
     sent: bool = False
     head: tuple[int, Mapping[str, str]] | None = None
     proxy_status: int | None = None
     _body: bytearray = field(default_factory=bytearray)
     _connecting: bool = False
-    _message: httpx.Request | None = None
+    message: httpx.Request | None = None
 
-    def message(self, http: Any, trace: Any) -> httpx.Request:
-        """The request as the HTTP library has it."""
+    def make_message(self, http: Any, trace: Any) -> httpx.Request:
+        """Make the request as the HTTP library has it."""
         request = self.request
-        self.waiting = False
+        # A transport of the caller's may report no steps.
+        self.sent = not self.owned
         message: httpx.Request = http.build_request(
             request.method,
             request.url,
@@ -64,7 +64,7 @@ class Exchange:
             message.url = QuietURL(message.url)
         if request.content is not None:
             message.stream = body_class(self.library)(request.content)
-        self._message = message
+        self.message = message
         return message
 
     def authorize(self, message: httpx.Request) -> httpx.Request:
@@ -76,17 +76,13 @@ class Exchange:
 
     def remove_credential(self) -> None:
         """Remove the credential: exceptions of httpx keep their request."""
-        if self._message is not None and self.request.credential is not None:
-            self._message.headers.pop("Authorization", None)
-
-    def may_have_arrived(self) -> bool:
-        """Whether the server may have the request; yes for a transport that reports no steps."""
-        return self.sent or not (self.traced or self.owned or self.waiting)
+        if self.message is not None and self.request.credential is not None:
+            self.message.headers.pop("Authorization", None)
 
     def take_step(self, event: str, info: Mapping[str, Any]) -> None:
         """Take in a step of the request: httpx's ``trace`` extension."""
         if not self.traced:
-            self.traced = True
+            self.traced, self.sent = True, False
             # The time that a request waits for a connection is not the server's.
             if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0

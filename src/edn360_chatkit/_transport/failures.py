@@ -87,7 +87,7 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
         )
     busy = isinstance(error, library.PoolTimeout)
     # A PoolTimeout says by itself that the request has not left.
-    arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
+    arrived = exchange.sent and (exchange.traced or not busy)
     if not isinstance(error, (OutOfTimeError, library.TimeoutException)):
         advice, retryable = _advice(error, exchange)
         return APIConnectionError(
@@ -97,7 +97,7 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
         )
     # httpx's own timeouts come a moment before the deadline.
     if time.monotonic() >= limit.deadline - 0.01:
-        detail = BUSY if busy or exchange.waiting else f" before {host} answered"
+        detail = BUSY if busy or exchange.message is None else f" before {host} answered"
         return deadline_error(detail, may_have_arrived=arrived)
     text = f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow."
     if busy:

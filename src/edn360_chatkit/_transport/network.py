@@ -1,16 +1,17 @@
-"""The I/O in which sync and async differ.
+"""The I/O in which sync and async differ; all other code is written once, as coroutines.
 
-All other code is written once, as coroutines. Those of :class:`SyncNetwork` never suspend, so
-that :func:`finish` runs them without an event loop.
+Those of :class:`SyncNetwork` never suspend, so that :func:`finish` runs them to their end.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from contextvars import copy_context
 from typing import Any, TypeAlias, TypeVar
 
 import anyio
@@ -18,9 +19,11 @@ import anyio.lowlevel
 import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
-from .tasks import Home, Pending, Perform, TaskPending, async_home
 
 T = TypeVar("T")
+
+Home: TypeAlias = tuple[int, object]
+"""Where connections belong: a process id and an event loop, which is ``None`` for sync ones."""
 
 CLOSING_SECONDS = 1.0
 """How long closing a stream may take, in seconds."""
@@ -40,13 +43,106 @@ def finish(coroutine: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("A sync coroutine was suspended.")
 
 
-class SyncNetwork:
-    """Blocking I/O, on an ``httpx.Client``.
+# asyncio keeps only weak references to its tasks.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def async_home() -> Home:
+    """The current process and event loop."""
+    if _in_asyncio():
+        return os.getpid(), asyncio.get_running_loop()
+    import trio
+
+    return os.getpid(), trio.lowlevel.current_trio_token()
+
+
+def is_over(home: Home) -> bool:
+    """Whether the event loop is closed; trio does not say."""
+    return isinstance(home[1], asyncio.AbstractEventLoop) and home[1].is_closed()
+
+
+def _in_asyncio() -> bool:
+    try:
+        # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+class Pending:
+    """An effect that was started; this class is for one that has ended.
 
     Attributes:
-        Places: A number of places for requests.
+        value: The result.
+        error: The exception, if the effect failed.
+        is_cancelled: Whether :meth:`cancel` was called while the effect was in flight.
     """
 
+    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+        self.is_cancelled = False
+
+    async def wait(self) -> None:
+        """Wait for the end; a cancelled wait leaves the effect in flight."""
+
+    def cancel(self) -> None:
+        """Cancel the effect."""
+
+
+Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
+"""Performs an effect; it takes the effect's own ``Pending``."""
+
+
+class TaskPending(Pending):
+    """An async effect, in a task of its own.
+
+    A cancellation of asyncio's (``task.cancel()``) that strikes inside httpcore loses a
+    connection. Here it strikes only the task that waits: the effect goes on, or a cancel scope of
+    anyio ends it.
+    """
+
+    def __init__(self, perform: Perform) -> None:
+        super().__init__()
+        self.home: Home = async_home()
+        self._perform = perform
+        self._done = anyio.Event()
+        self._scope = anyio.CancelScope()
+        if _in_asyncio():
+            task = asyncio.get_running_loop().create_task(self._run())
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+        else:
+            import trio
+
+            trio.lowlevel.spawn_system_task(self._run, context=copy_context())
+
+    async def wait(self) -> None:
+        await self._done.wait()
+
+    def cancel(self) -> None:
+        self.is_cancelled = not self._done.is_set()
+        self._scope.cancel()
+
+    async def close(self) -> None:
+        """Cancel the effect."""
+        self.cancel()
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                self.value = await self._perform(self)
+        except BaseException as error:
+            # The task that waits raises it.
+            self.error = error
+        finally:
+            self._done.set()
+
+
+class SyncNetwork:
+    """Blocking I/O, on an ``httpx.Client``."""
+
+    kind = "Client"
     Places: Any = threading.Semaphore
 
     def home(self) -> Home:
@@ -71,7 +167,7 @@ class SyncNetwork:
         """Wait for a number of seconds."""
         time.sleep(seconds)
 
-    async def wait_for_end(self, pending: Pending) -> None:
+    async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
         """Do nothing: a sync effect has ended."""
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
@@ -123,6 +219,7 @@ class SyncNetwork:
 class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
 
+    kind = "AsyncClient"
     Places: Any = anyio.Semaphore
 
     def home(self) -> Home:
@@ -137,9 +234,9 @@ class AsyncNetwork:
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
 
-    async def wait_for_end(self, pending: Pending) -> None:
-        """Wait a moment for the end of an effect that was cancelled."""
-        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+    async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
+        """Wait for the end of an effect, also where the caller is cancelled."""
+        with anyio.move_on_after(seconds, shield=True):
             await pending.wait()
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:

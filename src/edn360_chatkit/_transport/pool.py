@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .limits import TimeLimit
-from .network import Network, finish
+from .network import Home, Network, TaskPending, finish, is_over
 from .streams import OpenStream
-from .tasks import Home, TaskPending, is_over
 
 MAX_CONNECTIONS = 100
 """How many connections a client of ours has at most for short requests."""

@@ -13,8 +13,7 @@ from ..errors import APIConnectionError
 from .exchange import Exchange
 from .failures import StreamCutError
 from .limits import TooLargeError
-from .network import Network
-from .tasks import Home
+from .network import Home, Network
 
 BATCH = 65536
 """How many bytes of events are decoded at once; then the clock is read."""

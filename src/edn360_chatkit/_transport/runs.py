@@ -1,19 +1,23 @@
-"""An operation under way: its state, and the two shells around it."""
+"""Operations under way, and the drivers that run them."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
-from types import TracebackType
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
+
+import anyio
 
 from .._effects import Effect, Emit, Emitting, Read
 from ..errors import ChatKitError
 from .driver import BaseDriver
-from .network import finish
+from .library import AsyncHTTPClient, HTTPClient
+from .limits import TransportSettings
+from .network import CLOSING_SECONDS, AsyncNetwork, Pending, SyncNetwork, TaskPending, finish
 from .pool import dropped
 from .streams import OpenStream
-from .tasks import Pending, TaskPending
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -92,7 +96,7 @@ class BaseRun(Generic[E, T]):
             self._abort(error)
         finally:
             if pending is not None:
-                await self._driver.network.wait_for_end(pending)
+                await self._driver.network.wait_for_end(pending, CLOSING_SECONDS)
                 self._adopt(pending.value)
             if streams := self._open_streams():
                 await self._driver.close_all(streams)
@@ -149,13 +153,8 @@ class OperationRun(BaseRun[E, T]):
     def __enter__(self) -> OperationRun[E, T]:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        finish(self._leave(exc))
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        finish(self._leave(error))
 
     def __iter__(self) -> OperationRun[E, T]:
         return self
@@ -193,13 +192,8 @@ class AsyncOperationRun(BaseRun[E, T]):
     async def __aenter__(self) -> AsyncOperationRun[E, T]:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._leave(exc)
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        await self._leave(error)
 
     def __aiter__(self) -> AsyncOperationRun[E, T]:
         return self
@@ -218,3 +212,74 @@ class AsyncOperationRun(BaseRun[E, T]):
     async def aclose(self) -> None:
         """Stop waiting for the run, and close its connection."""
         await self._leave(None)
+
+
+class SyncDriver(BaseDriver):
+    """Runs operations on an ``httpx.Client``; safe to share between threads."""
+
+    def __init__(self, settings: TransportSettings, http_client: HTTPClient | None) -> None:
+        super().__init__(settings, SyncNetwork(), http_client)
+
+    def run(
+        self,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], object] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
+        """Run an operation to its end.
+
+        Args:
+            operation: The operation.
+            on_event: Called with each event.
+            deadline: How long it may take, in seconds; the client's by default.
+        """
+        with self.watch(operation, deadline=deadline) as run:
+            for event in run:
+                if on_event is not None:
+                    on_event(event)
+            return run.get_response()
+
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> OperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return OperationRun(self, operation, deadline or self._settings.deadline)
+
+    def close(self) -> None:
+        """Close the open streams, and the HTTP client if it is ours."""
+        finish(self._close())
+
+
+class AsyncDriver(BaseDriver):
+    """Runs operations on an ``httpx.AsyncClient``, under asyncio or trio."""
+
+    def __init__(self, settings: TransportSettings, http_client: AsyncHTTPClient | None) -> None:
+        super().__init__(settings, AsyncNetwork(), http_client)
+
+    async def run(
+        self,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], Awaitable[object] | object] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
+        """Run an operation to its end; ``on_event`` may be a coroutine function."""
+        async with self.watch(operation, deadline=deadline) as run:
+            async for event in run:
+                if on_event is not None:
+                    result = on_event(event)
+                    if inspect.isawaitable(result):
+                        await result
+            return await run.get_response()
+
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> AsyncOperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return AsyncOperationRun(self, operation, deadline or self._settings.deadline)
+
+    async def aclose(self) -> None:
+        """Close the open streams, and the HTTP client if it is ours."""
+        with anyio.CancelScope(shield=True):
+            await self._close()
