@@ -25,11 +25,7 @@ class BaseDriver:
 
     A pool belongs to one process and one event loop; another one gets a pool of its own. After an
     exception that struck inside httpx, the pool is replaced as a whole.
-
-    Args:
-        settings: The client's settings.
-        network: The I/O, sync or async.
-        http_client: The caller's HTTP client. It is never closed here.
+    The caller's HTTP client is never closed here.
 
     Raises:
         ConfigurationError: The HTTP client is another object, or can't be set up.

@@ -22,10 +22,6 @@ from .limits import OutOfTimeError, TooLargeError
 BUSY = " while all connections were busy"
 
 
-class StreamCutError(Exception):
-    """The stream ended, and perhaps only because its connection broke."""
-
-
 def deadline_error(detail: str = "", *, may_have_arrived: bool) -> APITimeoutError:
     """The error for an operation whose deadline has passed."""
     error = APITimeoutError(
@@ -52,8 +48,8 @@ def meaning_of(
         return error
     if not isinstance(error, Exception):
         return None
-    ours = (OutOfTimeError, TooLargeError, StreamCutError, OSError)
-    if isinstance(error, (*ours, library.TransportError, library.DecodingError)):
+    failures = (library.TransportError, library.DecodingError, OSError)
+    if isinstance(error, (OutOfTimeError, TooLargeError, *failures)):
         return _error_of(error, exchange)
     if closed:
         # httpx raises many kinds of exceptions on a client that another thread has closed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
@@ -26,8 +27,6 @@ HttpLibrary: TypeAlias = ModuleType
 class HTTPClient(Protocol):
     """``httpx.Client`` or ``httpx2.Client``; their requests and responses are alike."""
 
-    @property
-    def is_closed(self) -> bool: ...
     def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     def close(self) -> None: ...
 
@@ -35,8 +34,6 @@ class HTTPClient(Protocol):
 class AsyncHTTPClient(Protocol):
     """``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
 
-    @property
-    def is_closed(self) -> bool: ...
     async def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     async def aclose(self) -> None: ...
 
@@ -120,18 +117,14 @@ def _proxy_for(url: httpx.URL) -> str | None:
     httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
     only one host matters.
     """
-    if _is_loopback(url.host) or proxy_bypass(url.host):
+    with suppress(ValueError):
+        if url.host == "localhost" or ipaddress.ip_address(url.host).is_loopback:
+            return None
+    if proxy_bypass(url.host):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class QuietURL(httpx.URL):
@@ -139,6 +132,3 @@ class QuietURL(httpx.URL):
 
     def __str__(self) -> str:
         return str(self.copy_with(query=None))
-
-    def __repr__(self) -> str:
-        return repr(self.copy_with(query=None))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -114,14 +115,6 @@ class TimeLimit:
 _current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)
 
 
-class _LimitedRead:
-    def __init__(self, read: Callable[..., bytes]) -> None:
-        self._read = read
-
-    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._read(max_bytes, timeout=_shortened(timeout))
-
-
 def limit_network_stream(stream: Any) -> None:
     """Keep a connection's reads and writes within the time limit of the thread that makes them.
 
@@ -129,16 +122,18 @@ def limit_network_stream(stream: Any) -> None:
     hands out in its ``trace`` extension. httpx has no public way to set a network backend. It is
     the only patch of this package; ``tests/transport/test_limits.py`` fails if httpcore changes.
     """
-    if isinstance(stream.read, _LimitedRead):
-        return
-    write: Callable[..., None] = stream.write
+    if not isinstance(stream.read, partial):
+        stream.read = partial(_read, stream.read)
+        stream.write = partial(_write, stream.write)
 
-    def limited_write(buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), WRITE_SIZE):
-            write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
 
-    stream.read = _LimitedRead(stream.read)
-    stream.write = limited_write
+def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = None) -> bytes:
+    return read(max_bytes, timeout=_shortened(timeout))
+
+
+def _write(write: Callable[..., None], buffer: bytes, timeout: float | None = None) -> None:
+    for start in range(0, len(buffer), WRITE_SIZE):
+        write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
 
 
 def _shortened(timeout: float | None) -> float | None:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeAlias, TypeVar
 
@@ -70,13 +70,7 @@ def _in_asyncio() -> bool:
 
 
 class Pending:
-    """An effect that was started; this class is for one that has ended.
-
-    Attributes:
-        value: The result.
-        error: The exception, if the effect failed.
-        is_cancelled: Whether :meth:`cancel` was called while the effect was in flight.
-    """
+    """An effect that was started, with its value or error; this class is for one that has ended."""
 
     def __init__(self, value: object = None, error: BaseException | None = None) -> None:
         self.value = value
@@ -144,6 +138,7 @@ class SyncNetwork:
 
     kind = "Client"
     Places: Any = threading.Semaphore
+    limited = staticmethod(TimeLimit.on_this_thread)
 
     def home(self) -> Home:
         """The current process."""
@@ -174,10 +169,6 @@ class SyncNetwork:
         """Wait for a place."""
         if not places.acquire(timeout=limit.left()):
             raise OutOfTimeError
-
-    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        """Keep a block within a time limit."""
-        return limit.on_this_thread()
 
     def trace(self, step: Step) -> Step:
         """The ``trace`` extension of a request."""
@@ -221,18 +212,14 @@ class AsyncNetwork:
 
     kind = "AsyncClient"
     Places: Any = anyio.Semaphore
-
-    def home(self) -> Home:
-        return async_home()
-
-    def start(self, perform: Perform) -> Pending:
-        return TaskPending(perform)
+    limited = staticmethod(TimeLimit.on_this_task)
+    home = staticmethod(async_home)
+    start = staticmethod(TaskPending)
+    sleep = staticmethod(anyio.sleep)
+    yield_to_others = staticmethod(anyio.lowlevel.checkpoint)
 
     def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TaskPending(lambda _: work())
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
 
     async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
         """Wait for the end of an effect, also where the caller is cancelled."""
@@ -244,9 +231,6 @@ class AsyncNetwork:
             places.acquire_nowait()
         except anyio.WouldBlock:
             await places.acquire()
-
-    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        return limit.on_this_task()
 
     def trace(self, step: Step) -> Any:
         async def take(event: str, info: Mapping[str, Any]) -> None:
@@ -265,9 +249,6 @@ class AsyncNetwork:
 
     async def next_chunk(self, chunks: Any) -> bytes | None:
         return await anext(chunks, None)
-
-    async def yield_to_others(self) -> None:
-        await anyio.lowlevel.checkpoint()
 
     async def close(self, item: Any, chunks: Any = None) -> None:
         if chunks is not None:

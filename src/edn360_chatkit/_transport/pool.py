@@ -26,13 +26,7 @@ SHARD_SIZE = 10
 
 @dataclass(eq=False)
 class Shard:
-    """An HTTP client with a few connections.
-
-    Attributes:
-        http: The HTTP client.
-        streaming: Whether it is for streams.
-        used: How many of its connections are in use.
-    """
+    """An HTTP client for streams or for requests, and how many of its connections are in use."""
 
     http: Any
     streaming: bool

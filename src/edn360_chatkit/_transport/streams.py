@@ -11,7 +11,6 @@ from httpx_sse import EventSource
 from .._effects import Stream
 from ..errors import APIConnectionError
 from .exchange import Exchange
-from .failures import StreamCutError
 from .limits import TooLargeError
 from .network import Home, Network
 
@@ -72,12 +71,7 @@ def is_event_stream(response: httpx.Response) -> bool:
 
 
 class OpenStream(Stream):
-    """A stream of either driver.
-
-    Attributes:
-        exchange: The request that the stream answers.
-        home: The process and the event loop that it belongs to.
-    """
+    """A stream of either driver. It belongs to one process and one event loop, its ``home``."""
 
     def __init__(
         self,
@@ -108,9 +102,9 @@ class OpenStream(Stream):
             with network.limited(limit):
                 is_open = self._events.feed(await network.next_chunk(self._chunks))
             if not is_open:
-                if not _has_marked_end(self._response):
-                    raise StreamCutError
-                return None
+                if _has_marked_end(self._response):
+                    return None
+                raise self.exchange.library.RemoteProtocolError("The connection may be broken.")
         return events
 
     async def close(self) -> None:
