@@ -44,7 +44,9 @@ pytestmark = pytest.mark.soak
 DEADLINE = 60.0
 TOLERANCE = 3.0
 """For a machine that carries clients, proxy and servers at once, in seconds."""
-WORKERS = 75
+WORKERS = 100
+STAGGER = 0.02
+"""The time between the starts of two workers, in seconds: a crowd at the start would time out."""
 LATEST = 1.8
 """How long a fault lasts at most, in seconds. A request that timed out and still lies on the way
 when both looks are over starts a second run, which is the one gap (``docs/reliability.md``); the
@@ -237,7 +239,6 @@ class Soak:
         return {
             **self.place.address(line.port),
             "timeout": 2.0,
-            "max_retries": 8,
             "poll_interval": 0.05,
             "max_attempts": 100,
             "deadline": DEADLINE,
@@ -257,6 +258,7 @@ class Soak:
 
     def sync(self) -> None:
         def work(worker: int) -> None:
+            time.sleep(worker * STAGGER)
             line = self.proxy.line(self.place.port)
             with ChatKitClient(**self.settings(line)) as client:
                 for number in range(worker, self.runs, WORKERS):
@@ -280,6 +282,7 @@ class Soak:
         before = anyio.get_running_tasks()
 
         async def work(worker: int) -> None:
+            await anyio.sleep(worker * STAGGER)
             line = await anyio.to_thread.run_sync(self.proxy.line, self.place.port)
             async with AsyncChatKitClient(**self.settings(line)) as client:
                 for number in range(worker, self.runs, WORKERS):
