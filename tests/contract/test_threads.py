@@ -189,9 +189,7 @@ def test_answer_without_program_raises_its_error(
 
 @sync_only
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "Here: {} Enjoy!"])
-def test_wrapped_program_is_delivered(
-    client: Any, host: ChatKitHost, wrap: str
-) -> None:
+def test_wrapped_program_is_delivered(client: Any, host: ChatKitHost, wrap: str) -> None:
     host.chatkit.script = posts(STEP, wrap.replace("{}", ANSWER), "That was all.")
     assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
 
@@ -327,9 +325,7 @@ def test_auto_tries_session_messages_once(make: Any, host: ChatKitHost, shape: s
     assert len(refused) == (1 if shape == "hosted" else 0)
 
 
-def test_headers_function_is_called_each_request(
-    make: Any, host: ChatKitHost, shape: str
-) -> None:
+def test_headers_function_is_called_each_request(make: Any, host: ChatKitHost, shape: str) -> None:
     tokens = iter(["one", "two", "three", "four"])
     host.chatkit.script = posts(ANSWER)
     client = make(headers=lambda: {"X-Token": next(tokens)}, max_retries=0)
@@ -349,4 +345,5 @@ def test_program_arrives_soon_after_last_byte(client: Any, host: ChatKitHost) ->
     for _ in range(9):
         client.run_workflow(ATHLETE)
         late.append(time.monotonic() - host.written)
-    assert sorted(late)[4] < 0.1
+    # A poll would come 0.5 s later or more.
+    assert sorted(late)[4] < 0.4
