@@ -26,18 +26,20 @@ DAYS = (2, 3, 4, 5, 6)
 LANGS: tuple[Lang, ...] = ("es", "en")
 
 
-def athlete(*answers: dict[str, Any]) -> EDN360Input:
+def athlete(*answers: dict[str, Any], **context: Any) -> EDN360Input:
     """An athlete who filled in one questionnaire after the other."""
     return EDN360Input.model_validate(
         {
             "user_profile": {"user_id": "athlete-1"},
             "questionnaires": [{"payload": answer} for answer in answers],
+            "context": context,
         }
     )
 
 
-def program_for(days: int, lang: Lang = "es") -> dict[str, Any]:
-    return simulated_program(athlete({"dias_por_semana": days}), lang)
+def program_for(days: int, lang: Lang = "es", *, evolution: bool = False) -> dict[str, Any]:
+    context: dict[str, Any] = {"previous_training_plan": {}} if evolution else {}
+    return simulated_program(athlete({"dias_por_semana": days}, **context), lang)
 
 
 def exercises(session: dict[str, Any]) -> list[dict[str, Any]]:
@@ -95,9 +97,10 @@ def test_newest_questionnaire_decides_days() -> None:
 
 
 @pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("evolution", [False, True])
 @pytest.mark.parametrize("lang", LANGS)
-def test_program_passes_every_check(days: int, lang: Lang) -> None:
-    data = program_for(days, lang)
+def test_program_passes_every_check(days: int, evolution: bool, lang: Lang) -> None:
+    data = program_for(days, lang, evolution=evolution)
     program = EnrichedTrainingProgram.model_validate(data)
     assert program.check(athlete({"dias_por_semana": days})) == []
     assert [session["id"] for session in data["sessions"]] == [f"D{n}" for n in range(1, days + 1)]
@@ -106,8 +109,9 @@ def test_program_passes_every_check(days: int, lang: Lang) -> None:
 
 
 @pytest.mark.parametrize("days", DAYS)
-def test_no_session_has_an_exercise_twice(days: int) -> None:
-    for session in program_for(days)["sessions"]:
+@pytest.mark.parametrize("evolution", [False, True])
+def test_no_session_has_an_exercise_twice(days: int, evolution: bool) -> None:
+    for session in program_for(days, evolution=evolution)["sessions"]:
         urls = [exercise["video_url"] for exercise in exercises(session)]
         assert len(set(urls)) == len(urls)
         assert all(url.startswith("https://example.com/videos/") for url in urls)
@@ -143,9 +147,18 @@ def test_a_program_has_the_newest_shapes() -> None:
     assert isinstance(program["general_notes"], dict)
 
 
+def test_evolution_replaces_exercises_and_says_so() -> None:
+    for days in DAYS:
+        first, evolution = program_for(days), program_for(days, evolution=True)
+        assert "Evolución" in evolution["summary"]
+        assert "Evolución" not in first["summary"]
+        assert all_exercises(first) != all_exercises(evolution)
+
+
 @pytest.mark.parametrize("days", DAYS)
-def test_blocks_name_the_muscles_of_their_exercises(days: int) -> None:
-    for session in program_for(days)["sessions"]:
+@pytest.mark.parametrize("evolution", [False, True])
+def test_blocks_name_the_muscles_of_their_exercises(days: int, evolution: bool) -> None:
+    for session in program_for(days, evolution=evolution)["sessions"]:
         for block in session["blocks"]:
             for kind in ("primary", "secondary"):
                 groups = {exercise[f"{kind}_group"] for exercise in block["exercises"]}
@@ -163,7 +176,8 @@ def test_examples_get_the_program_that_they_ask_for(name: str) -> None:
 
 
 def test_every_exercise_in_the_data_is_used() -> None:
-    used = {exercise["db_id"] for days in DAYS for exercise in all_exercises(program_for(days))}
+    programs = [program_for(days, evolution=evo) for days in DAYS for evo in (False, True)]
+    used = {exercise["db_id"] for program in programs for exercise in all_exercises(program)}
     assert used == {f"sim-{key}" for key in read_data("exercises.json")}
 
 
@@ -171,11 +185,11 @@ def test_every_exercise_in_the_data_is_used() -> None:
 
 
 def test_steps_come_before_the_answer() -> None:
-    message = athlete({"dias_por_semana": 2}).to_json_text()
+    message = athlete({"dias_por_semana": 2}, previous_training_plan={}).to_json_text()
     sessions = [{"id": "D1", "name": "Full body A"}, {"id": "D2", "name": "Full body B"}]
     assert [json.loads(text) for text in step_texts(message, "en")] == [
         {"profile": {"questionnaires": 1}},
-        {"questionnaire_normalized": {"days_per_week": 2}},
+        {"questionnaire_normalized": {"days_per_week": 2, "evolution": True}},
         {"training_plan": {"weeks": 4, "sessions": sessions}},
     ]
     assert step_texts("no input") == []

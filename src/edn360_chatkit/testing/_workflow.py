@@ -33,6 +33,10 @@ AnswerKind: TypeAlias = Literal[
     "nothing",  # no message at all
 ]
 
+_EVOLUTION = {
+    "es": " Evolución del plan anterior: se cambian los ejercicios que más cargan la rodilla.",
+    "en": " Evolution of the previous plan, without the exercises that load the knee most.",
+}
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
 _REST = re.compile("descans|rest", re.IGNORECASE)
 _TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
@@ -84,16 +88,31 @@ def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None
 
 
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
-    """The canned program for the athlete's training days, as JSON data without the root key."""
+    """The canned program for the athlete's training days, as JSON data without the root key.
+
+    In that of an evolution, replacements stand for the exercises that load the knee most.
+    """
     exercises = read_data("exercises.json", lang)
+    evolution = _is_evolution(edn360_input)
 
     def complete(data: dict[str, Any]) -> dict[str, Any]:
-        whole = {**exercises.get(data.pop("key", None), {}), **data}
-        # A name of null leaves out the name of an exercise.
-        return {name: value for name, value in whole.items() if value is not None}
+        if "key" in data:  # an exercise; a name of null leaves its name out
+            exercise = exercises[data.pop("key")]
+            replacement = exercise.get("replacement")
+            data = {**(exercises[replacement] if evolution and replacement else exercise), **data}
+            data.pop("replacement", None)
+            return {name: value for name, value in data.items() if value is not None}
+        if "id" in data and "exercises" in data:  # a block
+            for kind in ("primary", "secondary"):
+                groups = dict.fromkeys(item[f"{kind}_group"] for item in data["exercises"])
+                data[f"{kind}_muscles"] = list(groups)
+        return data
 
     programs: dict[str, dict[str, Any]] = read_data("programs.json", lang, complete)
-    return programs[str(training_days(edn360_input))]
+    program = programs[str(training_days(edn360_input))]
+    if evolution:
+        program["summary"] += _EVOLUTION[lang]
+    return program
 
 
 def step_texts(message: str, lang: Lang = "es") -> list[str]:
@@ -104,9 +123,10 @@ def step_texts(message: str, lang: Lang = "es") -> list[str]:
         return []
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
+    days, evolution = program["days_per_week"], _is_evolution(edn360_input)
     steps: list[dict[str, Any]] = [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
-        {"questionnaire_normalized": {"days_per_week": program["days_per_week"]}},
+        {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
     return [dumps(step) for step in steps]
@@ -122,3 +142,8 @@ def training_days(edn360_input: EDN360Input) -> int:
                 if number := re.search(r"\b[1-7]\b", str(answer)):
                     return min(max(int(number[0]), 2), 6)
     return 3
+
+
+def _is_evolution(edn360_input: EDN360Input) -> bool:
+    context = edn360_input.context
+    return context is not None and context.previous_training_plan is not None
