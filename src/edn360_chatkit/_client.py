@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ._config import (
-    ClientOptions,
     Config,
     WaitOptions,
     check_names,
@@ -13,7 +12,6 @@ from ._config import (
     checked_count,
     checked_deadline,
     checked_seconds,
-    load_config,
 )
 from ._effects import Emitting, Operation
 from ._protocol.inputs import Prepared
@@ -29,12 +27,16 @@ from .models.session import ChatSession, Message
 class BaseClient:
     """Checks arguments and builds operations; a subclass hands them to its driver."""
 
-    def __init__(self, options: ClientOptions) -> None:
-        self._config = load_config(options)
+    def __init__(self, config: Config | ConfigurationError | TypeError) -> None:
+        if not isinstance(config, Config):
+            raise config
+        self._config = config
         self._workflow = Workflow(self._config)
 
     def __repr__(self) -> str:
-        config = self._config
+        config: Config | None = getattr(self, "_config", None)
+        if config is None:
+            return f"{type(self).__name__}()"
         if config.server_url is not None:
             return f"{type(self).__name__}(server_url={config.server_url!r})"
         return (

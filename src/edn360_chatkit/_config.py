@@ -178,6 +178,18 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     )
 
 
+def config_or_error(options: ClientOptions) -> Config | ConfigurationError | TypeError:
+    """:func:`load_config`, but the error is returned.
+
+    The caller deletes the options before it raises, so that no traceback shows a key.
+    """
+    try:
+        return load_config(options)
+    except (ConfigurationError, TypeError) as error:
+        error.__context__ = None
+        return error.with_traceback(None)
+
+
 def check_names(options: Mapping[str, object], allowed: type, call: str) -> None:
     """Raise a ``TypeError`` for a keyword that the ``TypedDict`` does not have, as Python does."""
     for name in options:
@@ -319,7 +331,7 @@ def _checked_url(name: str, url: str) -> str:
         if parsed.port is not None and not 0 < parsed.port < 65536:
             raise ValueError
     except (httpx.InvalidURL, ValueError):
-        # Without its cause, which quotes a part of the URL: it may hold a password.
+        # Without its cause, which quotes a part of the URL: that may hold a password.
         raise ConfigurationError(f"{setting} is not a valid URL.") from None
     if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
         raise ConfigurationError(

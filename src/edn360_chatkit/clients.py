@@ -14,7 +14,7 @@ from typing import TypeAlias
 from typing_extensions import Unpack
 
 from ._client import BaseClient, transport_settings
-from ._config import ClientOptions, SessionOptions, WaitOptions
+from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
 from ._protocol.inputs import WorkflowInput, prepare
 from ._transport import (
     AsyncDriver,
@@ -83,7 +83,9 @@ class ChatKitClient(BaseClient):
     def __init__(
         self, *, http_client: HTTPClient | None = None, **options: Unpack[ClientOptions]
     ) -> None:
-        super().__init__(options)
+        config = config_or_error(options)
+        del options
+        super().__init__(config)
         self._driver = SyncDriver(transport_settings(self._config), http_client)
         self.sessions: Sessions = Sessions(self._workflow.api, self._driver)
         self.threads: Threads = Threads(self._workflow.api, self._driver)
@@ -271,7 +273,9 @@ class AsyncChatKitClient(BaseClient):
     def __init__(
         self, *, http_client: AsyncHTTPClient | None = None, **options: Unpack[ClientOptions]
     ) -> None:
-        super().__init__(options)
+        config = config_or_error(options)
+        del options
+        super().__init__(config)
         self._driver = AsyncDriver(transport_settings(self._config), http_client)
         self.sessions: AsyncSessions = AsyncSessions(self._workflow.api, self._driver)
         self.threads: AsyncThreads = AsyncThreads(self._workflow.api, self._driver)

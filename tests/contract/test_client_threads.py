@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import Any
 
 import anyio
@@ -33,9 +34,7 @@ def client(request: pytest.FixtureRequest, make_client: MakeClient, sim: ChatKit
     return make_client(server_url=sim.server_url, max_attempts=20, **settings)
 
 
-def test_a_run_over_a_stream_that_is_full_of_unknown_things(
-    client: Any, sim: ChatKitSimulator
-) -> None:
+def test_unknown_events_do_not_end_run(client: Any, sim: ChatKitSimulator) -> None:
     sim.steps, sim.unknown_events, sim.every_event = True, True, True
     sim.notice, sim.end_of_turn = "Take it easy", True
     with client.stream_workflow(ATHLETE) as run:
@@ -47,9 +46,16 @@ def test_a_run_over_a_stream_that_is_full_of_unknown_things(
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize("status", [None, 503], ids=["broken connection", "503"])
-@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
-def test_a_lost_answer_never_starts_a_second_run(
+@pytest.mark.parametrize(
+    ("make_client", "status", "taken"),
+    [
+        *product(["sync"], [None, 503], [True, False]),
+        ("asyncio", 503, False),
+        ("trio", None, False),
+    ],
+    indirect=["make_client"],
+)
+def test_lost_answer_starts_no_second_run(
     client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
 ) -> None:
     sim.survives_hang_up = True
@@ -58,9 +64,7 @@ def test_a_lost_answer_never_starts_a_second_run(
     assert sim.runs == 1
 
 
-def test_the_same_input_again_is_a_new_run_even_where_its_answer_is_lost(
-    client: Any, sim: ChatKitSimulator
-) -> None:
+def test_same_input_again_is_new_run(client: Any, sim: ChatKitSimulator) -> None:
     sim.survives_hang_up = True
     first = client.run_workflow(ATHLETE)
     sim.cut_next_stream(0)
@@ -71,7 +75,7 @@ def test_the_same_input_again_is_a_new_run_even_where_its_answer_is_lost(
 
 
 @pytest.mark.parametrize("survives", [True, False])
-def test_after_a_break_the_answer_comes_where_the_server_goes_on(
+def test_broken_stream_is_read_from_thread(
     client: Any, sim: ChatKitSimulator, survives: bool
 ) -> None:
     sim.delay, sim.survives_hang_up = 0.2, survives
@@ -89,15 +93,13 @@ def test_after_a_break_the_answer_comes_where_the_server_goes_on(
     assert sim.runs == 1
 
 
-def test_a_stalled_stream_is_waited_for(client: Any, sim: ChatKitSimulator) -> None:
+def test_stalled_stream_is_waited_for(client: Any, sim: ChatKitSimulator) -> None:
     sim.stall_next_stream(1200, 0.3)
     assert client.run_workflow(ATHLETE).program.title
     assert sim.runs == 1
 
 
-def test_the_calls_own_patience_holds_for_its_stream(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_max_attempts_of_call_limit_silence(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.delay = 1.0
     settings = {"api_key": None, "base_url": None, "workflow_id": None, "timeout": 0.2}
     client = make_client(server_url=sim.server_url, max_attempts=1, poll_interval=0.1, **settings)
@@ -106,9 +108,7 @@ def test_the_calls_own_patience_holds_for_its_stream(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_wait_that_is_given_up_is_not_the_end_of_the_run(
-    sim: ChatKitSimulator, backend: str
-) -> None:
+def test_cancelled_wait_does_not_end_run(sim: ChatKitSimulator, backend: str) -> None:
     sim.delay, sim.survives_hang_up = 0.6, True
 
     async def main() -> str:
@@ -125,7 +125,7 @@ def test_a_wait_that_is_given_up_is_not_the_end_of_the_run(
     assert sim.runs == 1
 
 
-def test_an_error_event_carries_its_flag(client: Any, sim: ChatKitSimulator) -> None:
+def test_error_event_sets_allow_retry(client: Any, sim: ChatKitSimulator) -> None:
     sim.stream_error, sim.allow_retry = "out of tokens", True
     with pytest.raises(WorkflowFailedError, match="out of tokens") as caught:
         client.run_workflow(ATHLETE)
@@ -133,7 +133,7 @@ def test_an_error_event_carries_its_flag(client: Any, sim: ChatKitSimulator) -> 
     assert sim.runs == 1
 
 
-def test_auto_finds_out_once(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_auto_learns_protocol_once(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     client = make_client()
     sim.messages_endpoint = False
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_auto_finds_out_once(make_client: MakeClient, sim: ChatKitSimulator) -> 
     assert sim.runs == 3
 
 
-def test_messages_by_name_point_to_the_threads(
+def test_missing_session_messages_name_threads_protocol(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
     sim.messages_endpoint = False
@@ -151,9 +151,7 @@ def test_messages_by_name_point_to_the_threads(
         make_client(protocol="messages").run_workflow(ATHLETE)
 
 
-def test_auto_stays_with_the_messages_where_they_are(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_auto_prefers_session_messages(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     assert make_client().run_workflow(ATHLETE).thread_id is None
     assert not sim.threads
 
@@ -175,7 +173,7 @@ def all_of(client: Any, listing: Any) -> list[Any]:
     return found
 
 
-def test_threads_are_listed_page_after_page_read_and_deleted(
+def test_threads_are_listed_retrieved_and_deleted(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
     client = make_client(protocol="threads")
@@ -197,9 +195,7 @@ def test_threads_are_listed_page_after_page_read_and_deleted(
         awaited(client, client.threads.retrieve, one.id)
 
 
-def test_a_page_is_asked_for_when_it_is_needed(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_page_is_read_when_needed(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     client = make_client(protocol="threads")
     for _ in range(3):
         client.run_workflow(ATHLETE)
@@ -215,7 +211,7 @@ def test_a_page_is_asked_for_when_it_is_needed(
     assert len(sim.requests) == 1
 
 
-def test_a_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     client = make_client(protocol="threads")
     session = client.create_session("ana")
     ended = awaited(client, client.sessions.cancel, session.id)
@@ -225,7 +221,7 @@ def test_a_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) 
 SELF_HOSTED: dict[str, Any] = {"api_key": None, "base_url": None, "workflow_id": None}
 
 
-def test_a_self_hosted_server_has_threads_and_no_sessions(
+def test_own_server_has_threads_without_sessions(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
     client = make_client(server_url=sim.server_url, **SELF_HOSTED)
@@ -247,9 +243,7 @@ def test_a_self_hosted_server_has_threads_and_no_sessions(
         awaited(client, retrieve)
 
 
-def test_a_message_in_doubt_is_found_later_and_its_run_taken_up(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_message_in_doubt_is_taken_up_later(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     """What the error of a self-hosted run says to do, done."""
     client = make_client(server_url=sim.server_url, max_retries=0, **SELF_HOSTED)
     sim.survives_hang_up = True
@@ -265,7 +259,7 @@ def test_a_message_in_doubt_is_found_later_and_its_run_taken_up(
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 101}, {"order": "up"}])
-def test_a_wrong_page_is_named(
+def test_invalid_page_argument_is_named(
     make_client: MakeClient, sim: ChatKitSimulator, wrong: dict[str, Any]
 ) -> None:
     client = make_client(protocol="threads")

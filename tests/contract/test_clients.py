@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import anyio
@@ -47,8 +48,11 @@ from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from ..unit.samples import ATHLETE
 from .conftest import MakeClient
 
+# The clients share the code that checks arguments and reads answers.
+sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 
-def test_the_three_steps(client: Any, sim: ChatKitSimulator) -> None:
+
+def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("athlete-1")
     message = client.send_message(session, EDN360Input.model_validate(ATHLETE))
     response = client.poll_response(session, after=message)
@@ -66,14 +70,14 @@ def test_the_three_steps(client: Any, sim: ChatKitSimulator) -> None:
     assert poll.path == f"/v1/chatkit/sessions/{session.id}/messages"
 
 
-def test_the_three_steps_in_one(client: Any, sim: ChatKitSimulator) -> None:
+def test_run_workflow_makes_three_steps(client: Any, sim: ChatKitSimulator) -> None:
     response = client.run_workflow(ATHLETE)
     assert response.program.days_per_week == 4
     assert [request.method for request in sim.requests] == ["POST", "POST", "GET"]
     assert sim.requests[0].json["user"] == "athlete-1"
 
 
-def test_the_user_is_the_callers_to_name(client: Any, sim: ChatKitSimulator) -> None:
+def test_user_argument_names_session_user(client: Any, sim: ChatKitSimulator) -> None:
     client.run_workflow(ATHLETE, user="team-7")
     client.run_workflow(json.dumps(ATHLETE), user="team-8")
     assert [r.json["user"] for r in sim.requests if r.path.endswith("/sessions")] == [
@@ -86,13 +90,14 @@ def test_the_user_is_the_callers_to_name(client: Any, sim: ChatKitSimulator) -> 
 
 @pytest.mark.parametrize("kind", ["program", "fenced", "prose", "beside"])
 @pytest.mark.parametrize("rule", ["program", "first"])
-def test_a_program_is_delivered_however_it_is_wrapped(
+def test_wrapped_program_is_delivered(
     client: Any, sim: ChatKitSimulator, kind: AnswerKind, rule: str
 ) -> None:
     sim.answer = kind
     assert client.run_workflow(ATHLETE, answer=rule).program.title.startswith("Programa simulado")
 
 
+@sync_only
 @pytest.mark.parametrize("rule", ["program", "first"])
 @pytest.mark.parametrize(
     ("kind", "cls", "at_once"),
@@ -105,7 +110,7 @@ def test_a_program_is_delivered_however_it_is_wrapped(
         ("nothing", WorkflowTimeoutError, False),
     ],
 )
-def test_every_other_answer_is_its_error(
+def test_answer_without_program_raises_its_error(
     client: Any,
     sim: ChatKitSimulator,
     kind: AnswerKind,
@@ -127,7 +132,7 @@ def test_every_other_answer_is_its_error(
     assert pickle.loads(pickle.dumps(caught.value)).message == caught.value.message
 
 
-def test_the_events_come_as_the_run_goes_on(client: Any, sim: ChatKitSimulator) -> None:
+def test_events_arrive_in_order(client: Any, sim: ChatKitSimulator) -> None:
     sim.steps, sim.empty_polls = True, 3
     with client.stream_workflow(ATHLETE) as run:
         events = list(run)
@@ -145,7 +150,7 @@ def test_the_events_come_as_the_run_goes_on(client: Any, sim: ChatKitSimulator) 
     assert [e.attempt for e in events if e.type == "waiting"] == [1, 2, 3]
 
 
-def test_a_stream_sends_nothing_before_it_is_read(client: Any, sim: ChatKitSimulator) -> None:
+def test_unread_stream_sends_nothing(client: Any, sim: ChatKitSimulator) -> None:
     with client.stream_workflow(ATHLETE) as run:
         assert sim.requests == []
         assert next(iter(run)).type == "session.created"
@@ -154,15 +159,13 @@ def test_a_stream_sends_nothing_before_it_is_read(client: Any, sim: ChatKitSimul
         run.get_response()
 
 
-def test_the_response_is_there_without_watching(client: Any) -> None:
+def test_get_response_needs_no_iteration(client: Any) -> None:
     with client.stream_workflow(ATHLETE) as run:
         first = run.get_response()
         assert run.get_response() is first
 
 
-def test_an_error_of_a_stream_comes_again_when_it_is_asked_for(
-    client: Any, sim: ChatKitSimulator
-) -> None:
+def test_get_response_raises_stream_error_again(client: Any, sim: ChatKitSimulator) -> None:
     sim.answer = "error"
     with client.stream_workflow(ATHLETE) as run:
         with pytest.raises(WorkflowFailedError):
@@ -171,13 +174,13 @@ def test_an_error_of_a_stream_comes_again_when_it_is_asked_for(
             run.get_response()
 
 
-def test_every_event_is_told(client: Any, sim: ChatKitSimulator) -> None:
+def test_on_event_gets_every_event(client: Any, sim: ChatKitSimulator) -> None:
     told: list[str] = []
     client.run_workflow(ATHLETE, on_event=lambda event: told.append(event.type))
     assert told == ["session.created", "message.sent", "response"]
 
 
-def test_an_exception_of_the_listener_ends_the_call_and_not_the_client(client: Any) -> None:
+def test_client_works_after_on_event_exception(client: Any) -> None:
     def listen(event: Any) -> None:
         raise KeyError(event.type)
 
@@ -186,7 +189,7 @@ def test_an_exception_of_the_listener_ends_the_call_and_not_the_client(client: A
     assert client.run_workflow(ATHLETE).attempts == 1
 
 
-def test_two_runs_in_one_session_get_their_own_answers(client: Any, sim: ChatKitSimulator) -> None:
+def test_runs_of_session_get_own_answers(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("u")
     first = client.send_message(session, ATHLETE)
     mine = client.poll_response(session, after=first)
@@ -200,9 +203,7 @@ def test_two_runs_in_one_session_get_their_own_answers(client: Any, sim: ChatKit
     assert client.poll_response(session.id).text == response.text
 
 
-def test_a_run_is_taken_up_by_another_client(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_another_client_takes_run_up(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.answer = "nothing"
     with pytest.raises(WorkflowTimeoutError) as caught:
         make_client().run_workflow(ATHLETE, max_attempts=1)
@@ -219,7 +220,7 @@ def test_a_run_is_taken_up_by_another_client(
     assert again.poll_response(session).attempts == 1
 
 
-def test_a_run_is_taken_up_by_another_process(client: Any, sim: ChatKitSimulator) -> None:
+def test_another_process_takes_run_up(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("u")
     message = client.send_message(session, ATHLETE)
     program = textwrap.dedent(
@@ -238,10 +239,17 @@ def test_a_run_is_taken_up_by_another_process(client: Any, sim: ChatKitSimulator
 # --- what fails on the way ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
-@pytest.mark.parametrize("status", [None, 500], ids=["broken connection", "500"])
-def test_a_lost_answer_never_starts_a_second_run(
-    client: Any, sim: ChatKitSimulator, taken: bool, status: int | None
+@pytest.mark.parametrize(
+    ("make_client", "status", "taken"),
+    [
+        *product(["sync"], [None, 500], [True, False]),
+        ("asyncio", 500, False),
+        ("trio", None, False),
+    ],
+    indirect=["make_client"],
+)
+def test_lost_answer_starts_no_second_run(
+    client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
 ) -> None:
     sim.fail_next("send_message", status=status, taken=taken)
     response = client.run_workflow(ATHLETE)
@@ -254,7 +262,7 @@ def test_a_lost_answer_never_starts_a_second_run(
     assert [item["role"] for item in listed] == ["assistant", "user"]
 
 
-def test_a_poll_that_fails_does_not_end_the_run(client: Any, sim: ChatKitSimulator) -> None:
+def test_failed_poll_does_not_end_run(client: Any, sim: ChatKitSimulator) -> None:
     sim.fail_next("list_messages", status=503)
     sim.fail_next("list_messages", status=429, headers={"retry-after": "0.1"})
     sim.fail_next("list_messages", status=None)
@@ -264,11 +272,12 @@ def test_a_poll_that_fails_does_not_end_the_run(client: Any, sim: ChatKitSimulat
     assert response.elapsed > 0.1
 
 
-def test_a_request_is_tried_again(client: Any, sim: ChatKitSimulator) -> None:
+def test_failed_request_is_retried(client: Any, sim: ChatKitSimulator) -> None:
     sim.fail_next("create_session", status=503, headers={"retry-after-ms": "1"})
     assert client.create_session("u").id
 
 
+@sync_only
 @pytest.mark.parametrize(
     ("call", "cls"),
     [
@@ -290,20 +299,20 @@ def test_a_request_is_tried_again(client: Any, sim: ChatKitSimulator) -> None:
         (lambda c: c.stream_workflow({}), InvalidInputError),
     ],
 )
-def test_a_wrong_call_has_its_error(client: Any, call: Any, cls: type[Exception]) -> None:
+def test_invalid_argument_raises_its_error(client: Any, call: Any, cls: type[Exception]) -> None:
     with pytest.raises(cls) as caught:
         call(client)
     assert type(caught.value) is cls
 
 
 @pytest.mark.parametrize("bad", [{}, {"user_profile": {"user_id": "a"}, "questionnaires": []}])
-def test_nothing_is_sent_for_a_bad_input(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
+def test_invalid_input_sends_nothing(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
     with pytest.raises(InvalidInputError):
         client.run_workflow(bad)
     assert sim.requests == []
 
 
-def test_a_wrong_key_is_named_and_not_shown(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_rejected_key_is_not_shown(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     with pytest.raises(AuthenticationError, match="EDN360_OPENAI_API_KEY") as caught:
         make_client(api_key="sk-wrong-hidden").run_workflow(ATHLETE)
     assert (caught.value.code, caught.value.status_code) == ("invalid_api_key", 401)
@@ -312,7 +321,7 @@ def test_a_wrong_key_is_named_and_not_shown(make_client: MakeClient, sim: ChatKi
     assert len(sim.requests) == 1
 
 
-def test_a_rate_limit_says_how_long(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_rate_limit_error_has_retry_after(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.fail_next("create_session", status=429, headers={"retry-after": "3"})
     with pytest.raises(RateLimitError) as caught:
         make_client(max_retries=0).create_session("u")
@@ -328,9 +337,7 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_server_that_does_not_answer_is_a_timeout(
-    make_client: MakeClient, silent_port: int
-) -> None:
+def test_silent_server_raises_timeout_error(make_client: MakeClient, silent_port: int) -> None:
     client = make_client(base_url=f"http://127.0.0.1:{silent_port}", timeout=0.1, max_retries=0)
     with pytest.raises(APITimeoutError, match="timeout") as caught:
         client.create_session("u")
@@ -338,7 +345,7 @@ def test_a_server_that_does_not_answer_is_a_timeout(
     assert caught.value.may_have_arrived
 
 
-def test_a_server_that_is_not_there_is_a_connection_error(make_client: MakeClient) -> None:
+def test_missing_server_raises_connection_error(make_client: MakeClient) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -348,7 +355,7 @@ def test_a_server_that_is_not_there_is_a_connection_error(make_client: MakeClien
     assert not caught.value.may_have_arrived
 
 
-def test_a_closed_client_says_so(make_client: MakeClient) -> None:
+def test_closed_client_raises_configuration_error(make_client: MakeClient) -> None:
     client = make_client()
     getattr(client, "close" if isinstance(client, ChatKitClient) else "aclose")()
     with pytest.raises(ConfigurationError, match="closed"):
@@ -359,7 +366,7 @@ def test_a_closed_client_says_so(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(client: Any, sim: ChatKitSimulator, status: int) -> None:
+def test_redirect_is_not_followed(client: Any, sim: ChatKitSimulator, status: int) -> None:
     with ChatKitSimulator() as other:
         target = {"location": f"{other.base_url}/sessions"}
         sim.fail_next("create_session", status=status, headers=target)
@@ -368,7 +375,7 @@ def test_a_redirect_is_not_followed(client: Any, sim: ChatKitSimulator, status: 
         assert other.requests == []
 
 
-def test_no_log_of_any_library_has_a_secret(
+def test_logs_of_libraries_show_no_secret(
     client: Any, sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -381,7 +388,7 @@ def test_no_log_of_any_library_has_a_secret(
         assert secret not in caplog.text
 
 
-def test_without_logging_set_up_nothing_is_printed(sim: ChatKitSimulator) -> None:
+def test_default_logging_prints_nothing(sim: ChatKitSimulator) -> None:
     sim.fail_next("list_messages", status=503)
     program = textwrap.dedent(
         f"""
@@ -401,7 +408,7 @@ def test_without_logging_set_up_nothing_is_printed(sim: ChatKitSimulator) -> Non
 # --- the caller's own HTTP client, threads and tasks ----------------------------------------------
 
 
-def test_the_callers_own_http_client_is_used_and_left_open(sim: ChatKitSimulator) -> None:
+def test_callers_http_client_stays_open(sim: ChatKitSimulator) -> None:
     seen: list[str] = []
     hooks = {"request": [lambda request: seen.append(request.url.path)]}
     with httpx.Client(event_hooks=hooks, auth=("user", "password"), follow_redirects=True) as http:
@@ -412,7 +419,7 @@ def test_the_callers_own_http_client_is_used_and_left_open(sim: ChatKitSimulator
         assert http.get(sim.base_url).status_code == 404
 
 
-def test_one_client_serves_many_threads(sim: ChatKitSimulator) -> None:
+def test_threads_share_one_client(sim: ChatKitSimulator) -> None:
     sim.empty_polls = 2
     settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
     with ChatKitClient(**settings, workflow_id="wf_demo", poll_interval=0.01) as client:
@@ -431,7 +438,7 @@ def test_one_client_serves_many_threads(sim: ChatKitSimulator) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_one_client_serves_many_tasks(sim: ChatKitSimulator, backend: str) -> None:
+def test_tasks_share_one_client(sim: ChatKitSimulator, backend: str) -> None:
     sim.empty_polls = 2
     days: dict[int, int] = {}
 
@@ -456,7 +463,7 @@ def test_one_client_serves_many_tasks(sim: ChatKitSimulator, backend: str) -> No
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_listener_may_be_a_coroutine_function(sim: ChatKitSimulator, backend: str) -> None:
+def test_on_event_can_be_coroutine_function(sim: ChatKitSimulator, backend: str) -> None:
     told: list[str] = []
 
     async def listen(event: Any) -> None:
@@ -473,7 +480,7 @@ def test_a_listener_may_be_a_coroutine_function(sim: ChatKitSimulator, backend: 
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_run_can_be_cancelled_and_the_client_goes_on(sim: ChatKitSimulator, backend: str) -> None:
+def test_client_works_after_cancelled_run(sim: ChatKitSimulator, backend: str) -> None:
     sim.answer = "nothing"
 
     async def main() -> None:
@@ -490,7 +497,7 @@ def test_a_run_can_be_cancelled_and_the_client_goes_on(sim: ChatKitSimulator, ba
     anyio.run(main, backend=backend)
 
 
-def test_a_stream_may_be_read_in_another_thread_than_it_was_made_in(sim: ChatKitSimulator) -> None:
+def test_stream_is_read_in_another_thread(sim: ChatKitSimulator) -> None:
     settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
     kinds: list[str] = []
     with (
@@ -504,7 +511,7 @@ def test_a_stream_may_be_read_in_another_thread_than_it_was_made_in(sim: ChatKit
     assert kinds == ["session.created", "message.sent", "response"]
 
 
-def test_an_interval_of_zero_is_an_interval(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_poll_interval_can_be_zero(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.delay = 0.1
     started = time.monotonic()
     response = make_client(poll_interval=60).run_workflow(
@@ -514,13 +521,11 @@ def test_an_interval_of_zero_is_an_interval(make_client: MakeClient, sim: ChatKi
     assert time.monotonic() - started < 30
 
 
-def test_waiting_takes_the_time_of_the_polls_and_no_more(
-    client: Any, sim: ChatKitSimulator
-) -> None:
+def test_waiting_ends_after_last_poll(client: Any, sim: ChatKitSimulator) -> None:
     sim.delay = 0.25
     started = time.monotonic()
     response = client.run_workflow(ATHLETE, poll_interval=0.05)
     took = time.monotonic() - started
-    assert 0.25 <= took < 2.0
-    assert response.elapsed <= took
-    assert 4 <= response.attempts <= 7
+    assert 0.25 <= response.elapsed <= took
+    # Fewer where the machine is busy.
+    assert 2 <= response.attempts <= 7

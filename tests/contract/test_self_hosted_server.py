@@ -206,7 +206,7 @@ def user(echoing: Server) -> User:
 # --- a run -----------------------------------------------------------------------------------
 
 
-def test_the_events_of_a_run_come_in_order(serve: Serve) -> None:
+def test_events_of_run_arrive_in_order(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         example.report_progress("Planning")
         await asyncio.to_thread(example.report_progress, "Choosing")
@@ -247,7 +247,7 @@ def test_the_events_of_a_run_come_in_order(serve: Serve) -> None:
     assert answer(events) == {ROOT_KEY: {"title": "T", "sessions": []}}
 
 
-def test_a_run_gets_what_was_sent_and_its_answer_comes_as_it_is(user: User) -> None:
+def test_input_and_answer_pass_unchanged(user: User) -> None:
     data = {"user_profile": {"user_id": "ana"}, "text": "línea\u2028párrafo\u2029\u0085\r\n🏋"}
     assert answer(user.run(data))[ROOT_KEY]["input"] == data
 
@@ -264,7 +264,7 @@ def test_a_run_gets_what_was_sent_and_its_answer_comes_as_it_is(user: User) -> N
         ),
     ],
 )
-def test_what_a_run_returns_is_wrapped_once(user: User, outcome: str, text: str) -> None:
+def test_returned_program_is_wrapped_once(user: User, outcome: str, text: str) -> None:
     assert texts(done(user.run({"outcome": outcome}))) == [text]
 
 
@@ -277,9 +277,7 @@ def test_what_a_run_returns_is_wrapped_once(user: User, outcome: str, text: str)
         ("returns text", "must return a dict, and returned 'text'."),
     ],
 )
-def test_a_run_that_fails_says_why_in_the_stream_and_in_the_thread(
-    user: User, outcome: str, says: str
-) -> None:
+def test_failed_run_says_why(user: User, outcome: str, says: str) -> None:
     events = user.run({"outcome": outcome})
     assert list(answer(events)) == ["error"]
     assert says in answer(events)["error"]["message"]
@@ -289,13 +287,11 @@ def test_a_run_that_fails_says_why_in_the_stream_and_in_the_thread(
 @pytest.mark.parametrize(
     ("text", "says"), [("hello", "JSONDecodeError"), ("[1]", "no JSON object"), ("", "JSONDecode")]
 )
-def test_a_message_that_is_no_json_object_is_answered_with_an_error(
-    user: User, text: str, says: str
-) -> None:
+def test_message_without_object_gets_error(user: User, text: str, says: str) -> None:
     assert says in answer(user.run(text))["error"]["message"]
 
 
-def test_a_thread_takes_several_runs(user: User) -> None:
+def test_thread_takes_several_runs(user: User) -> None:
     thread_id = thread_of(user.run({"number": 1}))
     events = user.run_in(thread_id, {"number": 2})
 
@@ -307,7 +303,7 @@ def test_a_thread_takes_several_runs(user: User) -> None:
     assert len({item["id"] for item in items}) == 6
 
 
-def test_a_run_can_be_asked_for_again(user: User) -> None:
+def test_run_can_be_retried(user: User) -> None:
     thread_id = thread_of(user.run())
     before = user.items(thread_id)
     asked = {"thread_id": thread_id, "item_id": before[0]["id"]}
@@ -319,7 +315,7 @@ def test_a_run_can_be_asked_for_again(user: User) -> None:
     assert after[2] == done(events)[-1] != before[2]
 
 
-def test_concurrent_runs_do_not_mix(serve: Serve) -> None:
+def test_concurrent_runs_stay_separate(serve: Serve) -> None:
     together = 20
     waiting: set[int] = set()
 
@@ -343,7 +339,7 @@ def test_concurrent_runs_do_not_mix(serve: Serve) -> None:
         assert len(users[number].items(thread_of(events))) == 3
 
 
-def test_progress_is_reported_at_once_from_a_thread_too(serve: Serve) -> None:
+def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
     seen = threading.Event()
 
     def work() -> bool:
@@ -360,14 +356,14 @@ def test_progress_is_reported_at_once_from_a_thread_too(serve: Serve) -> None:
     assert answer(list(events)) == {ROOT_KEY: {"seen": True}}
 
 
-def test_progress_outside_of_a_run_goes_nowhere() -> None:
+def test_progress_outside_run_does_nothing() -> None:
     example.report_progress("nobody listens")
 
 
 # --- hanging up, stopping, starting again ----------------------------------------------------
 
 
-def test_a_run_goes_on_when_the_client_hangs_up_and_is_answered_once(serve: Serve) -> None:
+def test_hang_up_does_not_end_run(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -390,7 +386,7 @@ def test_a_run_goes_on_when_the_client_hangs_up_and_is_answered_once(serve: Serv
     assert "After the gate" in texts(again.items(thread_id))[0]
 
 
-def test_a_run_goes_on_when_the_client_hangs_up_before_the_first_byte(serve: Serve) -> None:
+def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
     server = serve()
     body = json.dumps(request("threads.create", "ana", input=message())).encode()
     head = f"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -401,7 +397,7 @@ def test_a_run_goes_on_when_the_client_hangs_up_before_the_first_byte(serve: Ser
     assert server.stored() == ["user_message", "workflow", "assistant_message"]
 
 
-def test_stopping_lets_runs_finish_for_those_who_listen_and_those_who_left(serve: Serve) -> None:
+def test_stop_lets_runs_finish(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)
     thread_id, left = server.begin()
@@ -417,7 +413,7 @@ def test_stopping_lets_runs_finish_for_those_who_listen_and_those_who_left(serve
     assert texts(serve().items(thread_id))
 
 
-def test_stopping_waits_for_a_run_that_nobody_listens_to(serve: Serve) -> None:
+def test_stop_waits_for_unwatched_run(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)
     _, stream = server.begin()
@@ -428,7 +424,7 @@ def test_stopping_waits_for_a_run_that_nobody_listens_to(serve: Serve) -> None:
     assert server.stored() == ["user_message", "workflow", "assistant_message"]
 
 
-def test_a_run_that_is_cut_off_by_a_stop_is_told_of_once(serve: Serve) -> None:
+def test_stopped_run_is_reported_once(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=0.01)
     thread_id, stream = server.begin()
@@ -446,7 +442,7 @@ def test_a_run_that_is_cut_off_by_a_stop_is_told_of_once(serve: Serve) -> None:
         server.stop()
 
 
-def test_two_servers_do_not_share_a_database(serve: Serve) -> None:
+def test_second_server_refuses_same_database(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -457,7 +453,7 @@ def test_two_servers_do_not_share_a_database(serve: Serve) -> None:
     assert len(texts(server.items(thread_id))) == 1
 
 
-def test_threads_survive_a_restart_and_go_on(serve: Serve) -> None:
+def test_threads_survive_restart(serve: Serve) -> None:
     server = serve()
     thread_id = thread_of(server.run({"number": 1}))
     before = server.items(thread_id)
@@ -517,13 +513,13 @@ def test_threads_are_paged_in_both_orders(user: User) -> None:
     assert pages(user, "threads.list", limit=2) == (ids[::-1], [2, 2, 1])
 
 
-def test_a_page_after_an_unknown_item_is_refused(user: User) -> None:
+def test_page_after_unknown_item_is_refused(user: User) -> None:
     response = user.ask("items.list", thread_id=thread_of(user.run()), after="msg_none")
     assert response.status_code == 404
     assert "msg_none" in response.json()["error"]["message"]
 
 
-def test_users_do_not_see_each_others_threads(user: User) -> None:
+def test_users_see_only_own_threads(user: User) -> None:
     eve = User(user.http, "eve")
     thread_id = thread_of(user.run())
     first = user.items(thread_id)[0]["id"]
@@ -544,7 +540,7 @@ def test_users_do_not_see_each_others_threads(user: User) -> None:
     assert len(user.items(thread_id)) == 3
 
 
-def test_a_thread_can_be_named_and_deleted(serve: Serve) -> None:
+def test_thread_is_renamed_and_deleted(serve: Serve) -> None:
     server = serve()
     thread_id = thread_of(server.run())
     server.get("threads.update", thread_id=thread_id, title="March")
@@ -558,7 +554,7 @@ def test_a_thread_can_be_named_and_deleted(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("given", ["argument", "environment"])
-def test_without_the_token_nobody_is_let_in(
+def test_request_without_token_is_refused(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     if given == "environment":
@@ -588,13 +584,13 @@ def test_without_the_token_nobody_is_let_in(
     ],
     ids=["no JSON", "no user", "empty user", "unknown type", "no thread"],
 )
-def test_what_is_no_request_is_refused_with_the_reason(user: User, body: bytes, says: str) -> None:
+def test_invalid_request_is_refused_with_reason(user: User, body: bytes, says: str) -> None:
     response = user.http.post("/chatkit", content=body)
     assert response.status_code == 400
     assert says in response.json()["error"]["message"]
 
 
-def test_a_silent_run_keeps_its_stream_alive(serve: Serve) -> None:
+def test_silent_run_keeps_stream_alive(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, keep_alive=0.05)
     body = request("threads.create", "ana", input=message())
@@ -612,9 +608,7 @@ def test_a_silent_run_keeps_its_stream_alive(serve: Serve) -> None:
 # --- the command -----------------------------------------------------------------------------
 
 
-def test_the_command_serves_a_demo_and_finishes_its_run_when_it_is_stopped(
-    tmp_path: Path, serve: Serve
-) -> None:
+def test_command_finishes_run_when_stopped(tmp_path: Path, serve: Serve) -> None:
     command = [sys.executable, str(EXAMPLE), "--port", "0", "--database", "threads.db"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -637,7 +631,7 @@ def test_the_command_serves_a_demo_and_finishes_its_run_when_it_is_stopped(
     assert program.title == "Demo for ana, not training advice"
 
 
-def test_the_command_lets_nobody_else_in_without_a_token(
+def test_command_needs_token_for_other_hosts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("EDN360_SERVER_TOKEN", raising=False)

@@ -74,27 +74,31 @@ def make(
     shape: str,
     portals: dict[str, BlockingPortal],
 ) -> Iterator[Any]:
-    made: list[Any] = []
+    closers: list[Any] = []
 
     def make(**settings: Any) -> Any:
-        told: dict[str, Any] = {"poll_interval": 0.01, "max_attempts": 20, **settings}
+        options: dict[str, Any] = {"poll_interval": 0.01, "max_attempts": 20, **settings}
         if shape == "hosted":
-            told |= {"api_key": host.api_key, "base_url": host.base_url, "workflow_id": "wf_demo"}
-            told.setdefault("protocol", "threads")
+            options |= {"api_key": host.api_key, "base_url": host.base_url}
+            options |= {"workflow_id": "wf_demo", "protocol": options.get("protocol", "threads")}
         else:
-            told |= {"server_url": host.server_url}
+            options |= {"server_url": host.server_url}
         if request.param == "sync":
-            client = ChatKitClient(**told)
-            made.append(client.close)
+            client = ChatKitClient(**options)
+            closers.append(client.close)
             return client
         portal = portals[request.param]
-        async_client = AsyncChatKitClient(**told)
-        made.append(lambda: portal.call(async_client.aclose))
+        async_client = AsyncChatKitClient(**options)
+        closers.append(lambda: portal.call(async_client.aclose))
         return Blocking(portal, async_client)
 
     yield make
-    for close in made:
+    for close in closers:
         close()
+
+
+# The clients share the code that reads answers.
+sync_only = pytest.mark.parametrize("make", ["sync"], indirect=True)
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ def posts(*texts: str, delta: int = 0) -> Script:
     return script
 
 
-def test_a_run_over_the_thread_protocol(client: Any, host: ChatKitHost, shape: str) -> None:
+def test_run_reads_threads_then_starts_one(client: Any, host: ChatKitHost, shape: str) -> None:
     host.chatkit.script = posts(STEP, ANSWER)
     response = client.run_workflow(ATHLETE)
     assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
@@ -144,7 +148,7 @@ def test_a_run_over_the_thread_protocol(client: Any, host: ChatKitHost, shape: s
     assert host.store.threads[response.thread_id][0] == "athlete-1"
 
 
-def test_the_three_steps_and_the_stream_between_them(client: Any, host: ChatKitHost) -> None:
+def test_three_steps_share_one_stream(client: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER, delta=50)
     session = client.create_session("athlete-1")
     message = client.send_message(session, ATHLETE)
@@ -158,6 +162,7 @@ def test_the_three_steps_and_the_stream_between_them(client: Any, host: ChatKitH
     assert host.chatkit.runs == 2
 
 
+@sync_only
 @pytest.mark.parametrize("rule", ["program", "first"])
 @pytest.mark.parametrize(
     ("text", "cls"),
@@ -170,7 +175,7 @@ def test_the_three_steps_and_the_stream_between_them(client: Any, host: ChatKitH
         (None, WorkflowTimeoutError),
     ],
 )
-def test_every_other_answer_is_its_error(
+def test_answer_without_program_raises_its_error(
     client: Any, host: ChatKitHost, text: str | None, cls: type[Any], rule: str
 ) -> None:
     host.chatkit.script = posts(*([] if text is None else [text]))
@@ -182,10 +187,9 @@ def test_every_other_answer_is_its_error(
     assert host.chatkit.runs == 1
 
 
+@sync_only
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "Here: {} Enjoy!"])
-def test_a_program_is_delivered_however_it_is_wrapped(
-    client: Any, host: ChatKitHost, wrap: str
-) -> None:
+def test_wrapped_program_is_delivered(client: Any, host: ChatKitHost, wrap: str) -> None:
     host.chatkit.script = posts(STEP, wrap.replace("{}", ANSWER), "That was all.")
     assert client.run_workflow(ATHLETE).program.title == PROGRAM["title"]
 
@@ -196,20 +200,20 @@ STRANGE = {
 }
 
 
-def test_one_character_deltas_of_any_character(client: Any, host: ChatKitHost) -> None:
+def test_deltas_of_one_character_are_joined(client: Any, host: ChatKitHost) -> None:
     host.keep_alive = True
     host.chatkit.script = posts(json.dumps({ROOT_KEY: STRANGE}, ensure_ascii=False), delta=1)
     response = client.run_workflow(ATHLETE)
     assert response.program.model_dump(mode="json", exclude_unset=True) == STRANGE
 
 
-def test_an_answer_of_two_megabytes(client: Any, host: ChatKitHost) -> None:
+def test_answer_of_two_megabytes_is_delivered(client: Any, host: ChatKitHost) -> None:
     big = {**PROGRAM, "summary": "é" * 1_000_000}
     host.chatkit.script = posts(json.dumps({ROOT_KEY: big}, ensure_ascii=False), delta=10_000)
     assert client.run_workflow(ATHLETE).program.summary == big["summary"]
 
 
-def test_the_events_come_as_the_run_goes_on(client: Any, host: ChatKitHost) -> None:
+def test_events_arrive_in_order(client: Any, host: ChatKitHost) -> None:
     async def script(thread: ThreadMetadata, user: UserMessageItem) -> AsyncIterator[Any]:
         yield ProgressUpdateEvent(text="Reading", icon="search")
         tasks = WorkflowItem(
@@ -257,7 +261,7 @@ def test_the_events_come_as_the_run_goes_on(client: Any, host: ChatKitHost) -> N
 
 
 @pytest.mark.parametrize("allow", [True, False])
-def test_an_error_event_is_not_retried(client: Any, host: ChatKitHost, allow: bool) -> None:
+def test_error_event_ends_the_run(client: Any, host: ChatKitHost, allow: bool) -> None:
     async def script(thread: ThreadMetadata, user: UserMessageItem) -> AsyncIterator[Any]:
         async for event in posts(STEP)(thread, user):
             yield event
@@ -270,7 +274,7 @@ def test_an_error_event_is_not_retried(client: Any, host: ChatKitHost, allow: bo
     assert host.chatkit.runs == 1
 
 
-def test_a_run_is_taken_up_by_another_client(make: Any, host: ChatKitHost) -> None:
+def test_another_client_takes_run_up(make: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER)
     first = make()
     session = first.create_session("athlete-1")
@@ -281,7 +285,7 @@ def test_a_run_is_taken_up_by_another_client(make: Any, host: ChatKitHost) -> No
     assert host.chatkit.runs == 1
 
 
-def test_leaving_early_hangs_up_and_the_client_goes_on(client: Any, host: ChatKitHost) -> None:
+def test_client_works_after_early_break(client: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER, delta=1)
     with client.stream_workflow(ATHLETE) as run:
         for event in run:
@@ -295,15 +299,16 @@ def whole_stream(host: ChatKitHost, client: Any) -> int:
     return len(host.stream_bytes)
 
 
-def test_a_stream_that_breaks_at_any_byte_loses_nothing_and_doubles_nothing(
-    make: Any, host: ChatKitHost, shape: str
-) -> None:
-    host.chatkit.script = posts(STEP, ANSWER, delta=60)
-    client = make()
-    size = whole_stream(host, client)
-    for cut in [*range(0, size, 97), size - 1]:
+@pytest.mark.parametrize("every", [311, pytest.param(37, marks=pytest.mark.slow)])
+def test_broken_stream_loses_and_doubles_nothing(make: Any, host: ChatKitHost, every: int) -> None:
+    script = posts(STEP, ANSWER, delta=60)
+    host.chatkit.script = script
+    size = whole_stream(host, make())
+    # The async clients share the reader, and meet fewer cuts.
+    distance = every if isinstance(make(), ChatKitClient) else every * 5
+    for cut in [*range(0, size, distance), size - 1]:
         host.reset()
-        host.chatkit.script = posts(STEP, ANSWER, delta=60)
+        host.chatkit.script = script
         host.cut_at = cut
         fresh = {**ATHLETE, "user_profile": {"user_id": f"athlete-{cut}"}}
         response = make().run_workflow(fresh)
@@ -311,7 +316,7 @@ def test_a_stream_that_breaks_at_any_byte_loses_nothing_and_doubles_nothing(
         assert host.chatkit.runs == 1, cut
 
 
-def test_auto_tries_the_messages_once(make: Any, host: ChatKitHost, shape: str) -> None:
+def test_auto_tries_session_messages_once(make: Any, host: ChatKitHost, shape: str) -> None:
     host.chatkit.script = posts(ANSWER)
     client = make(protocol="auto")
     for _ in range(2):
@@ -320,9 +325,7 @@ def test_auto_tries_the_messages_once(make: Any, host: ChatKitHost, shape: str) 
     assert len(refused) == (1 if shape == "hosted" else 0)
 
 
-def test_headers_may_be_renewed_before_each_request(
-    make: Any, host: ChatKitHost, shape: str
-) -> None:
+def test_headers_function_is_called_each_request(make: Any, host: ChatKitHost, shape: str) -> None:
     tokens = iter(["one", "two", "three", "four"])
     host.chatkit.script = posts(ANSWER)
     client = make(headers=lambda: {"X-Token": next(tokens)}, max_retries=0)
@@ -336,10 +339,11 @@ def test_headers_may_be_renewed_before_each_request(
     )
 
 
-def test_the_program_is_there_soon_after_the_last_byte(client: Any, host: ChatKitHost) -> None:
+def test_program_arrives_soon_after_last_byte(client: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER, delta=50)
     late: list[float] = []
     for _ in range(9):
         client.run_workflow(ATHLETE)
         late.append(time.monotonic() - host.written)
-    assert sorted(late)[4] < 0.1
+    # A poll would come 0.5 s later or more.
+    assert sorted(late)[4] < 0.4

@@ -10,6 +10,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import Blocking, MakeClient
 
 
@@ -23,11 +24,24 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
 
         def make(**settings: Any) -> Any:
             hosted = {} if "server_url" in settings else {"api_key": "sk-simulated-key"}
-            told = {"workflow_id": "wf_demo", "poll_interval": 0.02, **hosted, **settings}
+            options = {"workflow_id": "wf_demo", "poll_interval": 0.02, **hosted, **settings}
             if portal is None:
-                return stack.enter_context(ChatKitClient(**told))
-            client = AsyncChatKitClient(**told)
+                return stack.enter_context(ChatKitClient(**options))
+            client = AsyncChatKitClient(**options)
             stack.callback(portal.call, client.aclose)
             return Blocking(portal, client)
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def one_simulator() -> Iterator[ChatKitSimulator]:
+    with ChatKitSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
+    """The simulator, as if it had just been started."""
+    one_simulator.reset()
+    return one_simulator

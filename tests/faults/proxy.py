@@ -1,4 +1,4 @@
-"""A proxy between a client and a server that does to their bytes what networks do, and worse.
+"""A proxy between a client and a server that breaks their connections as networks do.
 
 It knows nothing of HTTP: a fault strikes at a byte, wherever in a request or an answer that is.
 """
@@ -24,7 +24,7 @@ Kind: TypeAlias = Literal[
     "refuse",  # every connection is reset, and new ones are refused for a while
     "reset",  # the connection is reset
     "truncate",  # the connection is closed in order, as if this were all
-    "hold",  # nothing comes any more, and nobody hangs up
+    "hold",  # nothing more arrives, and the connection stays open
     "delay",  # it goes on later, also if the client has gone meanwhile
     "dribble",  # it goes on byte by byte
     "duplicate",  # the next bytes come twice
@@ -143,7 +143,7 @@ class FaultProxy:
 
     def line(self, upstream: int) -> Line:
         """A new line to the server at a port of loopback."""
-        # It keeps the port while nobody listens there. Linux lets others bind the same address as
+        # It keeps the port while the listener is closed. Linux lets others bind the same address as
         # long as this one does not listen.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -266,7 +266,7 @@ class Link:
         except OSError:
             pass
         finally:
-            # However it ended, the other way ends as well: nobody here uses half a connection.
+            # However it ended, the other way ends as well: no half-open connections here.
             for end in self._ends:
                 end.close()
 

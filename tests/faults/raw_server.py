@@ -1,4 +1,4 @@
-"""A server that writes whatever bytes it is told to, on real sockets."""
+"""A server on real sockets that writes the bytes that a test gives it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reply(
 
 
 def dribble(data: bytes, *, every: float = 0.05) -> Iterator[bytes]:
-    """The same bytes, one at a time."""
+    """The bytes of the data, one by one."""
     for byte in data:
         yield bytes([byte])
         time.sleep(every)

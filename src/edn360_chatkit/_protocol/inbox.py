@@ -240,6 +240,9 @@ class Inbox:
     def _facts(self, text: str | None) -> dict[str, Any]:
         return {"session": self.session, "message": self.message, "text": text}
 
+    def _facts_of(self, post: _Post) -> dict[str, Any]:
+        return self._facts(post.message.text or post.message.refusal)
+
     def _time_out(self, reason: str, failure: APIError | None) -> NoReturn:
         raise WorkflowTimeoutError(
             reason, steps=self.steps(), **self._facts(self.newest_text())
@@ -254,15 +257,15 @@ class Inbox:
             )
 
     def _fail(self, post: _Post, cause: str = "") -> NoReturn:
+        # No variable here holds the text: a traceback shows the variables.
         answer = post.answer
-        facts = self._facts(post.message.text or post.message.refusal)
         if isinstance(answer, InvalidProgram):
             raise ProgramValidationError(
                 "The program's structure is invalid. It is in .text, and was paid for. Correct "
                 "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
                 f"author:\n{describe(answer.errors)}",
                 errors=answer.errors,
-                **facts,
+                **self._facts_of(post),
             )
         if isinstance(answer, Failure):
             words = quoted(answer.description, self.sent)
@@ -270,13 +273,13 @@ class Inbox:
             raise WorkflowFailedError(
                 f"The workflow failed{reason}. Its message is in .text; running it again is a "
                 "second, paid run.",
-                **facts,
+                **self._facts_of(post),
             )
         if isinstance(answer, Truncated):
             raise TruncatedResponseError(
                 f"The answer's JSON is cut ({answer.place}): the model reached its output limit."
                 f"{cause} The text is in .text; raise the limit of the workflow's last agent.",
-                **facts,
+                **self._facts_of(post),
             )
         if isinstance(answer, Step):
             steps = [post.answer for post in self._posts.values()]
@@ -285,14 +288,14 @@ class Inbox:
                 f"The workflow answered without {self.format.root_key!r}; its messages have the "
                 f"keys {', '.join(list(keys)[:20])}. Check what its last agent returns.",
                 keys=tuple(keys),
-                **facts,
+                **self._facts_of(post),
             )
         place = answer.place if isinstance(answer, Prose) else None
         malformed = f"malformed JSON ({place})" if place else "text that is not JSON"
         raise InvalidResponseError(
             f"The workflow answered with {malformed}. It is in .text; check what its last agent "
             "returns.",
-            **facts,
+            **self._facts_of(post),
         )
 
 

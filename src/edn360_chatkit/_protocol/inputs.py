@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
+from .._json import whole_characters
 from .._validation import describe, field_errors
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
@@ -125,11 +126,9 @@ def validate_input(value: object) -> EDN360Input:
 def _checked_text(text: str) -> str:
     if not text.strip():
         raise InvalidInputError("The message is empty; nothing was sent.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        # Without its cause, which carries the whole text.
+    # Not by encode(): its exception carries the whole text.
+    if whole_characters(text) != text:
         raise InvalidInputError(
             "The message has half a character in it (a lone surrogate); nothing was sent."
-        ) from None
+        )
     return text
