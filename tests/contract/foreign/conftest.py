@@ -70,7 +70,16 @@ def port_of(model: ScriptedModel) -> Iterator[Callable[[Callable[[], list[str]]]
         yield start
 
 
-@pytest.fixture(params=list(COMMANDS))
+# Its process serves two of the four, so `make test` starts no more than this one.
+QUICK = processes.agents_command
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=() if command is QUICK else pytest.mark.slow)
+        for name, (command, _) in COMMANDS.items()
+    ]
+)
 def server(
     request: pytest.FixtureRequest,
     model: ScriptedModel,

@@ -22,6 +22,10 @@ from . import nginx
 from .processes import ROOT
 
 
+# The server's imports take seconds, and so does each restart.
+pytestmark = pytest.mark.slow
+
+
 class Example:
     """The example server on a port that it keeps when it is started again."""
 
@@ -113,7 +117,6 @@ def test_run_behind_nginx_returns_program(
     assert example.starts.count(user) == 1
 
 
-@pytest.mark.slow
 def test_sigterm_in_a_run_keeps_its_program(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
@@ -125,7 +128,6 @@ def test_sigterm_in_a_run_keeps_its_program(
     assert example.starts.count(user) == 1
 
 
-@pytest.mark.slow
 def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, user: str) -> None:
     """The run is lost with its server, and the next start says so in the thread."""
     restart = threading.Thread(target=example.restart, args=(signal.SIGKILL,))
@@ -136,7 +138,6 @@ def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, u
     assert example.starts.count(user) == 1
 
 
-@pytest.mark.slow
 def test_stopped_server_is_no_end_of_the_run(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
@@ -152,7 +153,6 @@ def test_stopped_server_is_no_end_of_the_run(
     assert example.starts.count(user) == 1
 
 
-@pytest.mark.slow
 def test_long_silence_is_survived(client: ChatKitClient, example: Example, user: str) -> None:
     """Longer than nginx's default proxy_read_timeout of 60 s; keep-alives hold the stream."""
     with client.stream_workflow(athlete(user, 75.0), deadline=150) as run:
