@@ -21,7 +21,6 @@ from ...unit.samples import ATHLETE
 from . import nginx
 from .processes import ROOT
 
-
 # The server's imports take seconds, and so does each restart.
 pytestmark = pytest.mark.slow
 
