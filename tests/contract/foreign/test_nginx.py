@@ -10,6 +10,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +71,27 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     example.close()
 
 
-@pytest.fixture(params=["default", "documented"])
-def client(
-    request: pytest.FixtureRequest, tmp_path: Path, example: Example
-) -> Iterator[ChatKitClient]:
-    """A client of the example behind nginx: as Debian sets it up, and as our documentation does."""
-    location = nginx.DEFAULT if request.param == "default" else nginx.documented_location()
+LOCATIONS = {"default": nginx.DEFAULT, "documented": nginx.documented_location()}
+
+
+@contextmanager
+def behind_nginx(directory: Path, example: Example, name: str) -> Iterator[ChatKitClient]:
+    """A client of the example behind nginx: as Debian sets it up, or as our documentation does."""
+    directory.mkdir(exist_ok=True)
     with (
-        nginx.serve(tmp_path, example.port, location) as port,
+        nginx.serve(directory, example.port, LOCATIONS[name]) as port,
         ChatKitClient(
             server_url=f"http://127.0.0.1:{port}/chatkit", poll_interval=0.2, max_attempts=600
         ) as client,
     ):
+        yield client
+
+
+@pytest.fixture(params=list(LOCATIONS))
+def client(
+    request: pytest.FixtureRequest, tmp_path: Path, example: Example
+) -> Iterator[ChatKitClient]:
+    with behind_nginx(tmp_path, example, request.param) as client:
         yield client
 
 
@@ -152,10 +163,19 @@ def test_stopped_server_is_no_end_of_the_run(
     assert example.starts.count(user) == 1
 
 
-def test_long_silence_is_survived(client: ChatKitClient, example: Example, user: str) -> None:
+def test_long_silence_is_survived(tmp_path: Path, example: Example, user: str) -> None:
     """Longer than nginx's default proxy_read_timeout of 60 s; keep-alives hold the stream."""
-    with client.stream_workflow(athlete(user, 75.0), deadline=150) as run:
-        events = [event.type for event in run]
-        assert run.get_response().program.title == "From the example"
-    assert "waiting" not in events  # no poll: the stream never broke
-    assert example.starts.count(user) == 1
+
+    def run(name: str) -> list[str]:
+        with (
+            behind_nginx(tmp_path / name, example, name) as client,
+            client.stream_workflow(athlete(f"{user}-{name}", 75.0), deadline=150) as run,
+        ):
+            events: list[str] = [event.type for event in run]
+            assert run.get_response().program.title == "From the example"
+        return events
+
+    with ThreadPoolExecutor(2) as pool:
+        for name, events in zip(LOCATIONS, pool.map(run, LOCATIONS), strict=True):
+            assert "waiting" not in events  # no poll: the stream never broke
+            assert example.starts.count(f"{user}-{name}") == 1
