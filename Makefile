@@ -19,6 +19,9 @@ DEMO := examples/athlete_initial.json
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
+# Byte code and rewritten asserts are kept: five processes would compile each test file anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # More workers than cores, since many tests wait most of their time.
 PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal
 # Checks run side by side. GNU make 4 and newer keep their outputs apart.

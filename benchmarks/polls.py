@@ -8,23 +8,32 @@ same answer: a session's messages with a program of 10 KB, decoded and validated
 
 from __future__ import annotations
 
+import asyncio
 import json
 import multiprocessing
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram
+from benchmarks.pairs import Pair, compare, compare_async, cpu_seconds
+from edn360_chatkit import (
+    AsyncChatKitClient,
+    ChatKitClient,
+    ChatSession,
+    EnrichedTrainingProgram,
+    Message,
+)
 from edn360_chatkit.testing import ChatKitSimulator
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "athlete_initial.json"
-ROUNDS, CALLS = 15, 100
+ROUNDS, CALLS = 31, 30
+BOUND = 1.15
+PARAMS: dict[str, str | int] = {"limit": 50, "order": "desc"}
 
 
 def serve(pipe: Connection) -> None:
@@ -33,46 +42,75 @@ def serve(pipe: Connection) -> None:
         pipe.recv()
 
 
-def cpu_seconds(call: Callable[[], Any]) -> float:
-    started = time.process_time()
-    for _ in range(CALLS):
-        call()
-    return (time.process_time() - started) / CALLS
+@contextmanager
+def server() -> Iterator[tuple[str, str]]:
+    """The base URL and key of a simulator in a process of its own."""
+    pipe, other_end = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(other_end,))
+    process.start()
+    yield pipe.recv()
+    pipe.send("done")
+    process.join()
+
+
+def program_of(response: httpx.Response) -> EnrichedTrainingProgram:
+    """The work of a bare caller: decode and validate."""
+    return EnrichedTrainingProgram.model_validate(raw_program(response))
+
+
+def raw_program(response: httpx.Response) -> Any:
+    text = response.json()["data"][0]["content"][0]["text"]
+    return json.loads(text)["client_training_program_enriched"]
 
 
 def main() -> bool:
-    pipe, other_end = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(other_end,))
-    server.start()
-    base_url, api_key = pipe.recv()
-    data = json.loads(EXAMPLE.read_text("utf-8"))
-    with (
-        httpx.Client() as http,
-        ChatKitClient(api_key=api_key, base_url=base_url, workflow_id="wf_demo") as client,
-    ):
-        session = client.create_session("u")
-        message = client.send_message(session, data)
-        url = f"{base_url}/sessions/{session.id}/messages"
+    with server() as (base_url, api_key):
+        data = json.loads(EXAMPLE.read_text("utf-8"))
+        options: Any = {"api_key": api_key, "base_url": base_url, "workflow_id": "wf_demo"}
         headers = {"Authorization": f"Bearer {api_key}", "OpenAI-Beta": "chatkit_beta=v1"}
+        with httpx.Client() as http, ChatKitClient(**options) as client:
+            session = client.create_session("u")
+            message = client.send_message(session, data)
+            url = f"{base_url}/sessions/{session.id}/messages"
+            client.poll_response(session, after=message)
 
-        def bare() -> EnrichedTrainingProgram:
-            page = http.get(url, params={"limit": 50, "order": "desc"}, headers=headers).json()
-            text = page["data"][0]["content"][0]["text"]
-            program = json.loads(text)["client_training_program_enriched"]
-            return EnrichedTrainingProgram.model_validate(program)
+            def bare() -> EnrichedTrainingProgram:
+                return program_of(http.get(url, params=PARAMS, headers=headers))
 
-        def ours() -> EnrichedTrainingProgram:
-            return client.poll_response(session, after=message).program
+            def ours() -> EnrichedTrainingProgram:
+                return client.poll_response(session, after=message).program
 
-        assert bare() == ours()
-        pairs = [(cpu_seconds(bare), cpu_seconds(ours)) for _ in range(ROUNDS)]
-    pipe.send("done")
-    server.join()
-    bare_time, our_time = (statistics.median(times) for times in zip(*pairs, strict=True))
-    print(f"a bare httpx GET, decoded and validated {bare_time * 1e6:6.0f} µs of CPU")
-    print(f"poll_response                           {our_time * 1e6:6.0f} µs of CPU")
-    print(f"ours / bare = {our_time / bare_time:.2f} (at most 1.25)")
-    return bool(our_time / bare_time <= 1.25)
+            assert bare() == ours()
+            pair = compare(bare, ours, rounds=ROUNDS, calls=CALLS)
+            program = raw_program(http.get(url, params=PARAMS, headers=headers))
+            validation = cpu_seconds(lambda: EnrichedTrainingProgram.model_validate(program), 300)
+
+        async_pair = asyncio.run(measure_async(options, session, message, url, headers))
+    print(f"validation of the program alone         {validation * 1e6:6.0f} µs of CPU")
+    show("sync", pair)
+    show("async", async_pair)
+    return pair.ratio <= BOUND and async_pair.ratio <= BOUND
+
+
+async def measure_async(
+    options: Any, session: ChatSession, message: Message, url: str, headers: dict[str, str]
+) -> Pair:
+    """The same with the async clients."""
+    async with httpx.AsyncClient() as http, AsyncChatKitClient(**options) as client:
+
+        async def bare() -> None:
+            program_of(await http.get(url, params=PARAMS, headers=headers))
+
+        async def ours() -> None:
+            await client.poll_response(session, after=message)
+
+        return await compare_async(bare, ours, rounds=ROUNDS, calls=CALLS)
+
+
+def show(kind: str, pair: Pair) -> None:
+    print(f"{kind:5}: a bare httpx GET, with validation {pair.first * 1e6:6.0f} µs of CPU")
+    print(f"{kind:5}: poll_response                     {pair.second * 1e6:6.0f} µs of CPU")
+    print(f"{kind:5}: ours / bare = {pair.ratio:.2f} (at most {BOUND})")
 
 
 if __name__ == "__main__":

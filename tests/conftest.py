@@ -11,7 +11,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Whether an example is slow depends on how busy the machine is.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# One failure at a time: to shrink several takes minutes.
+PATIENT = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    report_multiple_bugs=False,
+)
 settings.register_profile("test", PATIENT, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", PATIENT, max_examples=1_000, derandomize=False)
 settings.register_profile("long", PATIENT, max_examples=10_000, derandomize=False)

@@ -49,7 +49,7 @@ def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
     The error is returned and not raised: the caller drops the raw value before it raises, so that
     no frame of the traceback holds it.
     """
-    if isinstance(value, kind):
+    if isinstance(value, (kind, InvalidInputError)):
         return value
     if not isinstance(value, Mapping):
         return InvalidInputError(
@@ -58,8 +58,12 @@ def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
     try:
         return kind.model_validate(dict(cast("Mapping[str, Any]", value)))
     except ValidationError as error:
-        errors = field_errors(error)
-    text = f"This is no {kind.__name__}. Correct these fields:\n{describe(errors)}"
+        return invalid(kind, field_errors(error))
+
+
+def invalid(kind: type[BaseModel], errors: tuple[FieldError, ...]) -> InvalidInputError:
+    """The error that lists every invalid field."""
+    text = f"This is no valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
     return InvalidInputError(text, errors=errors)
 
 

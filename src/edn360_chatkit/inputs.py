@@ -6,6 +6,7 @@ same keys and values go out that came in.
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
@@ -21,14 +22,21 @@ def _not_blank(text: str) -> str:
     return text
 
 
-class Subscription(OpenModel):
-    """The athlete's subscription, where a backend nests it."""
+class AthleteData(OpenModel):
+    """Data of an athlete. The repr has the number of fields only: it ends up in logs."""
 
-    plan: StrictStr | None = Field(default=None, repr=False)
-    status: StrictStr | None = Field(default=None, repr=False)
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("fields", len(self.model_fields_set))]
 
 
-class UserProfile(OpenModel):
+class Subscription(AthleteData):
+    """The athlete's subscription, if a backend nests it."""
+
+    plan: StrictStr | None = None
+    status: StrictStr | None = None
+
+
+class UserProfile(AthleteData):
     """Who the program is for. Only ``user_id`` is required.
 
     ``height`` and ``weight`` are in whatever unit the backend uses; ``height_cm`` is in
@@ -51,12 +59,8 @@ class UserProfile(OpenModel):
     subscription_plan: StrictStr | None = None
     subscription_status: StrictStr | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        # Their number only: a repr ends up in logs and tracebacks.
-        return [("fields", len(self.model_fields_set))]
 
-
-class Questionnaire(OpenModel):
+class Questionnaire(AthleteData):
     """One questionnaire that the athlete filled in.
 
     Backends name its kind ``source``, ``type`` or ``questionnaire_type`` and its answers
@@ -83,22 +87,16 @@ class Questionnaire(OpenModel):
         """The answers, by question; empty where there are none."""
         return self.payload or self.answers or self.responses or {}
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("kind", self.kind), ("answers", len(self.content))]
 
-
-class PreviousTrainingPlan(OpenModel):
+class PreviousTrainingPlan(AthleteData):
     """The plan that an evolution starts from."""
 
     plan_data: Any = None
     created_at: Moment | None = None
     source: StrictStr | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("source", self.source)]
 
-
-class RequestContext(OpenModel):
+class RequestContext(AthleteData):
     """Where the request comes from and what it asks for."""
 
     request_type: StrictStr | None = None
@@ -107,14 +105,8 @@ class RequestContext(OpenModel):
     platform: StrictStr | None = None
     previous_training_plan: PreviousTrainingPlan | None = None
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [
-            ("request_type", self.request_type),
-            ("previous_training_plan", self.previous_training_plan is not None),
-        ]
 
-
-class EDN360Input(OpenModel):
+class EDN360Input(AthleteData):
     """An athlete's data, as the EDN360 training workflow takes it.
 
     Attributes:
@@ -140,16 +132,16 @@ class EDN360Input(OpenModel):
         Raises:
             ValueError: A value has no JSON form; the message names its path, never the value.
         """
-        faults: list[str] = []
         try:
-            data: Any = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
-        except ValueError:  # a value within itself, which _plain names
+            data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
+        except ValueError:  # a value within itself
             data = self.model_dump(exclude_unset=True, warnings=False)
-        data = _plain(data, "", (), faults)
-        if faults:
-            del data
-            raise ValueError("; ".join(faults))
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        try:
+            return _dumps(data)
+        except (ValueError, TypeError, RecursionError):
+            path = _faulty_path(data)
+        del data
+        raise ValueError(f"{path}: JSON can't hold it (NaN, half a character, a loop, unknown)")
 
     def with_previous_program(
         self,
@@ -161,9 +153,8 @@ class EDN360Input(OpenModel):
         """The same input with the previous program, for an evolution.
 
         Args:
-            program: The previous program, a model or a mapping. It becomes
-                ``context.previous_training_plan.plan_data`` as the workflow wrote it and replaces
-                one that is there.
+            program: The previous program, a model or a mapping: the new
+                ``context.previous_training_plan.plan_data``, as the workflow wrote it.
             created_at: When it was made.
             source: Where it comes from, such as ``"edn360"``.
 
@@ -192,55 +183,40 @@ class EDN360Input(OpenModel):
         return self.model_copy(update={"context": context.model_copy(update=update)})
 
     def _repr_html_(self) -> str:
-        answers = sum(len(questionnaire.content) for questionnaire in self.questionnaires)
         context = self.context or RequestContext()
         return card_html(
             "EDN360Input",
             user_id=self.user_profile.user_id,
             questionnaires=len(self.questionnaires),
-            answers=answers,
+            answers=sum(len(questionnaire.content) for questionnaire in self.questionnaires),
             request_type=context.request_type,
             previous_training_plan="yes" if context.previous_training_plan else None,
         )
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("questionnaires", len(self.questionnaires)), ("context", self.context)]
+
+def _dumps(value: Any) -> str:
+    text = json.dumps(
+        value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+    text.encode()  # raises for half a character
+    return text
 
 
-def _plain(value: Any, path: str, above: tuple[int, ...], faults: list[str]) -> Any:
-    """A value as plain JSON data. Adds a line to ``faults`` for each place that has no JSON form.
+def _plain(value: Any) -> Any:
+    """What ``json`` does not know: ``Decimal``, dates, sets."""
+    return plain_number(value) if isinstance(value, Decimal) else to_jsonable_python(value)
 
-    Args:
-        value: The value.
-        path: Its path, such as ``questionnaires.0.payload``.
-        above: The ids of the lists and objects around it.
-        faults: The lines, each with a path and never with a value.
-    """
-    items: Iterable[tuple[Any, Any]]
-    is_object = isinstance(value, Mapping)
-    if is_object:
-        items = cast("Iterable[tuple[Any, Any]]", value.items())
-    elif isinstance(value, (list, tuple, set, frozenset)):
+
+def _faulty_path(value: Any, path: str = "") -> str:
+    """The path of the innermost value that has no JSON form, at most 20 levels deep."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = cast("dict[object, object]", value).items()
+    elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
-    else:
-        return _leaf(plain_number(value), path, faults)
-    identity = id(cast("object", value))
-    if identity in above or len(above) > 100:
-        faults.append(f"{path}: within itself or nested more than 100 deep")
-        return None
-    plain: dict[Any, Any] = {}
-    for key, item in items:
-        below = f"{path}.{key}".lstrip(".")
-        plain[_leaf(key, below, faults)] = _plain(item, below, (*above, identity), faults)
-    return plain if is_object else list(plain.values())
-
-
-def _leaf(value: Any, path: str, faults: list[str]) -> Any:
-    try:
-        plain = to_jsonable_python(value, inf_nan_mode="constants")
-        json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, TypeError, RecursionError):
-        kind = type(value).__name__
-        faults.append(f"{path}: a {kind} that JSON can't hold (NaN, half a character, unknown)")
-        return None
-    return plain
+    for key, item in items if path.count(".") < 20 else ():
+        try:
+            _dumps(item)
+        except (ValueError, TypeError, RecursionError):
+            return _faulty_path(item, f"{path}.{key}".lstrip("."))
+    return path

@@ -29,9 +29,8 @@ from hypothesis import given, settings
 
 from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, cli
 from edn360_chatkit.cli import main
-from edn360_chatkit.program.rendering.terminal import terminal_text
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 
 from ..unit.samples import ATHLETE, programs
 
@@ -44,44 +43,62 @@ PROGRAM: dict[str, Any] = {
     ],
     "unknown": {"z": 1, "a": None},
 }
-# A dash stands where the workflow forgot something.
-SHOWN = """\
+SHOWN = f"""\
 Strong in spring
+{"=" * 80}
+
 Twelve weeks of work.
 
-Goal: Strength
-Type: full body
-Weeks: 12
-Days a week: 1
-Minutes a session: 60
+- Goal: Strength
+- Type: full body
+- Weeks: 12
+- Days a week: 1
+- Minutes a session: 60
 
-D1  Upper body ─────────────────────────────────────────────────────────────────
+Weekly sets per muscle group:
+     3  Pectoralis
+   1.5  Triceps
+   1.5  Deltoid
+
+D1 · Upper body
+{"-" * 80}
+
 Focus: Chest, Back
 
-A  Pectoralis (also Triceps, Deltoid)
-  #  Exercise               Series × reps  RPE    Notes
-  1  Cable fly              3 × 8-12       7.5    Slowly.
+A · Pectoralis (also Triceps, Deltoid)
 
--
-  -  Row                    3-4 × -        -
-  -  -                      - × 9          -
+  1. Cable fly
+     3 × 8-12 · RPE 7.5
+     Slowly.
+
+Block
+
+  Row
+     3-4 × -
+     - × 9
 
 C
-  (No exercises)
+
+No exercises
 
 Core and mobility
-  -  Plank                  -              -
-  minutes: 5
 
-Notes: Warm up first.
+  Plank
 
-General notes ──────────────────────────────────────────────────────────────────
-sleep: 8 hours
-drink:
+- minutes: 5
+
+Session notes
+
+Warm up first.
+
+General notes
+{"-" * 80}
+
+- sleep: 8 hours
+- drink:
   - water
-  -
-    tea: 2
-none: []
+    - tea: 2
+- none: []
 """
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
 
@@ -762,7 +779,7 @@ def test_terminal_keeps_log_and_program_readable(
     assert main(["run", "athlete.json", "-v"]) == 0
     out, err = capsys.readouterr()
     assert "title" in json.loads(out)
-    assert "session created: cksess_" in err
+    assert "session created (session cksess_" in err
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the spinner
@@ -904,7 +921,7 @@ def test_validate_names_the_kind_of_file(
             ["sessions.0.blocks.0.exercises.0: ", "sessions.1: "],
         ),
         ({ROOT_KEY: {"sessions": 123456}}, ["  sessions: "]),
-        ({ROOT_KEY: 123456}, ["(the whole): "]),
+        ({ROOT_KEY: 123456}, ["EnrichedTrainingProgram or a mapping is needed"]),
         ({"profile": 123456}, ["neither an EDN360Input"]),
     ],
 )
@@ -990,24 +1007,21 @@ def test_show_prints_the_whole_program(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_show_omits_missing_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, {"title": "", "sessions": []}).split() == ["-", "(No", "sessions)"]
+    out = shown(capsys, {"title": "", "sessions": []})
+    assert out == f"Training program\n{'=' * 80}\n\nNo sessions\n"
     out = shown(capsys, {"title": "T", "sessions": [{"blocks": []}]})
-    assert "Session 1 ───" in out
-    assert "(No blocks)" in out
+    assert f"Session 1\n{'-' * 80}\n\nNo blocks\n" in out
 
 
 @pytest.mark.parametrize(
     ("core", "lines"),
     [
-        ("Plank, 3 x 30s", ["Core and mobility: Plank, 3 x 30s"]),
-        ("First\r\nSecond", ["Core and mobility:", "First", "Second"]),
-        (["Plank", "Bird dog"], ["Core and mobility:", "- Plank", "- Bird dog"]),
-        ({"exercises": "Plank"}, ["Core and mobility: exercises: Plank"]),
-        ({"exercises": [{"no": "name"}]}, ["  -", "    no: name"]),
-        (
-            {"exercises": [{"name": "Plank"}]},
-            ["  -  Plank                  -              -      "],
-        ),
+        ("Plank, 3 x 30s", ["Core and mobility", "", "Plank, 3 x 30s"]),
+        ("First\r\nSecond", ["Core and mobility", "", "First", "Second"]),
+        (["Plank", "Bird dog"], ["Core and mobility", "", "- Plank", "- Bird dog"]),
+        ({"exercises": "Plank"}, ["Core and mobility", "", "- exercises: Plank"]),
+        ({"exercises": [{"no": "name"}]}, ["     - no: name"]),
+        ({"exercises": [{"name": "Plank"}]}, ["Core and mobility", "", "  Plank"]),
         ({"a": [[[[[[["deep"]]]]]]]}, ['            - ["deep"]']),
     ],
 )
@@ -1016,8 +1030,7 @@ def test_show_accepts_notes_of_any_shape(
 ) -> None:
     session = {"blocks": [], "core_mobility_block": core}
     out = shown(capsys, {"title": "T", "sessions": [session]})
-    for line in lines:
-        assert line.rstrip() in out.splitlines()
+    assert "\n".join(["", *lines, ""]) in out
 
 
 @pytest.mark.parametrize("answer", ["program", "fenced", "prose", "beside"])
@@ -1079,27 +1092,17 @@ def everywhere(text: str) -> dict[str, Any]:
     return {**dict.fromkeys(names, text), "sessions": [session]}
 
 
-def test_show_replaces_control_characters(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
-    out = shown(capsys, json.dumps(everywhere(HOSTILE)))
+def test_show_replaces_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    out = "".join(shown(capsys, everywhere(HOSTILE)).split())
     # In all 25 places, and nothing is lost.
     assert (out.count("[b]"), out.count("\ufffd")) == (25, 25 * 6)
     assert not set(out) & set("\x1b\x07\x9b\u202e\x00")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    colourful = shown(capsys, json.dumps(everywhere(HOSTILE)))
-    assert "\x1b[1m" in colourful
-    assert "\x1b[31m" not in colourful
-    assert "\x1b]0;" not in colourful
-    assert not set(colourful) & set("\x07\x9b\u202e\x00")
 
 
 @settings(max_examples=50, deadline=None)
 @given(programs)
 def test_show_prints_any_program_without_control_characters(program: dict[str, Any]) -> None:
-    text = terminal_text(EnrichedTrainingProgram.model_validate(program), "es")
+    text = EnrichedTrainingProgram.model_validate(program).to_text()
     assert not [c for c in text if unicodedata.category(c) == "Cc" and c != "\n"]
 
 
@@ -1121,14 +1124,6 @@ def test_show_folds_long_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert word in "".join(out.split()).replace("-", "")
 
 
-def test_show_is_at_most_110_columns_wide(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    out = shown(capsys, everywhere("A rather long text " * 10))
-    assert max(map(len, out.splitlines())) == 110
-
-
 def test_show_supports_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = command("show", write("program.json", PROGRAM))
@@ -1147,14 +1142,15 @@ def test_show_writes_html_and_markdown(
     assert page.startswith('<!DOCTYPE html>\n<html lang="es">')
     assert markdown.startswith("# Fuerza — niño\n")
     assert "Semanas" in page
-    assert "- Semanas: **4**" in markdown
+    assert "- Semanas: 4" in markdown
     assert main(["show", answer, "--markdown", "-", "--lang", "en"]) == 0
-    assert "- Weeks: **4**" in capsys.readouterr().out
+    assert "- Weeks: 4" in capsys.readouterr().out
 
 
-def test_show_needs_no_rich_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_needs_no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main(["show", write("program.json", PROGRAM), "--html", "out.html"]) == 0
+    assert main(["show", write("program.json", PROGRAM)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -1177,24 +1173,6 @@ def test_show_writes_nothing_if_an_output_is_unusable(
 def test_show_reports_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", write("program.json", PROGRAM), "--html", "/dev/full"]) == 1
     assert "/dev/full can't be written: No space left on device" in capsys.readouterr().err
-
-
-def test_show_without_rich_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "rich", None)
-    assert main(["show", write("program.json", PROGRAM)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert 'pip install "edn360-chatkit[cli]"' in err
-
-
-def test_broken_installation_is_no_missing_extra(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "edn360_chatkit.program.rendering.terminal", None)
-    with pytest.raises(ModuleNotFoundError, match=r"rendering\.terminal"):
-        main(["show", write("program.json", PROGRAM)])
 
 
 # --- simulate -------------------------------------------------------------------------------
@@ -1375,7 +1353,7 @@ def test_result_goes_to_a_replaced_stdout(
 
 
 def test_command_imports_extras_lazily() -> None:
-    ours = ["testing", "cli.progress", "program.rendering.terminal"]
+    ours = ["testing", "cli.progress"]
     ours = [f"edn360_chatkit.{name}" for name in ours]
     assert all(map(find_spec, ours))
     program = (

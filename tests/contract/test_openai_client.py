@@ -155,7 +155,7 @@ def test_items_of_every_kind_are_listed(
     assert call.type == "chatkit.client_tool_call"
     assert (call.status, call.arguments, call.output) == ("completed", '{"week":1}', '{"ok":true}')
     assert group.type == "chatkit.task_group"
-    assert [entry.heading for entry in group.tasks] == ["Read the input", "Write message 1"]
+    assert [entry.heading for entry in group.tasks] == ["Read the input", "Write a message"]
     answer = items[-1]
     assert answer.type == "chatkit.assistant_message"
     assert "client_training_program_enriched" in json.loads(answer.content[0].text)

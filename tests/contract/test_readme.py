@@ -1,39 +1,44 @@
-"""The README's first lines work as printed: the command in one terminal, the lines in another."""
+"""The README's code runs as printed, and the links of the documentation lead somewhere."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-import socket
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import ChatKitClient
+from edn360_chatkit.testing import ChatKitSimulator
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_first_lines_run_against_the_command() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    lines = blocks[0]
-    assert len(lines.strip().splitlines()) == 5
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "edn360_chatkit", "simulate", "--delay", "0.2"]
-    with subprocess.Popen(
-        [*command, "--port", str(port)], stdout=subprocess.PIPE, text=True
-    ) as simulator:
-        try:
-            assert simulator.stdout is not None
-            assert "EDN360_CHATKIT_BASE_URL" in simulator.stdout.readline()
-            # The port alone is changed: the one that is printed may be in use on this machine.
-            printed = lines.replace(":8765/", f":{port}/")
-            assert printed != lines
-            done = subprocess.run([sys.executable, "-c", printed], capture_output=True, text=True)
-        finally:
-            simulator.terminate()
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Programa simulado")
-    assert done.stdout.endswith(" 4\n")
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def test_readme_code_runs_from_top_to_bottom(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatKitSimulator() as sim:
+        monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
+        monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
+        monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
+        names: dict[str, Any] = {}
+        for block in python_blocks(ROOT / "README.md"):
+            # The printed port may be in use on this machine.
+            code = block.replace("http://127.0.0.1:8765/v1/chatkit", sim.base_url)
+            exec(compile(code, "README.md", "exec"), names)
+        response = asyncio.run(names["watch"]())
+        for client in (value for value in names.values() if isinstance(value, ChatKitClient)):
+            client.close()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(" 4")
+    assert {"session.created", "message.sent", "response"} <= set(lines)
+    assert len(response.program.sessions) == 4
+    assert len(names["rows"]) > 10
 
 
 def test_every_file_that_the_docs_point_to_is_there() -> None:
@@ -61,6 +66,6 @@ def test_every_heading_that_the_docs_point_to_is_there() -> None:
 
 def test_the_python_of_the_docs_compiles() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        for block in python_blocks(page):
             indented = "\n".join(f"    {line}" for line in block.splitlines())
             compile(f"async def page():\n{indented}", page.name, "exec")

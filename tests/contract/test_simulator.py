@@ -201,7 +201,7 @@ def test_an_answer_may_be_a_function_of_the_message(sim: ChatKitSimulator) -> No
     sim.answer = lambda text: f"got {len(text)}"
     sim.steps = ["first", "second"]
     run = sim.start_run("hello")
-    assert [post.text for post in run.posts] == ["first", "second", "got 5"]
+    assert run.posts == ["first", "second", "got 5"]
 
 
 def test_steps_and_answer_come_evenly_within_the_delay(

@@ -24,7 +24,7 @@ from edn360_chatkit import (
     Message,
     WorkflowTimeoutError,
 )
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
 
 from .raw_server import Exchange, dribble, own_server, raw_server, reply

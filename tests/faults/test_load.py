@@ -22,7 +22,7 @@ from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit._transport.pool import MAX_CONNECTIONS as MOST_CONNECTIONS
 from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
 from tests.unit.script import assistant, config, listing, user
 

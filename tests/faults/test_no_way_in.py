@@ -24,7 +24,7 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
 )
-from edn360_chatkit.testing._answers import answer_text
+from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
 from tests.unit.test_rendering import READER, Page, one_exercise
 

@@ -23,7 +23,9 @@ import pytest
 from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
 from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
-from edn360_chatkit._transport.pool import SHARD_SIZE, SyncPool, dropped_async, forget_closed_loops
+from edn360_chatkit._transport.limits import TimeLimit
+from edn360_chatkit._transport.network import SyncNetwork, finish
+from edn360_chatkit._transport.pool import SHARD_SIZE, Pool, dropped, forget_closed_loops
 from tests.faults.raw_server import Exchange, RawServer, raw_server, reply
 
 from .support import STREAM_HEAD, first_events, get, settings, status
@@ -57,12 +59,12 @@ def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
 
 def forget_loops() -> None:
     """Nothing can close the connections of an event loop that has ended, and Python warns."""
-    dropped_async.clear()
+    dropped.clear()
     forget_closed_loops()
     gc.collect()
 
 
-def pool_is_closed(pool: SyncPool) -> bool:
+def pool_is_closed(pool: Pool) -> bool:
     return all(http.is_closed for http in pool.clients())
 
 
@@ -135,8 +137,9 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
 
 def test_lock_that_an_interruption_left_blocks_nothing() -> None:
     http = httpx.Client()
-    pool = SyncPool((os.getpid(), None), lambda streaming: http, None)
-    pool.place(streaming=False, release=lambda: None).release()
+    pool = Pool(SyncNetwork(), lambda streaming: http, None)
+    limit = TimeLimit(time.monotonic() + 5)
+    pool.leave(finish(pool.enter(limit, streaming=False)))
     lock = http._transport._pool._optional_thread_lock  # type: ignore[attr-defined]
     with lock:
         thread = threading.Thread(target=pool.retire, daemon=True)

@@ -592,7 +592,8 @@ def test_every_finding_has_a_text_in_every_language() -> None:
     from edn360_chatkit.program.texts import words
 
     source = Path(checks.__file__).read_text("utf-8")
-    codes = set(re.findall(r'_(?:error|warning|info)\("(\w+)"', source))
+    codes = {*re.findall(r'_finding\("(\w+)"', source), "minutes_over", "minutes_under"}
+    assert set(checks.SEVERITIES) <= codes
     assert len(codes) > 20
     for lang in ("es", "en"):
         assert set(words(lang).findings) == codes

@@ -117,7 +117,7 @@ def test_a_text_that_can_not_be_sent_is_refused(text: str) -> None:
 
 def deep() -> dict[str, Any]:
     nest: dict[str, Any] = {}
-    for _ in range(300):
+    for _ in range(5000):
         nest = {"in": nest}
     return nest
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Exercise, InvalidInputError
-from edn360_chatkit.program.rendering.table import program_csv
+from edn360_chatkit.program.records import program_csv
 
 from .samples import ATHLETE, PROGRAM, json_values
 

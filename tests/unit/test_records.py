@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from pydantic import BaseModel
 
 from edn360_chatkit import EnrichedTrainingProgram
-from edn360_chatkit.program.records import COLUMNS
-from edn360_chatkit.program.rendering.table import program_csv
+from edn360_chatkit.program.records import COLUMNS, program_csv
 from scripts.schemas import FOLDER, MODELS, schema_text
 
 from .samples import programs

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from edn360_chatkit.inputs import EDN360Input
 from edn360_chatkit.program.model import EnrichedTrainingProgram
-from edn360_chatkit.testing._answers import answer_text
 from edn360_chatkit.testing._workflow import (
     Lang,
+    answer_text,
     read_data,
     simulated_program,
-    simulated_steps,
+    step_texts,
     training_days,
 )
 
@@ -26,20 +26,18 @@ DAYS = (2, 3, 4, 5, 6)
 LANGS: tuple[Lang, ...] = ("es", "en")
 
 
-def athlete(*answers: dict[str, Any], **context: Any) -> EDN360Input:
+def athlete(*answers: dict[str, Any]) -> EDN360Input:
     """An athlete who filled in one questionnaire after the other."""
     return EDN360Input.model_validate(
         {
             "user_profile": {"user_id": "athlete-1"},
             "questionnaires": [{"payload": answer} for answer in answers],
-            "context": context,
         }
     )
 
 
-def program_for(days: int, lang: Lang = "es", *, evolution: bool = False) -> dict[str, Any]:
-    context: dict[str, Any] = {"previous_training_plan": {}} if evolution else {}
-    return simulated_program(athlete({"dias_por_semana": days}, **context), lang)
+def program_for(days: int, lang: Lang = "es") -> dict[str, Any]:
+    return simulated_program(athlete({"dias_por_semana": days}), lang)
 
 
 def exercises(session: dict[str, Any]) -> list[dict[str, Any]]:
@@ -75,8 +73,8 @@ def test_days_are_read_in_both_languages(question: str, answer: Any, days: int) 
 @pytest.mark.parametrize(
     "answer",
     [
-        *(0, 8, -3, True, None, "", "no", "9" * 5000, [], {}, float("nan"), b"4"),
-        pytest.param(10**5000, id="huge"),  # pytest can't write the number itself
+        *(0, 8, 10, True, None, "", "no", "9" * 5000, [], {}),
+        pytest.param(10**4000, id="huge"),  # pytest can't write the number itself
     ],
 )
 def test_unread_days_are_three(answer: Any) -> None:
@@ -97,10 +95,9 @@ def test_newest_questionnaire_decides_days() -> None:
 
 
 @pytest.mark.parametrize("days", DAYS)
-@pytest.mark.parametrize("evolution", [False, True])
 @pytest.mark.parametrize("lang", LANGS)
-def test_program_passes_every_check(days: int, evolution: bool, lang: Lang) -> None:
-    data = program_for(days, lang, evolution=evolution)
+def test_program_passes_every_check(days: int, lang: Lang) -> None:
+    data = program_for(days, lang)
     program = EnrichedTrainingProgram.model_validate(data)
     assert program.check(athlete({"dias_por_semana": days})) == []
     assert [session["id"] for session in data["sessions"]] == [f"D{n}" for n in range(1, days + 1)]
@@ -109,9 +106,8 @@ def test_program_passes_every_check(days: int, evolution: bool, lang: Lang) -> N
 
 
 @pytest.mark.parametrize("days", DAYS)
-@pytest.mark.parametrize("evolution", [False, True])
-def test_no_session_has_an_exercise_twice(days: int, evolution: bool) -> None:
-    for session in program_for(days, evolution=evolution)["sessions"]:
+def test_no_session_has_an_exercise_twice(days: int) -> None:
+    for session in program_for(days)["sessions"]:
         urls = [exercise["video_url"] for exercise in exercises(session)]
         assert len(set(urls)) == len(urls)
         assert all(url.startswith("https://example.com/videos/") for url in urls)
@@ -147,12 +143,13 @@ def test_a_program_has_the_newest_shapes() -> None:
     assert isinstance(program["general_notes"], dict)
 
 
-def test_evolution_replaces_exercises_and_says_so() -> None:
-    for days in DAYS:
-        first, evolution = program_for(days), program_for(days, evolution=True)
-        assert "Evolución" in evolution["summary"]
-        assert "Evolución" not in first["summary"]
-        assert all_exercises(first) != all_exercises(evolution)
+@pytest.mark.parametrize("days", DAYS)
+def test_blocks_name_the_muscles_of_their_exercises(days: int) -> None:
+    for session in program_for(days)["sessions"]:
+        for block in session["blocks"]:
+            for kind in ("primary", "secondary"):
+                groups = {exercise[f"{kind}_group"] for exercise in block["exercises"]}
+                assert set(block[f"{kind}_muscles"]) == groups
 
 
 @pytest.mark.parametrize("name", ["athlete_initial.json", "athlete_evolution.json"])
@@ -166,29 +163,22 @@ def test_examples_get_the_program_that_they_ask_for(name: str) -> None:
 
 
 def test_every_exercise_in_the_data_is_used() -> None:
-    programs = [program_for(days, evolution=evo) for days in DAYS for evo in (False, True)]
-    used = {exercise["db_id"] for program in programs for exercise in all_exercises(program)}
-    assert used == {f"sim-{key}" for key in read_data("programs.json")["exercises"]}
+    used = {exercise["db_id"] for days in DAYS for exercise in all_exercises(program_for(days))}
+    assert used == {f"sim-{key}" for key in read_data("exercises.json")}
 
 
 # --- the steps and the answers ------------------------------------------------------------------
 
 
 def test_steps_come_before_the_answer() -> None:
-    edn360_input = athlete({"dias_por_semana": 2}, previous_training_plan={})
-    assert simulated_steps(edn360_input, "en") == [
+    message = athlete({"dias_por_semana": 2}).to_json_text()
+    sessions = [{"id": "D1", "name": "Full body A"}, {"id": "D2", "name": "Full body B"}]
+    assert [json.loads(text) for text in step_texts(message, "en")] == [
         {"profile": {"questionnaires": 1}},
-        {"questionnaire_normalized": {"days_per_week": 2, "evolution": True}},
-        {
-            "training_plan": {
-                "weeks": 4,
-                "sessions": [
-                    {"id": "D1", "name": "Full body A"},
-                    {"id": "D2", "name": "Full body B"},
-                ],
-            }
-        },
+        {"questionnaire_normalized": {"days_per_week": 2}},
+        {"training_plan": {"weeks": 4, "sessions": sessions}},
     ]
+    assert step_texts("no input") == []
 
 
 def test_invalid_answer_breaks_the_skeleton() -> None:
@@ -204,28 +194,15 @@ odd_values = st.recursive(
     | st.booleans()
     | st.integers()
     | st.just(10**4000)
-    | st.floats()
+    | st.floats(allow_nan=False)
     | st.text()
-    | st.binary(max_size=3)
-    | st.datetimes()
-    | st.sampled_from(["9" * 5000, "\ud800", "\u00bd", "4 días"]),
+    | st.sampled_from(["9" * 5000, "\u00bd", "4 días"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=4,
 )
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    payloads=st.lists(
-        st.dictionaries(st.sampled_from(KEYS) | st.text(), odd_values, max_size=5),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_every_valid_input_gets_a_program(payloads: list[dict[str, Any]]) -> None:
-    edn360_input = athlete(*payloads)
-    program = simulated_program(edn360_input)
-    for data in (program, *simulated_steps(edn360_input)):
-        json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
-    assert simulated_program(edn360_input) == program
-    assert len(program["sessions"]) == program["days_per_week"] in DAYS
+@settings(max_examples=30, deadline=None)
+@given(answers=st.dictionaries(st.sampled_from(KEYS) | st.text(), odd_values, max_size=5))
+def test_every_valid_input_gets_a_program(answers: dict[str, Any]) -> None:
+    assert training_days(athlete(answers)) in DAYS

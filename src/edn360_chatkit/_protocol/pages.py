@@ -33,7 +33,8 @@ class Entries:
     def add(self, page: Mapping[str, Any], *, strict: bool) -> bool:
         """Add a page; ``False`` if it is not a list."""
         data = page.get("data")
-        if data is None and not strict:
+        if data is None and not strict and not self.items:
+            # Only a first page without data means "not yet"; a later one has failed.
             data = []
         if page.get("error") or not isinstance(data, list):
             return False

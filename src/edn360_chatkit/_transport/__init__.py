@@ -1,9 +1,8 @@
 """The drivers, and all that touches a socket or a clock."""
 
-from .async_driver import AsyncDriver, AsyncOperationRun
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
-from .sync_driver import OperationRun, SyncDriver
+from .runs import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
 
 __all__ = [
     "AsyncDriver",

@@ -1,73 +1,59 @@
-"""One request on its way: the part that sync and async share."""
+"""One request on its way, and the response to it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from .._effects import Request, Response
-from .library import HttpBuilder, HttpLibrary, QuietURL, body_class
-from .limits import TimeLimit, TooLargeError, TransportSettings, limit_network_stream
-
-_CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+from .library import HttpLibrary, QuietURL, body_class
+from .limits import TimeLimit, TooLargeError, TransportSettings
 
 
-IDENTITY = {"Accept-Encoding": "identity"}
-"""Asks for a response without compression."""
-
-
+@dataclass(eq=False, repr=False)
 class Exchange:
     """A request, and what the transport reports of it.
 
     Attributes:
-        deadline: When the operation's time is over, on the monotonic clock.
-        limit: The time limit of the request.
+        limit: The time limit of the request, or of a read in its stream.
         owned: Whether the HTTP client is ours.
-        waiting: Whether the request still waits for a place in our pool.
         traced: Whether the transport has reported a step, so that it has a connection.
         sent: Whether bytes of the request may have left.
+        message: The request as the HTTP library has it, once it has a place in our pool.
         head: The status and headers of the response, once they have arrived.
         proxy_status: The status of the proxy's answer to ``CONNECT``.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        settings: TransportSettings,
-        library: HttpLibrary,
-        *,
-        deadline: float,
-        owned: bool,
-    ) -> None:
-        self.request = request
-        self.library = library
-        self.deadline = deadline
-        self.limit = TimeLimit(deadline)
-        self.owned = owned
-        self.waiting = True
-        self.traced = False
-        self.sent = False
-        self.head: tuple[int, Mapping[str, str]] | None = None
-        self.proxy_status: int | None = None
-        self._settings = settings
-        self._connecting = False
-        self._message: httpx.Request | None = None
+    request: Request
+    settings: TransportSettings
+    library: HttpLibrary
+    limit: TimeLimit
+    owned: bool
+    traced: bool = False
+    sent: bool = False
+    head: tuple[int, Mapping[str, str]] | None = None
+    proxy_status: int | None = None
+    _body: bytearray = field(default_factory=bytearray)
+    _connecting: bool = False
+    message: httpx.Request | None = None
 
-    def message(self, http: HttpBuilder, *, is_async: bool) -> httpx.Request:
-        """The request as the HTTP library has it."""
+    def make_message(self, http: Any, trace: Any) -> httpx.Request:
+        """Make the request as the HTTP library has it."""
         request = self.request
-        self.waiting = False
+        # A transport of the caller's may report no steps.
+        self.sent = not self.owned
         message: httpx.Request = http.build_request(
             request.method,
             request.url,
             content=request.content,
-            headers={**request.headers, **IDENTITY},
+            # An answer is tens of kilobytes: it needs no compression.
+            headers={**request.headers, "Accept-Encoding": "identity"},
             extensions={
-                "timeout": self._settings.steps(request.max_silence, self.limit.left()),
-                "trace": self.trace_async if is_async else self.trace,
+                "timeout": self.settings.steps(request.max_silence, self.limit.left()),
+                "trace": trace,
             },
         )
         if not self.owned:
@@ -78,7 +64,7 @@ class Exchange:
             message.url = QuietURL(message.url)
         if request.content is not None:
             message.stream = body_class(self.library)(request.content)
-        self._message = message
+        self.message = message
         return message
 
     def authorize(self, message: httpx.Request) -> httpx.Request:
@@ -90,84 +76,46 @@ class Exchange:
 
     def remove_credential(self) -> None:
         """Remove the credential: exceptions of httpx keep their request."""
-        if self._message is not None and self.request.credential is not None:
-            self._message.headers.pop("Authorization", None)
+        if self.message is not None and self.request.credential is not None:
+            self.message.headers.pop("Authorization", None)
 
-    def may_have_arrived(self) -> bool:
-        """Whether the server may have the request; yes for a transport that reports no steps."""
-        return self.sent or not (self.traced or self.owned or self.waiting)
-
-    def is_late(self) -> bool:
-        """Whether the operation's deadline has passed, or would have a moment later."""
-        return time.monotonic() >= self.deadline - 0.01
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in a step of a sync request: httpx's ``trace`` extension."""
-        self._take_step(event, info)
-        if event.endswith(_CONNECTED):
-            limit_network_stream(info["return_value"])
-
-    async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in a step of an async request."""
-        self._take_step(event, info)
-
-    def _take_step(self, event: str, info: Mapping[str, Any]) -> None:
+    def take_step(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in a step of the request: httpx's ``trace`` extension."""
         if not self.traced:
-            self.traced = True
+            self.traced, self.sent = True, False
             # The time that a request waits for a connection is not the server's.
-            if self._settings.request_seconds is not None:
+            if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0
-                self.limit.shorten(max(self._settings.request_seconds, silence))
+                self.limit.shorten(max(self.settings.request_seconds, silence))
         if event.endswith(".send_request_headers.started"):
             # A proxy gets a CONNECT before the request.
             self._connecting = info["request"].method == b"CONNECT"
             self.sent = self.sent or not self._connecting
         elif event.endswith(".receive_response_headers.complete"):
-            self._take_head(info["return_value"])
+            # The places of the status and the headers differ in HTTP/1.1 and HTTP/2.
+            parts: tuple[Any, ...] = info["return_value"]
+            status = next(part for part in parts if isinstance(part, int))
+            if self._connecting:
+                self.proxy_status = status
+            elif not self.owned:
+                # A hook of the caller's may raise before there is a response.
+                self.head = (
+                    status,
+                    {name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]},
+                )
 
-    def _take_head(self, parts: tuple[Any, ...]) -> None:
-        """Take in the status and the headers: their places differ in HTTP/1.1 and HTTP/2."""
-        status = next((part for part in parts if isinstance(part, int)), None)
-        if self._connecting:
-            self.proxy_status = status
-        elif status is not None:
-            pairs: Iterable[tuple[bytes, bytes]] = parts[-1]
-            headers = {name.decode().lower(): text.decode("latin-1") for name, text in pairs}
-            self.head = status, headers
-
-
-def limit_response(response: httpx.Response) -> None:
-    """Limit the connection of a sync response; one that was open before has had no trace."""
-    if (stream := response.extensions.get("network_stream")) is not None:
-        limit_network_stream(stream)
-
-
-class Content:
-    """The body of a response, as it arrives. Its repr does not show it."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._chunks: list[bytes] = []
-
-    def add(self, chunk: bytes | None) -> bool:
-        """Add a chunk; returns ``False`` at the end, which is ``None``."""
+    def feed(self, chunk: bytes | None) -> bool:
+        """Add a chunk to the body; returns ``False`` at the end, which is ``None``."""
         if chunk is None:
             return False
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self._chunks.clear()
+        self._body += chunk
+        if len(self._body) > self.settings.max_response_bytes:
             raise TooLargeError
-        self._chunks.append(chunk)
         return True
 
-    def response(self, response: httpx.Response, request: Request) -> Response:
-        """The response with this body."""
-        return response_of(response, request, b"".join(self._chunks))
-
-
-def response_of(response: httpx.Response, request: Request, content: bytes | None) -> Response:
-    """A response in our own terms; ``None`` for a body that is larger than the limit."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    too_large = content is None
-    return Response(response.status_code, headers, content or b"", request, too_large)
+    def answer(self, response: httpx.Response, *, too_large: bool = False) -> Response:
+        """The response in our own terms, with the body that was fed."""
+        # httpx gives the names of headers in lower case.
+        headers = dict(response.headers.items())
+        content = b"" if too_large else bytes(self._body)
+        return Response(response.status_code, headers, content, self.request, too_large)

@@ -7,7 +7,8 @@ Ctrl-C, a signal handler's, those of hooks and transports.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,14 +16,10 @@ import httpx
 
 from .._effects import Response
 from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
-from .exchange import Exchange, response_of
+from .exchange import Exchange
 from .limits import OutOfTimeError, TooLargeError
 
 BUSY = " while all connections were busy"
-
-
-class StreamCutError(Exception):
-    """The stream ended where its end can't be told from a broken connection."""
 
 
 def deadline_error(detail: str = "", *, may_have_arrived: bool) -> APITimeoutError:
@@ -43,24 +40,16 @@ def closed_error() -> ConfigurationError:
 def meaning_of(
     error: BaseException, exchange: Exchange, *, closed: bool
 ) -> ChatKitError | Response | None:
-    """What an exception means.
-
-    Args:
-        error: The exception.
-        exchange: The request that it ended.
-        closed: Whether the HTTP client has been closed meanwhile.
-
-    Returns:
-        An error of ours for a failure of the transport; a response where a hook of the caller's
-        raised because of its status; ``None`` for a foreign exception.
+    """What an exception means: an error of ours for a failure of the transport; a response where a
+    hook of the caller's raised because of its status; ``None`` for a foreign exception.
     """
     library = exchange.library
     if isinstance(error, ChatKitError):
         return error
     if not isinstance(error, Exception):
         return None
-    ours = (OutOfTimeError, TooLargeError, StreamCutError, OSError)
-    if isinstance(error, (*ours, library.TransportError, library.DecodingError)):
+    failures = (library.TransportError, library.DecodingError, OSError)
+    if isinstance(error, (OutOfTimeError, TooLargeError, *failures)):
         return _error_of(error, exchange)
     if closed:
         # httpx raises many kinds of exceptions on a client that another thread has closed.
@@ -77,79 +66,71 @@ def meaning_of(
 
 def _response_in(error: Any, exchange: Exchange) -> Response | None:
     response: httpx.Response = error.response
-    try:
-        content = response.content
-    except exchange.library.ResponseNotRead:
-        content = b""
-    return None if response.is_success else response_of(response, exchange.request, content)
+    with suppress(exchange.library.ResponseNotRead):
+        exchange.feed(response.content)
+    return None if response.is_success else exchange.answer(response)
 
 
 def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
-    library = exchange.library
+    library, limit = exchange.library, exchange.limit
     host = urlsplit(exchange.request.url).hostname
-    busy = isinstance(error, library.PoolTimeout)
-    # A PoolTimeout says by itself that the request has not left.
-    arrived = exchange.may_have_arrived() and (exchange.sent or not busy)
     # Never the exception's own text: a protocol error quotes the header that it rejects.
     kind = type(error).__name__
-    in_time = not isinstance(error, (OutOfTimeError, library.TimeoutException))
-    if not in_time and exchange.is_late():
-        detail = BUSY if busy or exchange.waiting else f" before {host} answered"
-        return deadline_error(detail, may_have_arrived=arrived)
     if isinstance(error, TooLargeError):
         return APIError(
             f"An event of the stream from {host} is larger than max_response_bytes. Raise it if "
             "you trust the server."
         )
+    busy = isinstance(error, library.PoolTimeout)
+    # A PoolTimeout says by itself that the request has not left.
+    arrived = exchange.sent and (exchange.traced or not busy)
+    if not isinstance(error, (OutOfTimeError, library.TimeoutException)):
+        advice, retryable = _advice(error, exchange)
+        return APIConnectionError(
+            f"No answer from {host} ({kind}). {advice}",
+            may_have_arrived=arrived,
+            retryable=retryable,
+        )
+    # httpx's own timeouts come a moment before the deadline.
+    if time.monotonic() >= limit.deadline - 0.01:
+        detail = BUSY if busy or exchange.message is None else f" before {host} answered"
+        return deadline_error(detail, may_have_arrived=arrived)
+    text = f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow."
     if busy:
-        return APITimeoutError(
+        text = (
             "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
-            "once, or pass http_client= with larger limits.",
-            may_have_arrived=arrived,
+            "once, or pass http_client= with larger limits."
         )
-    if not in_time:
-        return APITimeoutError(
-            f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow.",
-            may_have_arrived=arrived,
-        )
-    return _connection_error(error, exchange, f"No answer from {host} ({kind}).", arrived)
+    return APITimeoutError(text, may_have_arrived=arrived)
 
 
-def _connection_error(
-    error: Exception, exchange: Exchange, start: str, arrived: bool
-) -> APIConnectionError:
-    advice = (
-        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
-    )
-    retryable = True
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error)):
-        retryable = False
-        advice = (
+def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
+    """What helps, and whether a retry may."""
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
+        return (
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
-        )
-    elif isinstance(error, exchange.library.ProxyError):
-        retryable = exchange.proxy_status not in (403, 407)
+        ), False
+    if isinstance(error, exchange.library.ProxyError):
         status = exchange.proxy_status
         refusal = "refused the connection" if status is None else f"answered {status}"
-        advice = (
+        return (
             f"The proxy {refusal}. Check its address and credentials in HTTPS_PROXY, or add the "
             "host to NO_PROXY."
-        )
-    return APIConnectionError(f"{start} {advice}", may_have_arrived=arrived, retryable=retryable)
+        ), status not in (403, 407)
+    return (
+        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
+    ), True
 
 
-def chain(error: BaseException, handled: BaseException | None = None) -> Iterator[BaseException]:
-    """An exception with its causes and contexts, up to the one that the caller was handling."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        exception = pending.pop()
-        if exception is None or exception is handled or id(exception) in seen:
-            continue
-        seen.add(id(exception))
-        yield exception
-        pending += [exception.__cause__, exception.__context__]
+def _chain(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
+    """An exception with its causes, up to the one that the caller was handling."""
+    chain: list[BaseException] = []
+    exception: BaseException | None = error
+    while exception is not None and exception is not handled and exception not in chain:
+        chain.append(exception)
+        exception = exception.__cause__ or exception.__context__
+    return chain
 
 
 def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:
@@ -157,5 +138,5 @@ def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None
 
     The frames below hold headers and bodies. No frame is cleared: that would break coroutines.
     """
-    for exception in chain(error, handled):
+    for exception in _chain(error, handled):
         exception.__traceback__ = None

@@ -7,70 +7,39 @@ only exist where the caller has imported it.
 from __future__ import annotations
 
 import ipaddress
-import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from ..errors import ConfigurationError
 
-HTTP = TypeVar("HTTP")
-
 HttpLibrary: TypeAlias = ModuleType
 """The module ``httpx`` or ``httpx2``."""
 
 
-class HttpBuilder(Protocol):
-    """What the clients of both kinds have; requests and responses are as httpx's."""
+class HTTPClient(Protocol):
+    """``httpx.Client`` or ``httpx2.Client``; their requests and responses are alike."""
 
-    @property
-    def is_closed(self) -> bool: ...
-
-    def build_request(
-        self,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        extensions: dict[str, Any],
-    ) -> Any: ...
-
-
-class HTTPClient(HttpBuilder, Protocol):
-    """``httpx.Client`` or ``httpx2.Client``."""
-
-    def send(
-        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
-    ) -> Any: ...
+    def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     def close(self) -> None: ...
 
 
-class AsyncHTTPClient(HttpBuilder, Protocol):
+class AsyncHTTPClient(Protocol):
     """``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
 
-    async def send(
-        self, request: Any, *, stream: bool, auth: Callable[[Any], Any], follow_redirects: bool
-    ) -> Any: ...
+    async def send(self, request: Any, *, stream: bool, follow_redirects: bool) -> Any: ...
     async def aclose(self) -> None: ...
 
 
 def library_of(http_client: object, kind: str) -> HttpLibrary:
-    """The library of the caller's client; httpx for ``None``.
-
-    Args:
-        http_client: The client.
-        kind: The name of its class, ``"Client"`` or ``"AsyncClient"``.
-
-    Raises:
-        ConfigurationError: It is another object.
-    """
+    """The library of the caller's client, ``Client`` or ``AsyncClient``; httpx for ``None``."""
     if http_client is None:
         return httpx
     for name in ("httpx", "httpx2"):
@@ -88,6 +57,8 @@ def body_class(library: HttpLibrary) -> Any:
     """
 
     class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc,name-defined]
+        _chunks: Iterator[bytes]
+
         def __init__(self, content: bytes) -> None:
             self._content = content
 
@@ -95,54 +66,49 @@ def body_class(library: HttpLibrary) -> Any:
             return iter([self._content])
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return _AsyncIterator(iter(self))
+            self._chunks = iter(self)
+            return self
+
+        async def __anext__(self) -> bytes:
+            for chunk in self._chunks:
+                return chunk
+            raise StopAsyncIteration
 
     return Body
 
 
-class _AsyncIterator(AsyncIterator[bytes]):
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+def client_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[[bool], Any]:
+    """A function that makes HTTP clients of ours for one server; they share one SSL context.
 
-    async def __anext__(self) -> bytes:
-        for chunk in self._chunks:
-            return chunk
-        raise StopAsyncIteration
-
-
-class ClientFactory(Generic[HTTP]):
-    """Makes HTTP clients of ours for one server; they share one SSL context.
+    Its argument says whether the client is for streams, whose connections are not used again.
 
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
 
-    def __init__(self, kind: Callable[..., HTTP], url: str, connections: int) -> None:
-        self._kind = kind
-        self._connections = connections
-        try:
-            self._proxy = _proxy_for(httpx.URL(url))
-            # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
-            self._ssl_context: ssl.SSLContext = httpx.create_ssl_context()
-            self(False)
-        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigurationError(
-                f"The HTTP client can't be set up ({type(error).__name__}). Check the "
-                "environment's proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and "
-                "certificates (SSL_CERT_FILE, SSL_CERT_DIR)."
-            ) from error.with_traceback(None)
-
-    def __call__(self, streaming: bool) -> HTTP:
-        """Make a client for streams, whose connections are not used again, or for requests."""
-        kept = 0 if streaming else self._connections
-        return self._kind(
-            verify=self._ssl_context,
-            proxy=self._proxy,
+    def make(streaming: bool) -> Any:
+        kept = 0 if streaming else connections
+        return kind(
+            verify=ssl_context,
+            proxy=proxy,
             trust_env=False,
-            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=kept),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept),
             # A cookie could tie the requests of one athlete to those of another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+    try:
+        proxy = _proxy_for(httpx.URL(url))
+        # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
+        ssl_context = httpx.create_ssl_context()
+        make(False)
+    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
+            "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and certificates "
+            "(SSL_CERT_FILE, SSL_CERT_DIR)."
+        ) from error.with_traceback(None)
+    return make
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
@@ -151,18 +117,14 @@ def _proxy_for(url: httpx.URL) -> str | None:
     httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
     only one host matters.
     """
-    if _is_loopback(url.host) or proxy_bypass(url.host):
+    with suppress(ValueError):
+        if url.host == "localhost" or ipaddress.ip_address(url.host).is_loopback:
+            return None
+    if proxy_bypass(url.host):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class QuietURL(httpx.URL):
@@ -170,12 +132,3 @@ class QuietURL(httpx.URL):
 
     def __str__(self) -> str:
         return str(self.copy_with(query=None))
-
-    def __repr__(self) -> str:
-        return repr(self.copy_with(query=None))
-
-    def __eq__(self, other: object) -> bool:
-        return httpx.URL(self) == other
-
-    def __hash__(self) -> int:
-        return hash(httpx.URL(self))

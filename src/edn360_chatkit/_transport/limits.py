@@ -1,9 +1,7 @@
 """The limits of a request: how long it may take, and how much it may bring.
 
-httpx limits each step of a request: connecting, and each wait for more of the response. A server
-that sends a byte now and then keeps each step short and the whole request endless. An async
-request is cancelled when its time is over. For a sync request, :func:`limit_network_stream`
-replaces ``read`` and ``write`` of httpcore's network stream.
+httpx limits each step of a request, so a server that sends a byte now and then makes it endless.
+An async request is cancelled when its time is over; see :func:`limit_network_stream` for sync.
 """
 
 from __future__ import annotations
@@ -13,7 +11,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any
 
 import anyio
 import httpx
@@ -44,12 +43,7 @@ class TransportSettings:
     max_response_bytes: int
 
     def steps(self, max_silence: float | None, left: float) -> dict[str, float]:
-        """The timeout of each step of a request, in the form of httpx's ``timeout`` extension.
-
-        Args:
-            max_silence: The longest time without data on the request's stream, in seconds.
-            left: The time until the operation's deadline, in seconds.
-        """
+        """The timeout of each step of a request, in the form of httpx's ``timeout`` extension."""
         steps: dict[str, float | None] = dict(self.timeout.as_dict())
         if max_silence is not None:
             steps["read"] = max(max_silence, steps["read"] or max_silence)
@@ -68,11 +62,13 @@ class TimeLimit:
     """The time for one effect.
 
     Attributes:
-        until: When it is over, on the monotonic clock.
+        deadline: When the operation's time is over, on the monotonic clock.
+        until: When the effect's time is over; at most ``deadline``.
     """
 
-    def __init__(self, until: float) -> None:
-        self.until = until
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.until = deadline
         self._scope: anyio.CancelScope | None = None
 
     def left(self) -> float:
@@ -119,40 +115,25 @@ class TimeLimit:
 _current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)
 
 
-class NetworkStream(Protocol):
-    """The part of httpcore's ``NetworkStream`` that is limited."""
-
-    read: Callable[..., bytes]
-    write: Callable[..., None]
-
-
-class _LimitedRead:
-    def __init__(self, read: Callable[..., bytes]) -> None:
-        self._read = read
-
-    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._read(max_bytes, timeout=_shortened(timeout))
-
-
-class _LimitedWrite:
-    def __init__(self, write: Callable[..., None]) -> None:
-        self._write = write
-
-    def __call__(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), WRITE_SIZE):
-            self._write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
-
-
-def limit_network_stream(stream: NetworkStream) -> None:
+def limit_network_stream(stream: Any) -> None:
     """Keep a connection's reads and writes within the time limit of the thread that makes them.
 
     This replaces two methods of a foreign object: httpcore's sync network stream, which httpx
     hands out in its ``trace`` extension. httpx has no public way to set a network backend. It is
     the only patch of this package; ``tests/transport/test_limits.py`` fails if httpcore changes.
     """
-    if not isinstance(stream.read, _LimitedRead):
-        stream.read = _LimitedRead(stream.read)
-        stream.write = _LimitedWrite(stream.write)
+    if not isinstance(stream.read, partial):
+        stream.read = partial(_read, stream.read)
+        stream.write = partial(_write, stream.write)
+
+
+def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = None) -> bytes:
+    return read(max_bytes, timeout=_shortened(timeout))
+
+
+def _write(write: Callable[..., None], buffer: bytes, timeout: float | None = None) -> None:
+    for start in range(0, len(buffer), WRITE_SIZE):
+        write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
 
 
 def _shortened(timeout: float | None) -> float | None:

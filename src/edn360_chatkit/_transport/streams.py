@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from typing import Any
 
-import anyio
-import anyio.lowlevel
 import httpx
 from httpx_sse import EventSource
 
 from .._effects import Stream
 from ..errors import APIConnectionError
 from .exchange import Exchange
-from .failures import StreamCutError
-from .home import Home
-from .limits import TimeLimit, TooLargeError
+from .limits import TooLargeError
+from .network import Home, Network
 
 BATCH = 65536
 """How many bytes of events are decoded at once; then the clock is read."""
-CLOSING_SECONDS = 1.0
-"""How long closing a stream may take, in seconds."""
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8"}
 # An event ends with an empty line, and a line with \n, \r\n or \r.
 _EVENT_ENDS = (b"\n\n", b"\n\r", b"\r\r")
@@ -76,126 +70,54 @@ def is_event_stream(response: httpx.Response) -> bool:
     return response.is_success and kind == "text/event-stream"
 
 
+class OpenStream(Stream):
+    """A stream of either driver. It belongs to one process and one event loop, its ``home``."""
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        exchange: Exchange,
+        network: Network,
+        on_close: Callable[[OpenStream], None],
+    ) -> None:
+        self.exchange = exchange
+        self.home: Home = network.home()
+        self._network = network
+        self._events = EventBuffer(exchange.settings.max_response_bytes)
+        self._response = response
+        self._chunks: Any = network.chunks(response)
+        self._on_close: Callable[[OpenStream], None] | None = on_close
+
+    async def read(self) -> tuple[str, ...] | None:
+        """The data of the events that have arrived; ``None`` at the end."""
+        if self.home != self._network.home():
+            # The answers of another process or event loop could arrive.
+            raise APIConnectionError("The stream belongs to another process or event loop.")
+        limit, network = self.exchange.limit, self._network
+        while not (events := self._events.take()):
+            if events is not None:
+                limit.check()
+                await network.yield_to_others()
+                continue
+            with network.limited(limit):
+                is_open = self._events.feed(await network.next_chunk(self._chunks))
+            if not is_open:
+                if _has_marked_end(self._response):
+                    return None
+                raise self.exchange.library.RemoteProtocolError("The connection may be broken.")
+        return events
+
+    async def close(self) -> None:
+        """Close the connection. Another process or event loop must not touch it."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None and self.home == self._network.home():
+            await self._network.close(self._response, self._chunks)
+            on_close(self)
+
+
 def _has_marked_end(response: httpx.Response) -> bool:
-    """Whether the end of a body can be told from a broken connection (RFC 9112, section 6.3)."""
+    """Whether the end of a body differs from a broken connection (RFC 9112, section 6.3)."""
     framed = "content-length" in response.headers or "transfer-encoding" in response.headers
     # A transport without a network has no HTTP version.
     version = bytes(response.extensions.get("http_version", b""))
     return framed or not version.startswith(b"HTTP/1")
-
-
-class OpenStream(Stream):
-    """What the streams of both drivers share.
-
-    Attributes:
-        exchange: The request that the stream answers.
-        home: The process and the event loop that it belongs to.
-        events: The bytes that are not decoded yet.
-    """
-
-    def __init__(self, response: httpx.Response, exchange: Exchange, size: int, home: Home) -> None:
-        self.exchange = exchange
-        self.home = home
-        self.events = EventBuffer(size)
-        self._response = response
-        self._has_marked_end = _has_marked_end(response)
-        self._closed = False
-        self._siblings: set[OpenStream] = set()
-        self._release: Callable[[], None] | None = None
-
-    def keep_in(self, streams: set[OpenStream], release: Callable[[], None]) -> None:
-        """Enter the pool's open streams; ``release`` is called when the stream is closed."""
-        self._siblings, self._release = streams, release
-        streams.add(self)
-
-    def check_home(self, home: Home) -> None:
-        """Refuse to read in another process or event loop, where other answers could arrive."""
-        if self.home != home:
-            raise APIConnectionError("The stream belongs to another process or event loop.")
-
-    def _begin_close(self) -> bool:
-        """Whether it was open until now."""
-        was_closed, self._closed = self._closed, True
-        return not was_closed
-
-    def _end_close(self) -> None:
-        self._siblings.discard(self)
-        if self._release is not None:
-            self._release()
-
-    def _check_end(self) -> None:
-        if not self._has_marked_end:
-            raise StreamCutError
-
-
-class SyncStream(OpenStream):
-    """A stream on a sync client."""
-
-    _chunks: Iterator[bytes] | None = None
-
-    def read(self, limit: TimeLimit) -> tuple[str, ...] | None:
-        """The data of the events that have arrived; ``None`` at the end."""
-        if self._chunks is None:
-            self._chunks = self._response.iter_bytes()
-        while not (events := self.events.take()):
-            if events is not None:
-                limit.check()
-                continue
-            with limit.on_this_thread():
-                is_open = self.events.feed(next(self._chunks, None))
-            if not is_open:
-                self._check_end()
-                return None
-        return events
-
-    def close(self) -> None:
-        """Close the connection."""
-        # A process that was forked must not touch its parent's connections.
-        if self.home[0] == os.getpid() and self._begin_close():
-            with suppress(Exception):
-                self._response.close()
-            self._end_close()
-
-
-class AsyncStream(OpenStream):
-    """A stream on an async client."""
-
-    _chunks: AsyncIterator[bytes] | None = None
-
-    async def read(self, limit: TimeLimit) -> tuple[str, ...] | None:
-        """The data of the events that have arrived; ``None`` at the end."""
-        if self._chunks is None:
-            self._chunks = self._response.aiter_bytes()
-        while not (events := self.events.take()):
-            if events is not None:
-                limit.check()
-                await anyio.lowlevel.checkpoint()
-                continue
-            with limit.on_this_task():
-                is_open = self.events.feed(await anext(self._chunks, None))
-            if not is_open:
-                self._check_end()
-                return None
-        return events
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._begin_close():
-            await close_response(self._response, self._chunks)
-            self._end_close()
-
-
-async def close_response(
-    response: httpx.Response, chunks: AsyncIterator[bytes] | None = None
-) -> None:
-    """Close an async response quickly, and end the generators of httpx that read it."""
-    with suppress(Exception):
-        if chunks is not None:
-            # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
-            # them at its next read.
-            with anyio.CancelScope() as scope:
-                scope.cancel()
-                async for _ in chunks:
-                    pass
-    with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS, shield=True):
-        await response.aclose()

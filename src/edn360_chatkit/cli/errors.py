@@ -1,5 +1,6 @@
 """The exit statuses, and errors in the words of the command line."""
 
+import re
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
@@ -7,18 +8,16 @@ from ..errors import ConfigurationError
 # After Ctrl-C it is 128 and the number of SIGINT, as shells report it.
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
-_OPTIONS = ("base_url", "server_url", "workflow_id", "user", "poll_interval", "max_attempts")
+_OPTION = re.compile(
+    r"(base_url|server_url|workflow_id|user|poll_interval|max_attempts)(?:=\.\.\.|(?= \(or| must))"
+)
 
 
 def error_text(error: Exception) -> str:
     """The text of an error, with options in the place of the library's parameters."""
     text = str(error).replace("Pass api_key=..., or", "Use --simulate, or")
     text = text.replace("api_key=..., ", "").replace(" to the client or to this call", "")
-    for name in _OPTIONS:
-        option = "--" + name.replace("_", "-")
-        for end in ("=...", " (or", " must"):
-            text = text.replace(name + end, option + end.removeprefix("=..."))
-    return text
+    return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)
 
 
 def require(extra: str, *modules: str) -> None:

@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,20 +102,18 @@ class Destination:
         """
         data = text.encode("utf-8", "backslashreplace")
         if self.path is not None and not self._is_special():
-            with suppress(OSError):
-                return _write_new(self.path, suffix, data)
+            for number in itertools.count(1):
+                end = suffix if number == 1 else f".{number}{suffix}"
+                new = self.path.with_name(self.path.name + end)
+                try:
+                    with new.open("xb") as stream:
+                        stream.write(data)
+                    return str(new)
+                except FileExistsError:
+                    continue
+                except OSError:
+                    break
         file, name = tempfile.mkstemp(prefix="edn360-", suffix=suffix)
         with open(file, "wb") as stream:
             stream.write(data)
         return name
-
-
-def _write_new(path: Path, suffix: str, data: bytes) -> str:
-    new = path.with_name(path.name + suffix)
-    for number in itertools.count(2):
-        if not new.exists():
-            break
-        new = path.with_name(f"{path.name}.{number}{suffix}")
-    with new.open("xb") as stream:
-        stream.write(data)
-    return str(new)

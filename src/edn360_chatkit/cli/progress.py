@@ -22,10 +22,11 @@ def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, N
     task = progress.add_task("Creating a session")
 
     def on_event(event: events.WorkflowEvent) -> None:
+        state, line = _texts(event)
         with suppress(OSError):
-            if state := _state(event):
+            if state:
                 progress.update(task, description=state)
-            if line := _line(event):
+            if line:
                 console.print(f"  {line}", markup=False, overflow="ellipsis", no_wrap=True)
 
     with suppress(OSError):
@@ -37,28 +38,23 @@ def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, N
             progress.stop()
 
 
-def _state(event: events.WorkflowEvent) -> str:
+def _texts(event: events.WorkflowEvent) -> tuple[str, str]:
+    """The state beside the spinner, and a line above it; empty for no change."""
     match event:
         case events.SessionCreatedEvent():
-            return "Sending the athlete's data"
+            return "Sending the athlete's data", ""
         case events.MessageSentEvent():
-            return "Waiting for the program"
+            return "Waiting for the program", ""
         case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
             failure = "; the last poll failed, still waiting" if error else ""
-            return f"Waiting for the program, poll {attempt} of {most}{failure}"
+            return f"Waiting for the program, poll {attempt} of {most}{failure}", ""
         case events.ProgressEvent(text=text):
-            return one_line(text)
-        case _:
-            return ""
-
-
-def _line(event: events.WorkflowEvent) -> str:
-    match event:
+            return one_line(text), ""
         case events.StepEvent(keys=keys):
-            return f"step: {one_line(', '.join(keys)) or 'text'}"
+            return "", f"step: {one_line(', '.join(keys)) or 'text'}"
         case events.NoticeEvent(level=level, message=message):
-            return f"{one_line(level)}: {one_line(message)}"
+            return "", one_line(f"{level}: {message}")
         case events.ResponseEvent(response=response):
-            return f"program received after {response.elapsed:.0f} s"
+            return "", f"program received after {response.elapsed:.0f} s"
         case _:
-            return ""
+            return "", ""

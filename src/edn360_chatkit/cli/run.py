@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib.util import find_spec
+from typing import Any
 
 from .. import ChatKitClient, EDN360Input, EnrichedTrainingProgram, errors, events
-from ..models.session import resume_call
+from ..models.session import ChatSession, Message, resume_call
 from ..reading import read_input
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, INTERRUPTED, SUCCESS, error_text
@@ -49,18 +50,18 @@ def execute(args: argparse.Namespace) -> int:
     edn360_input = read_file(args.input, read_input)
     destination = Destination(args.output)
     destination.check(args.input)
-    history: list[events.WorkflowEvent] = []
+    started = _Started()
     try:
-        response = _run_workflow(args, edn360_input, history)
+        program = _run_workflow(args, edn360_input, started).program
     except KeyboardInterrupt:
-        complain("Interrupted.", _how_to_resume(args, history, in_doubt=True))
+        complain("Interrupted.", _how_to_resume(args, started, in_doubt=True))
         return INTERRUPTED
     except (errors.WorkflowError, errors.APIError) as error:
         saved = _save(error.text, destination, ".answer.txt")
-        resume = "" if isinstance(error, _FINAL) else _how_to_resume(args, history)
+        resume = "" if isinstance(error, _FINAL) else _how_to_resume(args, started)
         complain(error_text(error), saved, resume)
         return FAILED
-    return _deliver(response.program, destination)
+    return _deliver(program, destination)
 
 
 # After these the run is over, or their own text says how to resume it.
@@ -68,48 +69,49 @@ _OVER = (errors.WorkflowFailedError, errors.TruncatedResponseError, errors.Progr
 _FINAL = (*_OVER, errors.WorkflowTimeoutError)
 
 
-def _how_to_resume(
-    args: argparse.Namespace, history: list[events.WorkflowEvent], *, in_doubt: bool = False
-) -> str:
+class _Started:
+    """The session and the message of the run, once the server has them."""
+
+    session: ChatSession | None = None
+    message: Message | None = None
+
+
+def _how_to_resume(args: argparse.Namespace, started: _Started, *, in_doubt: bool = False) -> str:
     """The Python call that resumes the run, if one was started, or may have been (in_doubt)."""
-    session = next((e.session for e in history if isinstance(e, events.SessionCreatedEvent)), None)
-    message = next((e.message for e in history if isinstance(e, events.MessageSentEvent)), None)
-    if session is None or args.simulate or not (message or in_doubt):
+    if started.session is None or args.simulate or not (started.message or in_doubt):
         return ""
-    doubt = "" if message else "If the athlete's data arrived: "
+    doubt = "" if started.message else "If the athlete's data arrived: "
     urls = {"base_url": args.base_url, "server_url": args.server_url}
     client = ", ".join(f"{name}={url!r}" for name, url in urls.items() if url)
     state = f"{doubt}The run goes on at the server, and is paid for. Resume it from Python:"
-    return f"{state}\n  ChatKitClient({client}).{resume_call(session, message)}"
+    return f"{state}\n  ChatKitClient({client}).{resume_call(started.session, started.message)}"
 
 
 def _run_workflow(
-    args: argparse.Namespace, edn360_input: EDN360Input, history: list[events.WorkflowEvent]
+    args: argparse.Namespace, edn360_input: EDN360Input, started: _Started
 ) -> events.WorkflowResponse:
-    settings = {name: getattr(args, name) for name in ("base_url", "server_url", "workflow_id")}
-    poll_interval = args.poll_interval
+    names = ("base_url", "server_url", "workflow_id", "protocol", "poll_interval", "max_attempts")
+    options = {name: getattr(args, name) for name in names}
+    settings: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     with ExitStack() as stack:
         if args.simulate:
             # No steps where the first message is the answer.
             server = stack.enter_context(simulator(steps=args.answer != "first"))
-            settings.update(api_key=server.api_key, base_url=server.base_url)
-            settings["workflow_id"] = args.workflow_id or WORKFLOW
-            poll_interval = POLL_INTERVAL if poll_interval is None else poll_interval
-        client = stack.enter_context(ChatKitClient(**settings, protocol=args.protocol))
+            defaults = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL}
+            settings = {**defaults, **settings, "api_key": server.api_key}
+            settings["base_url"] = server.base_url
+        client = stack.enter_context(ChatKitClient(**settings))
         show = stack.enter_context(_progress())
 
         def on_event(event: events.WorkflowEvent) -> None:
-            if isinstance(event, (events.SessionCreatedEvent, events.MessageSentEvent)):
-                history.append(event)
+            if isinstance(event, events.SessionCreatedEvent):
+                started.session = event.session
+            elif isinstance(event, events.MessageSentEvent):
+                started.message = event.message
             show(event)
 
         return client.run_workflow(
-            edn360_input,
-            user=args.user,
-            poll_interval=poll_interval,
-            max_attempts=args.max_attempts,
-            answer=args.answer,
-            on_event=on_event,
+            edn360_input, user=args.user, answer=args.answer, on_event=on_event
         )
 
 

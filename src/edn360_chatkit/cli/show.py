@@ -4,10 +4,9 @@ import argparse
 from functools import partial
 
 from ..errors import ConfigurationError
-from ..program.rendering.table import program_csv
 from ..reading import read_program
 from .console import complain, print_text
-from .errors import FAILED, SUCCESS, require
+from .errors import FAILED, SUCCESS
 from .files import Destination, read_file
 
 
@@ -23,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
+    from ..program.records import program_csv
+
     program = read_file(args.program, read_program)
     formats = (
         (args.html, partial(program.to_html, full_page=True, lang=args.lang)),
@@ -31,10 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     )
     outputs = {Destination(name): render for name, render in formats if name is not None}
     if not outputs:
-        require("cli", "rich")
-        from ..program.rendering.terminal import terminal_text
-
-        return print_text(terminal_text(program, args.lang))
+        return print_text(program.to_text(lang=args.lang))
     if len({destination.path for destination in outputs}) < len(outputs):
         raise ConfigurationError("Two of the files have the same name; nothing was written.")
     for destination in outputs:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
@@ -19,7 +19,7 @@ WORKFLOW = "wf_demo"
 
 @contextmanager
 def simulator(
-    *, steps: bool, delay: float = DELAY, port: int = 0
+    steps: bool, delay: float = DELAY, port: int = 0
 ) -> Generator["ChatKitSimulator", None, None]:
     """Run a simulator; raise ``ConfigurationError`` if its extra is missing or the port taken."""
     require("simulator", "starlette", "uvicorn")
@@ -47,17 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    try:
-        with simulator(port=args.port, delay=args.delay, steps=args.steps) as server:
-            status = print_text(
-                f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
-                f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
-                f"export EDN360_TRAINING_WORKFLOW_ID={WORKFLOW}\n"
-            )
-            if status == SUCCESS:
-                if is_terminal():
-                    say("The simulator runs until Ctrl-C; paste these lines into another shell.")
-                server.wait()
+    # Ctrl-C is the usual way to stop it.
+    with suppress(KeyboardInterrupt), simulator(args.steps, args.delay, args.port) as server:
+        status = print_text(
+            f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
+            f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
+            f"export EDN360_TRAINING_WORKFLOW_ID={WORKFLOW}\n"
+        )
+        if status != SUCCESS:
             return status
-    except KeyboardInterrupt:
-        return SUCCESS  # The usual way to stop it.
+        if is_terminal():
+            say("The simulator runs until Ctrl-C; paste these lines into another shell.")
+        server.wait()
+    return SUCCESS

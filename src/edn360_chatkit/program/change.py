@@ -43,13 +43,7 @@ class SetsChange(NamedTuple):
 
 
 class ExerciseChange(NamedTuple):
-    """An exercise that is in both programs, before and now.
-
-    Attributes:
-        old: The exercise before.
-        new: The exercise now.
-        fields: The changes of its series, reps and RPE.
-    """
+    """An exercise before and now, with the changes of its series, reps and RPE."""
 
     old: Place
     new: Place

@@ -1,12 +1,7 @@
-"""The training program as data: sessions, blocks and exercises, without behaviour.
+"""The training program as data. Only the skeleton of lists and objects can be invalid.
 
-A run costs money, so a program is never lost to a type. Only the skeleton can be invalid:
-``sessions`` is a list of objects, and so are their ``blocks`` and the blocks' ``exercises``. Any
-other field may be missing or have any value. The attribute is the typed value (``kinds.py``) or
-``None``; ``raw`` is the value as the workflow wrote it, and ``model_dump`` gives that back.
-
-To add an optional field of an exercise, declare it in :class:`Exercise`. It then shows in every
-rendering and in ``to_records``; a label in ``texts/es.py`` and ``texts/en.py`` is optional.
+To add an optional field of an exercise, declare it in :class:`Exercise`: every rendering and
+``to_records`` show it. A label in ``texts/es.py`` and ``texts/en.py`` is optional.
 """
 
 from __future__ import annotations
@@ -43,7 +38,11 @@ if TYPE_CHECKING:
 
 
 class ProgramPart(OpenModel):
-    """A part of a program. It keeps each value that is not of the field's type."""
+    """A part of a program.
+
+    An attribute is the typed value or ``None``; ``raw`` is the value as the workflow wrote it, and
+    ``model_dump`` gives that back.
+    """
 
     _other_kinds: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
 
@@ -74,13 +73,11 @@ class ProgramPart(OpenModel):
         part = handler(data)
         if isinstance(data, Mapping):
             values = cast("Mapping[str, Any]", data)
-            kept = {
-                name: value
+            part._other_kinds = {
+                name: values[name]
                 for name, typed in part.__dict__.items()
-                if (value := values.get(name, typed)) is not typed and not _is_same(value, typed)
+                if name in values and not _is_same(values[name], typed)
             }
-            if kept:
-                part._other_kinds = kept
         return part
 
     @model_serializer(mode="wrap")
@@ -91,11 +88,11 @@ class ProgramPart(OpenModel):
 
 
 def _is_same(written: Any, typed: Any) -> bool:
-    is_same_type = type(written) is type(typed)
     items = cast("list[object]", typed) if isinstance(typed, list) else []
-    if any(isinstance(item, ProgramPart) for item in items):
-        return True  # the parts keep their own values
-    return is_same_type and bool(written == typed)
+    # Parts keep their own values.
+    is_parts = any(isinstance(item, ProgramPart) for item in items)
+    is_same_type = type(cast("object", written)) is type(cast("object", typed))
+    return is_parts or written is typed or (is_same_type and bool(written == typed))
 
 
 class Exercise(ProgramPart):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
 from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
-from .data import FACTS, Block, ProgramData, ProgramPart
+from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe
 from .texts import Language
@@ -42,13 +42,9 @@ class ProgramDiff(Changes):
     """
 
     def to_text(self, *, lang: Language = "es") -> str:
-        """The changes as plain text, a line each.
+        """The changes as plain text of at most 80 columns.
 
-        Args:
-            lang: The language of the labels, ``"es"`` or ``"en"``.
-
-        Raises:
-            ValueError: ``lang`` is another language.
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """
         from .rendering.changes import changes_text
 
@@ -57,11 +53,7 @@ class ProgramDiff(Changes):
     def to_html(self, *, lang: Language = "es") -> str:
         """The changes as an HTML fragment with its style, in which all text is escaped.
 
-        Args:
-            lang: The language of the labels, ``"es"`` or ``"en"``.
-
-        Raises:
-            ValueError: ``lang`` is another language.
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """
         from .rendering.changes import changes_html
 
@@ -72,33 +64,34 @@ class ProgramDiff(Changes):
 
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
-    """What changed from ``old`` to ``new``."""
-    before, now = _standing(new, old)
-    db_ids = _trusted_db_ids(before) & _trusted_db_ids(now)
-    pairs = _pairs(before, now, db_ids)
-    old_paths = {pair.old.place.path for pair in pairs}
-    new_paths = {pair.new.place.path for pair in pairs}
-    same = [pair for pair in pairs if pair.has_one_name() or pair.has_one_of(db_ids)]
-    moved = _moved(same)
+    """The changes from ``old`` to ``new``."""
+    before, now = list(_standings(old, new)), list(_standings(new, old))
+    trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
+    before, now = (
+        [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
+    )
+    pairs = _pairs(before, now)
+    old_paths = {old.place.path for old, _ in pairs}
+    new_paths = {new.place.path for _, new in pairs}
+    same = [(old, new) for old, new in pairs if old.is_same_as(new)]
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
-        added=tuple(p.place for p in now if p.place.path not in new_paths),
-        removed=tuple(p.place for p in before if p.place.path not in old_paths),
-        replaced=tuple(pair.change() for pair in pairs if not pair.has_one_name()),
-        moved=tuple(pair.change() for pair in same if pair.new.place.path in moved),
-        changed=tuple(change for pair in same if (change := pair.change()).fields),
+        added=tuple(s.place for s in now if s.place.path not in new_paths),
+        removed=tuple(s.place for s in before if s.place.path not in old_paths),
+        replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
+        moved=tuple(_change(pair) for pair in _moved(same)),
+        changed=tuple(change for pair in same if (change := _change(pair)).fields),
         weekly_sets=_weekly_sets(old, new),
     )
 
 
 def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
     for field in fields:
-        values = _value(old, field), _value(new, field)
-        if is_same(*values):
-            continue
-        rpe = [read_rpe(value) for value in values] if field == "rpe" else [None]
-        if rpe[0] is None or rpe[0] != rpe[-1]:  # RIR 2 is RPE 8
-            yield FieldChange(field, *values)
+        before, now = _value(old, field), _value(new, field)
+        rpe = read_rpe(before) if field == "rpe" else None
+        same_rpe = rpe is not None and rpe == read_rpe(now)  # RIR 2 is RPE 8
+        if not same_rpe and not is_same(before, now):
+            yield FieldChange(field, before, now)
 
 
 def _value(part: ProgramPart, field: str) -> float | str | None:
@@ -110,75 +103,77 @@ def _value(part: ProgramPart, field: str) -> float | str | None:
     return value if typed is None else typed
 
 
+def _change(pair: _Pair) -> ExerciseChange:
+    old, new = pair[0].place, pair[1].place
+    fields = _changes(old.exercise, new.exercise, EXERCISE_FIELDS)
+    return ExerciseChange(old, new, tuple(fields))
+
+
 # --- where an exercise stands ---------------------------------------------------------------------
 
 
-class _Standing(NamedTuple):
-    """A place, with its session and block by their indices in the program before.
+@dataclass(frozen=True)
+class _Standing:
+    """A place, with its session and block as they are compared.
 
-    What is new has the negative numbers: ids are not to be compared, because a model that writes
-    ``"Día 1"`` for ``"D1"`` has moved nothing.
+    A model that writes ``"Día 1"`` for ``"D1"`` has moved nothing.
     """
 
     place: Place
-    session: int
-    block: int
+    session: Hashable
+    block: Hashable
+    db_id: str
+    name: str
 
-    @property
-    def db_id(self) -> str:
-        return as_text(self.place.exercise.db_id).strip()
-
-    @property
-    def name(self) -> str:
-        exercise = self.place.exercise
-        words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
-        return " ".join(w.removesuffix("s") for w in words if w not in _SMALL_WORDS)
+    def is_same_as(self, other: _Standing) -> bool:
+        """Whether it is one exercise, if it stands in the same position."""
+        return self.name == other.name or (self.db_id != "" and self.db_id == other.db_id)
 
 
-def _standing(new: ProgramData, old: ProgramData) -> tuple[list[_Standing], list[_Standing]]:
-    before = [
-        place
-        for s in range(len(old.sessions))
-        for b in range(len(old.sessions[s].blocks))
-        for place in _places(old, s, b, (s, b))
-    ]
-    now: list[_Standing] = []
-    sessions = _same_index([s.id for s in new.sessions], [s.id for s in old.sessions])
-    for s, (session, s_before) in enumerate(zip(new.sessions, sessions, strict=True)):
-        blocks_before: list[Block] = old.sessions[s_before].blocks if s_before >= 0 else []
-        blocks = _same_index([b.id for b in session.blocks], [b.id for b in blocks_before])
-        for b, b_before in enumerate(blocks):
-            now += _places(new, s, b, (s_before, b_before))
-    return before, now
+_Pair = tuple[_Standing, _Standing]
+_Part = TrainingSession | Block
 
 
-def _same_index(now: Sequence[str | None], before: Sequence[str | None]) -> list[int]:
-    """For each id the index of the same id before, else of the same position, else below 0."""
-    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
-    for index, identity in enumerate(before):
-        waiting[fold(identity or "")].append(index)
-    waiting.pop("", None)
-    matches = {
-        index: candidates.popleft()
-        for index, identity in enumerate(now)
-        if (candidates := waiting.get(fold(identity or "")))
-    }
-    free = set(range(len(before))) - set(matches.values())
-    return [matches.get(index, index if index in free else -1 - index) for index in range(len(now))]
+def _standings(program: ProgramData, other: ProgramData) -> Iterator[_Standing]:
+    sessions = _identities(program.sessions, other.sessions)
+    others = dict(zip(_identities(other.sessions, program.sessions), other.sessions, strict=True))
+    for s, (session, s_identity) in enumerate(zip(program.sessions, sessions, strict=True)):
+        same = others.get(s_identity)
+        blocks = _identities(session.blocks, same.blocks if same else [])
+        for b, (block, b_identity) in enumerate(zip(session.blocks, blocks, strict=True)):
+            path = f"sessions.{s}.blocks.{b}"
+            ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
+            for e, number in enumerate(_numbers(block)):
+                exercise = block.exercises[e]
+                place = Place(f"{path}.exercises.{e}", *ids, number, exercise)
+                db_id = as_text(exercise.db_id).strip()
+                yield _Standing(place, s_identity, b_identity, db_id, _name(exercise))
 
 
-def _places(program: ProgramData, s: int, b: int, standing: tuple[int, int]) -> Iterator[_Standing]:
-    session = program.sessions[s]
-    block = session.blocks[b]
-    ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
+def _identities(own: Sequence[_Part], other: Sequence[_Part]) -> list[Hashable]:
+    """For each part its id, if the other program has it, too; else its position."""
+    others = {fold(part.id or "") for part in other}
+    identities: list[Hashable] = []
+    for index, part in enumerate(own):
+        identity = fold(part.id or "")
+        is_shared = identity and identity in others and identity not in identities
+        identities.append(identity if is_shared else index)
+    return identities
+
+
+def _numbers(block: Block) -> list[int]:
+    """The positions of the exercises: by ``order`` if all have one."""
     orders = [exercise.order for exercise in block.exercises]
     indices = list(range(len(orders)))
     if None not in orders:
         indices.sort(key=lambda index: orders[index] or 0)
     numbers = {index: number for number, index in enumerate(indices, 1)}
-    for e, exercise in enumerate(block.exercises):
-        path = f"sessions.{s}.blocks.{b}.exercises.{e}"
-        yield _Standing(Place(path, *ids, numbers[e], exercise), *standing)
+    return [numbers[index] for index in range(len(orders))]
+
+
+def _name(exercise: Exercise) -> str:
+    words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
+    return " ".join(word.removesuffix("s") for word in words if word not in _SMALL_WORDS)
 
 
 # --- which exercise is which ----------------------------------------------------------------------
@@ -189,12 +184,23 @@ _NO_DB_ID = frozenset(
     | {"ninguno", "nulo", "desconocido", "pendiente", "sinid", "nodisponible", "noaplica", "noid"}
 )
 
+# What makes two exercises the same, the surest first. An empty first value matches nothing.
+_KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
+    lambda s: (s.db_id, s.session, s.block),
+    lambda s: (s.db_id, s.session),
+    lambda s: (s.db_id,),
+    lambda s: (s.name, s.session, s.block),
+    lambda s: (s.name, s.session),
+    lambda s: (s.name,),
+    lambda s: (s.place.number, s.session, s.block),
+)
 
-def _trusted_db_ids(places: Iterable[_Standing]) -> set[str]:
+
+def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
     """The ``db_id`` that are no placeholders and stand for one name only; others say nothing."""
     names: defaultdict[str, set[str]] = defaultdict(set)
-    for place in places:
-        names[place.db_id].add(place.name)
+    for standing in standings:
+        names[standing.db_id].add(standing.name)
     return {
         db_id
         for db_id, its_names in names.items()
@@ -204,70 +210,33 @@ def _trusted_db_ids(places: Iterable[_Standing]) -> set[str]:
     }
 
 
-class _Pair(NamedTuple):
-    old: _Standing
-    new: _Standing
-
-    def has_one_name(self) -> bool:
-        return self.old.name == self.new.name
-
-    def has_one_of(self, db_ids: set[str]) -> bool:
-        return self.old.db_id == self.new.db_id and self.old.db_id in db_ids
-
-    def change(self) -> ExerciseChange:
-        old, new = self.old.place, self.new.place
-        fields = _changes(old.exercise, new.exercise, EXERCISE_FIELDS)
-        return ExerciseChange(old, new, tuple(fields))
-
-
-def _pairs(before: list[_Standing], now: list[_Standing], db_ids: set[str]) -> list[_Pair]:
-    def db_id(p: _Standing) -> str:
-        return p.db_id if p.db_id in db_ids else ""
-
-    # The keys that make two exercises the same, the surest first; an empty key matches nothing.
-    keys: tuple[Callable[[_Standing], Hashable], ...] = (
-        lambda p: (identity := db_id(p)) and (identity, p.session, p.block),
-        lambda p: (identity := db_id(p)) and (identity, p.session),
-        db_id,
-        lambda p: (name := p.name) and (name, p.session, p.block),
-        lambda p: (name := p.name) and (name, p.session),
-        lambda p: p.name,
-        lambda p: (p.session, p.block, p.place.number),
-    )
+def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]:
+    """The exercises that are the same, or replace each other, in the order of ``now``."""
     matches: dict[str, _Standing] = {}
-    for key in keys:
+    for key in _KEYS:
+        matched = {standing.place.path for standing in matches.values()}
         waiting: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
-        for place in before:
-            if identity := key(place):
-                waiting[identity].append(place)
-        for place in now:
-            if place.place.path in matches:
-                continue
-            if candidates := waiting.get(key(place)):
-                matches[place.place.path] = candidates.popleft()
-        matched_paths = {place.place.path for place in matches.values()}
-        before = [place for place in before if place.place.path not in matched_paths]
-    return [_Pair(old, place) for place in now if (old := matches.get(place.place.path))]
+        for standing in before:
+            if key(standing)[0] and standing.place.path not in matched:
+                waiting[key(standing)].append(standing)
+        for standing in now:
+            if standing.place.path not in matches and (same := waiting.get(key(standing))):
+                matches[standing.place.path] = same.popleft()
+    return [(old, new) for new in now if (old := matches.get(new.place.path))]
 
 
-def _moved(pairs: list[_Pair]) -> set[str]:
-    """The new paths of what moved. What only made room for another exercise did not."""
-    moved: set[str] = set()
-    blocks: defaultdict[tuple[int, int], list[_Pair]] = defaultdict(list)
+def _moved(pairs: Iterable[_Pair]) -> list[_Pair]:
+    """The exercises that moved, and did not only make room for another one."""
+    moved: list[_Pair] = []
+    blocks: defaultdict[tuple[Hashable, Hashable], list[_Pair]] = defaultdict(list)
     for pair in pairs:
-        old, new = pair
-        if (old.session, old.block) == (new.session, new.block):
-            blocks[new.session, new.block].append(pair)
-        else:
-            moved.add(new.place.path)
-    for pairs_of_block in blocks.values():
-        in_old_order = sorted(pairs_of_block, key=lambda pair: pair.old.place.number)
-        in_new_order = sorted(pairs_of_block, key=lambda pair: pair.new.place.number)
-        moved.update(
-            pair.new.place.path
-            for pair, other in zip(in_new_order, in_old_order, strict=True)
-            if pair is not other
-        )
+        blocks[pair[1].session, pair[1].block].append(pair)
+    for (session, block), in_block in blocks.items():
+        stayed = [pair for pair in in_block if (pair[0].session, pair[0].block) == (session, block)]
+        in_new_order = sorted(stayed, key=lambda pair: pair[1].place.number)
+        in_old_order = sorted(stayed, key=lambda pair: pair[0].place.number)
+        kept = {id(n) for n, o in zip(in_new_order, in_old_order, strict=True) if n is o}
+        moved += [pair for pair in in_block if id(pair) not in kept]
     return moved
 
 
@@ -276,9 +245,9 @@ def _weekly_sets(old: ProgramData, new: ProgramData) -> tuple[SetsChange, ...]:
         {muscle_key(muscle): (muscle, sets) for muscle, sets in week.items()}
         for week in map(weekly_sets_by_muscle, (old, new))
     )
-    changes = [
+    changes = (
         SetsChange(name, before.get(key, (name, 0.0))[1], now.get(key, (name, 0.0))[1])
         for key, (name, _) in {**before, **now}.items()
-    ]
-    changed = [change for change in changes if change.old != change.new]
+    )
+    changed = (change for change in changes if change.old != change.new)
     return tuple(sorted(changed, key=lambda change: -abs(change.new - change.old)))

@@ -40,7 +40,7 @@ class EnrichedTrainingProgram(ProgramData):
     """
 
     def exercises(self) -> Iterator[PlannedExercise]:
-        """Every exercise of the sessions' blocks, as ``(session, block, exercise)``.
+        """Every exercise of the blocks as ``(session, block, exercise)``.
 
         Without those of a ``core_mobility_block``, whose form is not documented.
         """
@@ -55,10 +55,10 @@ class EnrichedTrainingProgram(ProgramData):
     def weekly_sets_by_muscle(self) -> dict[str, float]:
         """The sets of one week by muscle, the largest number first.
 
-        A set counts whole for each muscle of the exercise's ``primary_group`` and half for each of
-        its ``secondary_group``: the method with the strongest evidence in Pelland et al. (2024,
-        SportRxiv preprint). If the exercise names no muscle, those of its block count. Names that
-        differ only in case or accents are one muscle.
+        A set counts whole for each muscle of ``primary_group`` and half for each of
+        ``secondary_group``: the method with the strongest evidence in Pelland et al. (2024,
+        SportRxiv preprint). If an exercise names no muscle, those of its block count. Synonyms,
+        plurals, case and accents make no other muscle.
         """
         from .volume import weekly_sets_by_muscle
 
@@ -67,9 +67,8 @@ class EnrichedTrainingProgram(ProgramData):
     def estimated_session_minutes(self) -> list[float]:
         """The estimated minutes of each session; 0 for a session without countable sets.
 
-        Warm-up 10 minutes, 3 seconds a repetition, 2 minutes of rest after each set, 1 minute
-        between two exercises, 5 minutes for a ``core_mobility_block``. The sources are in
-        ``program/volume.py``. A rough guide: the real rests are not known.
+        A rough guide, since the real rests are not known. ``docs/programs.md`` has the
+        assumptions and their sources.
         """
         from .volume import estimated_session_minutes
 
@@ -81,15 +80,11 @@ class EnrichedTrainingProgram(ProgramData):
         A finding never blocks a program. ``docs/programs.md`` lists the checks.
 
         Args:
-            against: The athlete's data, also as a mapping. Days, minutes, equipment, injuries and
+            against: The athlete's data, also as a mapping: days, minutes, equipment, injuries and
                 exercises to avoid are compared if a questionnaire states them clearly.
 
-        Returns:
-            The findings, in the order of the program.
-
         Raises:
-            InvalidInputError: ``against`` is no ``EDN360Input``; ``.errors`` has every invalid
-                field.
+            InvalidInputError: ``against`` is no ``EDN360Input``.
         """
         from ..inputs import EDN360Input
         from .checks import check
@@ -103,18 +98,13 @@ class EnrichedTrainingProgram(ProgramData):
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.
 
-        Exercises are the same if they have the same ``db_id``, else the same name, regardless of
-        case and accents. Two exercises in the same position, or with one ``db_id`` and two names,
-        count as replaced.
+        ``docs/programs.md`` says when two exercises are the same.
 
         Args:
             previous: The previous program, also as a mapping.
 
-        Returns:
-            The changes; false if there are none.
-
         Raises:
-            InvalidInputError: ``previous`` is no program; ``.errors`` has every invalid field.
+            InvalidInputError: ``previous`` is no program.
         """
         from .diff import diff
 
@@ -127,25 +117,19 @@ class EnrichedTrainingProgram(ProgramData):
     def to_records(self) -> "list[Record]":
         """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
 
-        Returns:
-            Records with the same columns in the same order; ``docs/programs.md`` lists them. Each
-            column holds one type, or ``None``.
+        All have the same columns in the same order, each of one type or ``None``;
+        ``docs/programs.md`` lists them.
         """
         from .records import to_records
 
         return to_records(self)
 
     def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
-        """The program as HTML, without scripts and without requests.
+        """The program as HTML, without scripts and requests; all text is escaped.
 
         Args:
-            full_page: A whole page, for a browser or a printer; else a fragment with its style,
-                for a page of your own.
+            full_page: A whole page, for a browser or a printer; else a fragment with its style.
             lang: The language of the labels, ``"es"`` or ``"en"``.
-
-        Returns:
-            HTML in which all text of the workflow is escaped, and only http and https URLs are
-            links.
 
         Raises:
             ValueError: ``lang`` is another language.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from .numbers import fold
+from .numbers import fold, says_nothing
 
 _PLURAL = re.compile(r"(?<=[aeiou][lnr])es\b|(?<=[a-z]{2})s\b")
 
@@ -27,6 +28,8 @@ SYNONYMS = {
 }
 """One muscle a line, as names are compared: small letters, no accents."""
 
+_BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
+
 _KEYS = {
     _PLURAL.sub("", name): key for key, names in SYNONYMS.items() for name in names.split(", ")
 }
@@ -36,3 +39,19 @@ def muscle_key(name: str) -> str:
     """The same text for all names of one muscle, regardless of case, accents and plural."""
     key = _PLURAL.sub("", fold(name))
     return _KEYS.get(key, key)
+
+
+def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
+    """Muscles by their keys, as they are written.
+
+    Args:
+        own: The text of the exercise; ``"Chest, triceps"`` names two.
+        of_block: The muscles of its block, which count if the exercise names none.
+    """
+    texts = (of_block or ()) if says_nothing(own) else (own or "",)
+    names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
+    by_key: dict[str, str] = {}
+    for name in names:
+        if not says_nothing(name):
+            by_key.setdefault(muscle_key(name), name)
+    return by_key

@@ -1,13 +1,12 @@
-"""The numbers that an exercise's series, reps and RPE state.
+"""The numbers that an exercise's series, reps and RPE state, in Spanish or English.
 
-A language model wrote these fields, in Spanish or English. A text is read from its beginning:
-``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"8/lado"``, ``"45-60 s"``, ``"1'30''"``, ``"7,5"``,
-``"7½"``. A text without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``, a negative
-number) is ``None``.
+A text is read from its beginning: ``"3-4"``, ``"8 a 10"``, ``"3 x 10"``, ``"45-60 s"``, ``"7½"``.
+One without a countable number (``"AMRAP"``, ``"20 m"``, ``"70%"``) is ``None``.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -49,57 +48,49 @@ def says_nothing(value: object) -> bool:
     """Whether a value is empty or a text such as ``"-"``, ``"N/A"`` or ``"unknown"``."""
     if not isinstance(value, str):
         return is_empty(value)
-    return len(value) <= LONGEST and fold(value.translate(_SIGNS)).rstrip(".") in _NOTHING
+    text = fold(value.translate(_SIGNS)).rstrip(".") if len(value) <= LONGEST else value
+    return _NOTHING.fullmatch(text) is not None
 
 
 def read_series(value: object) -> Range | None:
     """The sets that ``series`` asks for; of ``"3 x 10"`` the 3, of ``"2+2"`` 4."""
-    if isinstance(value, str) and len(value) <= LONGEST:
-        text = _plain(value)
-        if plain_sum := _SUM.fullmatch(text):
-            return _range([sum(float(number) for number in plain_sum[1].split("+"))])
-        lead = _LEAD.match(text)
-        chain = _CHAIN.match(text, lead.end() if lead else 0)
-        rest = text[chain.end() :] if chain else ""
-        if _BY_TIME.match(text) or (_MORE_SETS.match(rest) and not _TIMES.match(rest)):
-            return None
+    text = _plain(value)
+    if plain_sum := _SUM.fullmatch(text):
+        return _range([sum(map(float, plain_sum[1].split("+")))])
+    chain = _CHAIN.match(text, _lead_of(text))
+    rest = text[chain.end() :] if chain else ""
+    if _BY_TIME.match(text) or (_MORE_SETS.match(rest) and not _TIMES.match(rest)):
+        return None
     factors = _factors(value)[:1]
     # "5/3/1" is a scheme and no range.
     return None if factors and len(factors[0]) > 2 else _counted(factors)
 
 
 def read_reps(value: object) -> Range | None:
-    """The repetitions that ``reps`` asks for, of each side where it says so."""
-    if isinstance(value, str) and len(value) <= LONGEST and _plain(value).startswith("emom"):
-        return None
-    return _counted(_factors(value)[-1:])
+    """The repetitions that ``reps`` asks for, of each side if it says so."""
+    return None if _plain(value).startswith("emom") else _counted(_factors(value)[-1:])
 
 
 def read_seconds(value: object) -> Range | None:
-    """The seconds that ``reps`` asks for, where it is a duration; a bare number is none."""
-    for factor in _factors(value)[-1:]:
-        units = [unit for _, unit in factor if unit]
-        if units:
-            # "30-45 s": a number without a unit has the next one's, or the last one's.
-            unit = units[-1]
-            seconds: list[float] = []
-            for number, own in reversed(factor):
-                unit = own or unit
-                seconds.append(number * _SECONDS[unit[0]])
-            return _range(seconds)
-    return None
+    """The seconds that ``reps`` asks for, if it is a duration; a bare number is none."""
+    factor = (_factors(value) or [[]])[-1]
+    units = [unit for _, unit in factor if unit]
+    seconds: list[float] = []
+    for number, own in reversed(factor) if units else ():
+        # "30-45 s": a number without a unit has that of the next one, or of the last one.
+        units.append(own or units[-1])
+        seconds.append(number * _SECONDS[units[-1][0]])
+    return _range(seconds) if seconds else None
 
 
 def read_rpe(value: object) -> Range | None:
     """The rating of perceived exertion; ``"8/10"`` is 8 of 10, ``"RIR 2"`` is 8."""
-    if isinstance(value, str) and len(value) <= LONGEST:
-        value = _OF_TEN.sub(r"\1", _plain(value))
-        if _RESERVE.search(value):
-            reserve = _counted(_factors(_RESERVE.sub(" ", value))[:1])
+    if text := _OF_TEN.sub(r"\1", _plain(value)):
+        value = _RESERVE.sub(" ", text)
+        if value != text:
+            reserve = _counted(_factors(value)[:1])
             return reserve and _range([10 - reserve.high, 10 - reserve.low])
-        if _PULSE.search(value):
-            return None
-    return _counted(_factors(value)[:1])
+    return None if _PULSE.search(text) else _counted(_factors(value)[:1])
 
 
 def fold(text: str) -> str:
@@ -150,15 +141,11 @@ _MORE_SETS = re.compile(
 # The number after it is one of minutes.
 _BY_TIME = re.compile("(?:amrap|emom|tabata)(?![a-z])")
 
-_NOTHING = frozenset(
-    (
-        *("", "-", "--", "---", "n/a", "n.a", "na", "n/d", "n.d", "nd", "s/d"),
-        *("none", "null", "nil", "nan", "nothing", "not applicable", "not specified"),
-        *("no aplica", "no procede", "no especificado", "sin especificar", "sin datos"),
-        *("ninguno", "ninguna", "nada", "unknown", "desconocido"),
-    )
+# As they are compared, with "-" for every dash.
+_NOTHING = re.compile(
+    r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
+    r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
 )
-"""As they are compared, with "-" for every dash. A text of questions ("?") is no such."""
 
 # Repetitions in reserve, which are counted down from an RPE of 10.
 _RESERVE = re.compile(
@@ -189,14 +176,11 @@ _MINUTES_AND_SECONDS = re.compile(
 
 
 def _factors(value: object) -> list[Factor]:
-    """What a field says: a number, or the numbers that a text begins with."""
+    """A number, or the numbers that a text begins with."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return [[(value, None)]]
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return []
     text = _plain(value)
-    lead = _LEAD.match(text)
-    place = lead.end() if lead else 0
+    place = _lead_of(text)
     factors: list[Factor] = []
     while chain := _CHAIN.match(text, place):
         place = chain.end()
@@ -209,11 +193,17 @@ def _factors(value: object) -> list[Factor]:
     return factors
 
 
-def _plain(text: str) -> str:
+def _lead_of(text: str) -> int:
+    lead = _LEAD.match(text)
+    return lead.end() if lead else 0
+
+
+def _plain(value: object) -> str:
     """A text as the grammar has it: small letters, no accents, one form of every sign."""
-    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
-    text = fold(text.translate(_SIGNS))
-    text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return ""
+    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", value)
+    text = _DECIMAL_COMMA.sub(r"\1.\2", fold(text.translate(_SIGNS)))
     text = _MINUTES_AND_SECONDS.sub(_as_seconds, text)
     return text.replace("''", "s").replace("'", "min")
 
@@ -241,19 +231,19 @@ def _range(numbers: list[float]) -> Range | None:
 
 
 def as_text(value: object) -> str:
-    """A field's value as text; a whole number without ``.0``."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """Any value as text: lists and objects as JSON, a whole number without ``.0``."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, float):
+        return f"{value:.12g}"
     try:
-        return "" if value is None else str(value)
-    except (ValueError, RecursionError):
-        return "…"  # a number of thousands of digits, or a list within itself
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return "…"  # from Python and not from JSON, such as a list within itself
 
 
 def is_same(one: object, other: object) -> bool:
     """Whether two values of a field say the same: 3 and ``"3"``, ``"7-8"`` and ``"7 - 8"``."""
     texts = as_text(one), as_text(other)
-    if max(map(len, texts)) > LONGEST:
-        return texts[0] == texts[1]
     first, second = (_plain(text).replace(" ", "") for text in texts)
-    return first == second
+    return first == second if max(map(len, texts)) <= LONGEST else texts[0] == texts[1]

@@ -1,14 +1,16 @@
-"""A program as rows of a table, one row an exercise."""
+"""A program as rows of a table, one row an exercise, and as CSV."""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from .data import EXERCISE_DETAILS, Exercise, ProgramData
 from .numbers import Range, as_text
+from .rendering.printable import printable
 
 Record: TypeAlias = dict[str, str | int | float | None]
 
@@ -25,25 +27,45 @@ LARGEST_INTEGER = 2**63 - 1
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
+# Spreadsheets take these at the beginning of a text for a formula, which can send data away
+# (OWASP, "CSV injection"); an apostrophe in front keeps it a text.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+
 
 def to_records(program: ProgramData) -> list[Record]:
     """One record for each exercise of the blocks, in the order of the program."""
-    return [
-        {column: values.get(column) for column in COLUMNS}
-        for s, session in enumerate(program.sessions, 1)
-        for b, block in enumerate(session.blocks, 1)
-        for exercise in block.exercises
-        for values in (
-            {
-                "session_number": s,
-                "session": _text(session.raw("id")),
-                "session_name": _text(session.raw("name")),
-                "block_number": b,
-                "block": _text(block.raw("id")),
-                **dict(_values(exercise)),
-            },
-        )
-    ]
+    records: list[Record] = []
+    for s, session in enumerate(program.sessions, 1):
+        day: Record = {
+            "session_number": s,
+            "session": _text(session.raw("id")),
+            "session_name": _text(session.raw("name")),
+        }
+        for b, block in enumerate(session.blocks, 1):
+            place = {**day, "block_number": b, "block": _text(block.raw("id"))}
+            for exercise in block.exercises:
+                values = {**place, **dict(_values(exercise))}
+                records.append({column: values.get(column) for column in COLUMNS})
+    return records
+
+
+def program_csv(program: ProgramData) -> str:
+    """The records as CSV (RFC 4180), with a header.
+
+    A text that a spreadsheet could run as a formula begins with an apostrophe.
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    writer.writerows(map(_cell, record.values()) for record in to_records(program))
+    return file.getvalue()
+
+
+def _cell(value: str | float | None) -> str | float | None:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]]:
@@ -60,17 +82,8 @@ def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]
 
 
 def _text(value: object) -> str | None:
-    """Every value as text, so that no column mixes types; lists and objects as JSON."""
-    if value is None:
-        return None
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        text = as_text(value)
-    else:
-        try:
-            text = json.dumps(value, ensure_ascii=False, default=str)
-        except (ValueError, TypeError, RecursionError):
-            text = "…"  # from Python and not from JSON, such as a list within itself
-    return _HALF_CHARACTER.sub("\ufffd", text)
+    """Every value as text, so that no column mixes types."""
+    return None if value is None else _HALF_CHARACTER.sub("\ufffd", as_text(value))
 
 
 def _ends(name: str, value: Range | None) -> Iterator[tuple[str, float]]:

@@ -1,20 +1,21 @@
-"""How much a program asks for: its exercises, its weekly sets, the time of a session."""
+"""How much a program asks for: its weekly sets, and the time of a session."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from typing import Any, cast
 
-from .core_block import read_core_block
-from .data import Exercise, ProgramData, TrainingSession, exercises
-from .muscles import muscle_key
-from .numbers import says_nothing
+from pydantic import ValidationError
+
+from .data import Block, Exercise, ProgramData, TrainingSession, exercises
+from .muscles import muscles
+from .numbers import is_empty
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
 
 Pelland et al. (2024, SportRxiv preprint, "The Resistance Training Dose-Response") compared counting
-indirect sets as 1, 0.5 and 0 over 67 studies, and names_by_key the strongest evidence for 0.5."""
+indirect sets as 1, 0.5 and 0 over 67 studies, and found the strongest evidence for 0.5."""
 
 SECONDS_PER_REP = 3.0
 """One or two seconds up and one or two down: the moderate speed of the American College of Sports
@@ -35,8 +36,6 @@ WARM_UP_SECONDS = 600.0
 
 CORE_MOBILITY_SECONDS = 300.0
 """A session's ``core_mobility_block``, where it has one. Our assumption."""
-
-_BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
 
 
 def weekly_sets(program: ProgramData) -> float:
@@ -61,47 +60,47 @@ def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
     return {names[key]: round(count, 2) for key, count in largest_first}
 
 
-def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
-    """Muscles as they are compared, without the plural, and as they are written.
-
-    Args:
-        own: What the exercise says; ``"Chest, triceps"`` names two.
-        of_block: The muscles of its block, which count if the exercise names none.
-    """
-    written = (of_block or []) if own is None or says_nothing(own) else [own]
-    texts = (text for text in written if not says_nothing(text))
-    names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
-    names_by_key: dict[str, str] = {}
-    for name in names:
-        if not says_nothing(name):
-            names_by_key.setdefault(muscle_key(name), name)
-    return names_by_key
-
-
 def estimated_session_minutes(program: ProgramData) -> list[float]:
-    """How long each session takes, by the assumptions above."""
+    """The minutes of each session, by the assumptions above."""
     return [
-        session_minutes(
-            session, [exercise for block in session.blocks for exercise in block.exercises]
-        )
+        session_minutes(session, [e for block in session.blocks for e in block.exercises])
         for session in program.sessions
     ]
 
 
 def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> float:
-    """How long a session takes, with these of its exercises; 0 where no set can be counted."""
+    """The minutes of a session with these of its exercises; 0 if no set can be counted."""
     counted = [(sets, exercise) for exercise in planned if (sets := exercise.sets)]
     if not counted:
         return 0.0
-    work = sum(sets * (seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
+    work = sum(sets * (_seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
     around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if any(read_core_block(session)) else 0.0)
     return round((around + work + CHANGE_SECONDS * (len(counted) - 1)) / 60, 1)
 
 
-def seconds_per_set(exercise: Exercise) -> float:
-    """How long a set takes without its rest."""
+def _seconds_per_set(exercise: Exercise) -> float:
+    """Without the rest."""
     if seconds := exercise.seconds_range:
         return seconds.middle
-    if reps := exercise.reps_range:
-        return reps.middle * SECONDS_PER_REP
-    return SECONDS_UNSAID
+    reps = exercise.reps_range
+    return reps.middle * SECONDS_PER_REP if reps else SECONDS_UNSAID
+
+
+def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
+    """Read a session's ``core_mobility_block``, whose form is not documented.
+
+    Returns:
+        The block, or ``None`` if it has no list of exercises; and everything else that it says,
+        ``None`` if that is nothing (``{"include": false, "details": ""}``).
+    """
+    content: Any = session.raw("core_mobility_block")
+    if is_empty(content):
+        return None, None
+    if not isinstance(content, dict) or "exercises" not in content:
+        return None, cast("object", content)
+    fields = cast("dict[str, object]", content)
+    try:
+        block = Block.model_validate(fields)
+    except ValidationError:
+        return None, fields
+    return block, {key: value for key, value in fields.items() if key != "exercises"} or None

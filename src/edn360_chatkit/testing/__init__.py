@@ -6,8 +6,8 @@ It needs the extra ``simulator``: ``pip install "edn360-chatkit[simulator]"``.
 from __future__ import annotations
 
 try:
-    from ._answers import AnswerKind
     from ._store import RecordedRequest
+    from ._workflow import AnswerKind
     from .simulator import ChatKitSimulator, Endpoint
 except ModuleNotFoundError as error:
     if error.name not in ("starlette", "uvicorn"):

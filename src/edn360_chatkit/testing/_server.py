@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import _conversation, _rest, _sessions
-from ._http import APIError
+from . import _endpoints as endpoints
+from ._requests import APIError
 from ._store import Fault, RecordedRequest, Store
 from ._stream import EventStream
 
@@ -22,42 +20,36 @@ PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
 _BETA = "chatkit_beta=v1"
 
-_Handler = Callable[[Store, RecordedRequest, str], dict[str, Any] | Response]
-
-_WITH_KEY: dict[str, tuple[str, str, _Handler]] = {
-    "create_session": ("POST", "/sessions", _sessions.create_session),
-    "cancel_session": ("POST", "/sessions/{id}/cancel", _sessions.cancel_session),
-    "send_message": ("POST", "/sessions/{id}/messages", _sessions.send_message),
-    "list_messages": ("GET", "/sessions/{id}/messages", _sessions.list_messages),
-    "list_threads": ("GET", "/threads", _rest.list_threads),
-    "retrieve_thread": ("GET", "/threads/{id}", _rest.retrieve_thread),
-    "delete_thread": ("DELETE", "/threads/{id}", _rest.delete_thread),
-    "list_items": ("GET", "/threads/{id}/items", _rest.list_items),
-}
-_ENDPOINTS: dict[str, tuple[str, str, _Handler]] = {
-    **{name: (method, PREFIX + path, h) for name, (method, path, h) in _WITH_KEY.items()},
-    "conversation": ("POST", f"{PREFIX}/conversation", _conversation.hosted),
-    "server": ("POST", SERVER_PATH, _conversation.self_hosted),
+_ENDPOINTS: dict[str, tuple[str, str, endpoints.Endpoint]] = {
+    "create_session": ("POST", f"{PREFIX}/sessions", endpoints.create_session),
+    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", endpoints.cancel_session),
+    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", endpoints.send_message),
+    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", endpoints.list_messages),
+    "list_threads": ("GET", f"{PREFIX}/threads", endpoints.list_threads),
+    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", endpoints.retrieve_thread),
+    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", endpoints.delete_thread),
+    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", endpoints.list_items),
+    "conversation": ("POST", f"{PREFIX}/conversation", endpoints.conversation),
+    "server": ("POST", SERVER_PATH, endpoints.server),
 }
 
 
 def build_app(store: Store) -> Starlette:
     """The ASGI application of a simulator."""
-
-    async def unknown(request: Request, _: Exception) -> Response:
-        store.requests.append(recorded := await _record(request))
-        return _invalid_url(recorded).response
-
     routes = [
         Route(path, partial(_respond, store, name), methods=[method])
         for name, (method, path, _) in _ENDPOINTS.items()
     ]
+    unknown = partial(_respond_unknown, store)
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
 
+async def _respond_unknown(store: Store, request: Request, _: Exception) -> Response:
+    return _invalid_url(await _record(store, request)).response
+
+
 async def _respond(store: Store, name: str, request: Request) -> Response:
-    recorded = await _record(request)
-    store.requests.append(recorded)
+    recorded = await _record(store, request)
     match recorded.json:
         case {"type": str(kind)}:
             fault = store.take_fault(name, kind)
@@ -79,49 +71,44 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
     return response
 
 
-def _check(store: Store, name: str, request: RecordedRequest) -> None:
-    if name in _WITH_KEY:
-        if not secrets.compare_digest(request.credentials(), store.api_key.encode()):
-            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
-        if _BETA not in request.headers.get("openai-beta", ""):
-            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
-            raise APIError(400, text, code="invalid_beta")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if request.body and kind != "application/json" and name != "server":
-        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
-        raise APIError(400, text, code="content_type")
-    if name in ("send_message", "list_messages") and not store.messages_endpoint:
-        raise _invalid_url(request)
-    if request.json is None and name in (
-        "create_session",
-        "send_message",
-        "conversation",
-        "server",
-    ):
-        raise APIError(400, "We could not parse the JSON body of your request.")
-
-
-def _invalid_url(request: RecordedRequest) -> APIError:
-    return APIError(404, f"Invalid URL ({request.method} {request.path})")
-
-
-async def _record(request: Request) -> RecordedRequest:
+async def _record(store: Store, request: Request) -> RecordedRequest:
     body = await request.body()
     try:
         data = json.loads(body) if body else None
     except ValueError:
         data = None
     query, headers = dict(request.query_params), dict(request.headers)
-    return RecordedRequest(request.method, request.url.path, query, headers, body, data)
+    recorded = RecordedRequest(request.method, request.url.path, query, headers, body, data)
+    store.requests.append(recorded)
+    return recorded
+
+
+def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    headers = request.headers
+    if name not in ("conversation", "server"):
+        if headers.get("authorization") != f"Bearer {store.api_key}":
+            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
+        if _BETA not in headers.get("openai-beta", ""):
+            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
+            raise APIError(400, text, code="invalid_beta")
+    kind = headers.get("content-type", "").partition(";")[0].strip()
+    if request.body and kind != "application/json" and name != "server":
+        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
+        raise APIError(400, text, code="content_type")
+    if name in ("send_message", "list_messages") and not store.messages_endpoint:
+        raise _invalid_url(request)
+
+
+def _invalid_url(request: RecordedRequest) -> APIError:
+    return APIError(404, f"Invalid URL ({request.method} {request.path})")
 
 
 def _failure(fault: Fault) -> Response:
     if fault.status is None:
         # A body that is shorter than its announced length breaks the connection.
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
+    response: Response = APIError(fault.status, f"Simulated failure {fault.status}.").response
     if fault.body is not None:
         response = Response(fault.body, fault.status)
-    else:
-        response = APIError(fault.status, f"Simulated failure {fault.status}.").response
     response.headers.update(dict(fault.headers))
     return response

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from ._answers import AnswerKind, answer_text, step_texts
-from ._http import APIError
-from ._workflow import Lang
+from ._requests import APIError, ListParams
+from ._workflow import AnswerKind, Lang, answer_text, step_texts
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -66,11 +65,6 @@ class RecordedRequest:
     body: bytes = field(repr=False)
     json: Any = field(repr=False)
 
-    def credentials(self) -> bytes:
-        """The bearer token; empty without one."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.encode() if scheme.lower() == "bearer" else b""
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -85,12 +79,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Item:
-    """An item of a thread, or a message of a session, with the fields of the thread protocol."""
+    """An item of a thread or a message of a session; ``rest_fields`` are those of OpenAI's API."""
 
     id: str
     thread_id: str
     type: str
     fields: dict[str, Any]
+    rest_fields: dict[str, Any] | None = None
     # Local time without a zone: openai-chatkit's server writes it so.
     created: datetime = field(default_factory=datetime.now)
 
@@ -108,43 +103,46 @@ class Thread:
 
 
 @dataclass(slots=True)
-class Post:
-    """A text that the workflow posts; ``item`` is its message in a session, once it was listed."""
-
-    text: str
-    is_answer: bool = False
-    item: Item | None = None
-
-
-@dataclass(slots=True)
 class Run:
-    """The posts of one run, and the settings that it was started with."""
+    """A run of the workflow: the texts that it posts, and the settings that it began with.
+
+    In a session, ``messages`` has the user's message and the posts that were listed.
+    """
 
     settings: Settings
-    posts: list[Post]
-    started: float = field(default_factory=time.monotonic)
+    steps: list[str]
+    answer: str | None
+    messages: list[Item] = field(default_factory=list[Item])
     polls: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def posts(self) -> list[str]:
+        """The steps and the answer."""
+        return self.steps if self.answer is None else [*self.steps, self.answer]
 
     def due(self, place: int, of: int) -> float:
         """The time of a stage, by the monotonic clock; the stages come evenly."""
         return self.started + self.settings.delay * place / of
 
-    def visible(self) -> list[Post]:
-        """The posts that a poll sees now."""
-        now, count, empty = time.monotonic(), len(self.posts), self.settings.empty_polls
+    def new_posts(self) -> list[str]:
+        """The posts that are new to one more poll of a session."""
+        self.polls += 1
+        posts, now = self.posts, time.monotonic()
         return [
-            post
-            for place, post in enumerate(self.posts, start=1)
-            if now >= self.due(place, count) and self.polls > empty * place / count
+            text
+            for place, text in enumerate(posts, start=1)
+            if place >= len(self.messages) and now >= self.due(place, len(posts))
+            if self.polls > self.settings.empty_polls * place / len(posts)
         ]
 
 
 @dataclass(slots=True)
 class Session:
-    """A session, its user messages and their runs, oldest first."""
+    """A session as its JSON data, and its runs, oldest first."""
 
     data: dict[str, Any]
-    turns: list[tuple[Item, Run]] = field(default_factory=list[tuple[Item, Run]])
+    runs: list[Run] = field(default_factory=list[Run])
 
 
 class Store(Settings):
@@ -169,26 +167,24 @@ class Store(Settings):
 
     def take_fault(self, *endpoints: str) -> Fault | None:
         """The failure that is set for the next request to one of these endpoints."""
-        for index, fault in enumerate(self._faults):
-            if fault.endpoint in endpoints:
-                return self._faults.pop(index)
-        return None
+        fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
+        if fault is not None:
+            self._faults.remove(fault)
+        return fault
 
-    def take_stream_faults(self) -> tuple[int | None, tuple[int, float] | None]:
-        """The cut and the stall that are set for the stream that starts now."""
-        cut = self._cuts.pop(0) if self._cuts else None
-        return cut, self._stalls.pop(0) if self._stalls else None
+    def take_stream_faults(self) -> list[tuple[int, float | None]]:
+        """The faults of the stream that starts now: the byte, and seconds or ``None`` for a cut."""
+        cuts, stalls = self._cuts[:1], self._stalls[:1]
+        del self._cuts[:1], self._stalls[:1]
+        return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
 
     def start_run(self, text: str) -> Run:
         """Start the workflow on a message."""
         self.runs += 1
         steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
-        posts = [Post(step) for step in steps]
         kind = self.answer
         answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        if answer is not None:
-            posts.append(Post(answer, is_answer=True))
-        return Run(Settings(**self.settings()), posts)
+        return Run(Settings(**self.settings()), list(steps), answer)
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""
@@ -207,3 +203,24 @@ class Store(Settings):
             if thread.id == thread_id:
                 return thread
         raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+
+
+T = TypeVar("T", Item, Thread)
+
+
+def page(
+    entries: Sequence[T], query: ListParams, view: Callable[[T], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], bool]:
+    """A page of a list, oldest entry first, as JSON data, and whether there is more."""
+    rest = list(entries if query.order == "asc" else reversed(entries))
+    for name, place in (("before", query.before), ("after", query.after)):
+        ids = [entry.id for entry in rest]
+        if place in ids:
+            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
+        elif place is not None:
+            text = f"Invalid value for '{name}': No entry found with id '{place}'."
+            raise APIError(400, text, param=name, code="invalid_value")
+    more = len(rest) > query.limit
+    if query.before is not None and query.after is None:
+        rest = rest[max(len(rest) - query.limit, 0) :]
+    return [view(entry) for entry in rest[: query.limit]], more

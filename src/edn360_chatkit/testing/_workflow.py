@@ -1,7 +1,6 @@
-"""The simulated workflow: it answers with a canned program and plans nothing.
+"""The simulated workflow: it answers with a canned program of ``data/programs.json``.
 
-``data/programs.json`` has one program for each number of days from 2 to 6. A text in it is written
-``"Spanish | English"``. A row of an exercise is its key, series, reps, RPE and other fields.
+It plans nothing. A text in the data is written ``"Spanish | English"``.
 """
 
 from __future__ import annotations
@@ -10,49 +9,107 @@ import json
 import re
 from collections.abc import Callable
 from importlib import resources
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
+
+from pydantic import ValidationError
 
 from ..inputs import EDN360Input
 
+# Spelled here on purpose: a test double that imported it would not notice a wrong one.
+ROOT_KEY = "client_training_program_enriched"
+
 Lang: TypeAlias = Literal["es", "en"]
+Complete: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+AnswerKind: TypeAlias = Literal[
+    "program",  # the JSON alone
+    "fenced",  # in a ``` fence
+    "prose",  # with prose around it
+    "beside",  # with other root keys beside it
+    "invalid",  # the root key, but no valid program under it
+    "error",  # {"error": ...}
+    "truncated",  # JSON that stops in the middle
+    "step",  # another JSON object
+    "text",  # no JSON
+    "nothing",  # no message at all
+]
 
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
-_TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
 _REST = re.compile("descans|rest", re.IGNORECASE)
+_TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
+
+
+def dumps(value: Any) -> str:
+    """JSON as a model writes it: compact, not escaped to ASCII."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def output_text(text: str) -> dict[str, Any]:
+    """A text as a part of an assistant's message."""
+    return {"annotations": [], "text": text, "type": "output_text"}
+
+
+_WITHOUT_PROGRAM: dict[str, str | None] = {
+    "error": dumps({"error": {"code": "simulated", "message": "The workflow was set to fail."}}),
+    "step": dumps({"training_plan": {"weeks": 4}}),
+    "text": "I could not make a program from this.",
+    "nothing": None,
+}
+
+
+def read_data(name: str, lang: Lang = "en", complete: Complete | None = None) -> Any:
+    """A data file of the simulator, with the texts of one language."""
+    text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
+    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text), object_hook=complete)
+
+
+def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
+    """The answer of a kind to a message that is an ``EDN360Input`` as JSON."""
+    if kind in _WITHOUT_PROGRAM:
+        return _WITHOUT_PROGRAM[kind]
+    try:
+        program = simulated_program(EDN360Input.model_validate_json(message), lang)
+    except ValidationError:
+        return dumps({"error": {"code": "bad_input", "message": "The message is no EDN360Input."}})
+    if kind == "invalid":
+        program["sessions"][0]["blocks"][0]["exercises"][0] = "an exercise that is no object"
+        program["sessions"][-1] = "a session that is no object"
+    text = dumps({ROOT_KEY: program})
+    forms = {
+        "fenced": f"```json\n{text}\n```",
+        "prose": f'Here is the program {{as agreed}}, in "full":\n\n{text}\n\nGood luck!',
+        "beside": dumps({"version": 1, ROOT_KEY: program, "validation": {"ok": True}}),
+        "truncated": text[: len(text) // 2],
+    }
+    return forms.get(kind, text)
 
 
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
-    """The canned program for an athlete, as JSON data without the root key.
+    """The canned program for the athlete's training days, as JSON data without the root key."""
+    exercises = read_data("exercises.json", lang)
 
-    The same input always gives the same program. It depends on the number of training days and on
-    whether the request is an evolution.
-    """
-    data = read_data("programs.json", lang)
-    evolution = is_evolution(edn360_input)
+    def complete(data: dict[str, Any]) -> dict[str, Any]:
+        whole = {**exercises.get(data.pop("key", None), {}), **data}
+        # A name of null leaves out the name of an exercise.
+        return {name: value for name, value in whole.items() if value is not None}
 
-    def exercises(rows: list[Any]) -> list[dict[str, Any]]:
-        return [_exercise(data, evolution, order, row) for order, row in enumerate(rows, start=1)]
-
-    program: dict[str, Any] = data["programs"][str(training_days(edn360_input))]
-    if evolution:
-        program["summary"] += f" {data['evolution']}"
-    program["sessions"] = [
-        {"id": f"D{number}", **_session(session, exercises)}
-        for number, session in enumerate(program["sessions"], start=1)
-    ]
-    return program
+    programs: dict[str, dict[str, Any]] = read_data("programs.json", lang, complete)
+    return programs[str(training_days(edn360_input))]
 
 
-def simulated_steps(edn360_input: EDN360Input, lang: Lang = "es") -> list[dict[str, Any]]:
-    """Three objects, with one root key each, that several agents post before the answer."""
+def step_texts(message: str, lang: Lang = "es") -> list[str]:
+    """Three typical steps, or none for a message that is no ``EDN360Input``."""
+    try:
+        edn360_input = EDN360Input.model_validate_json(message)
+    except ValidationError:
+        return []
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
-    days, evolution = program["days_per_week"], is_evolution(edn360_input)
-    return [
+    steps: list[dict[str, Any]] = [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
-        {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
+        {"questionnaire_normalized": {"days_per_week": program["days_per_week"]}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
     ]
+    return [dumps(step) for step in steps]
 
 
 def training_days(edn360_input: EDN360Input) -> int:
@@ -60,74 +117,8 @@ def training_days(edn360_input: EDN360Input) -> int:
     for questionnaire in reversed(edn360_input.questionnaires):
         for question, answer in questionnaire.content.items():
             if _DAYS.search(question) and not _REST.search(question):
-                days = _number(answer)
-                if 1 <= days <= 7:
-                    return min(max(days, 2), 6)
+                if isinstance(answer, list):
+                    answer = len(cast("list[object]", answer))
+                if number := re.search(r"\b[1-7]\b", str(answer)):
+                    return min(max(int(number[0]), 2), 6)
     return 3
-
-
-def is_evolution(edn360_input: EDN360Input) -> bool:
-    """Whether the request carries the plan before."""
-    context = edn360_input.context
-    return context is not None and context.previous_training_plan is not None
-
-
-def _number(answer: Any) -> int:
-    """The number of days that an answer names; 0 for an answer that is not read."""
-    match answer:
-        case [*days]:
-            return len(days)
-        case str():
-            number = re.search(r"[0-9]{1,4}", answer[:100])
-            return int(number[0]) if number else 0
-        case int() | float() if not isinstance(answer, bool) and 1 <= answer <= 7:
-            return int(answer)
-        case _:
-            return 0
-
-
-def read_data(name: str, lang: Lang = "en") -> Any:
-    """A data file of the simulator, with the texts of one language."""
-    text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
-    return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text))
-
-
-def _session(
-    source: dict[str, Any], exercises: Callable[[list[Any]], list[dict[str, Any]]]
-) -> dict[str, Any]:
-    blocks: list[dict[str, Any]] = []
-    for letter, rows in zip("ABCDEF", source["blocks"], strict=False):
-        block = exercises(rows)
-        muscles = {
-            f"{kind}_muscles": list(dict.fromkeys(exercise[f"{kind}_group"] for exercise in block))
-            for kind in ("primary", "secondary")
-        }
-        blocks.append({"id": letter, **muscles, "exercises": block})
-    session = {**source, "blocks": blocks}
-    if "core_mobility_block" in source:
-        closing = exercises(source["core_mobility_block"])
-        session["core_mobility_block"] = {"duration_min": 5, "exercises": closing}
-    return session
-
-
-def _exercise(data: dict[str, Any], evolution: bool, order: int, row: list[Any]) -> dict[str, Any]:
-    key, series, reps, rpe, *more = row
-    if evolution:
-        key = data["exercises"][key].get("next", key)
-    entry = data["exercises"][key]
-    exercise = {
-        "order": order,
-        "name": entry["name"],
-        "primary_group": data["muscles"][entry["primary"]],
-        "secondary_group": data["muscles"][entry["secondary"]],
-        "series": series,
-        "reps": reps,
-        "rpe": rpe,
-        "notes": entry["notes"],
-        "video_url": f"https://example.com/videos/{key}",
-        "db_id": f"sim-{key}",
-    }
-    for fields in more:
-        exercise |= {"exercise_types": [entry["name"].lower().replace(" ", "_")], **fields}
-    # A name of null in a row leaves the name out.
-    return {field: value for field, value in exercise.items() if value is not None}

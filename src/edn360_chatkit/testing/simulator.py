@@ -19,7 +19,7 @@ Endpoint: TypeAlias = (
     | Literal["conversation", "server"]  # all requests of the thread protocol: hosted, self-hosted
     # requests of one type, at both
     | Literal["threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list"]
-    | Literal["threads.update", "threads.delete", "items.list"]
+    | Literal["threads.delete", "items.list"]
     # the REST endpoints for threads
     | Literal["list_threads", "retrieve_thread", "delete_thread", "list_items"]
 )
@@ -30,51 +30,43 @@ class ChatKitSimulator(Store):
     """A ChatKit server on loopback, in a thread of its own; for sync and async tests alike.
 
     It speaks the session messages protocol, ChatKit's thread protocol (hosted and self-hosted) and
-    OpenAI's REST endpoints for threads, and checks what the real servers check. It answers with a
-    canned program for the athlete's number of training days, and says in it that it is simulated.
-    All settings but ``host``, ``port`` and ``api_key`` can be changed while it runs, and hold for
-    the messages sent from then on.
+    OpenAI's REST endpoints for threads, and checks what the real servers check. Settings can be
+    changed while it runs, but for ``host``, ``port`` and ``api_key``, and hold from the next
+    message on.
 
     Args:
         api_key: The one key that it accepts.
         workflow_ids: The workflows that it has; by default, all ids that begin with ``wf_``.
-        answer: The workflow's answer: one of :data:`AnswerKind`, or a function that takes the
-            message's text and returns the answer's.
-        lang: The language of the program's texts, ``"es"`` or ``"en"``.
+        answer: One of :data:`AnswerKind`, or a function from the message's text to the answer's.
+        lang: The language of the canned programs, ``"es"`` or ``"en"``.
         steps: The messages before the answer: ``True`` for three typical steps, or their texts.
         delay: Seconds from the message to the answer; the steps come evenly before.
         empty_polls: How many polls of a session's messages see no answer.
-        messages_endpoint: Whether there is a session messages endpoint. OpenAI's published API
-            has none: it answers 404 ``Invalid URL``.
+        messages_endpoint: Whether there are session messages; OpenAI's published API has none.
         server_headers: Headers that the self-hosted server demands, by name; 401 without them.
-        delta_size: Characters of a text delta; 0 for the whole text in one, ``None`` for messages
-            without deltas.
+        delta_size: Characters of a text delta; 0 for one delta, ``None`` for no deltas.
         keep_alive: Seconds between the comments that keep a waiting stream open; 0 for none.
-        survives_hang_up: Whether a run on the self-hosted server goes on when the client hangs
-            up. By default it is cancelled, as on a real one. A hosted run always goes on.
-        stream_error: The message of an ``error`` event in the place of the answer; ``""`` for one
-            without a message and with the code ``stream.error``.
+        survives_hang_up: Whether a self-hosted run goes on when the client hangs up, as a hosted
+            one does; a real server cancels it.
+        stream_error: The message of an ``error`` event in the place of the answer; ``""`` for the
+            code ``stream.error`` without a message.
         allow_retry: The flag of the same name of the ``error`` event.
         notice: The message of a ``notice`` event at the start of the stream.
         end_of_turn: Whether an ``end_of_turn`` item ends the stream.
-        every_event: Whether the stream also has the known events and items that a run of this
-            workflow does not have, such as a widget and a client tool call.
+        every_event: Whether the stream also has the known events that a run does not have.
         unknown_events: Whether the stream also has unknown events, items, updates and fields.
         host: The loopback address that it listens on.
         port: The port; 0 for a free one.
 
     Attributes:
         requests: Every request that it got, in order.
-        runs: How many runs were started, over all protocols. Two runs for one message mean that
-            the message was sent twice.
+        runs: How many runs were started, over all protocols: two for a message that was sent twice.
         sessions: The sessions, by id.
         threads: The threads, by id, hosted and self-hosted.
 
     Example:
         >>> with ChatKitSimulator() as sim:  # doctest: +SKIP
-        ...     client = ChatKitClient(
-        ...         api_key=sim.api_key, base_url=sim.base_url, workflow_id="wf_demo"
-        ...     )
+        ...     client = ChatKitClient(server_url=sim.server_url)
         ...     program = client.run_workflow(edn360_input).program
     """
 
@@ -109,45 +101,35 @@ class ChatKitSimulator(Store):
         headers: Mapping[str, str] | None = None,
         body: str | None = None,
     ) -> None:
-        """Make the next requests to an endpoint fail.
-
-        It has six parameters, since a failure has as many sides.
+        """Make the next requests to an endpoint fail; a failure has as many sides as parameters.
 
         Args:
             endpoint: The endpoint, or the type of a request of the thread protocol.
             status: The status of the answer; ``None`` breaks the connection.
             times: How many requests fail.
-            taken: Whether the request is carried out before its answer fails. For a run, that is
-                a hang-up at its start: the message is stored.
+            taken: Whether the request is carried out before its answer fails. A run's stream then
+                hangs up at its start.
             headers: Headers of the answer, such as ``{"retry-after": "1"}``.
             body: The body of the answer; by default, the API's error body for the status.
         """
         self._faults += [Fault(endpoint, status, taken, headers or {}, body)] * times
 
     def cut_next_stream(self, at: int) -> None:
-        """Break the connection of the next stream; called twice, of the next two.
+        """Break the connection of the next stream after ``at`` bytes of its events.
 
-        Args:
-            at: Bytes of the stream's body before the break. A shorter stream is not cut; one of
-                the same length breaks before its regular end.
+        A shorter stream is not cut. Called twice, it breaks the next two streams.
         """
         self._cuts.append(at)
 
     def stall_next_stream(self, at: int, seconds: float) -> None:
-        """Pause the next stream and its run; called twice, the next two.
+        """Pause the next stream and its run, without comments, after ``at`` bytes of its events.
 
-        Args:
-            at: Bytes of the stream's body before the pause.
-            seconds: The length of the pause, without keep-alive comments.
+        Called twice, it pauses the next two streams.
         """
         self._stalls.append((at, seconds))
 
     def reset(self) -> None:
-        """Forget all sessions, threads, requests and failures, and restore the first settings.
-
-        A stop takes some hundred milliseconds: start one simulator for a test suite, and reset it
-        between the tests.
-        """
+        """Forget all sessions, threads, requests and failures, and restore the first settings."""
         for name, value in self._first_settings.items():
             if name != "api_key":
                 setattr(self, name, value)

@@ -7,25 +7,20 @@ from collections.abc import Iterator, Sequence
 from ..change import Changes, ExerciseChange, FieldChange, Place
 from ..texts import Language, words
 from ..texts.words import Words
-from .columns import wrap
 from .content import exercise_name, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment
-from .printable import one_line
-
-COLUMNS = 80
+from .text import wrap
 
 
 def changes_text(changes: Changes, lang: Language) -> str:
     """The changes as lines of at most 80 columns."""
     own = words(lang)
-    lines: list[str] = []
-    for title, entries in _sections(changes, own):
-        lines += ["", title]
-        for subject, text in entries:
-            first, *more = wrap(f"{subject}: {text}", COLUMNS - 4)
-            lines += [f"  {first}", *(f"    {line}" for line in more)]
-    return "\n".join(lines[1:] or [own.no_changes]) + "\n"
+    sections = [
+        "\n".join([title, *(wrap(f"{subject}: {text}", "  ") for subject, text in entries)])
+        for title, entries in _sections(changes, own)
+    ]
+    return "\n\n".join(sections or [own.field("no_changes")]) + "\n"
 
 
 def changes_html(changes: Changes, lang: Language) -> Html:
@@ -40,8 +35,8 @@ def changes_html(changes: Changes, lang: Language) -> Html:
         )
         for title, entries in _sections(changes, own)
     ]
-    nothing = element("p", own.no_changes, class_="empty")
-    heading = element("p", own.changes, class_="kind")
+    nothing = element("p", own.field("no_changes"), class_="empty")
+    heading = element("p", own.field("changes"), class_="kind")
     return fragment(element("article", heading, *(sections or [nothing])), lang=lang)
 
 
@@ -52,17 +47,19 @@ def _entry(subject: str, text: str) -> Html:
 def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Titles, each with its entries: a subject and its change."""
     sections = {
-        own.field("program"): [(own.field(c.field), _from_to(c)) for c in changes.program],
-        own.added: [_whole(place) for place in changes.added],
-        own.removed: [_whole(place) for place in changes.removed],
-        own.replaced: [_replaced(change, own) for change in changes.replaced],
-        own.moved: [(_name(c.new), f"{_where(c.old)} → {_where(c.new)}") for c in changes.moved],
-        own.changed: [
+        own.field("of_program"): [(own.field(c.field), _from_to(c)) for c in changes.program],
+        own.field("added"): [_whole(place) for place in changes.added],
+        own.field("removed"): [_whole(place) for place in changes.removed],
+        own.field("replaced"): [_replaced(change, own) for change in changes.replaced],
+        own.field("moved"): [
+            (_name(c.new), f"{_where(c.old)} → {_where(c.new)}") for c in changes.moved
+        ],
+        own.field("changed"): [
             (_name(c.new), f"{_where(c.new)}, {_fields(c.fields, own)}") for c in changes.changed
         ],
-        own.weekly_sets: [
+        own.field("weekly_sets"): [
             (
-                one_line(muscle),
+                muscle,
                 f"{own.number(old)} → {own.number(new)} "
                 f"({'+' if new > old else '-'}{own.number(abs(new - old))})",
             )
@@ -79,19 +76,22 @@ def _name(place: Place) -> str:
 
 
 def _whole(place: Place) -> tuple[str, str]:
-    return _name(place), ", ".join(filter(None, (_where(place), series_and_reps(place.exercise))))
+    return _name(place), _listed(_where(place), series_and_reps(place.exercise))
 
 
 def _replaced(change: ExerciseChange, own: Words) -> tuple[str, str]:
     loads = [series_and_reps(place.exercise) or "-" for place in (change.old, change.new)]
-    load = " → ".join(dict.fromkeys(loads))
+    load = "" if loads == ["-", "-"] else " → ".join(dict.fromkeys(loads))
     rpe = _fields([field for field in change.fields if field.field == "rpe"], own)
-    texts = (_where(change.new), "" if load == "-" else load, rpe)
-    return f"{_name(change.old)} → {_name(change.new)}", ", ".join(filter(None, texts))
+    return f"{_name(change.old)} → {_name(change.new)}", _listed(_where(change.new), load, rpe)
+
+
+def _listed(*texts: str) -> str:
+    return ", ".join(filter(None, texts))
 
 
 def _where(place: Place) -> str:
-    return f"{one_line(place.session)} · {one_line(place.block)} · {place.number}"
+    return f"{place.session} · {place.block} · {place.number}"
 
 
 def _fields(fields: Sequence[FieldChange], own: Words) -> str:

@@ -1,17 +1,15 @@
 """A program as it is shown: the part that all renderings share.
 
-A :class:`Page` has every text in its language and in its order; a rendering only lays it out.
-Each value is shown as the workflow wrote it, whatever its type.
+A :class:`Page` has every text in its language and in its order; a rendering lays it out and
+escapes it. Each value is shown as the workflow wrote it, whatever its type.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from ..core_block import read_core_block
 from ..data import (
     EXERCISE_COLUMNS,
     EXERCISE_DETAILS,
@@ -20,42 +18,34 @@ from ..data import (
     Exercise,
     ProgramData,
     ProgramPart,
+    TrainingSession,
 )
-from ..data import TrainingSession as Session
-from ..links import web_link
-from ..numbers import is_empty
+from ..numbers import as_text, is_empty
 from ..texts.words import Words
-from ..volume import estimated_session_minutes, weekly_sets_by_muscle
-from .printable import one_line, printable
+from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
+from .printable import one_line, printable, web_link
 
 DEEPEST = 6
 """Levels of notes in notes. Deeper ones are shown in one line."""
 
 LIST_MARK = "-"
 
+COLUMNS = ("#", "exercise", "series_and_reps", "rpe", "notes", "video")
+"""The columns of a table of exercises, by the keys of their labels."""
+
 _CODE = re.compile("[a-z]{2,}(?:_[a-z]{2,})+")
 _WARM_UPS = ("warmup", "warm_up", "calentamiento")
 
 
 class Note(NamedTuple):
-    """A line of notes.
+    """A line of notes, and the notes below it.
 
-    Attributes:
-        mark: ``"-"`` in a list, ``"key:"`` in an object, empty in a text.
-        text: The text; empty if ``notes`` follow.
-        notes: The notes below it.
+    ``mark`` is ``"-"`` in a list, a label in an object or above notes, empty in a text.
     """
 
     mark: str
     text: str
     notes: tuple[Note, ...] = ()
-
-
-class Remark(NamedTuple):
-    """Notes with a title."""
-
-    title: str
-    notes: tuple[Note, ...]
 
 
 class Row(NamedTuple):
@@ -71,7 +61,7 @@ class Row(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A block: its id and muscles, its exercises, and notes below them."""
+    """A block, or the exercises for core and mobility."""
 
     id: str
     title: str
@@ -87,10 +77,9 @@ class Day(NamedTuple):
     name: str
     minutes: float
     focus: tuple[str, ...]
-    opening: tuple[Remark, ...]
+    opening: tuple[Note, ...]
     groups: tuple[Group, ...]
-    core: Group | None
-    closing: tuple[Remark, ...]
+    closing: tuple[Note, ...]
 
 
 class Page(NamedTuple):
@@ -101,41 +90,39 @@ class Page(NamedTuple):
     facts: tuple[tuple[str, str], ...]
     sets: Mapping[str, float]
     days: tuple[Day, ...]
-    remarks: tuple[Remark, ...]
+    remarks: tuple[Note, ...]
 
 
 def read_page(program: ProgramData, words: Words) -> Page:
     """A program's texts, in a language."""
     facts = ((words.field(key), _decoded(program.raw(key), words)) for key in FACTS)
-    minutes = estimated_session_minutes(program)
+    days = zip(program.sessions, estimated_session_minutes(program), strict=True)
     return Page(
-        one_line(show_value(program.raw("title"))),
-        printable(_text(program.raw("summary"))) if program.raw("summary") else "",
+        show_value(program.raw("title")) or words.field("program"),
+        as_text(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
         weekly_sets_by_muscle(program),
-        tuple(
-            _day(session, index, minutes[index - 1], words)
-            for index, session in enumerate(program.sessions, 1)
-        ),
-        tuple(_remarks(program, ("general_notes", *_unknown(program)), words)),
+        tuple(_day(session, i, minutes, words) for i, (session, minutes) in enumerate(days, 1)),
+        _remarks(program, ("general_notes", *_unknown(program)), words),
     )
 
 
-def _day(session: Session, index: int, minutes: float, words: Words) -> Day:
+def _day(session: TrainingSession, index: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
-    core, rest = read_core_block(session)
-    unknown = _unknown(session)
-    closing = [*_remarks(session, [k for k in unknown if k not in _WARM_UPS], words)]
-    if rest is not None and core is None:
-        closing.insert(0, Remark(words.core, read_notes(rest)))
+    core, more = read_core_block(session)
+    groups = [_group(block, words) for block in session.blocks]
+    closing = _remarks(session, [k for k in _unknown(session) if k not in _WARM_UPS], words)
+    if core is not None:
+        groups.append(Group(words.field("core"), "", "", _rows(core, words), _notes_of(more)))
+    elif more is not None:
+        closing = (Note(words.field("core"), "", read_notes(more)), *closing)
     return Day(
         identity,
-        name if identity or name else f"{words.session} {index}",
+        name if identity or name else f"{words.field('session')} {index}",
         minutes,
         tuple(filter(None, (_decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        tuple(_remarks(session, [key for key in unknown if key in _WARM_UPS], words)),
-        tuple(_group(block, words) for block in session.blocks),
-        _core(core, rest, words),
+        _remarks(session, [key for key in _unknown(session) if key in _WARM_UPS], words),
+        tuple(groups),
         (*closing, *_remarks(session, ("session_notes",), words)),
     )
 
@@ -143,17 +130,11 @@ def _day(session: Session, index: int, minutes: float, words: Words) -> Day:
 def _group(block: Block, words: Words) -> Group:
     return Group(
         show_value(block.raw("id")),
-        joined(block.raw("primary_muscles")),
-        joined(block.raw("secondary_muscles")),
+        show_value(block.raw("primary_muscles")),
+        show_value(block.raw("secondary_muscles")),
         _rows(block, words),
         _fields(block, _unknown(block), words),
     )
-
-
-def _core(block: Block | None, rest: object, words: Words) -> Group | None:
-    if block is None:
-        return None
-    return Group(words.core, "", "", _rows(block, words), read_notes(rest) if rest else ())
 
 
 def _rows(block: Block, words: Words) -> tuple[Row, ...]:
@@ -161,17 +142,14 @@ def _rows(block: Block, words: Words) -> tuple[Row, ...]:
 
 
 def _row(exercise: Exercise, words: Words) -> Row:
-    notes = exercise.raw("notes")
+    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
     return Row(
         show_value(exercise.raw("order")),
         exercise_name(exercise),
-        joined([*_items(exercise.raw("primary_group")), *_items(exercise.raw("secondary_group"))]),
+        show_value([exercise.raw("primary_group"), exercise.raw("secondary_group")]),
         series_and_reps(exercise),
         show_value(exercise.raw("rpe")),
-        (
-            *(read_notes(notes) if notes else ()),
-            *_fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words),
-        ),
+        (*_notes_of(exercise.raw("notes")), *fields),
         web_link(exercise.video_url),
     )
 
@@ -179,24 +157,26 @@ def _row(exercise: Exercise, words: Words) -> Row:
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _unknown(part: ProgramPart) -> tuple[str, ...]:
+def _unknown(part: ProgramPart) -> list[str]:
     """The keys of a part that the models do not know."""
-    return tuple(key for key in part.model_extra or () if key not in EXERCISE_COLUMNS)
+    return [key for key in part.model_extra or () if key not in EXERCISE_COLUMNS]
 
 
-def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> Iterator[Remark]:
-    for key in keys:
-        if (value := part.raw(key)) and not is_empty(value):
-            yield Remark(one_line(words.field(key)), read_notes(value))
+def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
+    """Fields with their labels above them."""
+    return tuple(
+        Note(words.field(key), "", read_notes(part.raw(key)))
+        for key in keys
+        if not is_empty(part.raw(key))
+    )
 
 
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
-    """Fields as notes with the fields' labels."""
-    values = ((key, part.raw(key)) for key in keys)
+    """Fields with their labels before them."""
     return tuple(
-        _note(one_line(words.field(key)) + ":", value, 0)
-        for key, value in values
-        if not is_empty(value)
+        _note(f"{words.field(key)}:", part.raw(key), 0)
+        for key in keys
+        if not is_empty(part.raw(key))
     )
 
 
@@ -208,22 +188,15 @@ def _decoded(value: object, words: Words) -> str:
 
 def show_value(value: object) -> str:
     """A value in one line; empty if there is none."""
-    if value is None or value is False:
-        return ""
     if isinstance(value, list):
         return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
-    try:
-        return one_line(f"{value:g}" if isinstance(value, float) else _text(value))
-    except ValueError:
-        return "…"  # a number of thousands of digits, which Python does not write out
+    return "" if value is False else one_line(as_text(value))
 
 
 def exercise_name(exercise: Exercise) -> str:
     """The name, or the kinds of exercise if there is no name."""
-    name, kinds = exercise.raw("name"), exercise.exercise_types
-    if kinds and is_empty(name):
-        return ", ".join(one_line(kind.replace("_", " ")) for kind in kinds)
-    return show_value(name)
+    kinds = [kind.replace("_", " ") for kind in exercise.exercise_types or ()]
+    return show_value(kinds if is_empty(exercise.raw("name")) else exercise.raw("name"))
 
 
 def series_and_reps(exercise: Exercise) -> str:
@@ -236,11 +209,6 @@ def _items(value: object) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
-def joined(names: object) -> str:
-    """Names in one line, with commas."""
-    return ", ".join(filter(None, map(show_value, _items(names))))
-
-
 # --- notes ----------------------------------------------------------------------------------------
 
 
@@ -248,20 +216,20 @@ def read_notes(content: object, depth: int = 0) -> tuple[Note, ...]:
     """Free notes, which are text, a list or an object, nested or not."""
     if isinstance(content, Mapping):
         fields = cast("Mapping[object, object]", content).items()
-        return tuple(_note(_key(key), value, depth) for key, value in fields)
+        return tuple(_note(as_text(k).replace("_", " ") + ":", v, depth) for k, v in fields)
     if isinstance(content, list):
         return tuple(_note(LIST_MARK, item, depth) for item in cast("list[object]", content))
-    return tuple(Note("", line) for line in printable(_text(content)).split("\n"))
+    return tuple(Note("", line) for line in printable(as_text(content)).split("\n"))
 
 
-def _key(key: object) -> str:
-    return one_line(_text(key).replace("_", " ")) + ":"
+def _notes_of(value: object) -> tuple[Note, ...]:
+    return read_notes(value) if value else ()
 
 
 def _note(mark: str, value: object, depth: int) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
         return Note(mark, "", read_notes(cast("object", value), depth + 1))
-    return Note(mark, one_line(_text(value)))
+    return Note(mark, as_text(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:
@@ -269,12 +237,3 @@ def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Not
     for note in notes:
         yield depth, note
         yield from note_lines(note.notes, depth + 1)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, TypeError, RecursionError):
-        return "…"  # from Python, not from JSON: a value within itself, or a key that is no text

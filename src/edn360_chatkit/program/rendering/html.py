@@ -1,8 +1,6 @@
 """A training program as HTML: a fragment for notebooks, or a page of its own.
 
-Neither has a script or makes a request. Every text passes through
-:func:`~.elements.element`, which escapes it; in a text from elsewhere the direction of writing is
-its own (``dir="auto"``, ``bdi``).
+Neither has a script or makes a request. :func:`~.elements.element` escapes every text.
 """
 
 from __future__ import annotations
@@ -10,15 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from itertools import groupby
 
 from ..data import ProgramData
 from ..texts import Language, words
 from ..texts.words import Words
-from .chart import MOST_BARS, bar_chart
-from .content import LIST_MARK, Day, Group, Note, Page, Remark, Row, read_page
+from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page
 from .elements import Html, element, together
 
 _PAGE_STYLE = """
@@ -31,12 +28,7 @@ body > .edn360 { min-height: 100vh; border-radius: 0; }
 
 
 def program_html(program: ProgramData, lang: Language) -> Html:
-    """A program as a fragment for a foreign page, such as a notebook.
-
-    Args:
-        program: What to show. Whatever is missing in it is left out.
-        lang: The language of the labels.
-    """
+    """A program as a fragment for a foreign page, such as a notebook."""
     own = words(lang)
     return fragment(_article(read_page(program, own), own), lang=lang)
 
@@ -54,7 +46,7 @@ def program_page(program: ProgramData, lang: Language) -> Html:
         Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
-        element("title", content.title or own.program),
+        element("title", content.title),
         element("style", Html(style)),
     )
     body = element("body", element("main", _article(content, own), class_="edn360"))
@@ -85,46 +77,51 @@ def _article(page: Page, words: Words) -> Html:
         "article",
         element(
             "header",
-            element("p", words.program, class_="kind"),
-            element("h1", page.title or words.program, dir="auto"),
+            element("p", words.field("program"), class_="kind"),
+            element("h1", page.title, dir="auto"),
             _paragraph(page.summary, class_="summary"),
-            element("dl", *facts, class_="facts") if facts else "",
+            _filled("dl", facts, class_="facts"),
         ),
         _chart(page.sets, words),
         *(_day(day, words) for day in page.days),
-        "" if page.days else element("p", words.no_sessions, class_="empty"),
-        *(_remark("h2", remark, class_="general") for remark in page.remarks),
+        "" if page.days else element("p", words.field("no_sessions"), class_="empty"),
+        *(_remark("h2", remark, class_="remarks general") for remark in page.remarks),
     )
 
 
 def _chart(sets: Mapping[str, float], words: Words) -> Html:
+    """The weekly sets as bars: SVG without a script."""
     if not sets:
         return together()
-    rest = len(sets) - MOST_BARS
-    more = element("p", f"+ {rest} {words.more}", class_="more") if rest > 0 else ""
-    caption = element(
-        "figcaption", element("b", words.weekly_sets), " ", element("span", words.how_counted)
-    )
-    return element("figure", caption, bar_chart(sets, words), more, class_="chart")
+    most = max(sets.values()) or 1
+    bars = (_bar(name, number, 100 * number / most, words) for name, number in sets.items())
+    title, method = element("b", words.field("weekly_sets")), words.field("how_counted")
+    caption = element("figcaption", title, " ", element("span", method))
+    return element("figure", caption, element("dl", *bars, class_="bars"), class_="chart")
+
+
+def _bar(name: str, sets: float, share: float, words: Words) -> Html:
+    bar = element("rect", width=f"{share:.2f}%", height="12", rx="3")
+    picture = element("svg", bar, width="100%", height="12", aria_hidden="true")
+    number = element("dd", words.number(sets))
+    return element("div", element("dt", name, dir="auto"), element("dd", picture), number)
 
 
 def _day(day: Day, words: Words) -> Html:
+    minutes = f"≈ {day.minutes:.0f} min ({words.field('estimated')})" if day.minutes else ""
     focus = [element("li", element("bdi", text)) for text in day.focus]
     return element(
         "section",
         element(
             "header",
             element("h2", _id(day.id), element("bdi", day.name)),
-            element("p", f"≈ {day.minutes:.0f} min ({words.estimated})", class_="minutes")
-            if day.minutes
-            else "",
-            element("ul", *focus, class_="focus", aria_label=words.field("focus")) if focus else "",
+            _paragraph(minutes, class_="minutes"),
+            _filled("ul", focus, class_="focus", aria_label=words.field("focus")),
         ),
-        *(_remark("h3", remark) for remark in day.opening),
+        *map(partial(_remark, "h3"), day.opening),
         *(_group(group, words) for group in day.groups),
-        "" if day.groups else element("p", words.no_blocks, class_="empty"),
-        _group(day.core, words) if day.core else "",
-        *(_remark("h3", remark) for remark in day.closing),
+        "" if day.groups else element("p", words.field("no_blocks"), class_="empty"),
+        *map(partial(_remark, "h3"), day.closing),
         class_="session",
     )
 
@@ -135,22 +132,21 @@ def _id(text: str) -> Html:
 
 
 def _group(group: Group, words: Words) -> Html:
-    also = element("span", f" {words.also} ", element("bdi", group.also), class_="also")
-    name = together(
-        _id(group.id),
-        element("bdi", group.title) if group.title else "",
-        also if group.also else "",
-    )
-    columns = ("#", words.exercise, words.series_and_reps, "RPE", words.field("notes"), words.video)
+    also = [f" {words.field('also')} ", element("bdi", group.also)] if group.also else []
+    title = element("bdi", group.title) if group.title else ""
+    name = together(_id(group.id), title, _filled("span", also, class_="also"))
     table = element(
         "table",
-        element("thead", element("tr", *(element("th", name, scope="col") for name in columns))),
+        element(
+            "thead",
+            element("tr", *(element("th", words.field(name), scope="col") for name in COLUMNS)),
+        ),
         element("tbody", *(_row(row, words) for row in group.rows)),
     )
     return element(
         "section",
-        element("h3", name or words.block),
-        table if group.rows else element("p", words.no_exercises, class_="empty"),
+        element("h3", name or words.field("block")),
+        table if group.rows else element("p", words.field("no_exercises"), class_="empty"),
         *_notes(group.notes),
         class_="block",
     )
@@ -159,21 +155,17 @@ def _group(group: Group, words: Words) -> Html:
 def _row(row: Row, words: Words) -> Html:
     link = row.video and element(
         "a",
-        words.video,
+        words.field("video"),
         href=row.video,
         rel="noopener noreferrer",
         target="_blank",
-        aria_label=f"{words.video}: {row.name}",
+        aria_label=f"{words.field('video')}: {row.name}",
     )
+    groups = element("bdi", row.groups, class_="groups") if row.groups else ""
     return element(
         "tr",
         element("td", row.order, class_="order"),
-        element(
-            "th",
-            element("bdi", row.name),
-            element("bdi", row.groups, class_="groups") if row.groups else "",
-            scope="row",
-        ),
+        element("th", element("bdi", row.name), groups, scope="row"),
         element("td", row.load, class_="load"),
         element("td", row.rpe, class_="rpe", data_label="RPE"),
         element("td", *_notes(row.notes), class_="notes", dir="auto"),
@@ -184,26 +176,31 @@ def _row(row: Row, words: Words) -> Html:
 # --- notes ------------------------------------------------------------------------------------
 
 
+def _filled(name: str, content: Sequence[str], **attributes: str) -> Html:
+    """An element, or nothing without content."""
+    return element(name, *content, **attributes) if content else together()
+
+
 def _paragraph(text: str, **attributes: str) -> Html:
     return element("p", text, dir="auto", **attributes) if text else together()
 
 
-def _remark(heading: str, remark: Remark, class_: str = "") -> Html:
-    title = element(heading, remark.title)
-    return element("section", title, *_notes(remark.notes), class_=f"remarks {class_}".rstrip())
+def _remark(heading: str, remark: Note, class_: str = "remarks") -> Html:
+    return element("section", element(heading, remark.mark), *_notes(remark.notes), class_=class_)
 
 
 def _notes(notes: Sequence[Note]) -> Iterator[Html]:
     """Lines of text as paragraphs, entries of lists and objects as lists."""
-    for mark, group in groupby(notes, lambda note: note.mark and (note.mark == LIST_MARK) + 1):
-        if mark:
-            fields = None if mark == 2 else "fields"
-            yield element("ul", *map(_note_entry, group), class_=fields, dir="auto")
-        else:
+    for mark, group in groupby(notes, lambda note: note.mark and note.mark == LIST_MARK):
+        if mark == "":
             yield from (_paragraph(note.text) for note in group)
+        else:
+            class_ = None if mark else "fields"
+            yield element("ul", *map(_note_entry, group), class_=class_, dir="auto")
 
 
 def _note_entry(note: Note) -> Html:
-    key = together(element("b", note.mark), " ") if note.mark != LIST_MARK else ""
-    text = element("bdi", note.text) if key and note.text else note.text
-    return element("li", key, text, *_notes(note.notes))
+    if note.mark == LIST_MARK:
+        return element("li", note.text, *_notes(note.notes))
+    text = element("bdi", note.text) if note.text else ""
+    return element("li", element("b", note.mark), " ", text, *_notes(note.notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 _LINE_BREAK = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 # Escape sequences begin with one of the control characters; bidi overrides make a text read
@@ -24,3 +25,19 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same without line breaks, for titles and names."""
     return " ".join(printable(text).split())
+
+
+def web_link(url: str | None) -> str | None:
+    r"""A URL that may be a link: one of http or https with a host, and nothing else.
+
+    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``: a URL with one of
+    these, a blank or a character that does not print may mislead.
+    """
+    url = (url or "").strip()
+    if not re.match("https?://", url, re.IGNORECASE) or re.search(r"[\s\\]", url):
+        return None
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        return None
+    return url if has_host and url.isprintable() else None

@@ -11,45 +11,20 @@ class Words:
     """The words of one language.
 
     Attributes:
-        fields: Labels of the workflow's keys. A key without a label loses its underscores.
+        fields: Labels of our own and of the workflow's keys. A key without one loses its
+            underscores.
         codes: Words for the workflow's codes, such as ``upper_lower``.
         findings: The text of each check, by its code.
         plurals: One and many of a number in such a text, by the number's name.
-        equipment: Equipment that an exercise needs.
-        joints: Joints that an exercise loads.
+        names: Names of joints, and of equipment that an exercise needs.
     """
 
     decimal: str
-    program: str
-    weekly_sets: str
-    how_counted: str
-    muscle: str
-    sets: str
-    more: str
-    session: str
-    block: str
-    also: str
-    core: str
-    estimated: str
-    exercise: str
-    series_and_reps: str
-    video: str
-    no_sessions: str
-    no_blocks: str
-    no_exercises: str
-    changes: str
-    no_changes: str
-    added: str
-    removed: str
-    replaced: str
-    moved: str
-    changed: str
     fields: Mapping[str, str]
     codes: Mapping[str, str]
     findings: Mapping[str, str]
     plurals: Mapping[str, tuple[str, str]]
-    equipment: Mapping[str, str]
-    joints: Mapping[str, str]
+    names: Mapping[str, str]
 
     def number(self, value: float) -> str:
         """A number as the language writes it, with two decimals at most."""
@@ -67,5 +42,5 @@ class Words:
         if name in self.plurals:
             one, many = self.plurals[name]
             return one if value in (1, "1") else many.format(value)
-        names = {"kind": self.equipment, "joint": self.joints, "field": self.fields}.get(name, {})
+        names = self.fields if name == "field" else self.names
         return names.get(str(value), str(value))

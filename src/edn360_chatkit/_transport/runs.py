@@ -1,0 +1,285 @@
+"""Operations under way, and the drivers that run them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar, cast
+
+import anyio
+
+from .._effects import Effect, Emit, Emitting, Read
+from ..errors import ChatKitError
+from .driver import BaseDriver
+from .library import AsyncHTTPClient, HTTPClient
+from .limits import TransportSettings
+from .network import CLOSING_SECONDS, AsyncNetwork, Pending, SyncNetwork, TaskPending, finish
+from .pool import dropped
+from .streams import OpenStream
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class BaseRun(Generic[E, T]):
+    """An operation under way, written once for sync and async."""
+
+    def __init__(self, driver: BaseDriver, operation: Emitting[E, T], deadline: float) -> None:
+        self._driver = driver
+        self._operation = operation
+        self._deadline = deadline
+        self._until = math.inf
+        self._finished = False
+        self._effect: Effect[E] | None = None
+        self._pending: Pending | None = None
+        # The result of the last effect, and of the operation.
+        self._result = Pending()
+        self._outcome: Pending | None = None
+        self._streams: set[OpenStream] = set()
+
+    async def _next(self) -> Emit[E] | None:
+        """The next event; ``None`` when the operation has returned."""
+        try:
+            while not self._finished:
+                effect = self._effect or self._step()
+                if isinstance(effect, Emit):
+                    self._effect = None
+                    return effect
+                if effect is not None:
+                    if self._pending is None:
+                        self._pending = self._driver.start(effect, self._until)
+                    # If this wait is cancelled, the next one waits for the same effect.
+                    await self._pending.wait()
+                    self._result, self._pending, self._effect = self._pending, None, None
+                    if isinstance(effect, Read):
+                        self._adopt(effect.stream)
+                    self._adopt(self._result.value)
+            return None
+        finally:
+            if self._finished:
+                await self._leave(None)
+
+    def _step(self) -> Effect[E] | None:
+        """Run the operation up to its next effect; ``None`` when it has returned."""
+        if self._until == math.inf:
+            self._until = time.monotonic() + self._deadline
+        result, self._result = self._result, Pending()
+        # Without this, the exception's frames would keep it alive.
+        error, result.error = result.error, None
+        try:
+            if error is None:
+                self._effect = self._operation.send(result.value)
+            else:
+                self._effect = self._operation.throw(error)
+                if not isinstance(error, ChatKitError):
+                    # A foreign exception ends the operation, whatever that makes of it.
+                    self._effect = None
+                    self._operation.close()
+                    raise error
+        except StopIteration as stop:
+            self._outcome = Pending(stop.value)
+        except BaseException as raised:
+            self._outcome = Pending(error=raised)
+            raise
+        finally:
+            self._finished = self._effect is None
+        return self._effect
+
+    async def _leave(self, error: BaseException | None) -> None:
+        """End the operation where it is, by ``error`` if there is one, and close its streams."""
+        pending, self._pending = self._pending, None
+        try:
+            if pending is not None:
+                pending.cancel()
+            self._abort(error)
+        finally:
+            if pending is not None:
+                await self._driver.network.wait_for_end(pending, CLOSING_SECONDS)
+                self._adopt(pending.value)
+            if streams := self._open_streams():
+                await self._driver.close_all(streams)
+
+    def _abort(self, error: BaseException | None) -> None:
+        if self._finished:
+            return
+        self._finished, self._effect = True, None
+        if error is not None and not isinstance(error, (ChatKitError, GeneratorExit)):
+            # The operation may add a note to it.
+            traceback = error.__traceback__
+            try:
+                self._operation.throw(error)
+            except BaseException as raised:
+                if raised is not error:
+                    raise
+            finally:
+                error.__traceback__ = traceback
+        self._operation.close()
+
+    def _response(self) -> T:
+        if self._outcome is None:
+            raise ChatKitError(
+                "The run was left before its response came. Ask for it inside the with block, or "
+                "take the run up with poll_response(session, after=message): its events carried "
+                "both."
+            )
+        if self._outcome.error is not None:
+            raise self._outcome.error
+        return cast("T", self._outcome.value)
+
+    def _adopt(self, value: object) -> None:
+        if isinstance(value, OpenStream):
+            self._streams.add(value)
+
+    def _open_streams(self) -> list[OpenStream]:
+        streams = [stream for stream in self._streams if not stream.keep_open]
+        self._streams.clear()
+        return streams
+
+    def __del__(self) -> None:
+        if isinstance(self._pending, TaskPending):
+            self._adopt(self._pending.value)
+            dropped.append(self._pending)
+        dropped.extend(self._open_streams())
+
+
+class OperationRun(BaseRun[E, T]):
+    """A run under way: iterate over its events, then ask for its response.
+
+    Use it as a context manager, so that a run that is left early closes its connection.
+    """
+
+    def __enter__(self) -> OperationRun[E, T]:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        finish(self._leave(error))
+
+    def __iter__(self) -> OperationRun[E, T]:
+        return self
+
+    def __next__(self) -> E:
+        if (emit := finish(self._next())) is None:
+            raise StopIteration
+        return emit.event
+
+    def get_response(self) -> T:
+        """Wait for the rest of the run.
+
+        Returns:
+            The response.
+
+        Raises:
+            ChatKitError: As the call that runs it to its end does.
+        """
+        for _ in self:
+            pass
+        return self._response()
+
+    def close(self) -> None:
+        """Stop waiting for the run, and close its connection."""
+        finish(self._leave(None))
+
+
+class AsyncOperationRun(BaseRun[E, T]):
+    """:class:`OperationRun` for ``async with`` and ``async for``.
+
+    A wait for the next event that is cancelled, as by ``asyncio.wait_for(anext(run), 5)``, leaves
+    the run as it is: the next one waits for the same request.
+    """
+
+    async def __aenter__(self) -> AsyncOperationRun[E, T]:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        await self._leave(error)
+
+    def __aiter__(self) -> AsyncOperationRun[E, T]:
+        return self
+
+    async def __anext__(self) -> E:
+        if (emit := await self._next()) is None:
+            raise StopAsyncIteration
+        return emit.event
+
+    async def get_response(self) -> T:
+        """Wait for the rest of the run; see :meth:`OperationRun.get_response`."""
+        async for _ in self:
+            pass
+        return self._response()
+
+    async def aclose(self) -> None:
+        """Stop waiting for the run, and close its connection."""
+        await self._leave(None)
+
+
+class SyncDriver(BaseDriver):
+    """Runs operations on an ``httpx.Client``; safe to share between threads."""
+
+    def __init__(self, settings: TransportSettings, http_client: HTTPClient | None) -> None:
+        super().__init__(settings, SyncNetwork(), http_client)
+
+    def run(
+        self,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], object] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
+        """Run an operation to its end.
+
+        Args:
+            operation: The operation.
+            on_event: Called with each event.
+            deadline: How long it may take, in seconds; the client's by default.
+        """
+        with self.watch(operation, deadline=deadline) as run:
+            for event in run:
+                if on_event is not None:
+                    on_event(event)
+            return run.get_response()
+
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> OperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return OperationRun(self, operation, deadline or self._settings.deadline)
+
+    def close(self) -> None:
+        """Close the open streams, and the HTTP client if it is ours."""
+        finish(self._close())
+
+
+class AsyncDriver(BaseDriver):
+    """Runs operations on an ``httpx.AsyncClient``, under asyncio or trio."""
+
+    def __init__(self, settings: TransportSettings, http_client: AsyncHTTPClient | None) -> None:
+        super().__init__(settings, AsyncNetwork(), http_client)
+
+    async def run(
+        self,
+        operation: Emitting[E, T],
+        on_event: Callable[[E], Awaitable[object] | object] | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> T:
+        """Run an operation to its end; ``on_event`` may be a coroutine function."""
+        async with self.watch(operation, deadline=deadline) as run:
+            async for event in run:
+                if on_event is not None:
+                    result = on_event(event)
+                    if inspect.isawaitable(result):
+                        await result
+            return await run.get_response()
+
+    def watch(
+        self, operation: Emitting[E, T], *, deadline: float | None = None
+    ) -> AsyncOperationRun[E, T]:
+        """Run an operation step by step, with an iterator over its events."""
+        return AsyncOperationRun(self, operation, deadline or self._settings.deadline)
+
+    async def aclose(self) -> None:
+        """Close the open streams, and the HTTP client if it is ours."""
+        with anyio.CancelScope(shield=True):
+            await self._close()

@@ -1,0 +1,122 @@
+"""The requests of all endpoints, and errors in the form of OpenAI's API.
+
+The simulator has models of its own, so that it does not depend on the code that it tests.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+from starlette.responses import JSONResponse
+
+M = TypeVar("M", bound=BaseModel)
+Text = Annotated[StrictStr, Field(min_length=1)]
+Switch = dict[Literal["enabled"], StrictBool]
+Feature = Literal["automatic_thread_titling", "file_upload", "history"]
+
+
+class APIError(Exception):
+    """An error answer."""
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        error = {"message": message, "type": kind, "param": param, "code": code}
+        self.response: JSONResponse = JSONResponse({"error": error}, status)
+
+
+def read(model: type[M], data: Any, under: str = "") -> M:
+    """A part of a request, validated; ``under`` is its place. Raises an ``APIError``."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    param = (under + "".join(parts)).lstrip(".")
+    text, code = {
+        "extra_forbidden": (f"Unknown parameter: '{param}'.", "unknown_parameter"),
+        "missing": (f"Missing required parameter: '{param}'.", "missing_required_parameter"),
+    }.get(problem["type"], (f"Invalid value for '{param}': {problem['msg']}.", "invalid_value"))
+    raise APIError(400, text, param=param, code=code)
+
+
+class Strict(BaseModel, extra="forbid"):
+    """A part of a request to OpenAI's API, which refuses unknown parameters."""
+
+
+class NewWorkflow(Strict):
+    id: Text
+    version: Text | None = None
+    state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
+    tracing: Switch = Field({"enabled": True})
+
+
+class ExpiresAfter(Strict):
+    anchor: Literal["created_at"] = "created_at"
+    seconds: Annotated[StrictInt, Field(ge=1)] = 600
+
+
+class NewSession(Strict):
+    workflow: NewWorkflow
+    user: Text
+    expires_after: ExpiresAfter = ExpiresAfter()
+    rate_limits: dict[Literal["max_requests_per_1_minute"], StrictInt] = Field({})
+    chatkit_configuration: dict[Feature, dict[str, Any]] = Field({})
+
+
+class InputText(BaseModel):
+    type: Literal["input_text"]
+    text: StrictStr
+
+
+class NewMessage(Strict):
+    role: Literal["user"]
+    content: Annotated[list[InputText], Field(min_length=1)]
+
+
+class ListParams(BaseModel):
+    """The thread protocol's list; like ``openai-chatkit``, it ignores unknown parameters."""
+
+    limit: Annotated[int, Field(ge=0, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: StrictStr | None = None
+    before: StrictStr | None = None
+
+
+class ListQuery(ListParams, Strict):
+    """The list of OpenAI's API."""
+
+
+class ThreadQuery(ListQuery):
+    user: str | None = None
+
+
+class UserInput(BaseModel):
+    content: list[InputText]
+    attachments: Annotated[list[StrictStr], Field(max_length=0)]  # the simulator has no uploads
+    quoted_text: StrictStr | None = None
+    inference_options: dict[str, Any]
+
+
+class Params(ListParams):
+    """The parameters of all types of requests; the type says which of them are required."""
+
+    input: UserInput | None = None
+    thread_id: StrictStr | None = None
+
+
+class Envelope(BaseModel):
+    type: StrictStr
+    params: dict[str, Any]
+    metadata: dict[str, Any] = Field({})
