@@ -127,7 +127,7 @@ class _Standing:
     name: str
 
     def is_same_as(self, other: _Standing) -> bool:
-        """Whether it is one exercise, if it stands in the same position."""
+        """Whether both are one exercise."""
         return self.name == other.name or (self.db_id != "" and self.db_id == other.db_id)
 
 
