@@ -3,6 +3,8 @@
 # make test     lint, types, unit and contract tests: after each change, some three minutes
 # make soak     what takes longer: runs by the thousand through a network that breaks them
 # make browser  a program's page in Chromium
+# make foreign  installs ChatKit servers of other people, for tests of `make soak`: adk-chatkit, and
+#               a server for Node where npm is there
 # make fuzz     a search for inputs that break the readers, by hypothesis at random and by atheris,
 #               FUZZ_SECONDS a target; atheris needs Python 3.11 or newer
 # make bench    the figures of docs/performance.md
@@ -17,6 +19,7 @@ BIN := $(VENV)/bin
 WHEEL := $(VENV)/wheel
 DEMO := examples/athlete_initial.json
 FUZZ_SECONDS ?= 60
+NODE_SERVER := chatkit-node-backend-sdk@1.1.2
 PYTEST_ARGS ?=
 
 # Byte code and rewritten asserts are kept: five processes would compile each test file anew.
@@ -28,7 +31,7 @@ PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal
 SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: demo test checks tests lint types mypy pyright verifytypes
-.PHONY: soak browser fuzz bench format clean
+.PHONY: soak browser foreign fuzz bench format clean
 
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
@@ -76,6 +79,16 @@ soak: $(VENV)/dev
 
 browser: $(VENV)/dev
 	$(BIN)/pytest -m browser $(PYTEST_ARGS)
+
+# Whatever can't be installed is left out, and its tests are skipped.
+foreign: $(VENV)/dev
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' && \
+		$(BIN)/python -m venv $(VENV)/adk && \
+		$(VENV)/adk/bin/python -m pip install --quiet --upgrade "pip>=25.1" && \
+		$(VENV)/adk/bin/python -m pip install --quiet --group foreign || \
+		{ rm -rf $(VENV)/adk; echo "adk-chatkit can't be installed; it needs Python 3.11."; }
+	@npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(NODE_SERVER) || \
+		echo "$(NODE_SERVER) can't be installed; it needs Node and npm."
 
 fuzz: $(VENV)/fuzz
 	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile=fuzz $(PYTEST_ARGS)

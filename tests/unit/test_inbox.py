@@ -139,6 +139,13 @@ def test_error_after_a_program_keeps_it() -> None:
     assert follow(item(ANSWER), ERROR)[0].has_program()
 
 
+def test_done_without_text_does_not_end_a_message() -> None:
+    cut = len(ANSWER) // 2
+    box, _ = follow(delta(ANSWER[:cut]), item(""), delta(ANSWER[cut:]), item(""), each=True)
+    assert box.has_program()
+    assert box.newest_text() == ANSWER
+
+
 def test_listed_text_completes_a_broken_one() -> None:
     box, _ = follow(delta(CUT))
     with pytest.raises(WorkflowTimeoutError):

@@ -55,3 +55,14 @@ def test_an_answer_is_answers_to_its_message_and_older_than_the_next(
     newest_first: list[Listed], after: str | None, answers: list[str] | None
 ) -> None:
     assert ids(answers_to(newest_first, after)) == answers
+
+
+@pytest.mark.parametrize(
+    ("previous_id", "answers"),
+    [("", ["a1"]), ("u1", ["a2"]), ("u2", ["a3"]), ("u3", None), ("other", None), (None, None)],
+)
+def test_message_under_another_id_is_known_by_its_place(
+    previous_id: str | None, answers: list[str] | None
+) -> None:
+    newest_first = [a(3), u(3), a(2), u(2), a(1), u(1)]
+    assert ids(answers_to(newest_first, "id of the stream", previous_id)) == answers

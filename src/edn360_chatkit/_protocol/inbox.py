@@ -80,7 +80,7 @@ class Inbox:
 
         A list may repeat earlier messages. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.message.id)
+        answers = answers_to(messages, self.message.id, self.message.previous_id)
         self.missing = answers is None
         return [step for message in answers or () for step in self._add(message)]
 

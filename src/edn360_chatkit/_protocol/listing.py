@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, Literal, TypeAlias, cast
 
 Role: TypeAlias = Literal["user", "assistant", "client", "unknown"]
@@ -202,26 +202,33 @@ def _ends_with_newest(messages: Sequence[SessionMessage], message_id: str | None
 
 
 def answers_to(
-    messages: Sequence[SessionMessage], message_id: str | None
+    messages: Sequence[SessionMessage], message_id: str | None, previous_id: str | None = None
 ) -> list[SessionMessage] | None:
     """The answers to a message: what stands between it and the next user message.
 
     Args:
         messages: The messages, newest first.
         message_id: The id of our message; ``None`` for the newest one.
+        previous_id: The id of the user message before ours, for a list without our id; empty if
+            ours is the first one, ``None`` if it is unknown.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first. ``None`` if
         the list has other user messages but not ours: it shows the answers to other messages.
     """
+    users = [message for message in messages if message.role == "user"]
+    ours = next((m for m in users if None in (message_id, m.id) or m.id == message_id), None)
+    if ours is None and previous_id is not None:
+        newer = list(takewhile(lambda message: message.id != previous_id, users))
+        if newer and (len(newer) < len(users) or not previous_id):
+            ours = newer[-1]
     answers: list[SessionMessage] = []
-    others = False
     for message in messages:
+        if message is ours:
+            break
         if message.role in ("assistant", "client"):
             answers.append(message)
         elif message.role == "user":
-            if message_id is None or message.id is None or message.id == message_id:
-                return answers[::-1]
             # A later run of the same session: the messages above answer that one.
-            answers, others = [], True
-    return None if others else answers[::-1]
+            answers = []
+    return None if users and ours is None else answers[::-1]

@@ -174,7 +174,8 @@ class ThreadReader:
             writing.parts.clear()
             for index, content in enumerate(contents):
                 self.size += writing.set_part(index, content)
-        if done:
+        # adk-chatkit sends ``done`` without a text after each delta: the message goes on.
+        if done and (any(contents) or refusal or not writing.text()):
             self._complete_item(item_id)
 
     def _update(self, item_id: str, update: dict[str, Any]) -> None:

@@ -267,6 +267,7 @@ class _Start(Sender):
         self._api = api
         self._thread_id = thread_id
         self._baseline = Baseline()
+        self._previous_id = "" if thread_id is None else None
         self._reader = ThreadReader(thread_id=thread_id)
         self.live: LiveRun | None = None
 
@@ -276,7 +277,10 @@ class _Start(Sender):
         if self._thread_id is None:
             self._baseline = Baseline((yield from self._newest_threads()))
         else:
-            self._baseline = Baseline.of((yield from self._messages(self._thread_id)))
+            messages = yield from self._messages(self._thread_id)
+            self._baseline = Baseline.of(messages)
+            users = [message.id for message in messages if message.role == "user"]
+            self._previous_id = users[0] if users else ""
 
     def send(self) -> Operation[Message]:
         request = self._api.run_request(
@@ -373,4 +377,5 @@ class _Start(Sender):
             id=message_id or self._reader.message_id,
             session_id=self.run.session.id,
             thread_id=thread_id or self._reader.thread_id,
+            previous_id=self._previous_id,
         )

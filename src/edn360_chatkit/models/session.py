@@ -44,18 +44,24 @@ class Message(OpenModel):
             of its session.
         session_id: The id of the message's session.
         thread_id: The id of the message's thread; ``None`` with session messages.
+        previous_id: The id of the user message before it in its thread, as the server lists it;
+            empty for the first one, ``None`` if unknown. It finds the message at servers that list
+            it under another id than its stream had, such as ``adk-chatkit``.
     """
 
     id: str | None = None
     session_id: str
     thread_id: str | None = None
+    previous_id: str | None = None
 
     def _repr_html_(self) -> str:
         ids = {"id": self.id, "session_id": self.session_id, "thread_id": self.thread_id}
         return card_html("Message", **ids)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("id", self.id), ("session_id", self.session_id), ("thread_id", self.thread_id)]
+        names = ["id", "session_id", "thread_id"]
+        names += ["previous_id"] if self.previous_id is not None else []
+        return [(name, getattr(self, name)) for name in names]
 
 
 def resume_call(session: ChatSession, message: Message | None = None) -> str:

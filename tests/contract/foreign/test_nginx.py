@@ -1,0 +1,162 @@
+"""The example server behind a real nginx: a run, a restart of the server in it, long silence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import ChatKitClient, WorkflowEvent, WorkflowFailedError, WorkflowTimeoutError
+
+from ...unit.samples import ATHLETE
+from . import nginx
+from .processes import ROOT
+
+
+# The server's imports take seconds, and so does each restart.
+pytestmark = pytest.mark.slow
+
+
+class Example:
+    """The example server on a port that it keeps when it is started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = nginx.free_port()
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.contract.foreign.slow_example"]
+        process = subprocess.Popen(
+            [*command, "--port", str(self.port), "--database", "threads.db"],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        nginx.wait_until_open(self.port, process)
+        return process
+
+    def restart(self, signal_number: int) -> None:
+        self.process.send_signal(signal_number)
+        self.process.wait(60)
+        self.process = self._start()
+
+    @property
+    def starts(self) -> list[str]:
+        """The user of each run that has begun."""
+        file = self.directory / "starts.txt"
+        return file.read_text("utf-8").split() if file.exists() else []
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """One server for all tests, since its imports take seconds; a restart leaves it running."""
+    example = Example(tmp_path_factory.mktemp("example"))
+    yield example
+    example.close()
+
+
+@pytest.fixture(params=["default", "documented"])
+def client(
+    request: pytest.FixtureRequest, tmp_path: Path, example: Example
+) -> Iterator[ChatKitClient]:
+    """A client of the example behind nginx: as Debian sets it up, and as our documentation does."""
+    location = nginx.DEFAULT if request.param == "default" else nginx.documented_location()
+    with (
+        nginx.serve(tmp_path, example.port, location) as port,
+        ChatKitClient(
+            server_url=f"http://127.0.0.1:{port}/chatkit", poll_interval=0.2, max_attempts=600
+        ) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def user() -> str:
+    """A user without threads."""
+    return f"athlete-{uuid.uuid4().hex}"
+
+
+def athlete(user: str, seconds: float) -> dict[str, Any]:
+    return {**ATHLETE, "user_profile": {"user_id": user}, "context": {"seconds": seconds}}
+
+
+def at_progress(action: Callable[[], object]) -> Callable[[WorkflowEvent], None]:
+    """An ``on_event`` that does something once, when the run reports progress."""
+    actions = [action]
+
+    def on_event(event: WorkflowEvent) -> None:
+        if actions and event.type == "progress":
+            actions.pop()()
+
+    return on_event
+
+
+def test_run_behind_nginx_returns_program(
+    client: ChatKitClient, example: Example, user: str
+) -> None:
+    started = time.monotonic()
+    with client.stream_workflow(athlete(user, 3.0)) as run:
+        next(event for event in run if event.type == "progress")
+        assert time.monotonic() - started < 3.0, "nginx held the event back"
+        assert run.get_response().program.title == "From the example"
+    assert example.starts.count(user) == 1
+
+
+def test_sigterm_in_a_run_keeps_its_program(
+    client: ChatKitClient, example: Example, user: str
+) -> None:
+    """The server finishes the run within its grace, and is started again."""
+    restart = threading.Thread(target=example.restart, args=(signal.SIGTERM,))
+    response = client.run_workflow(athlete(user, 2.0), on_event=at_progress(restart.start))
+    assert response.program.title == "From the example"
+    restart.join()
+    assert example.starts.count(user) == 1
+
+
+def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, user: str) -> None:
+    """The run is lost with its server, and the next start says so in the thread."""
+    restart = threading.Thread(target=example.restart, args=(signal.SIGKILL,))
+    with pytest.raises(WorkflowFailedError, match="server stopped") as caught:
+        client.run_workflow(athlete(user, 60.0), on_event=at_progress(restart.start))
+    restart.join()
+    assert caught.value.message is not None
+    assert example.starts.count(user) == 1
+
+
+def test_stopped_server_is_no_end_of_the_run(
+    client: ChatKitClient, example: Example, user: str
+) -> None:
+    """Behind nginx the cut stream can end in order, and the list answers 502."""
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        client.run_workflow(
+            athlete(user, 60.0), on_event=at_progress(example.process.kill), max_attempts=5
+        )
+    example.restart(signal.SIGKILL)
+    assert caught.value.message is not None
+    with pytest.raises(WorkflowFailedError, match="server stopped"):
+        client.poll_response(caught.value.session, after=caught.value.message)
+    assert example.starts.count(user) == 1
+
+
+def test_long_silence_is_survived(client: ChatKitClient, example: Example, user: str) -> None:
+    """Longer than nginx's default proxy_read_timeout of 60 s; keep-alives hold the stream."""
+    with client.stream_workflow(athlete(user, 75.0), deadline=150) as run:
+        events = [event.type for event in run]
+        assert run.get_response().program.title == "From the example"
+    assert "waiting" not in events  # no poll: the stream never broke
+    assert example.starts.count(user) == 1
