@@ -19,14 +19,10 @@ T = TypeVar("T", EDN360Input, EnrichedTrainingProgram)
 
 
 def read_input(text: str) -> EDN360Input:
-    """Read an athlete's data.
-
-    Args:
-        text: A JSON object with the fields of an ``EDN360Input``.
+    """Read an athlete's data from a JSON object.
 
     Raises:
-        InvalidInputError: The text is not JSON, or no ``EDN360Input``; ``.errors`` names each
-            invalid field.
+        InvalidInputError: It is no ``EDN360Input``; ``.errors`` names each invalid field.
     """
     result = _input(_json_object(text))
     del text
@@ -34,10 +30,7 @@ def read_input(text: str) -> EDN360Input:
 
 
 def read_program(text: str) -> EnrichedTrainingProgram:
-    """Read a training program.
-
-    Args:
-        text: The program as JSON, or the workflow's answer with the program in it.
+    """Read a training program from its JSON, or from the workflow's answer around it.
 
     Raises:
         InvalidInputError: The text holds no program; ``.errors`` names each invalid field.
@@ -48,10 +41,7 @@ def read_program(text: str) -> EnrichedTrainingProgram:
 
 
 def read_input_or_program(text: str) -> EDN360Input | EnrichedTrainingProgram:
-    """Read a JSON object that is either an ``EDN360Input`` or a training program.
-
-    Args:
-        text: The JSON object. A program may stand under its root key.
+    """Read a JSON object that is an ``EDN360Input`` or a program, with or without its root key.
 
     Raises:
         InvalidInputError: It is neither, or not valid; ``.errors`` names each invalid field.

@@ -132,3 +132,7 @@ class QuietURL(httpx.URL):
 
     def __str__(self) -> str:
         return str(self.copy_with(query=None))
+
+    def __repr__(self) -> str:
+        # Tools that store log records keep the repr of their arguments.
+        return repr(self.copy_with(query=None))

@@ -1,7 +1,7 @@
 """The facts that an athlete's questionnaires state clearly.
 
-An answer that may mean something else counts as missing: a check would raise a false alarm. Only
-injuries are kept when in doubt.
+An answer that is not clear counts as missing, to avoid false alarms. Only injuries are kept when
+in doubt.
 """
 
 from __future__ import annotations
@@ -179,13 +179,13 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
         terms.EQUIPMENT[phrase]
         for answer in answers
         if terms.PLACES & set(answer.key)
-        for phrase in _affirmed(answer)
+        for phrase in _equipment_in(answer)
     ]
     nothing = not available and not set(words) & terms.NEGATIONS
     return None if nothing else frozenset[str]().union(*available)
 
 
-def _affirmed(answer: Answer) -> Iterator[str]:
+def _equipment_in(answer: Answer) -> Iterator[str]:
     """The equipment that an answer has and does not deny; of a plain yes that of its question."""
     clauses = _clauses(answer.text)
     if clauses and all(map(terms.AFFIRMATIONS.issuperset, clauses)):
@@ -280,7 +280,7 @@ def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
 
 
 def _denies(clause: Sequence[str]) -> bool:
-    """Whether a clause says that nothing hurts, and nothing else: "no sé" may mean anything."""
+    """Whether every word of a clause is about the absence of pain; "no sé" is not clear."""
     words = set(clause)
     return words <= terms.DENYING and bool(words & terms.WELL) != bool(words & terms.NEGATIONS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import cast
 from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
 from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .muscles import muscle_key
-from .numbers import as_text, fold, is_same, read_rpe
+from .numbers import as_text, fold, is_same, read_rpe, says_nothing
 from .texts import Language
 from .volume import weekly_sets_by_muscle
 
@@ -126,7 +127,7 @@ class _Standing:
     name: str
 
     def is_same_as(self, other: _Standing) -> bool:
-        """Whether it is one exercise, if it stands in the same position."""
+        """Whether both are one exercise."""
         return self.name == other.name or (self.db_id != "" and self.db_id == other.db_id)
 
 
@@ -178,12 +179,6 @@ def _name(exercise: Exercise) -> str:
 
 # --- which exercise is which ----------------------------------------------------------------------
 
-# What models write into ``db_id`` where there is none.
-_NO_DB_ID = frozenset(
-    {"na", "none", "null", "nil", "nan", "undefined", "unknown", "missing", "false", "todo", "tbd"}
-    | {"ninguno", "nulo", "desconocido", "pendiente", "sinid", "nodisponible", "noaplica", "noid"}
-)
-
 # What makes two exercises the same, the surest first. An empty first value matches nothing.
 _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
     lambda s: (s.db_id, s.session, s.block),
@@ -201,13 +196,12 @@ def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
     names: defaultdict[str, set[str]] = defaultdict(set)
     for standing in standings:
         names[standing.db_id].add(standing.name)
-    return {
-        db_id
-        for db_id, its_names in names.items()
-        if len(its_names) == 1
-        and (plain := "".join(c for c in fold(db_id) if c.isalnum()).lstrip("0"))
-        and plain not in _NO_DB_ID
-    }
+    return {db_id for db_id, its_names in names.items() if len(its_names) == 1 and _is_id(db_id)}
+
+
+def _is_id(db_id: str) -> bool:
+    """Whether it is no placeholder: models write ``"N/A"``, ``"?"`` or ``"0"`` for no id."""
+    return not says_nothing(db_id) and bool(re.search(r"[^\W0_]", db_id))
 
 
 def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]:

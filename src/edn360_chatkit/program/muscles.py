@@ -36,7 +36,7 @@ _KEYS = {
 
 
 def muscle_key(name: str) -> str:
-    """The same text for all names of one muscle, regardless of case, accents and plural."""
+    """One key for all names of a muscle: synonyms, plurals, case and accents."""
     key = _PLURAL.sub("", fold(name))
     return _KEYS.get(key, key)
 

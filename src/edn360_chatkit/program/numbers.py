@@ -124,7 +124,7 @@ _LEAD = re.compile(
     r"|menos|mas|less|more|than|piramide|piramidal|pyramid|ascendentes?|descendentes?|ascending"
     rf"|descending|mantener|manten|hold|isometrico|isometric|el|amrap|emom|rpe|reps?|repeticiones|{_ROUNDS})(?![a-z])\.?)*"
 )
-# Units after the numbers that count something else.
+# Units of distance, weight or energy: the number is no number of repetitions.
 _OTHER = re.compile(
     r"[.:][0-9]|e[-+]?[0-9]"
     r"| ?(?:%|(?:m|mts?|metros?|meters?|metres?|km|kms|cm|yd|yards?|yardas?|k|kg|kgs|kilos?|lbs?"

@@ -90,8 +90,8 @@ def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     """Read a session's ``core_mobility_block``, whose form is not documented.
 
     Returns:
-        The block, or ``None`` if it has no list of exercises; and everything else that it says,
-        ``None`` if that is nothing (``{"include": false, "details": ""}``).
+        The block, or ``None`` without a list of exercises; and its other content, or ``None`` if
+        that is empty (``{"include": false, "details": ""}``).
     """
     content: Any = session.raw("core_mobility_block")
     if is_empty(content):

@@ -1,6 +1,6 @@
 """A training program as Markdown with tables, as GitHub and JupyterLab read it.
 
-What the workflow wrote is text: nothing in it is read as Markdown, HTML or a formula.
+Text of the workflow is escaped: a reader finds no Markdown, HTML or formula in it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def program_markdown(program: ProgramData, lang: Language) -> str:
     return lay_out(program, lang, _Markdown)
 
 
-def escaped(text: str) -> str:
-    """A text in one line in which Markdown finds nothing to read."""
+def escape(text: str) -> str:
+    """A text in one line, with all Markdown in it escaped."""
     text = _ADDRESS.sub(r"\\", one_line(text).translate(_ALWAYS))
     return _AT_THE_START.sub(r"\1\\", text)
 
@@ -39,13 +39,13 @@ class _Markdown(Layout):
     line_break: ClassVar[str] = "\\\n"
 
     def heading(self, level: int, text: str) -> str:
-        return f"{'#' * level} {escaped(text)}"
+        return f"{'#' * level} {escape(text)}"
 
     def line(self, text: str, mark: str = "") -> str:
-        return mark + escaped(text)
+        return mark + escape(text)
 
     def sets(self, sets: Mapping[str, float]) -> str:
-        rows = ((escaped(muscle), self.words.number(number)) for muscle, number in sets.items())
+        rows = ((escape(muscle), self.words.number(number)) for muscle, number in sets.items())
         table = self._table(("muscle", "sets"), rows)
         return f"**{self.words.field('weekly_sets')}**\n\n{table}"
 
@@ -54,20 +54,20 @@ class _Markdown(Layout):
 
     def _row(self, row: Row) -> tuple[str, ...]:
         return (
-            escaped(row.order),
-            f"**{escaped(row.name)}**" if row.name else "",
-            escaped(row.load),
-            escaped(row.rpe),
-            "<br>".join(escaped(note_text(note)) for _, note in note_lines(row.notes)),
+            escape(row.order),
+            f"**{escape(row.name)}**" if row.name else "",
+            escape(row.load),
+            escape(row.rpe),
+            "<br>".join(escape(note_text(note)) for _, note in note_lines(row.notes)),
             f"[{self.words.field('video')}](<{_address(row.video)}>)" if row.video else "",
         )
 
     def _table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-        labels = [escaped(self.words.field(column)) for column in columns]
+        labels = [escape(self.words.field(column)) for column in columns]
         lines = [labels, ["---"] * len(labels), *rows]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _address(url: str) -> str:
-    """A URL between < and > in which Markdown finds nothing to read."""
+    """A URL to stand between < and >."""
     return quote(url, safe="%/:?#@!&'()*+,;=-._~").replace("&", "&amp;")

@@ -1,4 +1,4 @@
-"""What a language has to say: the form that each language's file fills in."""
+"""The form that each language's file fills in."""
 
 from __future__ import annotations
 
