@@ -33,6 +33,8 @@ class Example:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port = nginx.free_port()
+        self._lock = threading.Lock()  # a failed test must not leave a restart behind
+        self._closed = False
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[str]:
@@ -48,9 +50,11 @@ class Example:
         return process
 
     def restart(self, signal_number: int) -> None:
-        self.process.send_signal(signal_number)
-        self.process.wait(60)
-        self.process = self._start()
+        with self._lock:
+            self.process.send_signal(signal_number)
+            self.process.wait(60)
+            if not self._closed:
+                self.process = self._start()
 
     @property
     def starts(self) -> list[str]:
@@ -59,8 +63,10 @@ class Example:
         return file.read_text("utf-8").split() if file.exists() else []
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._closed = True
+        with self._lock:
+            self.process.kill()
+            self.process.wait()
 
 
 @pytest.fixture(scope="module")
