@@ -132,3 +132,6 @@ class QuietURL(httpx.URL):
 
     def __str__(self) -> str:
         return str(self.copy_with(query=None))
+
+    def __repr__(self) -> str:
+        return repr(self.copy_with(query=None))
