@@ -25,7 +25,7 @@ INPUT = {
     "questionnaires": [{"source": "initial", "payload": {"days_per_week": 2}}],
 }
 WORLDS = ["messages", "threads", "self-hosted"]
-MOMENTS = [0.001 * 1.5**n for n in range(14)]
+MOMENTS = [0.001 * 2.2**n for n in range(7)]
 """Seconds after a run's begin; the last is longer than the run takes."""
 
 
@@ -106,7 +106,7 @@ def test_an_exception_at_any_event_gives_the_connection_back(
     sim: ChatKitSimulator, world: str
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
-        for last in range(1, 12):
+        for last in range(1, 7):
             told: list[str] = []
 
             def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
@@ -128,7 +128,7 @@ def test_an_exception_at_any_event_gives_the_async_connection_back(
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
-            for last in range(1, 12):
+            for last in range(1, 7):
                 told: list[str] = []
 
                 async def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
@@ -151,7 +151,7 @@ def test_an_early_break_gives_the_connection_back(
     sim: ChatKitSimulator, world: str, with_block: bool
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
-        for last in range(1, 10):
+        for last in range(1, 6):
             run = client.stream_workflow(INPUT)
             for place, _ in enumerate(run, start=1):
                 if place == last:
@@ -170,7 +170,7 @@ def test_an_early_break_gives_the_async_connection_back(
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
-            for last in range(1, 10):
+            for last in range(1, 6):
                 async with client.stream_workflow(INPUT) as run:
                     place = 0
                     async for _ in run:

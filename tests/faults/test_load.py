@@ -83,9 +83,11 @@ def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
-def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, protocol: str) -> None:
+@pytest.mark.parametrize("runs", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_async_runs_at_once_get_their_own_answers(
+    sim: ChatKitSimulator, protocol: str, runs: int
+) -> None:
     titles: dict[int, str] = {}
 
     async def main() -> None:
@@ -97,31 +99,31 @@ def test_a_thousand_runs_at_once_on_one_async_client(sim: ChatKitSimulator, prot
             async def run(number: int) -> None:
                 titles[number] = str((await client.run_workflow(athlete(number))).program.title)
 
-            for number in range(1000):
+            for number in range(runs):
                 tasks.start_soon(run, number)
 
     with Connections(sim) as connections:
         anyio.run(main)
-    assert titles == {number: f"athlete-{number}" for number in range(1000)}
-    assert sim.runs == 1000
+    assert titles == {number: f"athlete-{number}" for number in range(runs)}
+    assert sim.runs == runs
     # Short requests share their connections; each stream has one of its own.
     assert connections.most <= MOST_CONNECTIONS or protocol == "threads"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
-def test_two_hundred_runs_in_threads_on_one_sync_client(
-    sim: ChatKitSimulator, protocol: str
+@pytest.mark.parametrize("runs", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_runs_in_threads_get_their_own_answers(
+    sim: ChatKitSimulator, protocol: str, runs: int
 ) -> None:
     with (
         Connections(sim) as connections,
         ChatKitClient(**settings(sim, protocol)) as client,
-        ThreadPoolExecutor(200) as pool,
+        ThreadPoolExecutor(runs) as pool,
     ):
-        responses = pool.map(client.run_workflow, map(athlete, range(200)))
+        responses = pool.map(client.run_workflow, map(athlete, range(runs)))
         titles = [response.program.title for response in responses]
-    assert titles == [f"athlete-{number}" for number in range(200)]
-    assert sim.runs == 200
+    assert titles == [f"athlete-{number}" for number in range(runs)]
+    assert sim.runs == runs
     # Short requests share their connections; each stream has one of its own.
     assert connections.most <= MOST_CONNECTIONS or protocol == "threads"
 
@@ -173,6 +175,7 @@ def test_waiting_in_the_callers_pool_ends_with_the_deadline(sim: ChatKitSimulato
         assert getattr(error, "may_have_been_taken", None) is False
 
 
+@pytest.mark.slow
 def test_an_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: MakeClient) -> None:
     """The simulator's program, with the fields that real ones have, until 16 MiB are full."""
     answer = json.loads(answer_text("program", ATHLETE.read_text()) or "")

@@ -55,7 +55,7 @@ def test_slow_response_ends_with_the_deadline(library: Any) -> None:
             started = time.monotonic()
             with pytest.raises(APITimeoutError) as caught:
                 driver.run(get(server.server_url), deadline=0.4)
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 4
             assert caught.value.deadline_passed
             assert caught.value.may_have_arrived
         driver.close()

@@ -451,11 +451,12 @@ def test_requests_share_a_hundred_connections() -> None:
         assert len(ports(server)) <= 100
 
 
-def test_streams_do_not_wait_for_each_other() -> None:
+@pytest.mark.parametrize("streams", [250, pytest.param(1000, marks=pytest.mark.slow)])
+def test_streams_do_not_wait_for_each_other(streams: int) -> None:
     async def main(url: str) -> int:
-        driver = AsyncDriver(settings(url), None)
+        driver = AsyncDriver(settings(url, request_seconds=None, deadline=120.0), None)
         async with anyio.create_task_group() as tasks:
-            for _ in range(250):
+            for _ in range(streams):
                 tasks.start_soon(driver.run, kept_stream(url))
         (pool,) = driver._pools.values()
         count = len(pool.streams)
@@ -464,7 +465,7 @@ def test_streams_do_not_wait_for_each_other() -> None:
         return count
 
     with open_streams() as server:
-        assert anyio.run(main, server.server_url) == 250
+        assert anyio.run(main, server.server_url) == streams
 
 
 def test_threads_share_a_client() -> None:

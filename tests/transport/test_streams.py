@@ -123,7 +123,7 @@ def test_deadline_holds_in_a_flood_of_events(answer: object) -> None:
         with pytest.raises(APITimeoutError) as caught:
             driver.run(all_events(server.server_url), deadline=0.5)
         assert caught.value.deadline_passed
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
         driver.close()
 
 
@@ -166,7 +166,7 @@ def test_leaving_an_endless_stream_is_quick(backend: str) -> None:
             async for _ in run:
                 break
             started = time.monotonic()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
         assert not driver._pool().streams
         await driver.aclose()
 

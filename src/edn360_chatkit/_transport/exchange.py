@@ -108,9 +108,9 @@ class Exchange:
         """Add a chunk to the body; returns ``False`` at the end, which is ``None``."""
         if chunk is None:
             return False
-        self._body += chunk
-        if len(self._body) > self.settings.max_response_bytes:
+        if len(self._body) + len(chunk) > self.settings.max_response_bytes:
             raise TooLargeError
+        self._body += chunk
         return True
 
     def answer(self, response: httpx.Response, *, too_large: bool = False) -> Response:

@@ -227,13 +227,7 @@ class SyncDriver(BaseDriver):
         *,
         deadline: float | None = None,
     ) -> T:
-        """Run an operation to its end.
-
-        Args:
-            operation: The operation.
-            on_event: Called with each event.
-            deadline: How long it may take, in seconds; the client's by default.
-        """
+        """Run an operation to its end, within ``deadline`` seconds; the client's by default."""
         with self.watch(operation, deadline=deadline) as run:
             for event in run:
                 if on_event is not None:

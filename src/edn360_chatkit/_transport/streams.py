@@ -37,11 +37,7 @@ class EventBuffer:
         return True
 
     def take(self) -> tuple[str, ...] | None:
-        """The data of events that are complete, about ``BATCH`` bytes; ``None`` for no event.
-
-        Raises:
-            TooLargeError: An event is larger than the limit.
-        """
+        """The data of events that are complete, about ``BATCH`` bytes; ``None`` for no event."""
         end = self._find_end()
         if self._searched > self._limit:
             raise TooLargeError
