@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import httpx
 from pydantic import SecretStr
@@ -25,11 +25,6 @@ LARGEST_COUNT = 2**53
 """The largest count that can be set: a float holds every whole number up to here."""
 LONGEST_TIME = 7 * 86400.0
 """The longest time that can be set, in seconds."""
-RESERVED_HEADERS = frozenset(
-    {"authorization", "content-type", "content-length", "host", "openai-beta"}
-)
-"""Headers that only this package sets; a self-hosted server may want its own ``Authorization``."""
-
 ProtocolName: TypeAlias = Literal["auto", "messages", "threads"]
 AnswerRule: TypeAlias = Literal["program", "first"]
 """``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
@@ -41,6 +36,31 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 _AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
+
+
+class Header(NamedTuple):
+    """How a header is treated: whether only this package sets it, and whether it holds a secret."""
+
+    reserved: bool
+    secret: bool
+
+
+HEADERS: Mapping[str, Header] = {
+    "accept": Header(reserved=False, secret=False),
+    "authorization": Header(reserved=True, secret=True),
+    "cache-control": Header(reserved=False, secret=False),
+    "content-length": Header(reserved=True, secret=False),
+    "content-type": Header(reserved=True, secret=False),
+    "host": Header(reserved=True, secret=False),
+    "openai-beta": Header(reserved=True, secret=False),
+    "user-agent": Header(reserved=False, secret=False),
+}
+"""The headers of a request by their names in lower case; :func:`header_row` has all others."""
+
+
+def header_row(name: str) -> Header:
+    """How a header is treated. A header of the caller's may hold a secret."""
+    return HEADERS.get(name.lower(), Header(reserved=False, secret=True))
 
 
 class ClientOptions(TypedDict, total=False):
@@ -64,11 +84,7 @@ class ClientOptions(TypedDict, total=False):
 class WaitOptions(TypedDict, total=False):
     """How long a call waits for the answer; the client's settings are the default.
 
-    Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: The largest number of polls.
-        answer: Which assistant message is the answer.
-        deadline: The longest time of the call, in seconds.
+    ``answer`` is the rule by which a message is the answer; the rest is that of the client.
     """
 
     poll_interval: float | None
@@ -83,8 +99,7 @@ class SessionOptions(TypedDict, total=False):
     Attributes:
         workflow_id: Another workflow than the client's.
         version: A version of the workflow; the default is the one in production.
-        state_variables: Values for the workflow's state variables. A name has at most 64
-            characters.
+        state_variables: Values for the workflow's state variables, by names of 64 characters.
         tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
         expires_after: The session's lifetime in seconds; the default is 600.
         max_requests_per_minute: The session's rate limit; the default is 10.
@@ -143,18 +158,18 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     if server_url is None and base_url is None:
         # An address that is passed as an argument takes precedence over the environment.
         server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
-    if server_url is not None and protocol == "messages":
+    own_server = server_url is not None
+    if own_server and protocol == "messages":
         raise ConfigurationError(
             "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) speaks ChatKit's "
             "thread protocol: use protocol='auto' or 'threads', or leave the server out."
         )
-    if server_url is not None and base_url is not None:
+    if own_server and base_url is not None:
         raise ConfigurationError(
             "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
             "server, not both."
         )
     base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
-    headers = _headers(options.get("headers"), own_server=server_url is not None)
     timeout = options.get("timeout", 30.0)
     return Config(
         api_key=_api_key(options.get("api_key"), environ) if server_url is None else None,
@@ -164,7 +179,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         base_url=_checked_url("base_url", base_url).rstrip("/"),
         server_url=None if server_url is None else _checked_url("server_url", server_url),
         protocol=protocol if server_url is None else "threads",
-        headers=headers,
+        headers=_headers(options.get("headers"), own_server=own_server),
         timeout=_timeout(timeout),
         max_retries=checked_count("max_retries", options.get("max_retries", 4), least=0),
         poll_interval=checked_seconds("poll_interval", options.get("poll_interval", 2.0)),
@@ -221,20 +236,16 @@ def checked_deadline(value: object) -> float:
 
 
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
-    """The caller's headers, checked.
+    """The caller's headers, or a ``ConfigurationError`` that quotes no value.
 
     Args:
         headers: A mapping of names to values.
         own_server: Whether they go to a self-hosted server, which may want ``Authorization``.
-
-    Raises:
-        ConfigurationError: A header is invalid or reserved. Values are not quoted.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(
             "headers must be a mapping of names to values, or a function that returns one."
         )
-    reserved = RESERVED_HEADERS - {"authorization"} if own_server else RESERVED_HEADERS
     valid: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", headers).items():
         # An invalid name is not quoted: it may be the token, in the wrong place.
@@ -245,12 +256,18 @@ def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
                 f"headers: the value of {name} is not a valid HTTP header value: use ASCII, "
                 "no line breaks."
             )
-        if name.lower() in reserved:
+        own_credential = own_server and name.lower() == "authorization"
+        if header_row(name).reserved and not own_credential:
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )
         valid[name] = value
     return valid
+
+
+def fits_header(secret: str) -> bool:
+    """Whether a secret fits into a header: visible ASCII without blanks."""
+    return re.fullmatch(r"[\x21-\x7e]+", secret) is not None
 
 
 def is_loopback(host: str) -> bool:
@@ -287,18 +304,16 @@ def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
             "No API key. Pass api_key=..., or set the environment variable "
             "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
         )
-    return _checked_secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
+    return _secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
 
 
 def _server_token(environ: Mapping[str, str]) -> SecretStr | None:
     token = _variable(environ, "EDN360_SERVER_TOKEN")
-    if token is None:
-        return None
-    return _checked_secret("The server's token ($EDN360_SERVER_TOKEN)", token)
+    return None if token is None else _secret("The token in $EDN360_SERVER_TOKEN", token)
 
 
-def _checked_secret(name: str, value: str) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
+def _secret(name: str, value: str) -> SecretStr:
+    if not fits_header(value):
         # The value is left out of the text on purpose.
         raise ConfigurationError(
             f"{name} has a blank, a line break or a character that can't be in a header; "
@@ -313,14 +328,15 @@ def _checked_url(name: str, url: str) -> str:
         parsed = httpx.URL(url)
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
-        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
-            # For example half a bracket, which URL parsers read differently.
-            raise ValueError
-        if parsed.port is not None and not 0 < parsed.port < 65536:
-            raise ValueError
+        valid = parsed.port is None or 0 < parsed.port < 65536
+        # A host such as half a bracket is read differently by each URL parser.
+        valid = valid and re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) is not None
     except (httpx.InvalidURL, ValueError):
-        # Without its cause, which quotes a part of the URL: it may hold a password.
-        raise ConfigurationError(f"{setting} is not a valid URL.") from None
+        valid = False
+    if not valid:
+        # Without a cause, which quotes a part of the URL: it may hold a password.
+        raise ConfigurationError(f"{setting} is not a valid URL.")
+    parsed = httpx.URL(url)
     if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
         raise ConfigurationError(
             f"{setting} must not have a user, a query or a fragment; pass credentials as "
@@ -329,8 +345,7 @@ def _checked_url(name: str, url: str) -> str:
     if _AMBIGUOUS_PATH.search(url):
         raise ConfigurationError(
             f"{setting} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
-            "slashes and control characters written with %: servers and proxies read them "
-            "differently."
+            "slashes and control characters written with %."
         )
     if parsed.scheme not in ("https", "http") or not parsed.host:
         raise ConfigurationError(
@@ -339,8 +354,7 @@ def _checked_url(name: str, url: str) -> str:
     if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
             f"{setting} must begin with https://: over http the credentials and the athlete's "
-            "data can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use "
-            "http."
+            "data can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use it."
         )
     return str(parsed)
 

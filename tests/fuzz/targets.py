@@ -35,7 +35,7 @@ from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_a
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared, prepare
 from edn360_chatkit._protocol.listing import answers_to
-from edn360_chatkit._protocol.pages import MOST_PAGES, read_all_messages, read_messages
+from edn360_chatkit._protocol.pages import MOST_PAGES, read_back_to, read_new
 from edn360_chatkit._protocol.responses import status_error
 from edn360_chatkit._protocol.sending import Baseline, find_message, own_message
 from edn360_chatkit._protocol.thread_events import ThreadReader
@@ -236,11 +236,11 @@ def a_listing(data: bytes) -> None:
         return API.lookup_request("items.list", "ana", "thr_1", page)
 
     with linear(len(data)):
-        found = answered(read_messages(API, request, "msg_1", 50), answers)
-        for message in answers_to(found.messages, "msg_1") or () if found else ():
+        found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
+        for message in answers_to(found, "msg_1") or ():
             assert message.role in ("assistant", "client")
             message.text.encode()
-        messages = answered(read_all_messages(API, request, 50), answers) or []
+        messages = answered(read_new(API, request), answers) or []
         for find in (own_message, lambda some: find_message(some, Baseline(["x"]), HELLO)):
             with suppress(APIError):
                 find(messages)

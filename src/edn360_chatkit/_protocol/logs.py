@@ -1,4 +1,4 @@
-"""The log of a run: each line names the run's session."""
+"""The log of a run: each line names the run's session, and none has the athlete's data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ logger = logging.getLogger("edn360_chatkit")
 
 
 def log_info(session_id: str | None, text: str, *args: object) -> None:
-    """Log a line of a run: its text has a place for each value, and never the athlete's data."""
+    """Log a line of a run."""
     _log(logging.INFO, session_id, text, *args)
 
 
 def log_warning(session_id: str | None, text: str, *args: object) -> None:
-    """Log a warning of a run; see :func:`log_info`."""
+    """Log a warning of a run."""
     _log(logging.WARNING, session_id, text, *args)
 
 

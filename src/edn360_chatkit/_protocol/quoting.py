@@ -42,34 +42,32 @@ def quoted(words: str, sent: str | None) -> str | None:
 
 def _repeated(words: str, values: set[str]) -> list[bool]:
     """Which characters of the words repeat a value."""
-    hidden = [False] * len(words)
-
-    def hide(start: int, stop: int) -> None:
-        hidden[start:stop] = [True] * (stop - start)
-
-    # Character by character: casefold may change the length of a text.
-    said = "".join(c.casefold() if len(c.casefold()) == 1 else c for c in words)
-    for match in _QUOTED.finditer(said):
-        if match[1] in values:
-            hide(*match.span(1))
+    said = _folded(words)
+    spans = [match.span(1) for match in _QUOTED.finditer(said) if match[1] in values]
     for value in values:
         if len(value) >= WORD and value in said:
-            for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said):
-                hide(*match.span())
+            matches = re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said)
+            spans += [match.span() for match in matches]
     everything = "\0".join(values)
-    for start in range(len(said) - RUN + 1):
-        if said[start : start + RUN] in everything:
-            hide(start, start + RUN)
+    runs = ((start, start + RUN) for start in range(len(said) - RUN + 1))
+    spans += [(start, stop) for start, stop in runs if said[start:stop] in everything]
+    hidden = [False] * len(words)
+    for start, stop in spans:
+        hidden[start:stop] = [True] * (stop - start)
     return hidden
 
 
 def _values_of(sent: str) -> set[str]:
     """All values of a message's JSON, as text; the text itself if it is no JSON."""
     try:
-        leaves = set(_leaves(parse(sent)))
+        return set(map(_folded, _leaves(parse(sent))))
     except ValueError:
-        leaves = {sent}
-    return {"".join(c.casefold() if len(c.casefold()) == 1 else c for c in s) for s in leaves}
+        return {_folded(sent)}
+
+
+def _folded(text: str) -> str:
+    # Character by character: casefold may change the length of a text.
+    return "".join(c.casefold() if len(c.casefold()) == 1 else c for c in text)
 
 
 def _leaves(value: object) -> Iterator[str]:
@@ -85,22 +83,16 @@ def _leaves(value: object) -> Iterator[str]:
 
 
 def server_words(body: object) -> str | None:
-    """The reason in the body of an error response.
+    """The reason in the parsed body of an error response.
 
     OpenAI writes ``{"error": {"message"}}``, FastAPI ``{"detail"}`` (a text, or a list with the
     place and reason of each invalid field), other servers ``{"error": "..."}`` or ``{"message"}``.
-
-    Args:
-        body: The parsed JSON.
     """
     if not isinstance(body, dict):
         return None
     fields = cast("Mapping[str, Any]", body)
-    for name in ("error", "detail", "message", "error_description", "title"):
-        words = _words(fields.get(name))
-        if words:
-            return words
-    return None
+    names = ("error", "detail", "message", "error_description", "title")
+    return next(filter(None, (_words(fields.get(name)) for name in names)), None)
 
 
 def _words(value: object) -> str | None:
@@ -113,6 +105,6 @@ def _words(value: object) -> str | None:
         value = reason
     if isinstance(value, list):
         # FastAPI: also `input`, which repeats the athlete's data, and is left out.
-        reasons = [_words(item) for item in cast("list[object]", value[:10])]
-        return "; ".join(reason for reason in reasons if reason)
+        reasons = map(_words, cast("list[object]", value[:10]))
+        return "; ".join(filter(None, reasons))
     return value.strip() if isinstance(value, str) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 from ..errors import InvalidInputError
@@ -19,10 +18,7 @@ def segment(kind: str, value: object) -> str:
             f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "
             "'..', and no longer than 1000 characters."
         )
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(f"{kind} can't be an id: it has a lone surrogate.") from error
+    return quote(text_argument(kind, value), safe="")
 
 
 def text_argument(name: str, value: object) -> str:
@@ -35,11 +31,7 @@ def text_argument(name: str, value: object) -> str:
         raise InvalidInputError(f"{name} must be a string that is not empty.")
     try:
         value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(f"{name} has half a character (a lone surrogate).") from error
+    except UnicodeEncodeError:
+        # Without its cause, which carries the whole text.
+        raise InvalidInputError(f"{name} has half a character (a lone surrogate).") from None
     return value
-
-
-def fits_header(value: object) -> bool:
-    """Whether a secret fits into a header."""
-    return isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value) is not None

@@ -17,7 +17,7 @@ from ..models.session import ChatSession, Message, resume_call
 from .answers import TRAINING_PROGRAM, AnswerFormat
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import Listing
+from .listing import SessionMessage
 from .logs import log_info, log_warning
 
 
@@ -93,8 +93,8 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def look(self, run: Run) -> Operation[Listing]:
-        """Read the run's messages from the server."""
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+        """Read the run's messages from the server, newest first."""
 
     @abstractmethod
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:

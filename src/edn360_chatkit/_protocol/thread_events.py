@@ -14,10 +14,15 @@ from typing import Any, Literal, TypeAlias, cast
 
 from .._json import parse
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
-from .listing import SessionMessage, id_of, refusal_of, text_of, waits_for_client
+from .listing import SessionMessage, id_of, name_of, refusal_of, role_of, text_of
 
-Change: TypeAlias = Literal["task.added", "task.updated"]
-
+_Change: TypeAlias = Literal["task.added", "task.updated"]
+_CHANGES: dict[object, _Change] = {
+    "thread.item.added": "task.added",
+    "thread.item.done": "task.updated",
+    "workflow.task.added": "task.added",
+    "workflow.task.updated": "task.updated",
+}
 _PART = "assistant_message.content_part."
 
 EMPTY = 400
@@ -37,11 +42,11 @@ class _Writing:
         return begun + self.parts.setdefault(index, StringIO()).write(text)
 
     def set_part(self, index: int, text: str) -> int:
-        """Write a part anew; returns the growth in characters."""
+        """Write a part anew; returns the growth in characters, at least 0."""
         before = self.parts.pop(index, None)
-        self.parts[index] = StringIO(text)
-        self.parts[index].seek(0, 2)
-        return len(text) + (-before.tell() if before else EMPTY)
+        self.parts[index] = StringIO()
+        self.parts[index].write(text)
+        return EMPTY + len(text) if before is None else max(0, len(text) - before.tell())
 
     def text(self) -> str:
         return "".join(self.parts[index].getvalue() for index in sorted(self.parts))
@@ -68,7 +73,6 @@ class ThreadReader:
         message_id: The id of our message, once the server has stored it.
         taken: Whether the server has stored our message.
         error: The ``error`` event, if one came.
-        news: Whether :meth:`messages` has news. The caller resets it.
         size: The size of all texts so far in characters, and a share for each message.
     """
 
@@ -76,7 +80,6 @@ class ThreadReader:
     message_id: str | None = None
     taken: bool = False
     error: StreamError | None = None
-    news: bool = False
     size: int = 0
     _writing: dict[str, _Writing] = field(default_factory=dict[str, _Writing], repr=False)
     # The newest complete text of each id. The messages themselves are handed over.
@@ -85,6 +88,11 @@ class ThreadReader:
     _last: str | None = field(default=None, repr=False)
     _unknown_removed: bool = False
 
+    @property
+    def news(self) -> bool:
+        """Whether a message is complete, or removed, that was not handed over."""
+        return bool(self._new)
+
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
         """The messages that are new since the last call, newest first.
 
@@ -92,9 +100,8 @@ class ThreadReader:
             unfinished: Whether to include messages that are not complete, marked as ``partial``.
         """
         new, self._new = self._new, []
-        if unfinished:
-            for item_id, writing in self._writing.items():
-                new.append(_message(item_id, writing, partial=True))
+        for item_id, writing in self._writing.items() if unfinished else ():
+            new.append(_message(item_id, writing, partial=True))
         return [*new[::-1], SessionMessage(self.message_id, "user", "")]
 
     def finish(self) -> None:
@@ -121,43 +128,37 @@ class ThreadReader:
         events = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
         for event in events:
             self._take(event)
-        return chain.from_iterable(map(_watched_event, events)) if watched else ()
+        return chain.from_iterable(map(_watched_events, events)) if watched else ()
 
     def _take(self, event: dict[str, Any]) -> None:
-        kind = event.get("type")
+        kind, item = event.get("type"), _object(event, "item")
         if kind == "thread.item.updated":
             self._update(str(event.get("item_id")), _object(event, "update"))
         elif kind in ("thread.created", "thread.updated"):
             self.thread_id = self.thread_id or _text(_object(event, "thread"), "id")
         elif kind in ("thread.item.added", "thread.item.done", "thread.item.replaced"):
-            item = _object(event, "item")
             if kind == "thread.item.replaced":
                 self._remove(str(item.get("id")))
             self._item(item, done=kind != "thread.item.added")
         elif kind == "thread.item.removed":
-            item_id = str(event.get("item_id"))
-            self._unknown_removed = not self._remove(item_id)
+            self._unknown_removed = not self._remove(str(event.get("item_id")))
         elif kind == "error":
             if self._unknown_removed and self._last is not None:
                 # The removal names an id that the stream did not have.
                 self._take_back(self._last)
             retry = event.get("allow_retry")
-            self.error = StreamError(
-                _text(event, "code"),
-                _text(event, "message"),
-                retry if isinstance(retry, bool) else None,
-            )
+            retry = retry if isinstance(retry, bool) else None
+            self.error = StreamError(_text(event, "code"), _text(event, "message"), retry)
 
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
         self.thread_id = self.thread_id or _text(item, "thread_id")
-        waits = waits_for_client(item)
         if kind == "user_message" and not self.taken:
             self.message_id = id_of(item.get("id"))
         elif kind == "assistant_message":
             self._assistant_item(item_id, item, done=done)
-        elif waits is not None and done:
-            self._hand_over(SessionMessage(item_id, "client", waits))
+        elif done and role_of(item) == "client":
+            self._new.append(SessionMessage(item_id, "client", name_of(item)))
         # Any item shows that the server has stored our message.
         self.taken = True
 
@@ -170,8 +171,8 @@ class ThreadReader:
         writing = self._begin(item_id)
         writing.refusal = refusal
         if any(contents):
-            self.size -= len(writing.text())
-            writing.parts.clear()
+            for index in [index for index in writing.parts if index >= len(contents)]:
+                del writing.parts[index]
             for index, content in enumerate(contents):
                 self.size += writing.set_part(index, content)
         if done:
@@ -186,23 +187,20 @@ class ThreadReader:
             self.size += self._begin(item_id).set_part(index, text)
 
     def _begin(self, item_id: str) -> _Writing:
-        writing = self._writing.get(item_id)
-        if writing is None:
-            writing = self._writing[item_id] = _Writing()
+        if item_id not in self._writing:
+            self._writing[item_id] = _Writing()
             self.size += len(item_id) + EMPTY
-        return writing
+        return self._writing[item_id]
 
     def _complete_item(self, item_id: str) -> None:
         message = _message(item_id, self._writing.pop(item_id), partial=False)
         self._complete[item_id] = self._last = message.text or message.refusal or ""
         self._unknown_removed = False
-        self._hand_over(message)
+        self._new.append(message)
 
     def _remove(self, item_id: str) -> bool:
         """Take back the newest text of an item; returns whether the item is known."""
-        writing = self._writing.pop(item_id, None)
-        if writing is not None:
-            self.size -= len(writing.text()) + len(item_id) + EMPTY
+        if self._writing.pop(item_id, None) is not None:
             return True
         text = self._complete.pop(item_id, None)
         if text is not None:
@@ -210,11 +208,7 @@ class ThreadReader:
         return text is not None
 
     def _take_back(self, text: str) -> None:
-        self._hand_over(SessionMessage(None, "assistant", text, removed=True))
-
-    def _hand_over(self, message: SessionMessage) -> None:
-        self._new.append(message)
-        self.news = True
+        self._new.append(SessionMessage(None, "assistant", text, removed=True))
 
 
 def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessage:
@@ -223,60 +217,36 @@ def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessag
     )
 
 
-def _watched_event(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
+def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
     """An event of the protocol as events for the caller; raw if there is no class for it."""
-    kind = event.get("type")
+    kind, item, update = event.get("type"), _object(event, "item"), _object(event, "update")
+    item_id = _text(event, "item_id") or _text(item, "id") or ""
+    change = _CHANGES.get(update.get("type") if kind == "thread.item.updated" else kind)
     if kind == "progress_update":
         text = _text(event, "text") or ""
         yield ProgressEvent(text=text, icon=_text(event, "icon"), data=event)
     elif kind == "notice":
-        yield NoticeEvent(
-            level=_text(event, "level") or "info",
-            message=_text(event, "message") or "",
-            title=_text(event, "title"),
-            data=event,
-        )
-    elif kind == "thread.item.updated":
-        yield _update_event(event, str(event.get("item_id")), _object(event, "update"))
-    elif kind in ("thread.item.added", "thread.item.done"):
-        item = _object(event, "item")
-        tasks = _list(_object(item, "workflow"), "tasks")
-        if item.get("type") == "task":
-            tasks = [item.get("task")]
-        change: Change = "task.added" if kind == "thread.item.added" else "task.updated"
-        for index, task in enumerate(tasks):
-            yield _task(change, event, _text(item, "id") or "", index, task)
-        if not tasks:
-            yield RawEvent(data=event)
+        level, message = _text(event, "level") or "info", _text(event, "message") or ""
+        yield NoticeEvent(level=level, message=message, title=_text(event, "title"), data=event)
+    elif update.get("type") == _PART + "text_delta":
+        delta = _text(update, "delta") or ""
+        yield TextDeltaEvent(item_id=item_id, delta=delta, data=event)
     else:
-        yield RawEvent(data=event)
-
-
-def _update_event(event: dict[str, Any], item_id: str, update: dict[str, Any]) -> WorkflowEvent:
-    kind = update.get("type")
-    if kind == _PART + "text_delta":
-        return TextDeltaEvent(item_id=item_id, delta=_text(update, "delta") or "", data=event)
-    if kind in ("workflow.task.added", "workflow.task.updated"):
-        change: Change = "task.added" if kind == "workflow.task.added" else "task.updated"
-        index = _index(update, "task_index")
-        return _task(change, event, item_id, index, update.get("task"))
-    return RawEvent(data=event)
-
-
-def _task(
-    change: Change,
-    event: dict[str, Any],
-    item_id: str,
-    index: int,
-    task: object,
-) -> TaskEvent:
-    fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
-    return TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
+        tasks = list(enumerate(_list(_object(item, "workflow"), "tasks")))
+        if item.get("type") == "task":
+            tasks = [(0, item.get("task"))]
+        elif kind == "thread.item.updated":
+            tasks = [(_index(update, "task_index"), update.get("task"))]
+        for index, task in tasks if change is not None else ():
+            fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
+            yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
+        if change is None or not tasks:
+            yield RawEvent(data=event)
 
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:
     value = fields.get(name)
-    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else []
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:

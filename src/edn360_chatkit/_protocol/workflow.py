@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from .._config import Config
-from .._effects import Emitting, Operation, Stream, emit, now
+from .._effects import Emitting, Operation, emit, now
 from ..errors import EndpointNotFoundError
 from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
@@ -26,10 +26,9 @@ class Workflow:
 
     def __init__(self, config: Config) -> None:
         self.api = make_api(config)
-        self._config = config
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
-        self._learned: Literal["messages", "threads"] | None = None
+        self._protocol: Literal["auto", "messages", "threads"] = config.protocol
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         """The first step: a session of the API, or a local one for a self-hosted server.
@@ -69,7 +68,7 @@ class Workflow:
         inbox = run.sent(message)
         _, thread_id = self._threads.known(session)
         in_thread = message.thread_id is not None or thread_id is not None
-        protocol = self._threads if in_thread else self._protocol()
+        protocol = self._threads if in_thread else self._current()
         with noted(run):
             return (yield from protocol.follow(run, inbox))
 
@@ -91,32 +90,27 @@ class Workflow:
                 raise
             return (yield from protocol.follow(run, run.sent(message)))
 
-    def open_streams(self) -> list[Stream]:
-        """The streams of runs that were started and are not followed yet."""
-        return self._threads.streams()
-
-    def _protocol(self) -> Protocol:
-        chosen = self._learned if self._config.protocol == "auto" else self._config.protocol
-        return self._threads if chosen == "threads" else self._messages
+    def _current(self) -> Protocol:
+        return self._threads if self._protocol == "threads" else self._messages
 
     def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, Message]]:
         """Send the message; the protocol that has taken it follows the run."""
         run.sent_text = prepared.text
         # Several runs may start before one of them has learned the protocol.
-        undecided = self._config.protocol == "auto" and self._learned is None
-        protocol = self._protocol()
+        undecided = self._protocol == "auto"
+        protocol = self._current()
         try:
             message = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if not undecided or self._learned == "messages" or not _is_refused(error):
+            if not undecided or self._protocol == "messages" or not _is_refused(error):
                 raise
             refusal = error
         else:
             # Without an id, the response may be a proxy's page and not the API's.
-            if undecided and message.id is not None:
-                self._learned = self._learned or "messages"
+            if self._protocol == "auto" and message.id is not None:
+                self._protocol = "messages"
             return protocol, message
-        self._learned = "threads"
+        self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (
                 " This session has no client secret, which the thread protocol needs: sessions "
