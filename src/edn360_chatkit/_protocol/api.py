@@ -83,14 +83,7 @@ class Api(ABC):
     def lookup_request(
         self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
     ) -> Request:
-        """A request about threads.
-
-        Args:
-            kind: Its name in the thread protocol.
-            user: The user whose threads they are. A self-hosted server keeps users apart.
-            thread_id: The thread; ``None`` for ``"threads.list"``.
-            page: ``limit``, ``order`` and ``after`` of a list.
-        """
+        """A request about threads."""
 
     @abstractmethod
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
@@ -99,14 +92,7 @@ class Api(ABC):
     def run_request(
         self, session: ChatSession, prepared: Prepared, thread_id: str | None, max_silence: float
     ) -> Request:
-        """The thread protocol's request that starts a run.
-
-        Args:
-            session: The session of the run.
-            prepared: The message.
-            thread_id: The thread to write in; ``None`` for a new one.
-            max_silence: The longest silence of the stream that answers, in seconds.
-        """
+        """The thread protocol's request that starts a run."""
         request = self._thread_request(session, "text/event-stream", max_silence)
         kind = "threads.create" if thread_id is None else "threads.add_user_message"
         thread = {} if thread_id is None else {"thread_id": thread_id}

@@ -158,12 +158,7 @@ class Inbox:
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
-        """Raise the error for a run that may go on at the server, after the last attempt.
-
-        Args:
-            reason: Why the waiting ends, and how to wait on.
-            failure: The error of the last attempt, if it failed.
-        """
+        """Raise the error for a run that may go on at the server, after the last attempt."""
         self._fail_if_pending()
         if self._posts and self._partial is None:
             post = self._most_telling()

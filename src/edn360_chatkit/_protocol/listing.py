@@ -159,11 +159,6 @@ def newest_first(
 
     Without times, the order is read from the place of our message, but only in a complete list: a
     first page may begin with our message and end with an older answer.
-
-    Args:
-        messages: The messages in the server's order.
-        message_id: The id of our message; default the newest one.
-        complete: Whether the list has all messages.
     """
     rise = direction(messages)
     oldest_first = rise > 0 or (rise == 0 and complete and _ends_with_newest(messages, message_id))
@@ -185,10 +180,6 @@ def answers_to(
     messages: Sequence[SessionMessage], message_id: str | None
 ) -> list[SessionMessage] | None:
     """The answers to a message: what stands between it and the next user message.
-
-    Args:
-        messages: The messages, newest first.
-        message_id: The id of our message; ``None`` for the newest one.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first. ``None`` if

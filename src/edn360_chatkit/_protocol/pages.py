@@ -34,13 +34,7 @@ class Page:
 
 
 def read_page(body: Mapping[str, Any], before: str | None, *, strict: bool) -> Page:
-    """Read a page.
-
-    Args:
-        body: The JSON of the response.
-        before: Where this page begins. A server that repeats a page has no more.
-        strict: Whether a page without ``data`` is no list. In a poll it means "not yet".
-    """
+    """Read a page."""
     data: object = body.get("data")
     if data is None and not strict:
         data = []
@@ -64,14 +58,6 @@ def read_list(
     strict: bool = True,
 ) -> Operation[list[SessionMessage]]:
     """The entries of a list, newest first.
-
-    Args:
-        api: The API.
-        request: Makes the request for a page.
-        limit: The size of a page.
-        enough: Whether a list that begins with these entries need not be read further.
-        message_id: See :func:`newest_first`.
-        strict: See :func:`read_page`.
 
     Raises:
         APIStatusError: A page is not a list.

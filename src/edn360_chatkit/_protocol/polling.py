@@ -21,12 +21,6 @@ def poll(
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Ask for the run's messages until the answer is among them.
 
-    Args:
-        protocol: How to ask.
-        run: The run.
-        inbox: Where the messages go.
-        failure: The error that ended the run's stream, if it had one.
-
     Raises:
         WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
         APIError: The server refused a poll, and no waiting helps.

@@ -24,10 +24,6 @@ def quoted(words: str, sent: str | None) -> str | None:
     Keys of the message may be repeated, since they name what is wrong. Values may not: they are
     the athlete's.
 
-    Args:
-        words: The words of the server or the workflow.
-        sent: The text of the message, if it is known.
-
     Returns:
         The words; ``None`` if all of them repeat the message.
     """

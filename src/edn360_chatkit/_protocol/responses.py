@@ -64,12 +64,7 @@ def unusable(response: Response, content: str) -> APIStatusError:
 
 
 def status_error(response: Response, *, own: bool) -> APIStatusError:
-    """The error for a status, with the server's words and what to do.
-
-    Args:
-        response: A response whose status is not 2xx.
-        own: Whether a self-hosted server has sent it.
-    """
+    """The error for a status, with the server's words and what to do."""
     request, sent, body = response.request, _request_body(response), _body(response)
     # Requests of the thread protocol go by their type.
     params = sent.get("params")

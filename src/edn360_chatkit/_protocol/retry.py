@@ -50,12 +50,6 @@ def retrying(
 ) -> Operation[T]:
     """Run an operation, and run it again if that can help.
 
-    Args:
-        attempt: Makes the operation anew for every attempt.
-        max_retries: The largest number of retries.
-        transient: Whether a failure can be different a little later.
-        session_id: The session of the run, for the log.
-
     Raises:
         APIError: The error of the last attempt, or an error that no retry helps.
     """

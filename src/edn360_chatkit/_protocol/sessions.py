@@ -18,11 +18,6 @@ def session_body(
 ) -> dict[str, Any]:
     """The body of ``POST /sessions``: the workflow, the user, and the options that are given.
 
-    Args:
-        workflow_id: The client's workflow.
-        user: The end user.
-        options: The ``SessionOptions``; ``None`` leaves one out.
-
     Raises:
         ConfigurationError: There is no workflow id.
         InvalidInputError: An argument is of the wrong kind; the text names it.

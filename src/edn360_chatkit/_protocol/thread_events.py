@@ -94,11 +94,7 @@ class ThreadReader:
         return bool(self._new)
 
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
-        """The messages that are new since the last call, newest first.
-
-        Args:
-            unfinished: Whether to include messages that are not complete, marked as ``partial``.
-        """
+        """The messages that are new since the last call, newest first."""
         new, self._new = self._new, []
         for item_id, writing in self._writing.items() if unfinished else ():
             new.append(_message(item_id, writing, partial=True))
@@ -111,10 +107,6 @@ class ThreadReader:
 
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
         """Read the data of one server-sent event: one event of the protocol, or a list of them.
-
-        Args:
-            data: The data.
-            watched: Whether the caller wants events.
 
         Returns:
             The events for the caller, each with its JSON in ``data``.

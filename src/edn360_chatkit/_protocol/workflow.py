@@ -31,12 +31,7 @@ class Workflow:
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        """The first step: a session of the API, or a local one for a self-hosted server.
-
-        Args:
-            user: The end user.
-            options: The ``SessionOptions``.
-        """
+        """The first step: a session of the API, or a local one for a self-hosted server."""
         return self.api.create_session(user, options)
 
     def send_message(
@@ -53,12 +48,6 @@ class Workflow:
         self, session: ChatSession, message: Message, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """The third step: wait for the answer.
-
-        Args:
-            session: The session of the run.
-            message: The message that the answer answers.
-            waiting: The limits of the waiting.
-            watched: Whether the caller reads the events.
 
         Raises:
             WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
