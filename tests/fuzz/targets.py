@@ -37,7 +37,7 @@ from edn360_chatkit._protocol.inputs import Prepared, prepare
 from edn360_chatkit._protocol.listing import answers_to
 from edn360_chatkit._protocol.pages import MOST_PAGES, read_back_to, read_new
 from edn360_chatkit._protocol.responses import status_error
-from edn360_chatkit._protocol.sending import Baseline, find_message, own_message
+from edn360_chatkit._protocol.sending import Baseline
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.models.thread import Thread, ThreadItem
 from edn360_chatkit.program.model import ROOT_KEY
@@ -241,9 +241,9 @@ def a_listing(data: bytes) -> None:
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = answered(read_new(API, request), answers) or []
-        for find in (own_message, lambda some: find_message(some, Baseline(["x"]), HELLO)):
+        for baseline in (Baseline(own=True), Baseline(["x"])):
             with suppress(APIError):
-                find(messages)
+                baseline.find(messages, HELLO)
 
 
 HELLO: Final = Prepared("hello")

@@ -52,10 +52,6 @@ class Api(ABC):
 
     A request is made anew for every attempt, since the caller's headers may change. Requests that
     carry the athlete's data take it as a ``Prepared`` value, which no traceback shows.
-
-    Attributes:
-        own: Whether it is a self-hosted server.
-        config: The settings of the client.
     """
 
     own: ClassVar[bool]
@@ -69,11 +65,7 @@ class Api(ABC):
 
     @abstractmethod
     def credential(self, session: ChatSession) -> SecretStr | None:
-        """The bearer token of a thread protocol request in a session.
-
-        Raises:
-            ConfigurationError: The session has no client secret, and one is needed.
-        """
+        """The bearer token of a thread protocol request in a session."""
 
     @abstractmethod
     def rest_request(self, method: str, path: str, query: Query | None = None) -> Request:
@@ -96,7 +88,7 @@ class Api(ABC):
         request = self._thread_request(session, "text/event-stream", max_silence)
         kind = "threads.create" if thread_id is None else "threads.add_user_message"
         thread = {} if thread_id is None else {"thread_id": thread_id}
-        message = {
+        message: dict[str, object] = {
             "content": [{"type": "input_text", "text": prepared.text}],
             "attachments": [],
             "quoted_text": "",
@@ -124,15 +116,7 @@ class Api(ABC):
         return {**headers, "Accept": accept, **ours}
 
     def fetch(self, request: Request) -> Operation[Response]:
-        """Send one request.
-
-        Returns:
-            The response, if its status is 2xx.
-
-        Raises:
-            APIStatusError: The error of the status, with the server's words and what to do.
-            APIConnectionError: No response came.
-        """
+        """Send one request. A status that is not 2xx is raised as its error."""
         return self.check((yield from send(request)))
 
     def retry(self, make_request: Callable[[], Request]) -> Operation[Response]:

@@ -83,11 +83,7 @@ def prepare(value: object) -> Prepared:
 
 
 def validate_input(value: object) -> EDN360Input:
-    """A mapping as an ``EDN360Input``.
-
-    Raises:
-        InvalidInputError: The mapping is invalid; ``.errors`` has every field at fault.
-    """
+    """A mapping as an ``EDN360Input``, or an ``InvalidInputError`` with every field at fault."""
     if isinstance(value, EDN360Input):
         # model_copy(update=...) does not validate.
         try:

@@ -82,8 +82,9 @@ def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
 
     Only times that fall prove that the newest entries are on the first page.
     """
-    newest = lambda messages: direction(messages) < 0  # noqa: E731
-    return (yield from read_list(api, request, LARGEST_PAGE, newest))
+    return (
+        yield from read_list(api, request, LARGEST_PAGE, lambda entries: direction(entries) < 0)
+    )
 
 
 def read_back_to(

@@ -10,7 +10,6 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from .._effects import Operation
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
@@ -23,8 +22,6 @@ from .retry import is_deadline, is_transient, retrying
 from .run import Run
 from .statuses import status_row
 
-T = TypeVar("T")
-
 LOOKS = 3
 """How often the server is read before a message is sent again: a gateway's error can come seconds
 before the server stores the message. With the pauses of retries these looks take 3.5 s or more."""
@@ -35,18 +32,18 @@ class DoubtError(APIError):
 
 
 class Baseline:
-    """The ids in a place before our message is sent."""
+    """What is in a place before our message is sent: the ids of its entries.
 
-    def __init__(self, ids: Iterable[str | None] = ()) -> None:
+    ``own``: The place is made for our message, and no other message comes into it.
+    """
+
+    def __init__(self, ids: Iterable[str | None] = (), *, own: bool = False) -> None:
         self._ids = Counter(ids)
+        self._own = own
 
     @classmethod
     def of(cls, messages: Sequence[SessionMessage]) -> Baseline:
-        """The baseline of a list of messages.
-
-        Raises:
-            DoubtError: The server does not list the user's messages.
-        """
+        """The baseline of a list of messages."""
         _check_users(messages)
         return cls(message.id for message in messages)
 
@@ -54,35 +51,34 @@ class Baseline:
         """Note one more id from before."""
         self._ids[entry_id] += 1
 
-    def new(self, entries: Sequence[tuple[str | None, T]]) -> list[T]:
-        """What is new among entries with their ids, newest first.
+    def new(self, entries: Sequence[SessionMessage]) -> list[SessionMessage]:
+        """The entries that are new, newest first.
 
         Raises:
             DoubtError: No entry has an id from before, so that the list proves nothing.
         """
         before = Counter(self._ids)
-        if before and not any(entry_id in before for entry_id, _ in entries):
+        if before and not any(entry.id in before for entry in entries):
             raise DoubtError("The server's list has nothing of what it had before.")
-        new: list[T] = []
+        new: list[SessionMessage] = []
         # From the oldest on: ids may repeat, and the first ones are those from before.
-        for entry_id, entry in reversed(entries):
-            if before[entry_id] > 0:
-                before[entry_id] -= 1
+        for entry in reversed(entries):
+            if before[entry.id] > 0:
+                before[entry.id] -= 1
             else:
                 new.append(entry)
         return new[::-1]
 
+    def find(self, messages: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
+        """Our message in the place; ``None`` if it is not there.
 
-def find_message(
-    messages: Sequence[SessionMessage], baseline: Baseline, prepared: Prepared
-) -> SessionMessage | None:
-    """Our message in a place with other messages; ``None`` if it is not there.
-
-    Raises:
-        DoubtError: Something is new that can be ours, or the list proves nothing.
-    """
-    _check_users(messages)
-    return our_message(baseline.new([(message.id, message) for message in messages]), prepared)
+        Raises:
+            DoubtError: Something is new that can be ours, or the list proves nothing.
+        """
+        _check_users(messages)
+        if self._own:
+            return next((message for message in messages if message.role == "user"), None)
+        return our_message(self.new(messages), prepared)
 
 
 def _check_users(messages: Sequence[SessionMessage]) -> None:
@@ -92,8 +88,6 @@ def _check_users(messages: Sequence[SessionMessage]) -> None:
 
 def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
     """Our message among new ones; ``None`` if none can be ours.
-
-    A server may store a text with other blanks, or with accents composed otherwise.
 
     Raises:
         DoubtError: Several can be ours, one can't be read, or all have another text.
@@ -107,26 +101,15 @@ def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMes
     raise DoubtError("New messages are there, and it can't be told which one is ours.")
 
 
-def own_message(messages: Sequence[SessionMessage]) -> SessionMessage | None:
-    """Our message in a place that was made for it; ``None`` if nothing is there.
-
-    Raises:
-        DoubtError: Something is there, but no message of the user.
-    """
-    _check_users(messages)
-    return next((message for message in messages if message.role == "user"), None)
-
-
 def _bare(text: str) -> str:
-    """A text without what a server may change about it."""
+    """A text without what a server may change about it: blanks, and how accents are composed."""
     return "".join(unicodedata.normalize("NFC", text).split())
 
 
 class Sender(ABC):
     """The message of a run on its way: one subclass for each protocol.
 
-    Attributes:
-        hint: What the caller can do if the message stays in doubt.
+    ``hint`` says what the caller can do if the message stays in doubt.
     """
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, hint: str) -> None:
@@ -134,6 +117,7 @@ class Sender(ABC):
         self.run = run
         self.prepared = prepared
         self.hint = hint
+        self.baseline = Baseline()
         self.baseline_read = True
         # The error that leaves in doubt whether the message was taken, while it is in doubt.
         self._doubt: APIError | None = None
@@ -155,11 +139,7 @@ class Sender(ABC):
 
     @abstractmethod
     def look(self) -> Operation[Message | None]:
-        """Look for the message; ``None`` if nothing new is there.
-
-        Raises:
-            APIError: The server can't be read, or what is new may be ours or not.
-        """
+        """Look for the message; ``None`` if nothing new is there."""
 
     def send_once(self) -> Operation[Message]:
         """Send the message, again only if the server has proven not to have it.

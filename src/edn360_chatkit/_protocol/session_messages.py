@@ -14,7 +14,7 @@ from .pages import PageRequest, read_back_to, read_new
 from .polling import poll
 from .requests import segment
 from .run import Protocol, Run
-from .sending import Baseline, Sender, find_message, own_message
+from .sending import Baseline, Sender
 
 
 class SessionMessages(Protocol):
@@ -51,15 +51,15 @@ class _Post(Sender):
 
     def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
         super().__init__(api, run, prepared, f"look with poll_response({run.session.id!r})")
-        self._path = _path(run)
-        self._baseline = Baseline()
 
     def read_baseline(self) -> Operation[None]:
-        if not self.run.own_session:
-            self._baseline = Baseline.of((yield from self._messages()))
+        if self.run.own_session:
+            self.baseline = Baseline(own=True)
+        else:
+            self.baseline = Baseline.of((yield from self._messages()))
 
     def send(self) -> Operation[Message]:
-        request = self.api.rest_request("POST", self._path)
+        request = self.api.rest_request("POST", _path(self.run))
         response = yield from self.api.fetch(user_message(request, self.prepared))
         # 2xx: the message is taken, whatever else the response says.
         try:
@@ -69,11 +69,7 @@ class _Post(Sender):
         return self._message(message_id if isinstance(message_id, str) and message_id else None)
 
     def look(self) -> Operation[Message | None]:
-        messages = yield from self._messages()
-        if self.run.own_session:
-            message = own_message(messages)
-        else:
-            message = find_message(messages, self._baseline, self.prepared)
+        message = self.baseline.find((yield from self._messages()), self.prepared)
         return None if message is None else self._message(message.id)
 
     def _messages(self) -> Operation[list[SessionMessage]]:

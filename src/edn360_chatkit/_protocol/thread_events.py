@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import StringIO
 from itertools import chain
 from typing import Any, Literal, TypeAlias, cast
 
@@ -31,25 +30,25 @@ EMPTY = 400
 
 @dataclass(slots=True)
 class _Writing:
-    """An assistant message in a stream, part by part."""
+    """An assistant message in a stream: the pieces of each of its parts."""
 
-    parts: dict[int, StringIO] = field(default_factory=dict[int, StringIO])
+    parts: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     refusal: str | None = None
 
     def add(self, index: int, text: str) -> int:
         """Append to a part; returns the growth in characters."""
         begun = 0 if index in self.parts else EMPTY
-        return begun + self.parts.setdefault(index, StringIO()).write(text)
+        self.parts.setdefault(index, []).append(text)
+        return begun + len(text)
 
     def set_part(self, index: int, text: str) -> int:
         """Write a part anew; returns the growth in characters, at least 0."""
-        before = self.parts.pop(index, None)
-        self.parts[index] = StringIO()
-        self.parts[index].write(text)
-        return EMPTY + len(text) if before is None else max(0, len(text) - before.tell())
+        before = sum(map(len, self.parts[index])) if index in self.parts else -EMPTY
+        self.parts[index] = [text]
+        return max(0, len(text) - before)
 
     def text(self) -> str:
-        return "".join(self.parts[index].getvalue() for index in sorted(self.parts))
+        return "".join("".join(self.parts[index]) for index in sorted(self.parts))
 
 
 @dataclass(slots=True)
@@ -229,11 +228,12 @@ def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
             tasks = [(0, item.get("task"))]
         elif kind == "thread.item.updated":
             tasks = [(_index(update, "task_index"), update.get("task"))]
-        for index, task in tasks if change is not None else ():
-            fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
-            yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
         if change is None or not tasks:
             yield RawEvent(data=event)
+            return
+        for index, task in tasks:
+            fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
+            yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
 
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:

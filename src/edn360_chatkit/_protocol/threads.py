@@ -23,7 +23,7 @@ from .polling import poll, poll_verdict
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
-from .sending import Baseline, DoubtError, Sender, find_message, our_message, own_message
+from .sending import Baseline, DoubtError, Sender, our_message
 from .thread_events import ThreadReader
 
 PAGE = 50
@@ -238,7 +238,6 @@ class _Start(Sender):
         hint = f"look at the user's newest threads with client.threads.list(user={user!r})"
         super().__init__(api, run, prepared, hint)
         self._thread_id = thread_id
-        self._baseline = Baseline()
         self._reader = ThreadReader(thread_id=thread_id)
         self.live: LiveRun | None = None
 
@@ -246,9 +245,9 @@ class _Start(Sender):
         # A session that can't send fails before anything is asked for.
         self.api.credential(self.run.session)
         if self._thread_id is None:
-            self._baseline = Baseline(thread.id for thread in (yield from self._newest_threads()))
+            self.baseline = Baseline(thread.id for thread in (yield from self._newest_threads()))
         else:
-            self._baseline = Baseline.of((yield from self._messages(self._thread_id)))
+            self.baseline = Baseline.of((yield from self._messages(self._thread_id)))
 
     def send(self) -> Operation[Message]:
         run, limit = self.run, self.api.config.max_response_bytes
@@ -257,7 +256,7 @@ class _Start(Sender):
         )
         # A look is for the message that was sent last. The thread of an earlier try stayed empty.
         if self._thread_id is None and self._reader.thread_id is not None:
-            self._baseline.add(self._reader.thread_id)
+            self.baseline.add(self._reader.thread_id)
         reader = self._reader = ThreadReader(thread_id=self._thread_id)
         stream = yield from open_stream(request)
         if isinstance(stream, Response):
@@ -280,43 +279,41 @@ class _Start(Sender):
                 )
             early += batch.events
             if not reader.taken:
-                inbox = Inbox(run.session, self._message(), run.format, run.sent_text)
+                inbox = Inbox(run.session, self._message(), sent=run.sent_text)
                 _fail_by_error(reader, inbox)
         message = self._message()
         self.live = LiveRun(message, stream, reader, early, self.prepared.text)
         return message
 
     def can_look(self) -> bool:
-        started = self._thread_id is None and self._reader.thread_id is not None
-        return self.baseline_read or started
+        # A thread that the stream has named was started by us.
+        return self.baseline_read or (self._thread_id is None and bool(self._reader.thread_id))
 
     def look(self) -> Operation[Message | None]:
         thread_id = self._reader.thread_id
         if thread_id is None:
             return (yield from self._search_new_threads())
-        messages = yield from self._messages(thread_id)
-        if self._thread_id is None:
-            message = own_message(messages)
-        else:
-            message = find_message(messages, self._baseline, self.prepared)
+        place = Baseline(own=True) if self._thread_id is None else self.baseline
+        message = place.find((yield from self._messages(thread_id)), self.prepared)
         return None if message is None else self._message(message.id, thread_id)
 
     def _search_new_threads(self) -> Operation[Message | None]:
-        threads = yield from self._newest_threads()
-        new = self._baseline.new([(thread.id, thread.id) for thread in threads])
+        new = self.baseline.new((yield from self._newest_threads()))
         if len(new) > MOST_NEW_THREADS:
             raise DoubtError("The user has many new threads, and one of them can be ours.")
-        places: dict[int, str | None] = {}
         messages: list[SessionMessage] = []
-        for thread_id in new:
-            entries = [] if thread_id is None else (yield from self._messages(thread_id))
-            places.update({id(entry): thread_id for entry in entries})
+        places: list[str | None] = []
+        for thread in new:
+            entries = [] if thread.id is None else (yield from self._messages(thread.id))
             # A thread without messages can be ours, too.
             messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
+            places += [thread.id] * max(1, len(entries))
         message = our_message(messages, self.prepared)
-        if message is None and new:
-            raise DoubtError("The user has a new thread without a message, which can be ours.")
-        return None if message is None else self._message(message.id, places[id(message)])
+        if message is None:
+            if new:
+                raise DoubtError("The user has a new thread without a message, which can be ours.")
+            return None
+        return self._message(message.id, places[messages.index(message)])
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
         user = self.run.session.user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Literal
 
 from .._config import Config
 from .._effects import Emitting, Operation, emit, now
@@ -13,6 +13,7 @@ from ..models.session import ChatSession, Message
 from .api import make_api
 from .inputs import Prepared
 from .logs import log_info
+from .quoting import server_words
 from .run import Protocol, Run, Waiting, noted
 from .session_messages import SessionMessages
 from .threads import Threads
@@ -47,12 +48,7 @@ class Workflow:
     def poll_response(
         self, session: ChatSession, message: Message, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        """The third step: wait for the answer.
-
-        Raises:
-            WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
-            APIError: The server refused a poll, and no waiting helps.
-        """
+        """The third step: wait for the answer."""
         run = Run(session, waiting, (yield from now()), watched=watched)
         inbox = run.sent(message)
         _, thread_id = self._threads.known(session)
@@ -111,12 +107,6 @@ class Workflow:
 
 
 def _is_refused(error: EndpointNotFoundError) -> bool:
-    """Whether the API itself says that it has no such endpoint, and nothing is in doubt.
-
-    A gateway's page says nothing about the API behind it.
-    """
-    body: object = error.body
-    fields = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-    message = cast("dict[str, Any]", fields).get("message") if isinstance(fields, dict) else None
-    invalid = isinstance(message, str) and message.startswith("Invalid URL")
-    return invalid and not error.may_have_been_taken
+    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
+    words = server_words(error.body) or ""
+    return words.startswith("Invalid URL") and not error.may_have_been_taken
