@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 
-from .._json import parse, whole_characters
+from .._json import as_object, is_list, is_object, parse, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
@@ -129,8 +129,8 @@ class _Reading:
             value = _parse(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
             return self.read(value, depth + 1)
-        if isinstance(value, (dict, list)):
-            objects = cast("list[Any]", value if isinstance(value, list) else [value])
+        if is_object(value) or is_list(value):
+            objects = value if is_list(value) else [value]
             return self._last_program(objects, depth) or _read_objects(objects) or Prose()
         return self._read_parts(text, depth)
 
@@ -139,12 +139,12 @@ class _Reading:
         stack = [value]
         while stack:
             item = stack.pop()
-            if isinstance(item, dict):
-                fields = cast("dict[str, Any]", item)
+            if is_object(item):
+                fields = as_object(item)
                 if fields.get(self.form.root_key):
                     return self._read_program(fields[self.form.root_key])
                 stack += [value for key, value in fields.items() if key not in _INPUT_KEYS]
-            elif isinstance(item, list):
+            elif is_list(item):
                 stack += item
             elif isinstance(item, str) and self.form.root_key in item and depth < _DEEPEST:
                 answer = self.read(item, depth + 1)
@@ -154,8 +154,8 @@ class _Reading:
 
     def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
         value = _decoded(value)
-        if isinstance(value, dict):
-            fields = cast("dict[str, Any]", value)
+        if is_object(value):
+            fields = as_object(value)
             if isinstance(fields.get("sessions"), str):
                 value = {**fields, "sessions": _decoded(fields["sessions"])}
         try:
@@ -221,8 +221,8 @@ def _read_objects(items: list[Any]) -> Failure | Step | None:
     """Classify objects without a program: the last failure, or the last step."""
     step: Step | None = None
     for item in reversed(items):
-        if isinstance(item, dict):
-            fields = cast("dict[str, Any]", item)
+        if is_object(item):
+            fields = as_object(item)
             if _says_something(fields.get("error")):
                 return Failure(_description(fields))
             step = step or Step(tuple(fields))
@@ -233,8 +233,8 @@ def _says_something(error: object) -> bool:
     """Whether the value of ``error`` reports one."""
     if isinstance(error, str):
         return error.strip().rstrip(".").casefold() not in _NO_ERROR
-    if isinstance(error, dict):
-        return any(map(_says_something, cast("dict[str, object]", error).values()))
+    if is_object(error):
+        return any(map(_says_something, as_object(error).values()))
     return bool(error)
 
 
@@ -243,8 +243,8 @@ def _description(fields: dict[str, Any]) -> str:
     error = fields["error"]
     if error is True:
         error = fields.get("message") or fields.get("detail") or "error"
-    if isinstance(error, dict):
-        parts = cast("dict[str, Any]", error)
+    if is_object(error):
+        parts = as_object(error)
         error = parts.get("message") or parts.get("detail") or parts.get("code") or parts
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
     line = " ".join(text.split()).rstrip(".")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import urlencode
 
-from pydantic import SecretBytes, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from .._config import Config, fits_header
 from .._effects import Operation, Request, Response, send
@@ -141,17 +141,15 @@ class HostedApi(Api):
     own = False
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        body = session_body(self.config.workflow_id, user, options)
-        log_info(None, "workflow %s", body["workflow"]["id"])
-        content = SecretBytes(_encoded(body))
-        del body
+        workflow_id: object = self.config.workflow_id
         response = yield from self.retry(
-            lambda: _with_content(
-                self.rest_request("POST", "/sessions"), content.get_secret_value()
+            lambda: _with_body(
+                self.rest_request("POST", "/sessions"), session_body(workflow_id, user, options)
             )
         )
         session = self._read_session(response, user)
-        log_info(session.id, "session created")
+        workflow_id = options.get("workflow_id") or workflow_id
+        log_info(session.id, "session created, workflow %s", workflow_id)
         return session
 
     def _read_session(self, response: Response, user: str) -> ChatSession:
@@ -251,13 +249,6 @@ def user_message(request: Request, prepared: Prepared) -> Request:
 
 
 def _with_body(request: Request, body: Mapping[str, object]) -> Request:
-    return _with_content(request, _encoded(body))
-
-
-def _with_content(request: Request, content: bytes) -> Request:
     headers = {**request.headers, "Content-Type": "application/json"}
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return replace(request, headers=headers, content=content)
-
-
-def _encoded(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

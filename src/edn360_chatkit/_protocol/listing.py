@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
+from .._json import as_list, as_object, as_text, is_object
+
 Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
 """``client`` waits for the client, ``other`` is no message (a task), ``unknown`` can be one."""
 
@@ -58,9 +60,7 @@ class SessionMessage:
 
 def read_message(entry: object) -> SessionMessage:
     """Read one entry of a list."""
-    if not isinstance(entry, dict):
-        return SessionMessage(None, "unknown", "", readable=False)
-    fields = cast("dict[str, Any]", entry)
+    fields = as_object(entry)
     message_id, created_at = id_of(fields.get("id")), _seconds(fields.get("created_at"))
     role = role_of(fields)
     if role in ("client", "other"):
@@ -90,9 +90,8 @@ def role_of(entry: Mapping[str, Any]) -> Role:
 
 def name_of(entry: Mapping[str, Any]) -> str:
     """The name of an item for errors, such as ``client_tool_call 'lookup'``."""
-    name = entry.get("name")
-    kind = _kind(entry)
-    return f"{kind} {name[:100]!r}" if isinstance(name, str) and name else kind
+    name = as_text(entry.get("name"))
+    return f"{_kind(entry)} {name[:100]!r}" if name else _kind(entry)
 
 
 def _kind(entry: Mapping[str, Any]) -> str:
@@ -103,34 +102,24 @@ def id_of(value: object) -> str | None:
     """An id as text. Some servers number their messages."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) and value else None
+    return as_text(value)
 
 
 def text_of(content: object) -> tuple[str, bool]:
     """The text of a message's content, and whether it is all of the content."""
     if isinstance(content, str):
         return content, bool(content)
-    if not isinstance(content, list) or not content:
-        return "", False
-    texts = [_part_text(part) for part in cast("list[object]", content)]
-    return "".join(text or "" for text in texts), None not in texts
-
-
-def _part_text(part: object) -> str | None:
-    text = cast("dict[str, Any]", part).get("text") if isinstance(part, dict) else None
-    if isinstance(text, dict):
-        # OpenAI's Assistants API nests it: {"text": {"value": "..."}}.
-        text = cast("dict[str, Any]", text).get("value")
-    return text if isinstance(text, str) else None
+    parts = [as_object(part).get("text") for part in as_list(content)]
+    # OpenAI's Assistants API nests it: {"text": {"value": "..."}}.
+    values = [as_object(text).get("value") if is_object(text) else text for text in parts]
+    texts = [value for value in values if isinstance(value, str)]
+    return "".join(texts), bool(parts) and len(texts) == len(parts)
 
 
 def refusal_of(content: object) -> str | None:
     """The text with which a model refuses, from a part of type ``refusal``."""
-    for part in cast("list[object]", content) if isinstance(content, list) else ():
-        refusal = cast("dict[str, Any]", part).get("refusal") if isinstance(part, dict) else None
-        if isinstance(refusal, str) and refusal.strip():
-            return refusal
-    return None
+    refusals = (as_text(as_object(part).get("refusal")) for part in as_list(content))
+    return next((refusal for refusal in refusals if refusal and refusal.strip()), None)
 
 
 def _seconds(value: object) -> float | None:

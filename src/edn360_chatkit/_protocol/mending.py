@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
-from .._json import parse
+from .._json import is_object, parse
 
 DEEPEST = 64
 """How many brackets may be open at once. A program has about ten levels."""
@@ -58,7 +58,7 @@ def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
             value = loads(object_text, skip_json_loads=True)
         except (ValueError, RecursionError):
             value = None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None, cut
+    return value if is_object(value) else None, cut
 
 
 class _Scan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from .._effects import Operation, Request
+from .._json import as_object, is_list
 from .api import Api
 from .listing import SessionMessage, direction, newest_first, read_message
 from .responses import unusable
@@ -38,12 +39,11 @@ def read_page(body: Mapping[str, Any], before: str | None, *, strict: bool) -> P
     data: object = body.get("data")
     if data is None and not strict:
         data = []
-    if body.get("error") or not isinstance(data, list):
+    if body.get("error") or not is_list(data):
         return Page(None, None)
     entries = cast("list[object]", data)
-    last = entries[-1] if entries else None
-    last_id = cast("dict[str, Any]", last).get("id") if isinstance(last, dict) else None
-    after = body.get("after") or body.get("last_id") or last_id
+    last = as_object(entries[-1]) if entries else {}
+    after = body.get("after") or body.get("last_id") or last.get("id")
     more = body.get("has_more") and isinstance(after, str) and after not in ("", before)
     return Page(entries, after if more else None)
 

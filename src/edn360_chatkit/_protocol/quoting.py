@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
 
-from .._json import parse
+from .._json import as_list, as_object, is_list, is_object, parse
 
 LONGEST = 300
 """The largest number of characters that an error's text repeats."""
@@ -70,10 +69,10 @@ def _leaves(value: object) -> Iterator[str]:
     stack = [value]
     while stack:
         item = stack.pop()
-        if isinstance(item, dict):
-            stack += cast("dict[str, object]", item).values()
-        elif isinstance(item, list):
-            stack += cast("list[object]", item)
+        if is_object(item):
+            stack += item.values()
+        elif is_list(item):
+            stack += item
         elif item is not None and not isinstance(item, bool):
             yield str(item)
 
@@ -84,23 +83,18 @@ def server_words(body: object) -> str | None:
     OpenAI writes ``{"error": {"message"}}``, FastAPI ``{"detail"}`` (a text, or a list with the
     place and reason of each invalid field), other servers ``{"error": "..."}`` or ``{"message"}``.
     """
-    if not isinstance(body, dict):
-        return None
-    fields = cast("Mapping[str, Any]", body)
+    fields = as_object(body)
     names = ("error", "detail", "message", "error_description", "title")
     return next(filter(None, (_words(fields.get(name)) for name in names)), None)
 
 
 def _words(value: object) -> str | None:
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        reason = fields.get("message") or fields.get("msg") or fields.get("detail")
-        place = fields.get("loc")
-        if isinstance(reason, str) and isinstance(place, list):
-            return ".".join(map(str, cast("list[object]", place))) + f": {reason}"
-        value = reason
-    if isinstance(value, list):
+    if is_object(value):
+        fields = as_object(value)
+        value = fields.get("message") or fields.get("msg") or fields.get("detail")
+        if isinstance(value, str) and "loc" in fields:
+            return ".".join(map(str, as_list(fields["loc"]))) + f": {value}"
+    if is_list(value):
         # FastAPI: also `input`, which repeats the athlete's data, and is left out.
-        reasons = map(_words, cast("list[object]", value[:10]))
-        return "; ".join(filter(None, reasons))
+        return "; ".join(filter(None, map(_words, as_list(value)[:10])))
     return value.strip() if isinstance(value, str) else None

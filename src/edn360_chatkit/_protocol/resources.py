@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from .._config import checked_choice
 from .._effects import Operation, Request
+from .._json import is_object
 from ..errors import InvalidInputError
 from ..models.base import OpenModel
 from ..models.session import ChatSession
@@ -101,7 +102,7 @@ class Pages(Generic[M]):
             models = [
                 self._model.model_validate(entry)
                 for entry in page.entries or ()
-                if isinstance(entry, dict)
+                if is_object(entry)
             ]
         except ValidationError as error:
             kind = "a list with an entry of another kind"

@@ -10,15 +10,13 @@ from urllib.parse import urlsplit
 
 from .._config import header_row
 from .._effects import Request, Response
-from .._json import parse
+from .._json import as_object, as_text, is_object, parse
 from ..errors import APIError, APIStatusError
 from .quoting import quoted, server_words
 from .statuses import STATUSES, Status, status_row
 
 # Shorter values are placeholders in tests, or common words.
 _SHORTEST_SECRET = 8
-LARGE = 1_000_000
-"""From this size on, in bytes, a body is dropped once it is parsed; a small one explains errors."""
 
 
 def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
@@ -34,11 +32,9 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
             "trust the server; the run can be taken up again."
         )
     data = _parsed(response.content)
-    if not isinstance(data, dict):
+    if not is_object(data):
         del data
         raise unusable(response, "no JSON object")
-    if len(response.content) > LARGE:
-        response.content = b""
     return cast("dict[str, Any]", data)
 
 
@@ -80,17 +76,13 @@ def status_error(response: Response, *, own: bool) -> APIStatusError:
             " Or the session's client secret is not valid any more: make a new session with "
             "create_session(...)."
         )
-    fields = _fields(_fields(body).get("error"))
-    code, param, kind = (
-        value if isinstance(value := fields.get(key), str) else None
-        for key in ("code", "param", "type")
-    )
+    fields = as_object(as_object(body).get("error"))
     return row.error(
         f"{name} was answered {response.status}{_words(body, sent)}. {advice}".strip(),
         status_code=response.status,
-        code=code,
-        param=param,
-        type=kind,
+        code=as_text(fields.get("code")),
+        param=as_text(fields.get("param")),
+        type=as_text(fields.get("type")),
         request_id=response.headers.get("x-request-id"),
         body=body,
         retry_after=_retry_after(response.headers),
@@ -132,12 +124,9 @@ def _body(response: Response) -> object:
         body: object = parse(text)
     except ValueError:
         return text
-    fields = _fields(body)
-    return {**fields, "client_secret": "***"} if "client_secret" in fields else body
-
-
-def _fields(body: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    return (
+        {**as_object(body), "client_secret": "***"} if "client_secret" in as_object(body) else body
+    )
 
 
 def _secrets(request: Request | None) -> list[str]:

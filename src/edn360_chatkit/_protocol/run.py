@@ -117,7 +117,7 @@ def noted(run: Run) -> Generator[None, None, None]:
         text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}."
         if run.inbox is None:
             text = (
-                f"edn360-chatkit: a paid run may have been started: look with {call} or "
+                f"edn360-chatkit: the message may have been taken: look with {call} or "
                 f"client.threads.list(user={run.session.user!r}) before you send it again."
             )
         if run.sending or run.inbox is not None:

@@ -13,9 +13,7 @@ LONGEST_NAME = 64
 """The longest name of a state variable, in characters (source: OpenAI's API reference)."""
 
 
-def session_body(
-    workflow_id: str | None, user: str, options: Mapping[str, object]
-) -> dict[str, Any]:
+def session_body(workflow_id: object, user: str, options: Mapping[str, object]) -> dict[str, Any]:
     """The body of ``POST /sessions``: the workflow, the user, and the options that are given.
 
     Raises:
@@ -23,7 +21,7 @@ def session_body(
         InvalidInputError: An argument is of the wrong kind; the text names it.
     """
     values = {name: value for name, value in options.items() if value is not None}
-    workflow_id = cast("str | None", values.get("workflow_id", workflow_id))
+    workflow_id = values.get("workflow_id", workflow_id)
     if workflow_id is None:
         raise ConfigurationError(
             "No workflow id. Pass workflow_id=... to the client or to this call, or set the "

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
-from .._json import parse
+from .._json import as_list, as_object, as_text, is_list, is_object, parse
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
 from .listing import SessionMessage, id_of, name_of, refusal_of, role_of, text_of
 
@@ -72,6 +72,7 @@ class ThreadReader:
         message_id: The id of our message, once the server has stored it.
         taken: Whether the server has stored our message.
         error: The ``error`` event, if one came.
+        received: The size of all data so far, in characters.
         size: The size of all texts so far in characters, and a share for each message.
     """
 
@@ -79,6 +80,7 @@ class ThreadReader:
     message_id: str | None = None
     taken: bool = False
     error: StreamError | None = None
+    received: int = 0
     size: int = 0
     _writing: dict[str, _Writing] = field(default_factory=dict[str, _Writing], repr=False)
     # The newest complete text of each id. The messages themselves are handed over.
@@ -107,26 +109,26 @@ class ThreadReader:
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
         """Read the data of one server-sent event: one event of the protocol, or a list of them.
 
-        Returns:
-            The events for the caller, each with its JSON in ``data``.
+        Returns the events for the caller, each with its JSON in ``data``.
         """
+        self.received += len(data)
         try:
             value = parse(data)
         except ValueError:
             # Not of this protocol: an empty event, or a proxy's text.
             return ()
-        entries = cast("list[object]", value) if isinstance(value, list) else [value]
-        events = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+        entries = as_list(value) if is_list(value) else [value]
+        events = [as_object(entry) for entry in entries if is_object(entry)]
         for event in events:
             self._take(event)
         return chain.from_iterable(map(_watched_events, events)) if watched else ()
 
     def _take(self, event: dict[str, Any]) -> None:
-        kind, item = event.get("type"), _object(event, "item")
+        kind, item = event.get("type"), as_object(event.get("item"))
         if kind == "thread.item.updated":
-            self._update(str(event.get("item_id")), _object(event, "update"))
+            self._update(str(event.get("item_id")), as_object(event.get("update")))
         elif kind in ("thread.created", "thread.updated"):
-            self.thread_id = self.thread_id or _text(_object(event, "thread"), "id")
+            self.thread_id = self.thread_id or as_text(as_object(event.get("thread")).get("id"))
         elif kind in ("thread.item.added", "thread.item.done", "thread.item.replaced"):
             if kind == "thread.item.replaced":
                 self._remove(str(item.get("id")))
@@ -139,11 +141,13 @@ class ThreadReader:
                 self._take_back(self._last)
             retry = event.get("allow_retry")
             retry = retry if isinstance(retry, bool) else None
-            self.error = StreamError(_text(event, "code"), _text(event, "message"), retry)
+            self.error = StreamError(
+                as_text(event.get("code")), as_text(event.get("message")), retry
+            )
 
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
-        self.thread_id = self.thread_id or _text(item, "thread_id")
+        self.thread_id = self.thread_id or as_text(item.get("thread_id"))
         if kind == "user_message" and not self.taken:
             self.message_id = id_of(item.get("id"))
         elif kind == "assistant_message":
@@ -154,7 +158,7 @@ class ThreadReader:
         self.taken = True
 
     def _assistant_item(self, item_id: str, item: dict[str, Any], *, done: bool) -> None:
-        contents = [text_of([part])[0] for part in _list(item, "content")]
+        contents = [text_of([part])[0] for part in as_list(item.get("content"))]
         refusal = refusal_of(item.get("content"))
         complete = None if item_id in self._writing else self._complete.get(item_id)
         if done and complete == "".join(contents) and not refusal:
@@ -172,7 +176,7 @@ class ThreadReader:
     def _update(self, item_id: str, update: dict[str, Any]) -> None:
         kind, index = update.get("type"), _index(update, "content_index")
         if kind == _PART + "text_delta":
-            self.size += self._begin(item_id).add(index, _text(update, "delta") or "")
+            self.size += self._begin(item_id).add(index, as_text(update.get("delta")) or "")
         elif kind in (_PART + "added", _PART + "done"):
             text = text_of([update.get("content")])[0]
             self.size += self._begin(item_id).set_part(index, text)
@@ -210,20 +214,26 @@ def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessag
 
 def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
     """An event of the protocol as events for the caller; raw if there is no class for it."""
-    kind, item, update = event.get("type"), _object(event, "item"), _object(event, "update")
-    item_id = _text(event, "item_id") or _text(item, "id") or ""
+    kind, item, update = (
+        event.get("type"),
+        as_object(event.get("item")),
+        as_object(event.get("update")),
+    )
+    item_id = as_text(event.get("item_id")) or as_text(item.get("id")) or ""
     change = _CHANGES.get(update.get("type") if kind == "thread.item.updated" else kind)
     if kind == "progress_update":
-        text = _text(event, "text") or ""
-        yield ProgressEvent(text=text, icon=_text(event, "icon"), data=event)
+        text = as_text(event.get("text")) or ""
+        yield ProgressEvent(text=text, icon=as_text(event.get("icon")), data=event)
     elif kind == "notice":
-        level, message = _text(event, "level") or "info", _text(event, "message") or ""
-        yield NoticeEvent(level=level, message=message, title=_text(event, "title"), data=event)
+        level, message = as_text(event.get("level")) or "info", as_text(event.get("message")) or ""
+        yield NoticeEvent(
+            level=level, message=message, title=as_text(event.get("title")), data=event
+        )
     elif update.get("type") == _PART + "text_delta":
-        delta = _text(update, "delta") or ""
+        delta = as_text(update.get("delta")) or ""
         yield TextDeltaEvent(item_id=item_id, delta=delta, data=event)
     else:
-        tasks = list(enumerate(_list(_object(item, "workflow"), "tasks")))
+        tasks = list(enumerate(as_list(as_object(item.get("workflow")).get("tasks"))))
         if item.get("type") == "task":
             tasks = [(0, item.get("task"))]
         elif kind == "thread.item.updated":
@@ -232,23 +242,8 @@ def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
             yield RawEvent(data=event)
             return
         for index, task in tasks:
-            fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
+            fields = as_object(task)
             yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
-
-
-def _list(fields: dict[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) and value else None
 
 
 def _index(fields: dict[str, Any], name: str) -> int:

@@ -36,15 +36,7 @@ MOST_SESSIONS = 1000
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run whose stream is open.
-
-    Attributes:
-        message: The message that started it.
-        stream: Its stream.
-        reader: Reads the stream.
-        early: The events from before the run was followed.
-        sent_text: The message's text.
-    """
+    """A run whose stream is open; ``early`` are the events from before it was followed."""
 
     message: Message
     stream: Stream
@@ -151,8 +143,8 @@ class Threads(Protocol):
         reader, limit = live.reader, self._api.config.max_response_bytes
         for event in live.early if run.watched else ():
             yield from emit(event)
-        while (batch := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
-            for event in batch.events:
+        while (events := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
+            for event in events:
                 yield from emit(event)
             if reader.size > limit:
                 inbox.take(reader.messages(unfinished=True))
@@ -192,21 +184,14 @@ class Threads(Protocol):
             yield from emit(step)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Events that have arrived, and the size of their data in characters."""
-
-    events: list[WorkflowEvent]
-    size: int
-
-
-def _read(stream: Stream, reader: ThreadReader, *, watched: bool) -> Operation[_Batch | None]:
+def _read(
+    stream: Stream, reader: ThreadReader, *, watched: bool
+) -> Operation[list[WorkflowEvent] | None]:
     """Read from a stream; ``None`` at its end. No frame holds the data while others run."""
     data = yield from read(stream)
     if data is None:
         return None
-    events = [event for one in data for event in reader.feed(one, watched=watched)]
-    return _Batch(events, sum(map(len, data)))
+    return [event for one in data for event in reader.feed(one, watched=watched)]
 
 
 def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
@@ -262,22 +247,20 @@ class _Start(Sender):
         if isinstance(stream, Response):
             raise unusable(self.api.check(stream), "no event stream")
         early: list[WorkflowEvent] = []
-        size = 0
         while not reader.taken:
             try:
-                batch = yield from _read(stream, reader, watched=True)
+                events = yield from _read(stream, reader, watched=True)
             except APIConnectionError:
                 raise
             except APIError as error:
                 # Too large to be read; the message may have been taken.
                 raise APIConnectionError(error.message) from error
-            size += 0 if batch is None else batch.size
-            if batch is None or (size > limit and not reader.taken):
-                end = "ended" if batch is None else "brought more than max_response_bytes=..."
+            if events is None or (reader.received > limit and not reader.taken):
+                end = "ended" if events is None else "brought more than max_response_bytes=..."
                 raise APIConnectionError(
                     f"The stream {end} before the server said that it has taken the message."
                 )
-            early += batch.events
+            early += events
             if not reader.taken:
                 inbox = Inbox(run.session, self._message(), sent=run.sent_text)
                 _fail_by_error(reader, inbox)
