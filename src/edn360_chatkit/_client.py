@@ -11,7 +11,6 @@ from ._config import (
     check_names,
     checked_choice,
     checked_count,
-    checked_deadline,
     checked_seconds,
     load_config,
 )
@@ -78,18 +77,16 @@ class BaseClient:
         config = self._config
         answer = options.get("answer", "program")
         checked_choice("answer", answer, ("program", "first"), ConfigurationError)
-        interval = options.get("poll_interval")
-        attempts = options.get("max_attempts")
+        interval, attempts = options.get("poll_interval"), options.get("max_attempts")
         deadline = options.get("deadline")
+        interval = config.poll_interval if interval is None else interval
+        attempts = config.max_attempts if attempts is None else attempts
+        deadline = config.deadline if deadline is None else deadline
         return Waiting(
-            poll_interval=checked_seconds(
-                "poll_interval", config.poll_interval if interval is None else interval
-            ),
-            max_attempts=checked_count(
-                "max_attempts", config.max_attempts if attempts is None else attempts
-            ),
+            poll_interval=checked_seconds("poll_interval", interval),
+            max_attempts=checked_count("max_attempts", attempts),
             answer=answer,
-            deadline=checked_deadline(config.deadline if deadline is None else deadline),
+            deadline=checked_seconds("deadline", deadline, zero=False),
         )
 
 

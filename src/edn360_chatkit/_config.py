@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import httpx
 from pydantic import SecretStr
@@ -38,29 +38,18 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 _AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
 
 
-class Header(NamedTuple):
-    """How a header is treated: whether only this package sets it, and whether it holds a secret."""
-
-    reserved: bool
-    secret: bool
-
-
-HEADERS: Mapping[str, Header] = {
-    "accept": Header(reserved=False, secret=False),
-    "authorization": Header(reserved=True, secret=True),
-    "cache-control": Header(reserved=False, secret=False),
-    "content-length": Header(reserved=True, secret=False),
-    "content-type": Header(reserved=True, secret=False),
-    "host": Header(reserved=True, secret=False),
-    "openai-beta": Header(reserved=True, secret=False),
-    "user-agent": Header(reserved=False, secret=False),
+HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
+    "accept": "open",
+    "authorization": "secret",
+    "cache-control": "open",
+    "content-length": "ours",
+    "content-type": "ours",
+    "host": "ours",
+    "openai-beta": "ours",
+    "user-agent": "open",
 }
-"""The headers of a request by their names in lower case; :func:`header_row` has all others."""
-
-
-def header_row(name: str) -> Header:
-    """How a header is treated. A header of the caller's may hold a secret."""
-    return HEADERS.get(name.lower(), Header(reserved=False, secret=True))
+"""The headers of our requests: ``ours`` and ``secret`` ones are not the caller's to set. All but the
+secret one are public; any other header is the caller's, and may hold a secret."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -185,7 +174,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         poll_interval=checked_seconds("poll_interval", options.get("poll_interval", 2.0)),
         max_attempts=checked_count("max_attempts", options.get("max_attempts", 60)),
         poll_limit=checked_count("poll_limit", options.get("poll_limit", 50), most=100),
-        deadline=checked_deadline(options.get("deadline", DEFAULT_DEADLINE)),
+        deadline=checked_seconds("deadline", options.get("deadline", DEFAULT_DEADLINE), zero=False),
         max_response_bytes=checked_count(
             "max_response_bytes", options.get("max_response_bytes", DEFAULT_MAX_RESPONSE_BYTES)
         ),
@@ -211,36 +200,27 @@ def checked_choice(
 
 def checked_count(name: str, value: object, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
     """A whole number within its limits, or a ``ConfigurationError`` that names it."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number of {least} or more.")
-    if value > most:
-        raise ConfigurationError(f"{name} must be at most {most}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(f"{name} must be a whole number from {least} to {most}.")
     return value
 
 
-def checked_seconds(name: str, value: object) -> float:
-    """A number of seconds, zero allowed, or a ``ConfigurationError`` that names it."""
+def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
+    """A number of seconds, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} must be a number of seconds.")
-    if not 0 <= value <= LONGEST_TIME:
-        raise ConfigurationError(f"{name} must be from 0 to {LONGEST_TIME:.0f} seconds (a week).")
+    if not 0 <= value <= LONGEST_TIME or (value == 0 and not zero):
+        raise ConfigurationError(
+            f"{name} must be {'from' if zero else 'more than'} 0 and at most "
+            f"{LONGEST_TIME:.0f} seconds (a week)."
+        )
     return float(value)
-
-
-def checked_deadline(value: object) -> float:
-    """A deadline in seconds, or a ``ConfigurationError``."""
-    seconds = checked_seconds("deadline", value)
-    if seconds == 0:
-        raise ConfigurationError("deadline must be more than 0 seconds.")
-    return seconds
 
 
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
     """The caller's headers, or a ``ConfigurationError`` that quotes no value.
 
-    Args:
-        headers: A mapping of names to values.
-        own_server: Whether they go to a self-hosted server, which may want ``Authorization``.
+    A self-hosted server (``own_server``) may want an ``Authorization`` of its own.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(
@@ -256,8 +236,8 @@ def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
                 f"headers: the value of {name} is not a valid HTTP header value: use ASCII, "
                 "no line breaks."
             )
-        own_credential = own_server and name.lower() == "authorization"
-        if header_row(name).reserved and not own_credential:
+        owner = HEADERS.get(name.lower(), "open")
+        if owner == "ours" or (owner == "secret" and not own_server):
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )
@@ -373,8 +353,6 @@ def _timeout(timeout: object) -> httpx.Timeout:
             if seconds is not None:
                 checked_seconds(f"timeout.{step}", seconds)
         return timeout
-    seconds = checked_seconds("timeout", timeout)
-    if seconds == 0:
-        raise ConfigurationError("timeout must be more than 0 seconds.")
+    seconds = checked_seconds("timeout", timeout, zero=False)
     # The deadline alone bounds the wait for a free connection: waiting there fails no run.
     return httpx.Timeout(seconds, pool=None)

@@ -390,8 +390,7 @@ def test_the_log_tells_the_story_of_a_run(caplog: pytest.LogCaptureFixture) -> N
     size = len(prepare(ATHLETE).text.encode())
     records = [record for record in caplog.records if record.name == "edn360_chatkit"]
     assert [record.message.replace(" (session cksess_1)", "") for record in records] == [
-        "workflow wf_demo",
-        "session created",
+        "session created, workflow wf_demo",
         f"input prepared: {size} bytes, 1 questionnaires",
         "message sent: msg_1",
         "waiting: attempt 10 of 60",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
-from .._config import header_row
+from .._config import HEADERS
 from .._effects import Request, Response
 from .._json import as_object, as_text, is_object, parse
 from ..errors import APIError, APIStatusError
@@ -35,7 +35,7 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
     if not is_object(data):
         del data
         raise unusable(response, "no JSON object")
-    return cast("dict[str, Any]", data)
+    return data
 
 
 def _parsed(content: str | bytes) -> object:
@@ -133,7 +133,11 @@ def _secrets(request: Request | None) -> list[str]:
     """The secrets in a request: the credential and the caller's headers."""
     if request is None:
         return []
-    secret = [value for name, value in request.headers.items() if header_row(name).secret]
+    secret = [
+        value
+        for name, value in request.headers.items()
+        if HEADERS.get(name.lower(), "secret") == "secret"
+    ]
     # Also the token of a "Bearer ..." by itself.
     values = [*secret, *(value.rpartition(" ")[2] for value in secret)]
     if request.credential is not None:
