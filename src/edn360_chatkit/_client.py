@@ -33,13 +33,10 @@ class BaseClient:
         self._workflow = Workflow(self._config)
 
     def __repr__(self) -> str:
-        config = self._config
+        name, config = type(self).__name__, self._config
         if config.server_url is not None:
-            return f"{type(self).__name__}(server_url={config.server_url!r})"
-        return (
-            f"{type(self).__name__}(base_url={config.base_url!r}, "
-            f"workflow_id={config.workflow_id!r})"
-        )
+            return f"{name}(server_url={config.server_url!r})"
+        return f"{name}(base_url={config.base_url!r}, workflow_id={config.workflow_id!r})"
 
     def __reduce__(self) -> Any:
         raise TypeError(

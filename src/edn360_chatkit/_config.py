@@ -25,6 +25,7 @@ LARGEST_COUNT = 2**53
 """The largest count that can be set: a float holds every whole number up to here."""
 LONGEST_TIME = 7 * 86400.0
 """The longest time that can be set, in seconds."""
+
 ProtocolName: TypeAlias = Literal["auto", "messages", "threads"]
 AnswerRule: TypeAlias = Literal["program", "first"]
 """``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
@@ -37,7 +38,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 _AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
 
-
 HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
     "accept": "open",
     "authorization": "secret",
@@ -48,8 +48,8 @@ HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
     "openai-beta": "ours",
     "user-agent": "open",
 }
-"""The headers of our requests: ``ours`` and ``secret`` ones are not the caller's to set. All but the
-secret one are public; any other header is the caller's, and may hold a secret."""
+"""The headers of a request that we know: the caller may set the ``open`` ones only. Any other
+header is the caller's, and may hold a secret."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -136,8 +136,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     """Check the settings of a client and complete them from the environment.
 
     Raises:
-        ConfigurationError: A setting is missing or invalid. The text names the argument or the
-            environment variable.
+        ConfigurationError: A setting is missing or invalid; the text names it.
     """
     check_names(options, ClientOptions, "a client")
     protocol = options.get("protocol", "auto")
@@ -148,10 +147,11 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         # An address that is passed as an argument takes precedence over the environment.
         server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
     own_server = server_url is not None
+    token = _variable(environ, "EDN360_SERVER_TOKEN") if own_server else None
     if own_server and protocol == "messages":
         raise ConfigurationError(
-            "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) speaks ChatKit's "
-            "thread protocol: use protocol='auto' or 'threads', or leave the server out."
+            "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) has no session "
+            "messages: use protocol='auto' or 'threads', or leave the server out."
         )
     if own_server and base_url is not None:
         raise ConfigurationError(
@@ -161,8 +161,8 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
     timeout = options.get("timeout", 30.0)
     return Config(
-        api_key=_api_key(options.get("api_key"), environ) if server_url is None else None,
-        server_token=None if server_url is None else _server_token(environ),
+        api_key=None if own_server else _api_key(options.get("api_key"), environ),
+        server_token=_secret("The token in $EDN360_SERVER_TOKEN", token) if token else None,
         workflow_id=_text("workflow_id", options.get("workflow_id"))
         or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
         base_url=_checked_url("base_url", base_url).rstrip("/"),
@@ -252,10 +252,8 @@ def fits_header(secret: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -269,10 +267,7 @@ def _text(name: str, value: object) -> str | None:
 
 def _variable(environ: Mapping[str, str], *names: str) -> str | None:
     """The first of these environment variables that is set and not empty."""
-    for name in names:
-        if value := environ.get(name, "").strip():
-            return value
-    return None
+    return next(filter(None, (environ.get(name, "").strip() for name in names)), None)
 
 
 def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
@@ -285,11 +280,6 @@ def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
             "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
         )
     return _secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
-
-
-def _server_token(environ: Mapping[str, str]) -> SecretStr | None:
-    token = _variable(environ, "EDN360_SERVER_TOKEN")
-    return None if token is None else _secret("The token in $EDN360_SERVER_TOKEN", token)
 
 
 def _secret(name: str, value: str) -> SecretStr:
@@ -308,34 +298,38 @@ def _checked_url(name: str, url: str) -> str:
         parsed = httpx.URL(url)
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
-        valid = parsed.port is None or 0 < parsed.port < 65536
         # A host such as half a bracket is read differently by each URL parser.
-        valid = valid and re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) is not None
+        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) or parsed.port == 0:
+            raise ValueError
     except (httpx.InvalidURL, ValueError):
-        valid = False
-    if not valid:
-        # Without a cause, which quotes a part of the URL: it may hold a password.
-        raise ConfigurationError(f"{setting} is not a valid URL.")
-    parsed = httpx.URL(url)
-    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
-        raise ConfigurationError(
-            f"{setting} must not have a user, a query or a fragment; pass credentials as "
-            "api_key=... or headers=..."
-        )
-    if _AMBIGUOUS_PATH.search(url):
-        raise ConfigurationError(
-            f"{setting} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
-            "slashes and control characters written with %."
-        )
-    if parsed.scheme not in ("https", "http") or not parsed.host:
-        raise ConfigurationError(
-            f"{setting} must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
-        )
-    if parsed.scheme == "http" and not is_loopback(parsed.host):
-        raise ConfigurationError(
-            f"{setting} must begin with https://: over http the credentials and the athlete's "
-            "data can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use it."
-        )
+        # Without its cause, which quotes a part of the URL: it may hold a password.
+        raise ConfigurationError(f"{setting} is not a valid URL.") from None
+    scheme, host = parsed.scheme, parsed.host
+    has_user = bool(parsed.userinfo) or re.match("[^/]*//[^/]*@", url) is not None
+    rules = (
+        (
+            has_user or "?" in url or "#" in url,
+            "must not have a user, a query or a fragment; pass credentials as api_key=... or "
+            "headers=...",
+        ),
+        (
+            _AMBIGUOUS_PATH.search(url) is not None,
+            "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and "
+            "control characters written with %.",
+        ),
+        (
+            scheme not in ("https", "http") or not host,
+            f"must begin with https:// and name a host, such as {DEFAULT_BASE_URL}.",
+        ),
+        (
+            scheme == "http" and not is_loopback(host),
+            "must begin with https://: over http the credentials and the athlete's data can be "
+            "read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http.",
+        ),
+    )
+    for broken, text in rules:
+        if broken:
+            raise ConfigurationError(f"{setting} {text}")
     return str(parsed)
 
 

@@ -288,7 +288,7 @@ def test_small_messages_take_linear_time() -> None:
         assert box.response("program", 1, 0.0) is None
         return time.process_time() - started
 
-    assert seconds(8_000) < max(1.0, 20 * seconds(1_000))
+    assert seconds(10_000) < 40 * (seconds(1_000) + 0.01)
 
 
 def entry(message_id: str, role: str, created_at: Any = None) -> dict[str, Any]:

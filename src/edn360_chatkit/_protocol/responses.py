@@ -124,22 +124,18 @@ def _body(response: Response) -> object:
         body: object = parse(text)
     except ValueError:
         return text
-    return (
-        {**as_object(body), "client_secret": "***"} if "client_secret" in as_object(body) else body
-    )
+    fields = as_object(body)
+    return {**fields, "client_secret": "***"} if "client_secret" in fields else body
 
 
 def _secrets(request: Request | None) -> list[str]:
     """The secrets in a request: the credential and the caller's headers."""
     if request is None:
         return []
-    secret = [
-        value
-        for name, value in request.headers.items()
-        if HEADERS.get(name.lower(), "secret") == "secret"
-    ]
+    headers = request.headers.items()
+    values = [v for name, v in headers if HEADERS.get(name.lower(), "secret") == "secret"]
     # Also the token of a "Bearer ..." by itself.
-    values = [*secret, *(value.rpartition(" ")[2] for value in secret)]
+    values += [value.rpartition(" ")[2] for value in values]
     if request.credential is not None:
         values.append(request.credential.get_secret_value())
     return [value for value in values if len(value) >= _SHORTEST_SECRET]
