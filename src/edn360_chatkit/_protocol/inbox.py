@@ -50,9 +50,6 @@ class Inbox:
     """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
 
     Attributes:
-        session: The session of the run.
-        message: The message that started it.
-        format: The format of the answer.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
@@ -112,11 +109,7 @@ class Inbox:
             self._partial = None
 
     def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
-        """The response; ``None`` to wait on.
-
-        Raises:
-            WorkflowError: The answer is invalid, or the workflow reports a failure.
-        """
+        """The response; ``None`` to wait on."""
         if rule == "first":
             post = next(iter(self._posts.values()), None)
             final = (Program, InvalidProgram, Failure)

@@ -22,11 +22,7 @@ WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 class Prepared:
     """An input that is ready to be sent, or the error that keeps it from being sent.
 
-    Attributes:
-        text: The text of the message. Not in the repr: it is the athlete's data.
-        user_id: The athlete's id; ``None`` if the caller gave a text.
-        questionnaires: The number of questionnaires; 0 if the caller gave a text.
-        error: Why the input can't be sent.
+    The repr has no text: it is the athlete's data. A text has no ``user_id``.
     """
 
     text: str = field(repr=False)
@@ -35,11 +31,7 @@ class Prepared:
     error: InvalidInputError | None = field(default=None, repr=False)
 
     def check(self) -> Prepared:
-        """Return this input if it can be sent.
-
-        Raises:
-            InvalidInputError: The input is at fault; nothing was sent.
-        """
+        """Return this input if it can be sent."""
         if self.error is not None:
             raise self.error
         return self

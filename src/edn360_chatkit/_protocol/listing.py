@@ -38,8 +38,6 @@ class SessionMessage:
     """An entry of a list, or of a stream.
 
     Attributes:
-        id: Its id, if the server gives one.
-        role: What it is.
         text: The text of all its parts; for ``client``, the name of what waits.
         created_at: The time of its creation, in unix seconds, if the server gives it.
         partial: Whether its stream broke before it was complete.

@@ -23,11 +23,9 @@ PageRequest: TypeAlias = Callable[[Mapping[str, str | int]], Request]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list. Its repr, and so a traceback, has none of the athlete's data.
+    """A page of a list: ``entries`` is ``None`` if it is no list, ``after`` on the last one.
 
-    Attributes:
-        entries: The entries; ``None`` if the response is no list.
-        after: Where the next page begins; ``None`` after the last one.
+    Its repr, and so a traceback, has none of the athlete's data.
     """
 
     entries: list[object] | None = field(repr=False)
@@ -57,11 +55,7 @@ def read_list(
     message_id: str | None = None,
     strict: bool = True,
 ) -> Operation[list[SessionMessage]]:
-    """The entries of a list, newest first.
-
-    Raises:
-        APIStatusError: A page is not a list.
-    """
+    """The entries of a list, newest first."""
     messages: list[SessionMessage] = []
     after: str | None = None
     for _ in range(MOST_PAGES):

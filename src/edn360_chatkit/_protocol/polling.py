@@ -19,12 +19,7 @@ LAST_LOOK = 1.0
 def poll(
     protocol: Protocol, run: Run, inbox: Inbox, failure: APIError | None = None
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-    """Ask for the run's messages until the answer is among them.
-
-    Raises:
-        WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
-        APIError: The server refused a poll, and no waiting helps.
-    """
+    """Ask for the run's messages until the answer is among them."""
     waiting = run.waiting
     attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:

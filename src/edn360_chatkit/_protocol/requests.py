@@ -8,11 +8,7 @@ from ..errors import InvalidInputError
 
 
 def segment(kind: str, value: object) -> str:
-    """An id as one segment of a path, quoted so that it can't lead anywhere else.
-
-    Raises:
-        InvalidInputError: The value can't be an id.
-    """
+    """An id as one segment of a path, quoted so that it can't lead anywhere else."""
     if not isinstance(value, str) or value.strip() in ("", ".", "..") or len(value) > 1000:
         raise InvalidInputError(
             f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "
@@ -22,11 +18,7 @@ def segment(kind: str, value: object) -> str:
 
 
 def text_argument(name: str, value: object) -> str:
-    """A text of the caller's that is not empty and that UTF-8 can hold.
-
-    Raises:
-        InvalidInputError: The value is not such a text.
-    """
+    """A text of the caller's that is not empty and that UTF-8 can hold."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{name} must be a string that is not empty.")
     try:

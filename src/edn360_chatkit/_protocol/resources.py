@@ -90,11 +90,7 @@ class Pages(Generic[M]):
         self.more: bool = True
 
     def next(self) -> Operation[list[M]]:
-        """Ask for the next page.
-
-        Raises:
-            APIError: The request failed. Calling this again asks for the same page.
-        """
+        """Ask for the next page."""
         response = yield from self._api.retry(lambda: self._request(self._page))
         before = self._page.get("after")
         page = read_page(self._api.json(response), str(before) if before else None, strict=False)

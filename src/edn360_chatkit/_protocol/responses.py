@@ -20,12 +20,7 @@ _SHORTEST_SECRET = 8
 
 
 def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
-    """The JSON object in a response's body.
-
-    Raises:
-        APIError: The body is larger than ``max_bytes``.
-        APIStatusError: The body is not a JSON object. It may come from a proxy.
-    """
+    """The JSON object in a response's body."""
     if response.too_large:
         raise APIError(
             f"The answer is larger than {max_bytes} bytes. Raise max_response_bytes=... if you "

@@ -48,11 +48,7 @@ def retrying(
     transient: Callable[[BaseException], bool] = is_transient,
     session_id: str | None = None,
 ) -> Operation[T]:
-    """Run an operation, and run it again if that can help.
-
-    Raises:
-        APIError: The error of the last attempt, or an error that no retry helps.
-    """
+    """Run an operation, and run it again if that can help."""
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     while True:
         try:

@@ -52,11 +52,7 @@ class Baseline:
         self._ids[entry_id] += 1
 
     def new(self, entries: Sequence[SessionMessage]) -> list[SessionMessage]:
-        """The entries that are new, newest first.
-
-        Raises:
-            DoubtError: No entry has an id from before, so that the list proves nothing.
-        """
+        """The entries that are new, newest first."""
         before = Counter(self._ids)
         if before and not any(entry.id in before for entry in entries):
             raise DoubtError("The server's list has nothing of what it had before.")
@@ -72,8 +68,7 @@ class Baseline:
     def find(self, messages: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
         """Our message in the place; ``None`` if it is not there.
 
-        Raises:
-            DoubtError: Something is new that can be ours, or the list proves nothing.
+        A ``DoubtError`` says that something new can be ours, or that the list proves nothing.
         """
         _check_users(messages)
         if self._own:
@@ -87,11 +82,7 @@ def _check_users(messages: Sequence[SessionMessage]) -> None:
 
 
 def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
-    """Our message among new ones; ``None`` if none can be ours.
-
-    Raises:
-        DoubtError: Several can be ours, one can't be read, or all have another text.
-    """
+    """Our message among new ones; ``None`` if none can be ours."""
     candidates = [message for message in new if message.role in ("user", "unknown")]
     if not candidates:
         return None
@@ -142,11 +133,7 @@ class Sender(ABC):
         """Look for the message; ``None`` if nothing new is there."""
 
     def send_once(self) -> Operation[Message]:
-        """Send the message, again only if the server has proven not to have it.
-
-        Raises:
-            APIError: The message was refused, or it is in doubt whether it was taken.
-        """
+        """Send the message, again only if the server has proven not to have it."""
         session_id, retries = self.run.session.id, self.api.config.max_retries
         try:
             # A list that fails once may work a moment later.

@@ -14,12 +14,7 @@ LONGEST_NAME = 64
 
 
 def session_body(workflow_id: object, user: str, options: Mapping[str, object]) -> dict[str, Any]:
-    """The body of ``POST /sessions``: the workflow, the user, and the options that are given.
-
-    Raises:
-        ConfigurationError: There is no workflow id.
-        InvalidInputError: An argument is of the wrong kind; the text names it.
-    """
+    """The body of ``POST /sessions``: the workflow, the user, and the options that are given."""
     values = {name: value for name, value in options.items() if value is not None}
     workflow_id = values.get("workflow_id", workflow_id)
     if workflow_id is None:

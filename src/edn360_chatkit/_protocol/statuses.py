@@ -21,11 +21,8 @@ class Status:
     """The meaning of one status.
 
     Attributes:
-        error: The error that it raises.
-        advice: What the caller can do.
-        own_advice: The same for a self-hosted server, where that differs.
+        own_advice: What the users of a self-hosted server can do, if that differs.
         retried: Whether the same request is sent again.
-        polling: What a poll does.
         taken: Whether the server may have taken a message that it answers like this.
     """
 

@@ -68,7 +68,6 @@ class ThreadReader:
     stays, whatever comes later with its id, until the server removes it.
 
     Attributes:
-        thread_id: The id of the thread, once it is known.
         message_id: The id of our message, once the server has stored it.
         taken: Whether the server has stored our message.
         error: The ``error`` event, if one came.

@@ -137,8 +137,7 @@ class Threads(Protocol):
     ) -> Emitting[WorkflowEvent, None]:
         """Read the stream to its end; then the thread, if the answer is not there.
 
-        Raises:
-            APIConnectionError: The stream broke, or its end proves nothing.
+        An ``APIConnectionError`` says that the stream broke, or that its end proves nothing.
         """
         reader, limit = live.reader, self._api.config.max_response_bytes
         for event in live.early if run.watched else ():
@@ -214,8 +213,7 @@ def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
 class _Start(Sender):
     """The message of a run, in a thread that it starts or that is known.
 
-    Attributes:
-        live: The run, once its stream says that the server has the message.
+    ``live`` is the run, once its stream says that the server has the message.
     """
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
