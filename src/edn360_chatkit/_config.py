@@ -201,7 +201,9 @@ def checked_choice(
 def checked_count(name: str, value: object, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
     """A whole number within its limits, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigurationError(f"{name} must be a whole number from {least} to {most}.")
+        raise ConfigurationError(
+            f"{name} must be a whole number of {least} or more, at most {most}."
+        )
     return value
 
 
@@ -210,10 +212,8 @@ def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} must be a number of seconds.")
     if not 0 <= value <= LONGEST_TIME or (value == 0 and not zero):
-        raise ConfigurationError(
-            f"{name} must be {'from' if zero else 'more than'} 0 and at most "
-            f"{LONGEST_TIME:.0f} seconds (a week)."
-        )
+        limits = f"from 0 to {LONGEST_TIME:.0f} seconds (a week)"
+        raise ConfigurationError(f"{name} must be {limits}{'' if zero else ', and not 0'}.")
     return float(value)
 
 

@@ -59,7 +59,9 @@ def read_list(
     messages: list[SessionMessage] = []
     after: str | None = None
     for _ in range(MOST_PAGES):
-        page = {"limit": limit, "order": "desc", **({"after": after} if after else {})}
+        page: dict[str, str | int] = {"limit": limit, "order": "desc"}
+        if after is not None:
+            page["after"] = after
         response = yield from api.fetch(request(page))
         read = read_page(api.json(response), after, strict=strict)
         if read.entries is None:
