@@ -33,6 +33,8 @@ answer, also if it has no program."""
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or a function that is called for them before each request."""
 
+_KEY = "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)"
+_SERVER = "The token in $EDN360_SERVER_SERVER"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
@@ -109,7 +111,7 @@ class Config:
     """The checked settings of a client.
 
     Attributes:
-        server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_TOKEN``).
+        server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_SERVER``).
         request_seconds: The longest time of a whole request: ``timeout`` if it is a number.
 
     The other attributes are those of :class:`ClientOptions`.
@@ -147,7 +149,14 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         # An address that is passed as an argument takes precedence over the environment.
         server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
     own_server = server_url is not None
-    token = _variable(environ, "EDN360_SERVER_TOKEN") if own_server else None
+    key = _text("api_key", options.get("api_key"))
+    key = key or _variable(environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
+    token = _variable(environ, "EDN360_SERVER_SERVER")
+    if key is None and not own_server:
+        raise ConfigurationError(
+            "No API key. Pass api_key=..., or set the environment variable "
+            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
+        )
     if own_server and protocol == "messages":
         raise ConfigurationError(
             "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) has no session "
@@ -161,8 +170,8 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
     timeout = options.get("timeout", 30.0)
     return Config(
-        api_key=None if own_server else _api_key(options.get("api_key"), environ),
-        server_token=_secret("The token in $EDN360_SERVER_TOKEN", token) if token else None,
+        api_key=_secret(_KEY, key) if key and not own_server else None,
+        server_token=_secret(_SERVER, token) if token and own_server else None,
         workflow_id=_text("workflow_id", options.get("workflow_id"))
         or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
         base_url=_checked_url("base_url", base_url).rstrip("/"),
@@ -268,18 +277,6 @@ def _text(name: str, value: object) -> str | None:
 def _variable(environ: Mapping[str, str], *names: str) -> str | None:
     """The first of these environment variables that is set and not empty."""
     return next(filter(None, (environ.get(name, "").strip() for name in names)), None)
-
-
-def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
-    key = _text("api_key", argument) or _variable(
-        environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY"
-    )
-    if key is None:
-        raise ConfigurationError(
-            "No API key. Pass api_key=..., or set the environment variable "
-            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
-        )
-    return _secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
 
 
 def _secret(name: str, value: str) -> SecretStr:

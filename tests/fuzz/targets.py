@@ -12,7 +12,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,7 +28,7 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
 )
-from edn360_chatkit._config import is_loopback, load_config
+from edn360_chatkit._config import ClientOptions, is_loopback, load_config
 from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
@@ -134,7 +134,7 @@ def a_stream(data: bytes) -> None:
 def an_input(data: bytes) -> None:
     value = json_in(data)
     try:
-        prepared = prepare(value)
+        prepared = prepare(value).check()
     except InvalidInputError as error:
         str(error).encode()
         return
@@ -192,7 +192,7 @@ VARIABLES: Final = (
 def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Any settings of any type are refused by name, or fit to be used."""
     try:
-        config = load_config(**settings, environ=environ)
+        config = load_config(cast("ClientOptions", settings), environ)
     except ConfigurationError as error:
         str(error)
         return
