@@ -34,7 +34,7 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or a function that is called for them before each request."""
 
 _KEY = "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)"
-_SERVER = "The token in $EDN360_SERVER_SERVER"
+_SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
@@ -111,7 +111,7 @@ class Config:
     """The checked settings of a client.
 
     Attributes:
-        server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_SERVER``).
+        server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_TOKEN``).
         request_seconds: The longest time of a whole request: ``timeout`` if it is a number.
 
     The other attributes are those of :class:`ClientOptions`.
@@ -151,7 +151,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     own_server = server_url is not None
     key = _text("api_key", options.get("api_key"))
     key = key or _variable(environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
-    token = _variable(environ, "EDN360_SERVER_SERVER")
+    token = _variable(environ, "EDN360_SERVER_TOKEN")
     if key is None and not own_server:
         raise ConfigurationError(
             "No API key. Pass api_key=..., or set the environment variable "

@@ -73,9 +73,9 @@ def poll(
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
             "one with send_message(...)."
         )
-    waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
-    if attempt < waiting.max_attempts:
-        waited, setting = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
+    waited, setting = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
+    if attempt == waiting.max_attempts:
+        waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
     failed = f" Every poll failed, the last one so: {failure}" if failure and not reads else ""
     inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "

@@ -95,11 +95,8 @@ class Pages(Generic[M]):
         before = self._page.get("after")
         page = read_page(self._api.json(response), str(before) if before else None, strict=False)
         try:
-            models = [
-                self._model.model_validate(entry)
-                for entry in page.entries or ()
-                if is_object(entry)
-            ]
+            entries = filter(is_object, page.entries or ())
+            models = [self._model.model_validate(entry) for entry in entries]
         except ValidationError as error:
             kind = "a list with an entry of another kind"
             # Without its frames, which hold the entry.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .._effects import Emitting, Operation
+from .._json import as_text
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import Message
@@ -42,8 +45,7 @@ def _path(run: Run) -> str:
 
 
 def _list_request(api: Api, run: Run) -> PageRequest:
-    path = _path(run)
-    return lambda page: api.rest_request("GET", path, page)
+    return partial(api.rest_request, "GET", _path(run))
 
 
 class _Post(Sender):
@@ -51,29 +53,24 @@ class _Post(Sender):
 
     def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
         super().__init__(api, run, prepared, f"look with poll_response({run.session.id!r})")
+        self._list = _list_request(api, run)
 
     def read_baseline(self) -> Operation[None]:
         if self.run.own_session:
             self.baseline = Baseline(own=True)
         else:
-            self.baseline = Baseline.of((yield from self._messages()))
+            self.baseline = Baseline.of((yield from read_new(self.api, self._list)))
 
     def send(self) -> Operation[Message]:
         request = self.api.rest_request("POST", _path(self.run))
         response = yield from self.api.fetch(user_message(request, self.prepared))
         # 2xx: the message is taken, whatever else the response says.
         try:
-            message_id = self.api.json(response).get("id")
+            message_id = as_text(self.api.json(response).get("id"))
         except APIError:
             message_id = None
-        return self._message(message_id if isinstance(message_id, str) and message_id else None)
+        return Message(id=message_id, session_id=self.run.session.id)
 
     def look(self) -> Operation[Message | None]:
-        message = self.baseline.find((yield from self._messages()), self.prepared)
-        return None if message is None else self._message(message.id)
-
-    def _messages(self) -> Operation[list[SessionMessage]]:
-        return (yield from read_new(self.api, _list_request(self.api, self.run)))
-
-    def _message(self, message_id: str | None) -> Message:
-        return Message(id=message_id, session_id=self.run.session.id)
+        message = self.baseline.find((yield from read_new(self.api, self._list)), self.prepared)
+        return Message(id=message.id, session_id=self.run.session.id) if message else None

@@ -276,7 +276,7 @@ class _Start(Sender):
             return (yield from self._search_new_threads())
         place = Baseline(own=True) if self._thread_id is None else self.baseline
         message = place.find((yield from self._messages(thread_id)), self.prepared)
-        return None if message is None else self._message(message.id, thread_id)
+        return self._message(message.id, thread_id) if message else None
 
     def _search_new_threads(self) -> Operation[Message | None]:
         new = self.baseline.new((yield from self._newest_threads()))
@@ -290,11 +290,9 @@ class _Start(Sender):
             messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
             places += [thread.id] * max(1, len(entries))
         message = our_message(messages, self.prepared)
-        if message is None:
-            if new:
-                raise DoubtError("The user has a new thread without a message, which can be ours.")
-            return None
-        return self._message(message.id, places[messages.index(message)])
+        if message is None and new:
+            raise DoubtError("The user has a new thread without a message, which can be ours.")
+        return self._message(message.id, places[messages.index(message)]) if message else None
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
         user = self.run.session.user
