@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic_core import from_json
-from typing_extensions import TypeIs
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
@@ -38,12 +37,12 @@ def whole_characters(text: str) -> str:
     return _HALF_CHARACTER.sub("\ufffd", text)
 
 
-def is_object(value: object) -> TypeIs[dict[str, Any]]:
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
     """Whether a value of parsed JSON is an object."""
     return isinstance(value, dict)
 
 
-def is_list(value: object) -> TypeIs[list[Any]]:
+def is_list(value: object) -> TypeGuard[list[Any]]:
     """Whether a value of parsed JSON is a list."""
     return isinstance(value, list)
 
