@@ -10,7 +10,6 @@ from ._config import (
     check_names,
     checked_choice,
     checked_count,
-    checked_deadline,
     checked_seconds,
 )
 from ._effects import Emitting, Operation
@@ -34,15 +33,13 @@ class BaseClient:
         self._workflow = Workflow(self._config)
 
     def __repr__(self) -> str:
+        name = type(self).__name__
         config: Config | None = getattr(self, "_config", None)
         if config is None:
-            return f"{type(self).__name__}()"
+            return f"{name}()"
         if config.server_url is not None:
-            return f"{type(self).__name__}(server_url={config.server_url!r})"
-        return (
-            f"{type(self).__name__}(base_url={config.base_url!r}, "
-            f"workflow_id={config.workflow_id!r})"
-        )
+            return f"{name}(server_url={config.server_url!r})"
+        return f"{name}(base_url={config.base_url!r}, workflow_id={config.workflow_id!r})"
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -80,18 +77,16 @@ class BaseClient:
         config = self._config
         answer = options.get("answer", "program")
         checked_choice("answer", answer, ("program", "first"), ConfigurationError)
-        interval = options.get("poll_interval")
-        attempts = options.get("max_attempts")
+        interval, attempts = options.get("poll_interval"), options.get("max_attempts")
         deadline = options.get("deadline")
+        interval = config.poll_interval if interval is None else interval
+        attempts = config.max_attempts if attempts is None else attempts
+        deadline = config.deadline if deadline is None else deadline
         return Waiting(
-            poll_interval=checked_seconds(
-                "poll_interval", config.poll_interval if interval is None else interval
-            ),
-            max_attempts=checked_count(
-                "max_attempts", config.max_attempts if attempts is None else attempts
-            ),
+            poll_interval=checked_seconds("poll_interval", interval),
+            max_attempts=checked_count("max_attempts", attempts),
             answer=answer,
-            deadline=checked_deadline(config.deadline if deadline is None else deadline),
+            deadline=checked_seconds("deadline", deadline, zero=False),
         )
 
 

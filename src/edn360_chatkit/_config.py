@@ -25,10 +25,6 @@ LARGEST_COUNT = 2**53
 """The largest count that can be set: a float holds every whole number up to here."""
 LONGEST_TIME = 7 * 86400.0
 """The longest time that can be set, in seconds."""
-RESERVED_HEADERS = frozenset(
-    {"authorization", "content-type", "content-length", "host", "openai-beta"}
-)
-"""Headers that only this package sets; a self-hosted server may want its own ``Authorization``."""
 
 ProtocolName: TypeAlias = Literal["auto", "messages", "threads"]
 AnswerRule: TypeAlias = Literal["program", "first"]
@@ -37,10 +33,25 @@ answer, also if it has no program."""
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or a function that is called for them before each request."""
 
+_KEY = "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)"
+_SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 _AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
+
+HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
+    "accept": "open",
+    "authorization": "secret",
+    "cache-control": "open",
+    "content-length": "ours",
+    "content-type": "ours",
+    "host": "ours",
+    "openai-beta": "ours",
+    "user-agent": "open",
+}
+"""The headers of a request that we know: the caller may set the ``open`` ones only. Any other
+header is the caller's, and may hold a secret."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -64,11 +75,7 @@ class ClientOptions(TypedDict, total=False):
 class WaitOptions(TypedDict, total=False):
     """How long a call waits for the answer; the client's settings are the default.
 
-    Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: The largest number of polls.
-        answer: Which assistant message is the answer.
-        deadline: The longest time of the call, in seconds.
+    ``answer`` is the rule by which a message is the answer; the rest is that of the client.
     """
 
     poll_interval: float | None
@@ -83,8 +90,7 @@ class SessionOptions(TypedDict, total=False):
     Attributes:
         workflow_id: Another workflow than the client's.
         version: A version of the workflow; the default is the one in production.
-        state_variables: Values for the workflow's state variables. A name has at most 64
-            characters.
+        state_variables: Values for the workflow's state variables, by names of 64 characters.
         tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
         expires_after: The session's lifetime in seconds; the default is 600.
         max_requests_per_minute: The session's rate limit; the default is 10.
@@ -132,8 +138,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     """Check the settings of a client and complete them from the environment.
 
     Raises:
-        ConfigurationError: A setting is missing or invalid. The text names the argument or the
-            environment variable.
+        ConfigurationError: A setting is missing or invalid; the text names it.
     """
     check_names(options, ClientOptions, "a client")
     protocol = options.get("protocol", "auto")
@@ -143,34 +148,42 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     if server_url is None and base_url is None:
         # An address that is passed as an argument takes precedence over the environment.
         server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
-    if server_url is not None and protocol == "messages":
+    own_server = server_url is not None
+    key = _text("api_key", options.get("api_key"))
+    key = key or _variable(environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
+    token = _variable(environ, "EDN360_SERVER_TOKEN")
+    if key is None and not own_server:
         raise ConfigurationError(
-            "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) speaks ChatKit's "
-            "thread protocol: use protocol='auto' or 'threads', or leave the server out."
+            "No API key. Pass api_key=..., or set the environment variable "
+            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
         )
-    if server_url is not None and base_url is not None:
+    if own_server and protocol == "messages":
+        raise ConfigurationError(
+            "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) has no session "
+            "messages: use protocol='auto' or 'threads', or leave the server out."
+        )
+    if own_server and base_url is not None:
         raise ConfigurationError(
             "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
             "server, not both."
         )
     base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
-    headers = _headers(options.get("headers"), own_server=server_url is not None)
     timeout = options.get("timeout", 30.0)
     return Config(
-        api_key=_api_key(options.get("api_key"), environ) if server_url is None else None,
-        server_token=None if server_url is None else _server_token(environ),
+        api_key=_secret(_KEY, key) if key and not own_server else None,
+        server_token=_secret(_SERVER, token) if token and own_server else None,
         workflow_id=_text("workflow_id", options.get("workflow_id"))
         or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
         base_url=_checked_url("base_url", base_url).rstrip("/"),
         server_url=None if server_url is None else _checked_url("server_url", server_url),
         protocol=protocol if server_url is None else "threads",
-        headers=headers,
+        headers=_headers(options.get("headers"), own_server=own_server),
         timeout=_timeout(timeout),
         max_retries=checked_count("max_retries", options.get("max_retries", 4), least=0),
         poll_interval=checked_seconds("poll_interval", options.get("poll_interval", 2.0)),
         max_attempts=checked_count("max_attempts", options.get("max_attempts", 60)),
         poll_limit=checked_count("poll_limit", options.get("poll_limit", 50), most=100),
-        deadline=checked_deadline(options.get("deadline", DEFAULT_DEADLINE)),
+        deadline=checked_seconds("deadline", options.get("deadline", DEFAULT_DEADLINE), zero=False),
         max_response_bytes=checked_count(
             "max_response_bytes", options.get("max_response_bytes", DEFAULT_MAX_RESPONSE_BYTES)
         ),
@@ -208,45 +221,32 @@ def checked_choice(
 
 def checked_count(name: str, value: object, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
     """A whole number within its limits, or a ``ConfigurationError`` that names it."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number of {least} or more.")
-    if value > most:
-        raise ConfigurationError(f"{name} must be at most {most}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(
+            f"{name} must be a whole number of {least} or more, at most {most}."
+        )
     return value
 
 
-def checked_seconds(name: str, value: object) -> float:
-    """A number of seconds, zero allowed, or a ``ConfigurationError`` that names it."""
+def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
+    """A number of seconds, or a ``ConfigurationError`` that names it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} must be a number of seconds.")
-    if not 0 <= value <= LONGEST_TIME:
-        raise ConfigurationError(f"{name} must be from 0 to {LONGEST_TIME:.0f} seconds (a week).")
+    if not 0 <= value <= LONGEST_TIME or (value == 0 and not zero):
+        limits = f"from 0 to {LONGEST_TIME:.0f} seconds (a week)"
+        raise ConfigurationError(f"{name} must be {limits}{'' if zero else ', and not 0'}.")
     return float(value)
 
 
-def checked_deadline(value: object) -> float:
-    """A deadline in seconds, or a ``ConfigurationError``."""
-    seconds = checked_seconds("deadline", value)
-    if seconds == 0:
-        raise ConfigurationError("deadline must be more than 0 seconds.")
-    return seconds
-
-
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
-    """The caller's headers, checked.
+    """The caller's headers, or a ``ConfigurationError`` that quotes no value.
 
-    Args:
-        headers: A mapping of names to values.
-        own_server: Whether they go to a self-hosted server, which may want ``Authorization``.
-
-    Raises:
-        ConfigurationError: A header is invalid or reserved. Values are not quoted.
+    A self-hosted server (``own_server``) may want an ``Authorization`` of its own.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(
             "headers must be a mapping of names to values, or a function that returns one."
         )
-    reserved = RESERVED_HEADERS - {"authorization"} if own_server else RESERVED_HEADERS
     valid: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", headers).items():
         # An invalid name is not quoted: it may be the token, in the wrong place.
@@ -257,7 +257,8 @@ def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
                 f"headers: the value of {name} is not a valid HTTP header value: use ASCII, "
                 "no line breaks."
             )
-        if name.lower() in reserved:
+        owner = HEADERS.get(name.lower(), "open")
+        if owner == "ours" or (owner == "secret" and not own_server):
             raise ConfigurationError(
                 f"headers: {name} is set by this package; leave it out. The key is api_key=..."
             )
@@ -265,12 +266,15 @@ def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
     return valid
 
 
+def fits_header(secret: str) -> bool:
+    """Whether a secret fits into a header: visible ASCII without blanks."""
+    return re.fullmatch(r"[\x21-\x7e]+", secret) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -284,33 +288,11 @@ def _text(name: str, value: object) -> str | None:
 
 def _variable(environ: Mapping[str, str], *names: str) -> str | None:
     """The first of these environment variables that is set and not empty."""
-    for name in names:
-        if value := environ.get(name, "").strip():
-            return value
-    return None
+    return next(filter(None, (environ.get(name, "").strip() for name in names)), None)
 
 
-def _api_key(argument: object, environ: Mapping[str, str]) -> SecretStr:
-    key = _text("api_key", argument) or _variable(
-        environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY"
-    )
-    if key is None:
-        raise ConfigurationError(
-            "No API key. Pass api_key=..., or set the environment variable "
-            "EDN360_OPENAI_API_KEY or OPENAI_API_KEY."
-        )
-    return _checked_secret("The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)", key)
-
-
-def _server_token(environ: Mapping[str, str]) -> SecretStr | None:
-    token = _variable(environ, "EDN360_SERVER_TOKEN")
-    if token is None:
-        return None
-    return _checked_secret("The server's token ($EDN360_SERVER_TOKEN)", token)
-
-
-def _checked_secret(name: str, value: str) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
+def _secret(name: str, value: str) -> SecretStr:
+    if not fits_header(value):
         # The value is left out of the text on purpose.
         raise ConfigurationError(
             f"{name} has a blank, a line break or a character that can't be in a header; "
@@ -325,35 +307,38 @@ def _checked_url(name: str, url: str) -> str:
         parsed = httpx.URL(url)
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
-        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host):
-            # For example half a bracket, which URL parsers read differently.
-            raise ValueError
-        if parsed.port is not None and not 0 < parsed.port < 65536:
+        # A host such as half a bracket is read differently by each URL parser.
+        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) or parsed.port == 0:
             raise ValueError
     except (httpx.InvalidURL, ValueError):
         # Without its cause, which quotes a part of the URL: that may hold a password.
         raise ConfigurationError(f"{setting} is not a valid URL.") from None
-    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
-        raise ConfigurationError(
-            f"{setting} must not have a user, a query or a fragment; pass credentials as "
-            "api_key=... or headers=..."
-        )
-    if _AMBIGUOUS_PATH.search(url):
-        raise ConfigurationError(
-            f"{setting} must not have '.' or '..' as a segment of its path, a backslash, or dots, "
-            "slashes and control characters written with %: servers and proxies read them "
-            "differently."
-        )
-    if parsed.scheme not in ("https", "http") or not parsed.host:
-        raise ConfigurationError(
-            f"{setting} must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
-        )
-    if parsed.scheme == "http" and not is_loopback(parsed.host):
-        raise ConfigurationError(
-            f"{setting} must begin with https://: over http the credentials and the athlete's "
-            "data can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use "
-            "http."
-        )
+    scheme, host = parsed.scheme, parsed.host
+    has_user = bool(parsed.userinfo) or re.match("[^/]*//[^/]*@", url) is not None
+    rules = (
+        (
+            has_user or "?" in url or "#" in url,
+            "must not have a user, a query or a fragment; pass credentials as api_key=... or "
+            "headers=...",
+        ),
+        (
+            _AMBIGUOUS_PATH.search(url) is not None,
+            "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and "
+            "control characters written with %.",
+        ),
+        (
+            scheme not in ("https", "http") or not host,
+            f"must begin with https:// and name a host, such as {DEFAULT_BASE_URL}.",
+        ),
+        (
+            scheme == "http" and not is_loopback(host),
+            "must begin with https://: over http the credentials and the athlete's data can be "
+            "read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http.",
+        ),
+    )
+    for broken, text in rules:
+        if broken:
+            raise ConfigurationError(f"{setting} {text}")
     return str(parsed)
 
 
@@ -371,8 +356,6 @@ def _timeout(timeout: object) -> httpx.Timeout:
             if seconds is not None:
                 checked_seconds(f"timeout.{step}", seconds)
         return timeout
-    seconds = checked_seconds("timeout", timeout)
-    if seconds == 0:
-        raise ConfigurationError("timeout must be more than 0 seconds.")
+    seconds = checked_seconds("timeout", timeout, zero=False)
     # The deadline alone bounds the wait for a free connection: waiting there fails no run.
     return httpx.Timeout(seconds, pool=None)

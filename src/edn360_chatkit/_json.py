@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic_core import from_json
 
@@ -35,3 +35,28 @@ def parse(text: str | bytes) -> Any:
 def whole_characters(text: str) -> str:
     """The text with U+FFFD for each half character."""
     return _HALF_CHARACTER.sub("\ufffd", text)
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a value of parsed JSON is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value of parsed JSON is a list."""
+    return isinstance(value, list)
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """The value, if it is a JSON object; else an empty one."""
+    return value if is_object(value) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """The value, if it is a JSON list; else an empty one."""
+    return value if is_list(value) else []
+
+
+def as_text(value: object) -> str | None:
+    """The value, if it is a text that is not empty."""
+    return value if isinstance(value, str) and value else None

@@ -9,10 +9,11 @@ from ._protocol import resources
 from ._protocol.api import Api
 from ._protocol.resources import Order, Pages
 from ._transport import AsyncDriver, SyncDriver
+from .models.base import OpenModel
 from .models.session import ChatSession
 from .models.thread import Thread, ThreadDeleted, ThreadItem
 
-M = TypeVar("M")
+M = TypeVar("M", bound=OpenModel)
 
 
 def _iterate(driver: SyncDriver, pages: Pages[M]) -> Iterator[M]:

@@ -12,7 +12,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,16 +28,16 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
 )
-from edn360_chatkit._config import is_loopback, load_config
+from edn360_chatkit._config import ClientOptions, is_loopback, load_config
 from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared, prepare
 from edn360_chatkit._protocol.listing import answers_to
-from edn360_chatkit._protocol.pages import MOST_PAGES, read_all_messages, read_messages
+from edn360_chatkit._protocol.pages import MOST_PAGES, read_back_to, read_new
 from edn360_chatkit._protocol.responses import status_error
-from edn360_chatkit._protocol.sending import Baseline, find_message, own_message
+from edn360_chatkit._protocol.sending import Baseline
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.models.thread import Thread, ThreadItem
 from edn360_chatkit.program.model import ROOT_KEY
@@ -134,7 +134,7 @@ def a_stream(data: bytes) -> None:
 def an_input(data: bytes) -> None:
     value = json_in(data)
     try:
-        prepared = prepare(value)
+        prepared = prepare(value).check()
     except InvalidInputError as error:
         str(error).encode()
         return
@@ -192,7 +192,7 @@ VARIABLES: Final = (
 def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Any settings of any type are refused by name, or fit to be used."""
     try:
-        config = load_config(**settings, environ=environ)
+        config = load_config(cast("ClientOptions", settings), environ)
     except ConfigurationError as error:
         str(error)
         return
@@ -236,14 +236,14 @@ def a_listing(data: bytes) -> None:
         return API.lookup_request("items.list", "ana", "thr_1", page)
 
     with linear(len(data)):
-        found = answered(read_messages(API, request, "msg_1", 50), answers)
-        for message in answers_to(found.messages, "msg_1") or () if found else ():
+        found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
+        for message in answers_to(found, "msg_1") or ():
             assert message.role in ("assistant", "client")
             message.text.encode()
-        messages = answered(read_all_messages(API, request, 50), answers) or []
-        for find in (own_message, lambda some: find_message(some, Baseline(["x"]), HELLO)):
+        messages = answered(read_new(API, request), answers) or []
+        for baseline in (Baseline(own=True), Baseline(["x"])):
             with suppress(APIError):
-                find(messages)
+                baseline.find(messages, HELLO)
 
 
 HELLO: Final = Prepared("hello")

@@ -31,7 +31,7 @@ from edn360_chatkit._effects import Now, Response
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.threads import Threads
+from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
 
 from .samples import ANSWER
@@ -162,13 +162,13 @@ def test_own_server_that_refuses_points_to_the_credentials(answers: list[Respons
         ("<h1>Not Found</h1>", EndpointNotFoundError),
     ],
 )
-def test_404_of_an_own_server_is_told_apart(body: Any, cls: type[Exception]) -> None:
+def test_own_servers_404_names_the_cause(body: Any, cls: type[Exception]) -> None:
     with pytest.raises(cls) as caught:
         start(Play([NONE, answer(body, 404)]), own_server())
     assert type(caught.value) is cls
 
 
-def test_session_without_its_secret_says_what_to_do() -> None:
+def test_session_without_secret_is_explained() -> None:
     stored = ChatSession.model_validate_json(HOSTED.model_dump_json())
     with pytest.raises(ConfigurationError, match="create_session"):
         start(Play([]), session=stored)
@@ -225,7 +225,7 @@ def test_new_thread_that_may_be_ours_is_in_doubt(contents: list[list[dict[str, A
     assert kinds(play).count("threads.create") == 1
 
 
-def test_ours_is_found_beside_another_runs_thread() -> None:
+def test_our_message_is_found_among_other_threads() -> None:
     threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
     other = items(item("user_message", "msg_9", "another"))
     assert start(Play([NONE, LOST, threads, other, OURS])).thread_id == "thr_1"
@@ -237,7 +237,7 @@ def test_known_thread_alone_is_read() -> None:
     assert kinds(play) == ["GET /threads", "threads.create", ITEMS]
 
 
-def test_thread_that_stayed_empty_is_not_taken_for_ours() -> None:
+def test_empty_thread_is_not_ours() -> None:
     # The first thread was made and stayed empty; the second has the message.
     empty = items()
     threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
@@ -247,7 +247,7 @@ def test_thread_that_stayed_empty_is_not_taken_for_ours() -> None:
     assert kinds(play).count("threads.create") == 2
 
 
-def test_later_message_in_a_thread_does_not_hide_ours() -> None:
+def test_later_message_does_not_hide_ours() -> None:
     threads = threads_of()
     start(Play([NONE, Scene([CREATED, TAKEN])]), threads)
     ours, later = item("user_message", "msg_2", "hello"), item("user_message", "msg_3", "other")
@@ -255,7 +255,7 @@ def test_later_message_in_a_thread_does_not_hide_ours() -> None:
     assert start(Play([OURS, LOST, items(later, ours, first)]), threads).id == "msg_2"
 
 
-def test_flood_before_the_message_is_taken_is_looked_into() -> None:
+def test_flood_before_taken_message_is_looked_up() -> None:
     flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
     play = Play([NONE, flood, OURS])
     assert start(play, max_response_bytes=1024).id == "msg_1"
@@ -270,14 +270,14 @@ def test_silence_is_never_followed_by_a_second_send() -> None:
 
 
 @pytest.mark.parametrize("failed", [api_error(404), answer({"data": None})])
-def test_without_a_baseline_only_a_known_thread_is_read(failed: Response) -> None:
+def test_missing_baseline_allows_known_thread_only(failed: Response) -> None:
     play = Play([failed, LOST])
     with pytest.raises(APIConnectionError, match="may have been taken"):
         start(play)
     assert start(Play([failed, Scene([CREATED], LOST), OURS])).id == "msg_1"
 
 
-def test_any_message_in_a_thread_of_our_own_is_ours() -> None:
+def test_any_message_in_own_thread_is_ours() -> None:
     other = items(item("user_message", "msg_1", "written anew by the server"))
     assert start(Play([NONE, Scene([CREATED], LOST), other])).id == "msg_1"
 
@@ -297,7 +297,7 @@ def test_refusal_ends_the_start(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [{"ok": True}, {"error": "overloaded"}])
-def test_answer_without_a_stream_is_looked_into(body: dict[str, Any]) -> None:
+def test_response_without_a_stream_is_looked_up(body: dict[str, Any]) -> None:
     page = answer(body)
     play = Play([NONE, page, page, answer({"data": [{"id": "thr_1"}]}), OURS])
     assert start(play).thread_id == "thr_1"
@@ -332,7 +332,7 @@ def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[Threads, Me
     return threads, start(Play([NONE, scene]), threads)
 
 
-def test_the_stream_is_read_to_its_end() -> None:
+def test_stream_is_read_to_its_end() -> None:
     runs, message = begun(done('{"profile": 1}'), done(ANSWER, "msg_3"))
     play = Play([])
     response = follow(play, runs, message)
@@ -341,13 +341,13 @@ def test_the_stream_is_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("after", ["msg_1", None])
-def test_within_a_client_the_ids_find_the_stream(after: str | None) -> None:
+def test_ids_find_the_open_stream(after: str | None) -> None:
     runs, _ = begun(done(ANSWER))
     response = follow(Play([]), runs, Message(id=after, session_id="cksess_1"))
     assert (response.text, response.thread_id) == (ANSWER, "thr_1")
 
 
-def test_within_a_client_the_ids_find_the_thread() -> None:
+def test_ids_find_the_known_thread() -> None:
     runs, _ = begun(breaks_with=LOST)
     ours = item("user_message", "msg_1", "hello")
     play = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
@@ -359,7 +359,7 @@ def test_within_a_client_the_ids_find_the_thread() -> None:
 @pytest.mark.parametrize(
     "said", [[], [done('{"profile": 1}')], [done(ANSWER[:-9])], [done("Working on it")]]
 )
-def test_what_a_stream_does_not_say_to_its_end_is_looked_for_in_the_thread(said: Any) -> None:
+def test_answer_missing_in_stream_is_looked_up(said: Any) -> None:
     """A proxy ends a stream in order where the server behind it could not."""
     runs, message = begun(*said)
     stored = items(
@@ -372,25 +372,25 @@ def test_what_a_stream_does_not_say_to_its_end_is_looked_for_in_the_thread(said:
     assert kinds(play) == ["GET /threads/thr_1/items"] * 2
 
 
-def test_a_thread_that_can_not_be_read_does_not_hide_what_the_stream_said() -> None:
+def test_unreadable_thread_keeps_the_streams_answer() -> None:
     runs, message = begun(done("Sorry."))
     with pytest.raises(InvalidResponseError) as caught:
         follow(Play([api_error(403)]), runs, message)
     assert caught.value.text == "Sorry."
 
 
-def test_a_run_that_has_failed_is_not_looked_for() -> None:
+def test_failed_run_is_not_looked_up() -> None:
     runs, message = begun(done('{"error": "no tokens"}'))
     with pytest.raises(WorkflowFailedError):
         follow(Play([]), runs, message)
 
 
-def test_a_client_secret_that_has_expired_is_pointed_out() -> None:
+def test_expired_client_secret_is_explained() -> None:
     with pytest.raises(AuthenticationError, match="create_session"):
         start(Play([NONE, api_error(401)]))
 
 
-def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
+def test_stream_without_answer_ends_the_run() -> None:
     runs, message = begun()
     with pytest.raises(WorkflowTimeoutError, match="stream ended") as caught:
         follow(Play([items(item("user_message", "msg_1", "hello"))]), runs, message)
@@ -407,7 +407,7 @@ def test_a_stream_that_ends_without_an_answer_is_the_end() -> None:
     assert taken_up == [(ChatSession(id="cksess_1", user="ana"), message)]
 
 
-def test_a_broken_stream_is_taken_up_by_reading_the_thread() -> None:
+def test_broken_stream_continues_with_the_thread() -> None:
     runs, message = begun(done('{"profile": 1}'), breaks_with=LOST)
     ours = item("user_message", "msg_1", "hello")
     step = item("assistant_message", "msg_2", '{"profile": 1}')
@@ -418,7 +418,7 @@ def test_a_broken_stream_is_taken_up_by_reading_the_thread() -> None:
     assert sum(event.type == "step" for event in play.events) == 1
 
 
-def test_a_thread_is_read_page_after_page() -> None:
+def test_thread_is_read_page_after_page() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
     task = {"type": "chatkit.task", "id": "t"}
     first = items(item("assistant_message", "msg_3", ANSWER), task, more=True)
@@ -427,13 +427,13 @@ def test_a_thread_is_read_page_after_page() -> None:
     assert "after=t" in play.requests[1].url
 
 
-def test_a_server_that_repeats_its_page_does_not_hold_us() -> None:
+def test_repeated_page_ends_the_list() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
     page = items(item("assistant_message", "msg_3", ANSWER), more=True)
     assert follow(Play([page, page]), threads_of(), message).text == ANSWER
 
 
-def test_a_refused_look_ends_it_and_carries_the_run() -> None:
+def test_refused_look_carries_the_run() -> None:
     message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
     workflow = Workflow(config(protocol="threads"))
@@ -443,12 +443,12 @@ def test_a_refused_look_ends_it_and_carries_the_run() -> None:
     assert (caught.value.session, caught.value.sent_message) == (HOSTED, message)
 
 
-def test_an_id_alone_does_not_know_its_thread() -> None:
+def test_id_alone_does_not_find_its_thread() -> None:
     with pytest.raises(InvalidInputError, match="stored Message"):
         follow(Play([]), threads_of(), Message(id="msg_1", session_id="cksess_9"))
 
 
-def test_what_came_before_a_stream_broke_counts() -> None:
+def test_program_before_the_stream_broke_counts() -> None:
     runs, message = begun(done(ANSWER), breaks_with=LOST)
     assert follow(Play([]), runs, message).text == ANSWER
     failed = {"type": "error", "message": "no capacity", "allow_retry": True}
@@ -469,7 +469,7 @@ def test_what_came_before_a_stream_broke_counts() -> None:
     assert caught.value.text == ANSWER[:30]
 
 
-def test_events_from_before_the_run_is_followed_are_told() -> None:
+def test_early_events_are_emitted() -> None:
     runs, message = begun(done(ANSWER))
     play = Play([])
     follow(play, runs, message)
@@ -477,7 +477,7 @@ def test_events_from_before_the_run_is_followed_are_told() -> None:
     assert raw == ["thread.created", "thread.item.done", "thread.item.done"]
 
 
-def test_no_secret_that_a_server_echoes_gets_out() -> None:
+def test_echoed_secret_is_hidden() -> None:
     session = ChatSession(id="cksess_1", client_secret="ek_hidden_1", user="ana")
     own = own_server(headers={"Authorization": "Bearer own-token-1"})
     for threads, secret in ((threads_of(), "ek_hidden_1"), (own, "own-token-1")):
@@ -506,7 +506,7 @@ def send_in(workflow: Workflow, session: ChatSession, *answers: Scripted) -> tup
 REFUSED = api_error(404, "Invalid URL (POST /v1/chatkit/sessions/x/messages)")
 
 
-def test_auto_goes_on_with_threads_where_the_api_says_so() -> None:
+def test_auto_continues_with_threads() -> None:
     workflow = Workflow(config())
     operation, play = send_in(workflow, HOSTED, REFUSED, REFUSED, NONE, Scene([CREATED, TAKEN]))
     assert play.run(operation).thread_id == "thr_1"
@@ -516,7 +516,7 @@ def test_auto_goes_on_with_threads_where_the_api_says_so() -> None:
     assert play.run(operation).thread_id == "thr_1"
 
 
-def test_auto_lets_every_first_run_be_refused_once() -> None:
+def test_auto_allows_each_first_run_one_refusal() -> None:
     workflow = Workflow(config())
     plays: list[tuple[Any, Any]] = []
     for number in range(10):
@@ -532,7 +532,7 @@ def test_auto_lets_every_first_run_be_refused_once() -> None:
         assert play.run(operation, reply=refusal).thread_id == "thr_1"
 
 
-def test_auto_does_not_believe_a_gateways_page() -> None:
+def test_auto_ignores_a_gateways_page() -> None:
     page = Response(404, {}, b"<h1>Not Found</h1>")
     workflow = Workflow(config())
     operation, play = send_in(workflow, HOSTED, NONE, page)
@@ -551,7 +551,7 @@ def test_auto_learns_nothing_from_a_proxys_page() -> None:
     assert play.run(operation).thread_id == "thr_1"
 
 
-def test_auto_does_not_change_its_mind() -> None:
+def test_auto_keeps_the_learned_protocol() -> None:
     workflow = Workflow(config())
     operation, play = send_in(workflow, HOSTED, NONE, answer({"id": "msg_1"}))
     play.run(operation)
@@ -560,7 +560,7 @@ def test_auto_does_not_change_its_mind() -> None:
         play.run(operation)
 
 
-def test_auto_does_not_send_over_threads_what_is_in_doubt() -> None:
+def test_auto_does_not_resend_in_doubt() -> None:
     operation, play = send_in(Workflow(config()), HOSTED, NONE, api_error(502), *[REFUSED] * 4)
     with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
         play.run(operation)
@@ -568,13 +568,13 @@ def test_auto_does_not_send_over_threads_what_is_in_doubt() -> None:
     assert [request.method for request in play.requests] == ["GET", "POST", *["GET"] * 4]
 
 
-def test_auto_says_that_a_stored_session_has_no_secret() -> None:
+def test_auto_explains_a_session_without_secret() -> None:
     operation, play = send_in(Workflow(config()), ChatSession(id="cksess_1"), NONE, REFUSED)
     with pytest.raises(EndpointNotFoundError, match="create_session"):
         play.run(operation)
 
 
-def test_an_error_after_the_program_does_not_take_it_back() -> None:
+def test_error_after_a_program_keeps_it() -> None:
     failed = {"type": "error", "code": "custom", "message": "late", "allow_retry": False}
     runs, message = begun(done(ANSWER), failed)
     assert follow(Play([]), runs, message).text == ANSWER
@@ -602,7 +602,7 @@ def test_end_of_the_stream_is_the_end_of_the_run(texts: list[str], cls: type[Exc
 
 
 @pytest.mark.parametrize("failed", [api_error(502), APIConnectionError("refused")])
-def test_thread_that_can_not_be_read_is_waited_for(failed: Scripted) -> None:
+def test_unreadable_thread_is_waited_for(failed: Scripted) -> None:
     """A proxy ends the stream in order while the server behind it restarts."""
     runs, message = begun(done('{"profile": 1}'))
     ours = item("user_message", "msg_1", "hello")
@@ -613,3 +613,13 @@ def test_thread_that_can_not_be_read_is_waited_for(failed: Scripted) -> None:
     with pytest.raises(WorkflowTimeoutError) as caught:
         follow(Play([failed] * 4), runs, message)
     assert caught.value.steps == ('{"profile": 1}',)
+
+
+def test_oldest_sessions_threads_are_forgotten() -> None:
+    threads = threads_of()
+    for number in range(MOST_SESSIONS + 1):
+        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
+        start(Play([NONE, Scene([CREATED, TAKEN])]), threads, session)
+    _, forgotten = threads.known(ChatSession(id="cksess_0"))
+    _, remembered = threads.known(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
+    assert (forgotten, remembered) == (None, "thr_1")

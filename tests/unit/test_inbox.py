@@ -26,9 +26,9 @@ from edn360_chatkit._protocol.listing import (
     SessionMessage,
     answers_to,
     newest_first,
-    read_listing,
     read_message,
 )
+from edn360_chatkit._protocol.pages import read_page
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.program.model import ROOT_KEY
 
@@ -235,10 +235,8 @@ def test_final_errors_are_raised_at_once(text: str, error: type[WorkflowError]) 
 
 def test_refusal_is_a_failure() -> None:
     entry = {"role": "assistant", "content": [{"type": "refusal", "refusal": "I can't."}]}
-    message = read_message(entry)
-    assert message is not None
     box = inbox()
-    box.take([message, USER])
+    box.take([read_message(entry), USER])
     with pytest.raises(WorkflowFailedError, match="I can't") as caught:
         box.response("program", 1, 0.0)
     assert caught.value.text == "I can't."
@@ -258,10 +256,8 @@ def test_run_that_waits_for_the_client_says_so(
     waiting: dict[str, Any], name: str, end: Callable[[Inbox], None]
 ) -> None:
     live, _ = follow({"type": "thread.item.done", "item": {"id": "w", **waiting}})
-    listing = read_listing({"data": [{"id": "w", **waiting}]})
-    assert listing is not None
     later = inbox()
-    later.take([*listing.messages, USER])
+    later.take([read_message({"id": "w", **waiting}), USER])
     for box in (live, later):
         with pytest.raises(WorkflowFailedError, match=name):
             end(box)
@@ -270,7 +266,7 @@ def test_run_that_waits_for_the_client_says_so(
 def test_answered_tool_call_does_not_wait() -> None:
     done = {"type": "client_tool_call", "id": "w", "status": "completed", "name": "lookup"}
     assert follow({"type": "thread.item.done", "item": done})[0].pending is None
-    assert read_message(done) is None
+    assert read_message(done).role == "other"
 
 
 def test_answer_after_a_widget_ends_the_wait() -> None:
@@ -296,11 +292,10 @@ def test_small_messages_take_linear_time() -> None:
         for number in range(count):
             reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
             box.take(reader.messages(unfinished=False))
-            box.response("program", 1, 0.0)
-            assert not box.has_program()
+        assert box.response("program", 1, 0.0) is None
         return time.process_time() - started
 
-    assert seconds(8_000) < max(1.0, 20 * seconds(1_000))
+    assert seconds(10_000) < 40 * (seconds(1_000) + 0.01)
 
 
 def entry(message_id: str, role: str, created_at: Any = None) -> dict[str, Any]:
@@ -317,9 +312,8 @@ def entry(message_id: str, role: str, created_at: Any = None) -> dict[str, Any]:
 def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
     roles = {"m1": "user", "a1": "assistant", "m2": "user", "a2": "assistant"}
     entries = [entry(i, role, t) for (i, role), t in zip(roles.items(), times, strict=True)]
-    listing = read_listing({"data": entries[::-1] if backwards else entries})
-    assert listing is not None
-    messages = newest_first(listing.messages, "m2", complete=True)
+    listed = [read_message(one) for one in (entries[::-1] if backwards else entries)]
+    messages = newest_first(listed, "m2", complete=True)
     assert [message.id for message in messages] == ["a2", "m2", "a1", "m1"]
     for ours, answer in (("m1", "a1"), ("m2", "a2")):
         assert [one.id for one in answers_to(messages, ours) or ()] == [answer]
@@ -327,22 +321,18 @@ def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
 
 @pytest.mark.parametrize("order", [["m1", "a1", "m2"], ["m2", "a1", "m1"]])
 def test_older_answer_never_answers_our_message(order: list[str]) -> None:
-    listing = read_listing(
-        {"data": [entry(i, "user" if i[0] == "m" else "assistant") for i in order]}
-    )
-    assert listing is not None
-    assert answers_to(newest_first(listing.messages, "m2", complete=True), "m2") == []
+    listed = [read_message(entry(i, "user" if i[0] == "m" else "assistant")) for i in order]
+    assert answers_to(newest_first(listed, "m2", complete=True), "m2") == []
 
 
 def test_cut_page_keeps_its_order() -> None:
-    listing = read_listing({"data": [entry("m2", "user"), entry("a1", "assistant")]})
-    assert listing is not None
-    assert answers_to(newest_first(listing.messages, "m2"), "m2") == []
+    listed = [read_message(entry("m2", "user")), read_message(entry("a1", "assistant"))]
+    assert answers_to(newest_first(listed, "m2"), "m2") == []
 
 
 @pytest.mark.parametrize("page", [{}, {"data": None}, {"error": "x", "data": []}, {"data": {}}])
-def test_page_without_a_list_is_no_listing(page: dict[str, Any]) -> None:
-    assert read_listing(page) is None
+def test_page_without_a_list_has_no_entries(page: dict[str, Any]) -> None:
+    assert read_page(page, None, strict=True).entries is None
 
 
 @pytest.mark.parametrize(
@@ -359,17 +349,15 @@ def test_page_without_a_list_is_no_listing(page: dict[str, Any]) -> None:
 )
 def test_unreadable_content_is_marked(content: Any, text: str, readable: bool) -> None:
     message = read_message({"id": 7, "type": "chatkit.user_message", "content": content})
-    assert message is not None
     assert (message.id, message.role, message.text) == ("7", "user", text)
     assert message.readable is readable
 
 
 @pytest.mark.parametrize("thing", ["text", {"type": "hologram", "content": "x"}, {"id": "x"}])
 def test_unknown_entry_is_unreadable(thing: Any) -> None:
-    listing = read_listing({"data": [thing, {"type": "task"}]})
-    assert listing is not None
-    assert [message.role for message in listing.messages] == ["unknown"]
-    assert not listing.readable
+    message = read_message(thing)
+    assert message.role == "unknown"
+    assert not message.readable
 
 
 def test_repr_hides_texts() -> None:

@@ -27,6 +27,6 @@ def test_half_a_character_costs_only_itself(text: str | bytes, value: Any) -> No
 @pytest.mark.parametrize(
     "text", ["\ud83d", '{"a": \ud83d}', b"\xff", "", "[" * 100_000, "9" * 5000]
 )
-def test_what_is_no_json_is_a_value_error(text: str | bytes) -> None:
+def test_invalid_json_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)

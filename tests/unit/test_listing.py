@@ -51,7 +51,7 @@ def a(number: int) -> Listed:
         "other roles",
     ],
 )
-def test_an_answer_is_answers_to_its_message_and_older_than_the_next(
+def test_answers_stand_before_the_next_message(
     newest_first: list[Listed], after: str | None, answers: list[str] | None
 ) -> None:
     assert ids(answers_to(newest_first, after)) == answers

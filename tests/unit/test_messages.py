@@ -21,6 +21,7 @@ from edn360_chatkit import (
 from edn360_chatkit._effects import Response
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
+from edn360_chatkit._protocol.listing import SessionMessage
 from edn360_chatkit._protocol.run import Run, Waiting
 from edn360_chatkit._protocol.sending import Baseline, DoubtError
 from edn360_chatkit._protocol.session_messages import SessionMessages
@@ -302,10 +303,13 @@ def test_newest_first_list_is_not_read_further() -> None:
 
 
 def test_baseline_counts_ids_that_repeat() -> None:
-    baseline = Baseline(["same", None, "a"])
-    before = [("a", 3), (None, 2), ("same", 1)]
+    def entries(*ids: str | None) -> list[SessionMessage]:
+        return [SessionMessage(entry_id, "assistant", "") for entry_id in ids]
+
+    baseline, before = Baseline(["same", None, "a"]), entries("a", None, "same")
     assert baseline.new(before) == []
-    assert baseline.new([("same", 5), (None, 4), *before]) == [5, 4]
+    new = entries("same", None)
+    assert baseline.new([*new, *before]) == new
 
 
 def test_id_is_quoted_into_its_segment() -> None:

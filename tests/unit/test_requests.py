@@ -52,14 +52,14 @@ def failure(response: Response, **settings: Any) -> APIStatusError:
     return caught.value
 
 
-def test_a_session_asks_for_the_workflow_and_the_user_and_nothing_else() -> None:
+def test_session_body_has_workflow_and_user() -> None:
     play = Play([answer(SESSION)])
     assert create(play).id == "cksess_1"
     assert play.paths == ["POST /sessions"]
     assert play.body(0) == {"workflow": {"id": "wf_demo"}, "user": "u"}
 
 
-def test_every_option_of_a_session_has_its_place() -> None:
+def test_session_options_are_sent() -> None:
     options = {
         "workflow_id": "wf_other",
         "version": "3",
@@ -105,18 +105,18 @@ def test_every_option_of_a_session_has_its_place() -> None:
         ("chatkit_configuration", "history"),
     ],
 )
-def test_a_wrong_option_is_named_before_anything_is_sent(option: str, value: Any) -> None:
+def test_wrong_session_option_is_named(option: str, value: Any) -> None:
     options = {"user": "u", option: value}
     with pytest.raises(InvalidInputError, match=option):
         session_body("wf_demo", options.pop("user"), options)
 
 
-def test_a_missing_workflow_id_says_where_to_put_it() -> None:
+def test_missing_workflow_id_is_explained() -> None:
     with pytest.raises(ConfigurationError, match="EDN360_TRAINING_WORKFLOW_ID"):
         session_body(None, "u", {})
 
 
-def test_every_request_carries_what_the_api_asks_for() -> None:
+def test_request_has_the_required_headers() -> None:
     play = Play([answer(SESSION)])
     create(play, headers={"X-Service": "coach"})
     request = play.requests[0]
@@ -131,7 +131,7 @@ def test_every_request_carries_what_the_api_asks_for() -> None:
     assert request.credential.get_secret_value() == "sk-simulated-key"
 
 
-def test_a_request_shows_neither_key_nor_data() -> None:
+def test_request_repr_hides_key_and_data() -> None:
     play = Play([answer(SESSION)])
     create(play, headers={"X-Service": "hidden"})
     assert not any(secret in repr(play.requests) for secret in ("sk-sim", "wf_demo", "hidden"))
@@ -157,7 +157,7 @@ def test_a_request_shows_neither_key_nor_data() -> None:
         (418, "Teapot.", APIStatusError, "418"),
     ],
 )
-def test_a_status_has_its_error_and_its_advice(
+def test_status_has_its_error_and_advice(
     status: int, message: str, cls: type[APIStatusError], advice: str
 ) -> None:
     error = failure(api_error(status, message, code="some_code", x_request_id="req_1"))
@@ -170,7 +170,7 @@ def test_a_status_has_its_error_and_its_advice(
     assert error.message == str(error)
 
 
-def test_a_page_for_an_unknown_path_is_a_missing_endpoint() -> None:
+def test_html_404_is_a_missing_endpoint() -> None:
     error = failure(Response(404, {}, b"<h1>Not Found</h1>"))
     assert isinstance(error, EndpointNotFoundError)
     assert error.body == "<h1>Not Found</h1>"
@@ -178,13 +178,13 @@ def test_a_page_for_an_unknown_path_is_a_missing_endpoint() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[]", b'{"error": "text"}', b'{"error": {}}'])
-def test_an_odd_error_body_is_still_an_error(body: bytes) -> None:
+def test_odd_error_body_is_an_error(body: bytes) -> None:
     assert failure(Response(500, {}, body)).code is None
     odd = {"error": {"message": ["x"], "code": 5, "type": None, "param": {}}}
     assert failure(answer(odd, 400)).param is None
 
 
-def test_a_server_that_echoes_the_key_does_not_get_it_out() -> None:
+def test_echoed_key_is_hidden() -> None:
     error = failure(api_error(401, "Incorrect key sk-simulated-key."))
     assert "sk-simulated-key" not in str(error) + repr(error) + str(error.body) + str(vars(error))
 
@@ -210,26 +210,24 @@ def test_a_server_that_echoes_the_key_does_not_get_it_out() -> None:
         ({}, None),
     ],
 )
-def test_retry_after_is_read_in_all_its_forms(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_retry_after_is_read_in_all_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert failure(api_error(429, **headers)).retry_after == seconds
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"", b'{"user": "u"}', b'{"id": ""}'])
-def test_an_answer_that_is_no_session_names_the_base_url(body: bytes) -> None:
+def test_response_without_session_names_the_address(body: bytes) -> None:
     with pytest.raises(APIStatusError, match="base_url") as caught:
         create(Play([Response(200, {}, body)]))
     assert caught.value.status_code == 200
 
 
-def test_a_session_with_odd_fields_is_still_a_session() -> None:
+def test_session_with_odd_fields_is_read() -> None:
     session = create(Play([answer({"id": "cksess_1", "expires_at": "later", "status": 5})]))
     assert (session.id, session.user, session.status) == ("cksess_1", "u", None)
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", " ", None, 5, "\ud83d"])
-def test_what_is_no_id_is_refused(value: Any) -> None:
+def test_invalid_id_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInputError, match="session"):
         segment("session", value)
 
@@ -243,7 +241,7 @@ def test_what_is_no_id_is_refused(value: Any) -> None:
         ("é@host", "%C3%A9%40host"),
     ],
 )
-def test_an_id_stays_in_its_segment(value: str, quoted: str) -> None:
+def test_id_stays_in_its_segment(value: str, quoted: str) -> None:
     assert segment("session", value) == quoted
 
 
@@ -264,7 +262,7 @@ def test_an_id_stays_in_its_segment(value: str, quoted: str) -> None:
     ],
     ids=["408", "409", "429", "500", "502", "529", "connection", "timeout"],
 )
-def test_what_can_succeed_on_a_second_try_is_tried_again(first: Any) -> None:
+def test_transient_failure_is_retried(first: Any) -> None:
     play = Play([first, answer(SESSION)])
     assert create(play).id == "cksess_1"
     assert len(play.sleeps) == 1
@@ -278,14 +276,14 @@ def test_what_can_succeed_on_a_second_try_is_tried_again(first: Any) -> None:
     ],
     ids=["301", "400", "401", "403", "404", "422", "501", "505", "quota"],
 )
-def test_what_can_not_succeed_is_not_tried_again(first: Response) -> None:
+def test_final_failure_is_not_retried(first: Response) -> None:
     play = Play([first])
     with pytest.raises(APIStatusError):
         create(play)
     assert not play.sleeps
 
 
-def test_retries_are_bounded_and_wait_longer_each_time() -> None:
+def test_retries_are_bounded_with_growing_pauses() -> None:
     play = Play([api_error(503)] * 5)
     with pytest.raises(InternalServerError):
         create(play, max_retries=4)
@@ -294,7 +292,7 @@ def test_retries_are_bounded_and_wait_longer_each_time() -> None:
         assert least <= pause <= least + 0.5
 
 
-def test_the_jitter_differs_between_clients() -> None:
+def test_jitter_differs_between_clients() -> None:
     pauses: set[float] = set()
     for _ in range(5):
         play = Play([api_error(503), answer(SESSION)])
@@ -303,7 +301,7 @@ def test_the_jitter_differs_between_clients() -> None:
     assert len(pauses) > 1
 
 
-def test_a_pause_is_at_most_eight_seconds_and_the_jitter() -> None:
+def test_pause_between_retries_is_bounded() -> None:
     play = Play([api_error(503)] * 9)
     with pytest.raises(InternalServerError):
         create(play, max_retries=8)
@@ -316,13 +314,13 @@ def test_retry_after_is_waited_for() -> None:
     assert play.sleeps == [20.0]
 
 
-def test_a_retry_after_that_is_shorter_than_our_pause_does_not_shorten_it() -> None:
+def test_short_retry_after_keeps_our_pause() -> None:
     play = Play([api_error(429, retry_after="0.1"), answer(SESSION)])
     create(play)
     assert play.sleeps[0] >= 0.5
 
 
-def test_a_server_that_asks_for_too_much_patience_is_not_waited_for() -> None:
+def test_long_retry_after_is_not_retried() -> None:
     play = Play([api_error(429, retry_after="121")])
     with pytest.raises(RateLimitError) as caught:
         create(play)
@@ -330,7 +328,7 @@ def test_a_server_that_asks_for_too_much_patience_is_not_waited_for() -> None:
     assert not play.sleeps
 
 
-def test_without_retries_an_error_comes_at_once() -> None:
+def test_zero_retries_raise_at_once() -> None:
     play = Play([api_error(503)])
     with pytest.raises(InternalServerError):
         create(play, max_retries=0)
@@ -344,7 +342,7 @@ def every_error() -> list[type[ChatKitError]]:
     return [cls for cls in named if isinstance(cls, type) and issubclass(cls, ChatKitError)]
 
 
-def test_the_tree_is_the_one_that_programs_are_written_against() -> None:
+def test_error_tree_is_as_documented() -> None:
     parents = {cls.__name__: cls.__mro__[1].__name__ for cls in every_error()}
     assert parents == {
         "ChatKitError": "Exception",
@@ -377,7 +375,7 @@ def test_the_tree_is_the_one_that_programs_are_written_against() -> None:
 
 
 @pytest.mark.parametrize("cls", every_error())
-def test_an_error_pickles_and_copies_with_its_attributes(cls: type[ChatKitError]) -> None:
+def test_error_pickles_with_its_attributes(cls: type[ChatKitError]) -> None:
     run = {"session": ChatSession(id="s"), "message": Message(session_id="s")}
     error = cls("what to do", **(run if issubclass(cls, WorkflowError) else {}))
     for name in vars(error):
@@ -389,7 +387,7 @@ def test_an_error_pickles_and_copies_with_its_attributes(cls: type[ChatKitError]
         assert str(twin) == str(error) == "what to do"
 
 
-def test_an_api_error_can_be_told_apart_from_its_text() -> None:
+def test_api_error_message_is_its_text() -> None:
     assert (
         json.dumps({"message": APIError("what happened").message}) == '{"message": "what happened"}'
     )

@@ -78,14 +78,14 @@ def posted(*newest_first: str) -> Response:
 NOTHING = listing(user("msg_1"))
 
 
-def test_it_asks_at_once_and_then_at_the_interval() -> None:
+def test_poll_begins_at_once_then_waits() -> None:
     response, play = poll(NOTHING, NOTHING, posted(ANSWER), interval=3.0)
     assert play.sleeps == [3.0, 3.0]
     assert (response.attempts, response.elapsed) == (3, 6.0)
     assert play.requests[0].url.endswith("/sessions/cksess_1/messages?limit=50&order=desc")
 
 
-def test_a_poll_asks_for_as_many_messages_as_the_client_was_told() -> None:
+def test_poll_limit_is_sent() -> None:
     play = Play([posted(ANSWER)])
     waiting = Waiting(poll_interval=2.0, max_attempts=1, answer="program")
     told = config(poll_limit=7)
@@ -93,7 +93,7 @@ def test_a_poll_asks_for_as_many_messages_as_the_client_was_told() -> None:
     assert "?limit=7&" in play.requests[0].url
 
 
-def test_the_response_carries_the_program_and_where_it_came_from() -> None:
+def test_response_carries_program_and_ids() -> None:
     response, _ = poll(posted(ANSWER))
     assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
     assert (response.text, response.message_id) == (ANSWER, "msg_a1")
@@ -101,12 +101,12 @@ def test_the_response_carries_the_program_and_where_it_came_from() -> None:
 
 
 @pytest.mark.parametrize("data", [[], None])
-def test_no_messages_mean_not_yet(data: Any) -> None:
+def test_empty_list_means_not_yet(data: Any) -> None:
     response, _ = poll(answer({"data": data}), answer({}), posted(ANSWER))
     assert response.attempts == 3
 
 
-def test_steps_are_passed_over_until_the_program_is_there() -> None:
+def test_steps_are_passed_over() -> None:
     response, play = poll(
         posted(STEP), posted("Thinking…", STEP), posted(ANSWER, "Thinking…", STEP)
     )
@@ -115,16 +115,16 @@ def test_steps_are_passed_over_until_the_program_is_there() -> None:
     assert steps == [(("profile",), STEP), ((), "Thinking…")]
 
 
-def test_a_program_is_found_below_a_closing_remark() -> None:
+def test_program_is_found_before_closing_words() -> None:
     response, _ = poll(posted("That was all!", ANSWER, STEP))
     assert response.text == ANSWER
 
 
-def test_a_list_that_was_thinned_out_does_not_hide_the_program() -> None:
+def test_shortened_list_keeps_the_program() -> None:
     assert poll(posted("x", "y", STEP), listing(assistant(ANSWER, "msg_new"), user("msg_1")))[0]
 
 
-def test_a_message_beyond_the_first_page_is_looked_for() -> None:
+def test_message_beyond_first_page_is_found() -> None:
     later = [assistant(ANSWER, "msg_4"), user("msg_3")]
     first = answer({"data": later, "has_more": True, "last_id": "msg_3"})
     mine = ANSWER.replace("Fuerza", "Propia")
@@ -134,12 +134,12 @@ def test_a_message_beyond_the_first_page_is_looked_for() -> None:
     assert play.requests[1].url.endswith("order=desc&after=msg_3")
 
 
-def test_of_several_programs_the_newest_counts() -> None:
+def test_newest_of_several_programs_counts() -> None:
     newer = ANSWER.replace("Fuerza", "Fuerza corregida")
     assert poll(posted("Done.", newer, ANSWER))[0].text == newer
 
 
-def test_the_events_tell_the_whole_wait() -> None:
+def test_events_describe_the_whole_wait() -> None:
     _, play = poll(NOTHING, APIConnectionError("gone"), posted(ANSWER, STEP))
     kinds = [event.type for event in play.events]
     assert kinds == ["waiting", "waiting", "step", "response"]
@@ -171,19 +171,17 @@ def test_end_of_attempts_is_timeout_with_steps(text: str) -> None:
         (FAILED, WorkflowFailedError, "no tokens"),
     ],
 )
-def test_what_can_not_become_an_answer_ends_the_run_at_once(
-    text: str, cls: type[WorkflowError], says: str
-) -> None:
+def test_final_error_ends_the_run_at_once(text: str, cls: type[WorkflowError], says: str) -> None:
     with pytest.raises(cls, match=says) as caught:
         poll(NOTHING, posted(text, STEP), attempts=60)
     assert (caught.value.text, caught.value.session, caught.value.message) == (text, SESSION, SENT)
 
 
-def test_a_program_beside_an_error_of_another_agent_counts() -> None:
+def test_program_beside_an_error_counts() -> None:
     assert poll(posted(ANSWER, FAILED))[0].text == ANSWER
 
 
-def test_a_program_that_does_not_validate_names_each_field() -> None:
+def test_invalid_program_names_each_field() -> None:
     with pytest.raises(ProgramValidationError) as caught:
         poll(posted(INVALID))
     assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
@@ -199,9 +197,7 @@ def test_a_program_that_does_not_validate_names_each_field() -> None:
         (FAILED, WorkflowFailedError),
     ],
 )
-def test_the_first_text_is_final_where_the_caller_says_so(
-    text: str, cls: type[WorkflowError]
-) -> None:
+def test_first_text_is_final_if_asked(text: str, cls: type[WorkflowError]) -> None:
     with pytest.raises(cls) as caught:
         poll(NOTHING, posted(text), attempts=60, rule="first")
     assert caught.value.text == text
@@ -209,12 +205,12 @@ def test_the_first_text_is_final_where_the_caller_says_so(
         poll(posted(ANSWER, text), attempts=60, rule="first")
 
 
-def test_the_first_text_may_be_the_program() -> None:
+def test_first_text_may_be_the_program() -> None:
     assert poll(NOTHING, posted("and more", ANSWER), rule="first")[0].text == ANSWER
     assert poll(posted(ANSWER, " "), rule="first")[0].text == ANSWER
 
 
-def test_a_timeout_carries_what_takes_the_run_up_again() -> None:
+def test_timeout_carries_session_and_message() -> None:
     with pytest.raises(WorkflowTimeoutError) as caught:
         poll(NOTHING, NOTHING)
     error = caught.value
@@ -223,7 +219,7 @@ def test_a_timeout_carries_what_takes_the_run_up_again() -> None:
     assert "max_attempts" in str(error)
 
 
-def test_a_timeout_without_a_message_id_still_says_how_to_go_on() -> None:
+def test_timeout_without_message_id_is_explained() -> None:
     with pytest.raises(WorkflowTimeoutError, match=r"poll_response\('cksess_1'\)"):
         poll(listing(user(None)), message=Message(session_id="cksess_1"))
 
@@ -239,7 +235,7 @@ def test_error_names_failure_of_every_poll() -> None:
         poll(api_error(503), api_error(503))
 
 
-def test_a_message_that_the_session_does_not_list_is_pointed_out() -> None:
+def test_unlisted_message_is_named() -> None:
     other = listing(assistant(ANSWER), user("msg_other"))
     with pytest.raises(WorkflowTimeoutError, match="does not list the message 'msg_1'"):
         poll(other, other)
@@ -259,9 +255,7 @@ def test_a_message_that_the_session_does_not_list_is_pointed_out() -> None:
     ],
     ids=["connection", "500", "501", "503", "429", "quota", "no JSON", "no list"],
 )
-def test_a_poll_that_fails_counts_and_the_waiting_goes_on(
-    failed: Scripted, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failed_poll_counts_as_attempt(failed: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     response, play = poll(failed, posted(ANSWER))
     assert response.attempts == 2
     assert play.sleeps == [2.0]
@@ -269,14 +263,14 @@ def test_a_poll_that_fails_counts_and_the_waiting_goes_on(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_poll_that_is_refused_ends_the_waiting_and_carries_the_run(status: int) -> None:
+def test_refused_poll_carries_the_run(status: int) -> None:
     with pytest.raises(APIError) as caught:
         poll(NOTHING, api_error(status), attempts=60)
     assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
 
 
 @pytest.mark.parametrize("status", [400, 405, 422, 302])
-def test_a_poll_that_is_found_at_fault_counts_when_it_is_so_twice_in_a_row(status: int) -> None:
+def test_second_refusal_in_a_row_counts(status: int) -> None:
     fault = api_error(status)
     response, _ = poll(fault, NOTHING, fault, posted(ANSWER), attempts=60)
     assert response.attempts == 4
@@ -288,24 +282,24 @@ def test_a_poll_that_is_found_at_fault_counts_when_it_is_so_twice_in_a_row(statu
     assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
 
 
-def test_a_session_that_is_gone_is_named() -> None:
+def test_missing_session_is_named() -> None:
     with pytest.raises(SessionNotFoundError):
         poll(api_error(404, "Chatkit Session with id 'cksess_1' not found."), attempts=60)
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("9", 9.0), ("1", 2.0), ("100000", 120.0)])
-def test_retry_after_is_honoured_within_reason(asked: str, waited: float) -> None:
+def test_polls_wait_for_retry_after(asked: str, waited: float) -> None:
     _, play = poll(api_error(429, retry_after=asked), posted(ANSWER))
     assert play.sleeps == [waited]
 
 
-def test_a_timeout_after_failed_polls_has_the_last_failure_as_its_cause() -> None:
+def test_timeout_has_last_failure_as_cause() -> None:
     with pytest.raises(WorkflowTimeoutError) as caught:
         poll(NOTHING, api_error(503))
     assert isinstance(caught.value.__cause__, InternalServerError)
 
 
-def test_a_good_poll_ends_the_failure_of_the_one_before() -> None:
+def test_successful_poll_clears_the_failure() -> None:
     play = Play([api_error(503), NOTHING])
     with pytest.raises(WorkflowTimeoutError) as caught:
         run_poll(play, 2)
@@ -315,19 +309,19 @@ def test_a_good_poll_ends_the_failure_of_the_one_before() -> None:
     assert errors[1] is None
 
 
-def test_what_came_before_a_failed_poll_is_kept() -> None:
+def test_messages_before_a_failed_poll_stay() -> None:
     for second in (api_error(503), listing()):
         with pytest.raises(WorkflowTimeoutError) as caught:
             poll(posted(STEP), second)
         assert (caught.value.text, caught.value.steps) == (STEP, (STEP,))
 
 
-def test_a_message_that_grows_is_read_again() -> None:
+def test_growing_message_is_read_again() -> None:
     grown = [listing(assistant(ANSWER[:n], "msg_a"), user("msg_1")) for n in (9, 90, len(ANSWER))]
     assert poll(*grown)[0].attempts == 3
 
 
-def test_a_message_that_stays_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_message_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
     def count(text: str, form: AnswerFormat) -> Any:
@@ -356,7 +350,7 @@ def run(play: Play, **settings: Any) -> WorkflowResponse:
     return play.run(workflow.run(prepare(ATHLETE), "athlete-1", waiting, watched=True))
 
 
-def test_a_run_is_three_requests() -> None:
+def test_run_makes_three_requests() -> None:
     play = Play([answer({"id": "cksess_1"}), answer({"id": "msg_1"}), posted(ANSWER)])
     assert run(play).session_id == "cksess_1"
     messages = "/sessions/cksess_1/messages"
@@ -365,7 +359,7 @@ def test_a_run_is_three_requests() -> None:
     assert [e.type for e in play.events] == ["session.created", "message.sent", "response"]
 
 
-def test_the_elapsed_time_of_a_run_counts_from_its_start() -> None:
+def test_elapsed_time_counts_from_start() -> None:
     play = Play(
         [answer({"id": "cksess_1"}), answer({"id": "msg_1"}), posted(ANSWER)],
         seconds_per_request=1.5,
@@ -373,7 +367,7 @@ def test_the_elapsed_time_of_a_run_counts_from_its_start() -> None:
     assert run(play).elapsed == 4.5
 
 
-def test_a_message_that_is_refused_carries_the_session() -> None:
+def test_refused_message_carries_the_session() -> None:
     play = Play([answer({"id": "cksess_1"}), api_error(401)])
     with pytest.raises(AuthenticationError) as caught:
         run(play)
@@ -381,7 +375,7 @@ def test_a_message_that_is_refused_carries_the_session() -> None:
     assert caught.value.session.id == "cksess_1"
 
 
-def test_the_log_tells_the_story_of_a_run(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_describes_a_run(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edn360_chatkit")
     play = Play(
         [answer({"id": "cksess_1"}), answer({"id": "msg_1"}), *[NOTHING] * 20, posted(ANSWER)]
@@ -390,8 +384,7 @@ def test_the_log_tells_the_story_of_a_run(caplog: pytest.LogCaptureFixture) -> N
     size = len(prepare(ATHLETE).text.encode())
     records = [record for record in caplog.records if record.name == "edn360_chatkit"]
     assert [record.message.replace(" (session cksess_1)", "") for record in records] == [
-        "workflow wf_demo",
-        "session created",
+        "session created, workflow wf_demo",
         f"input prepared: {size} bytes, 1 questionnaires",
         "message sent: msg_1",
         "waiting: attempt 10 of 60",
@@ -434,7 +427,7 @@ def test_foreign_exception_gets_note_once_message_left() -> None:
     assert "Ejemplo" not in note
 
 
-def test_the_log_never_has_the_athletes_data(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_has_no_athletes_data(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     play = Play(
         [

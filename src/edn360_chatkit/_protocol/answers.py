@@ -15,21 +15,16 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 
-from .._json import parse, whole_characters
+from .._json import as_object, is_list, is_object, parse, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
-from .mending import Mended, mend
+from .mending import mend
 
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """What a workflow answers with.
-
-    Attributes:
-        root_key: The root key of the answer's JSON.
-        model: The model of its value.
-    """
+    """What a workflow answers with: the root key of its JSON, and the model of the value."""
 
     root_key: str
     model: type[EnrichedTrainingProgram]
@@ -40,12 +35,7 @@ TRAINING_PROGRAM = AnswerFormat(ROOT_KEY, EnrichedTrainingProgram)
 
 @dataclass(frozen=True)
 class Program:
-    """A valid training program.
-
-    Attributes:
-        program: The program.
-        repaired: Whether its JSON was malformed.
-    """
+    """A valid training program; ``repaired`` if its JSON was malformed."""
 
     program: EnrichedTrainingProgram = field(repr=False)
     repaired: bool = False
@@ -81,11 +71,7 @@ class Truncated:
 
 @dataclass(frozen=True)
 class Prose:
-    """Text without a JSON object.
-
-    Attributes:
-        place: Where the JSON is malformed, if the root key is in the text.
-    """
+    """Text without a JSON object; ``place`` says where JSON with the root key is malformed."""
 
     place: str | None = field(default=None, compare=False)
 
@@ -104,13 +90,7 @@ def _envelope(form: AnswerFormat) -> type[BaseModel]:
 def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """Classify the text of an assistant message.
 
-    Args:
-        text: The text, unchanged.
-        format: The root key and model of the answer.
-
-    Returns:
-        The program if there is a valid one. Within one text the last root key counts, and the
-        inside of ``<think>`` does not.
+    Within one text the last root key counts, and the inside of ``<think>`` does not.
     """
     try:
         # Nearly every answer is the bare JSON: one pass, without intermediate objects.
@@ -149,28 +129,22 @@ class _Reading:
             value = _parse(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
             return self.read(value, depth + 1)
-        if isinstance(value, (dict, list)):
-            return self._read_value(cast("dict[str, Any] | list[Any]", value), depth)
+        if is_object(value) or is_list(value):
+            objects = value if is_list(value) else [value]
+            return self._last_program(objects, depth) or _read_objects(objects) or Prose()
         return self._read_parts(text, depth)
-
-    def _read_value(self, value: dict[str, Any] | list[Any], depth: int) -> Answer:
-        """Classify JSON."""
-        program = self._last_program(value, depth)
-        if program is not None:
-            return program
-        return _read_objects([value] if isinstance(value, dict) else value) or Prose()
 
     def _last_program(self, value: object, depth: int) -> Answer | None:
         """The value of the last root key, at any depth; ``None`` if there is none."""
         stack = [value]
         while stack:
             item = stack.pop()
-            if isinstance(item, dict):
-                fields = cast("dict[str, Any]", item)
+            if is_object(item):
+                fields = as_object(item)
                 if fields.get(self.form.root_key):
                     return self._read_program(fields[self.form.root_key])
                 stack += [value for key, value in fields.items() if key not in _INPUT_KEYS]
-            elif isinstance(item, list):
+            elif is_list(item):
                 stack += item
             elif isinstance(item, str) and self.form.root_key in item and depth < _DEEPEST:
                 answer = self.read(item, depth + 1)
@@ -180,8 +154,8 @@ class _Reading:
 
     def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
         value = _decoded(value)
-        if isinstance(value, dict):
-            fields = cast("dict[str, Any]", value)
+        if is_object(value):
+            fields = as_object(value)
             if isinstance(fields.get("sessions"), str):
                 value = {**fields, "sessions": _decoded(fields["sessions"])}
         try:
@@ -191,7 +165,8 @@ class _Reading:
 
     def _read_parts(self, text: str, depth: int) -> Answer:
         """Classify a text that is not JSON as a whole."""
-        keys = list(self.key.finditer(text)) if self.form.root_key in text else []
+        has_key = self.form.root_key in text
+        keys = list(self.key.finditer(text)) if has_key else []
         if _begins_root_key(text, self.form.root_key, keys[-1].end() if keys else 0):
             return Truncated(_place(text, len(text)))
         for key in reversed(keys):
@@ -200,13 +175,10 @@ class _Reading:
                 return answer
         objects, cut = _objects_in(text)
         answer = _read_objects(objects)
-        if isinstance(answer, Failure):
-            return answer
-        if cut:
+        if cut and not isinstance(answer, Failure):
             return Truncated(_place(text, len(text)))
-        if self.form.root_key in text:
-            return answer or Prose(_place(text, text.find(self.form.root_key)))
-        return answer or Prose()
+        place = _place(text, text.find(self.form.root_key)) if has_key else None
+        return answer or Prose(place)
 
     def _read_after(self, text: str, key: re.Match[str], depth: int) -> Answer | None:
         """Classify the value of a root key; ``None`` if it is empty."""
@@ -215,10 +187,8 @@ class _Reading:
             # The key is inside a JSON string.
             if depth >= _DEEPEST:
                 return Prose(_place(text, start))
-            inner = _ESCAPED.sub(
-                lambda match: _BLANKS.get(match[1], match[1]), "{" + text[key.start() :]
-            )
-            return self.read(inner, depth + 1)
+            inner = _ESCAPED.sub(lambda match: _BLANKS.get(match[1], match[1]), text[key.start() :])
+            return self.read("{" + inner, depth + 1)
         if start == len(text):
             return Truncated(_place(text, start))
         try:
@@ -231,12 +201,12 @@ class _Reading:
         return self._read_program(_parse(text[start:end]), repaired=not closed)
 
     def _mended(self, text: str, start: int, error_at: int) -> Answer:
-        mended = mend(text[start:]) if text[start] == "{" else Mended(None, cut=True)
-        if mended.value is not None:
-            answer = self._read_program(mended.value, repaired=True)
-            if not mended.cut or isinstance(answer, Program):
+        value, cut = mend(text[start:]) if text[start] == "{" else (None, True)
+        if value is not None:
+            answer = self._read_program(value, repaired=True)
+            if not cut or isinstance(answer, Program):
                 return answer
-        return Truncated(_place(text, len(text))) if mended.cut else Prose(_place(text, error_at))
+        return Truncated(_place(text, len(text))) if cut else Prose(_place(text, error_at))
 
 
 def _decoded(value: Any) -> Any:
@@ -251,8 +221,8 @@ def _read_objects(items: list[Any]) -> Failure | Step | None:
     """Classify objects without a program: the last failure, or the last step."""
     step: Step | None = None
     for item in reversed(items):
-        if isinstance(item, dict):
-            fields = cast("dict[str, Any]", item)
+        if is_object(item):
+            fields = as_object(item)
             if _says_something(fields.get("error")):
                 return Failure(_description(fields))
             step = step or Step(tuple(fields))
@@ -263,8 +233,8 @@ def _says_something(error: object) -> bool:
     """Whether the value of ``error`` reports one."""
     if isinstance(error, str):
         return error.strip().rstrip(".").casefold() not in _NO_ERROR
-    if isinstance(error, dict):
-        return any(map(_says_something, cast("dict[str, object]", error).values()))
+    if is_object(error):
+        return any(map(_says_something, as_object(error).values()))
     return bool(error)
 
 
@@ -273,8 +243,8 @@ def _description(fields: dict[str, Any]) -> str:
     error = fields["error"]
     if error is True:
         error = fields.get("message") or fields.get("detail") or "error"
-    if isinstance(error, dict):
-        parts = cast("dict[str, Any]", error)
+    if is_object(error):
+        parts = as_object(error)
         error = parts.get("message") or parts.get("detail") or parts.get("code") or parts
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
     line = " ".join(text.split()).rstrip(".")
@@ -290,19 +260,15 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
     Some models write only the closing tag; what stands before it is the thought.
     """
     pieces: list[str] = []
-    position, open_ = 0, False
-    for tag in _THOUGHT.finditer(text):
-        closing = bool(tag[1])
-        piece = text[position : tag.start()]
-        pieces.append(_blank(piece) if open_ or closing else piece)
-        pieces.append(" " * len(tag[0]))
-        position, open_ = tag.end(), not closing
-    rest = text[position:]
-    return "".join([*pieces, _blank(rest) if open_ else rest]), open_
-
-
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
+    position, is_open = 0, False
+    for tag in [*_THOUGHT.finditer(text), None]:
+        piece = text[position : tag.start() if tag else len(text)]
+        is_thought = is_open or (tag is not None and tag[1] == "/")
+        pieces.append(re.sub(r"[^\n]", " ", piece) if is_thought else piece)
+        if tag is not None:
+            pieces.append(" " * len(tag[0]))
+            position, is_open = tag.end(), not tag[1]
+    return "".join(pieces), is_open
 
 
 def _begins_root_key(text: str, root_key: str, start: int) -> bool:

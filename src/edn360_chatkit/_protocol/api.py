@@ -8,21 +8,21 @@ from __future__ import annotations
 import json
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import urlencode
 
-from pydantic import SecretBytes, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
-from .._config import Config
+from .._config import Config, fits_header
 from .._effects import Operation, Request, Response, send
 from .._version import __version__
-from ..errors import APIStatusError, ConfigurationError, InvalidInputError
+from ..errors import ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
 from .inputs import Prepared
 from .logs import log_info
-from .requests import fits_header, segment, text_argument
+from .requests import segment, text_argument
 from .responses import json_object, status_error, unusable
 from .retry import retrying
 from .sessions import session_body
@@ -32,6 +32,7 @@ BETA = "chatkit_beta=v1"
 
 Lookup: TypeAlias = Literal["threads.list", "items.list", "threads.get_by_id", "threads.delete"]
 """The requests about threads that start no run, by their names in the thread protocol."""
+Query: TypeAlias = Mapping[str, str | int]
 
 _REST: Mapping[Lookup, tuple[str, str]] = {
     "threads.list": ("GET", "/threads"),
@@ -64,40 +65,17 @@ class Api(ABC):
 
     @abstractmethod
     def credential(self, session: ChatSession) -> SecretStr | None:
-        """The bearer token of a thread protocol request in a session.
-
-        Raises:
-            ConfigurationError: The session has no client secret, and one is needed.
-        """
+        """The bearer token of a thread protocol request in a session."""
 
     @abstractmethod
-    def rest_request(
-        self, method: str, path: str, query: Mapping[str, str | int] | None = None
-    ) -> Request:
-        """A request to one of the API's REST endpoints, without a body.
-
-        Args:
-            method: The HTTP method.
-            path: The path below the base URL, its segments quoted.
-            query: The parameters of the query.
-        """
+    def rest_request(self, method: str, path: str, query: Query | None = None) -> Request:
+        """A request without a body to a REST endpoint; the segments of its path are quoted."""
 
     @abstractmethod
     def lookup_request(
-        self,
-        kind: Lookup,
-        user: str | None,
-        thread_id: str | None = None,
-        page: Mapping[str, str | int] | None = None,
+        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
     ) -> Request:
-        """A request about threads.
-
-        Args:
-            kind: Its name in the thread protocol.
-            user: The user whose threads they are. A self-hosted server keeps users apart.
-            thread_id: The thread, except for ``"threads.list"``.
-            page: ``limit``, ``order`` and ``after`` of a list.
-        """
+        """A request about threads."""
 
     @abstractmethod
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
@@ -106,24 +84,18 @@ class Api(ABC):
     def run_request(
         self, session: ChatSession, prepared: Prepared, thread_id: str | None, max_silence: float
     ) -> Request:
-        """The thread protocol's request that starts a run.
-
-        Args:
-            session: The session of the run.
-            prepared: The message.
-            thread_id: The thread to write in; ``None`` for a new one.
-            max_silence: The longest silence of the stream that answers, in seconds.
-        """
-        if thread_id is None:
-            kind, thread = "threads.create", dict[str, str]()
-        else:
-            kind, thread = "threads.add_user_message", {"thread_id": thread_id}
+        """The thread protocol's request that starts a run."""
         request = self._thread_request(session, "text/event-stream", max_silence)
+        kind = "threads.create" if thread_id is None else "threads.add_user_message"
+        thread = {} if thread_id is None else {"thread_id": thread_id}
+        message: dict[str, object] = {
+            "content": [{"type": "input_text", "text": prepared.text}],
+            "attachments": [],
+            "quoted_text": "",
+            "inference_options": {},
+        }
         _, extra = self._conversation(session)
-        return _with_body(
-            request,
-            {"type": kind, "params": {"input": _user_input(prepared), **thread}, **extra},
-        )
+        return _with_body(request, {"type": kind, "params": {"input": message, **thread}, **extra})
 
     def _thread_request(
         self, session: ChatSession, accept: str, max_silence: float | None = None
@@ -144,16 +116,13 @@ class Api(ABC):
         return {**headers, "Accept": accept, **ours}
 
     def fetch(self, request: Request) -> Operation[Response]:
-        """Send one request.
-
-        Returns:
-            The response, if its status is 2xx.
-
-        Raises:
-            APIStatusError: The error of the status, with the server's words and what to do.
-            APIConnectionError: No response came.
-        """
+        """Send one request. A status that is not 2xx is raised as its error."""
         return self.check((yield from send(request)))
+
+    def retry(self, make_request: Callable[[], Request]) -> Operation[Response]:
+        """Send a request, and again if that can help; see :meth:`fetch`."""
+        retries = self.config.max_retries
+        return (yield from retrying(lambda: self.fetch(make_request()), max_retries=retries))
 
     def json(self, response: Response) -> dict[str, Any]:
         """The JSON object in a response's body."""
@@ -162,12 +131,8 @@ class Api(ABC):
     def check(self, response: Response) -> Response:
         """The response, if its status is 2xx; else its error is raised."""
         if not 200 <= response.status < 300:
-            raise self.status_error(response)
+            raise status_error(response, own=self.own)
         return response
-
-    def status_error(self, response: Response) -> APIStatusError:
-        """The error for a status that is not 2xx."""
-        return status_error(response, own=self.own)
 
 
 class HostedApi(Api):
@@ -176,33 +141,29 @@ class HostedApi(Api):
     own = False
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        body = session_body(self.config.workflow_id, user, options)
-        log_info(None, "workflow %s", body["workflow"]["id"])
-        content = SecretBytes(_encoded(body))
-        del body
-
-        def attempt() -> Operation[Response]:
-            request = self.rest_request("POST", "/sessions")
-            return self.fetch(_with_content(request, content.get_secret_value()))
-
-        response = yield from retrying(attempt, max_retries=self.config.max_retries)
+        workflow_id: object = self.config.workflow_id
+        response = yield from self.retry(
+            lambda: _with_body(
+                self.rest_request("POST", "/sessions"), session_body(workflow_id, user, options)
+            )
+        )
         session = self._read_session(response, user)
-        log_info(session.id, "session created")
+        workflow_id = options.get("workflow_id") or workflow_id
+        log_info(session.id, "session created, workflow %s", workflow_id)
         return session
 
     def _read_session(self, response: Response, user: str) -> ChatSession:
         data = self.json(response)
-        session_id = data.get("id")
+        session_id, secret = data.get("id"), data.get("client_secret")
         try:
             segment("session", session_id)
         except InvalidInputError as error:
-            del data  # It holds the client secret.
+            del data, secret
             raise unusable(response, "a session without an id") from error
         try:
             return ChatSession.model_validate({"user": user, **data})
         except ValidationError:
             # Only the id is promised. Another odd field must not cost the session.
-            secret = data.get("client_secret")
             secret = secret if isinstance(secret, str) else None
             return ChatSession(id=str(session_id), user=user, client_secret=secret)
 
@@ -221,40 +182,22 @@ class HostedApi(Api):
             )
         return SecretStr(session.client_secret)
 
-    def rest_request(
-        self, method: str, path: str, query: Mapping[str, str | int] | None = None
-    ) -> Request:
+    def rest_request(self, method: str, path: str, query: Query | None = None) -> Request:
         headers = {**self._headers("application/json"), "OpenAI-Beta": BETA}
         url = self.config.base_url + path + (f"?{urlencode(query)}" if query else "")
         return Request(method, url, headers, None, self.config.api_key)
 
     def lookup_request(
-        self,
-        kind: Lookup,
-        user: str | None,
-        thread_id: str | None = None,
-        page: Mapping[str, str | int] | None = None,
+        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
     ) -> Request:
         method, path = _REST[kind]
-        query = dict(page or {})
-        if kind == "threads.list":
-            query = {**({} if user is None else {"user": text_argument("user", user)}), **query}
-        else:
-            path = path.format(segment("thread", thread_id))
-        return self.rest_request(method, path, query)
+        if kind != "threads.list":
+            return self.rest_request(method, path.format(segment("thread", thread_id)), page)
+        owner = {} if user is None else {"user": text_argument("user", user)}
+        return self.rest_request(method, path, {**owner, **(page or {})})
 
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
         return f"{self.config.base_url}/conversation", {}
-
-    def status_error(self, response: Response) -> APIStatusError:
-        error = super().status_error(response)
-        request = response.request
-        if response.status == 401 and request and request.credential != self.config.api_key:
-            error.message += (
-                " Or the session's client secret is not valid any more: make a new session with "
-                "create_session(...)."
-            )
-        return error
 
 
 class OwnServer(Api):
@@ -267,8 +210,7 @@ class OwnServer(Api):
             raise InvalidInputError(
                 "A self-hosted server (server_url) has no sessions of the API: only user is taken."
             )
-        user = text_argument("user", user)
-        session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=user)
+        session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=text_argument("user", user))
         log_info(session.id, "session created")
         yield from ()
         return session
@@ -276,20 +218,14 @@ class OwnServer(Api):
     def credential(self, session: ChatSession) -> SecretStr | None:
         return self.config.server_token
 
-    def rest_request(
-        self, method: str, path: str, query: Mapping[str, str | int] | None = None
-    ) -> Request:
+    def rest_request(self, method: str, path: str, query: Query | None = None) -> Request:
         raise ConfigurationError(
             "A self-hosted ChatKit server (server_url) has no sessions and no REST endpoints; this "
             "call needs the ChatKit API (base_url, api_key)."
         )
 
     def lookup_request(
-        self,
-        kind: Lookup,
-        user: str | None,
-        thread_id: str | None = None,
-        page: Mapping[str, str | int] | None = None,
+        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
     ) -> Request:
         params: dict[str, object] = dict(page or {})
         if kind != "threads.list":
@@ -297,8 +233,8 @@ class OwnServer(Api):
             params["thread_id"] = thread_id
         owner = None if user is None else text_argument("user", user)
         session = ChatSession(id="local", user=owner)
-        request = self._thread_request(session, "application/json")
         _, extra = self._conversation(session)
+        request = self._thread_request(session, "application/json")
         return _with_body(request, {"type": kind, "params": params, **extra})
 
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
@@ -312,24 +248,7 @@ def user_message(request: Request, prepared: Prepared) -> Request:
     return _with_body(request, {"role": "user", "content": content})
 
 
-def _user_input(prepared: Prepared) -> dict[str, object]:
-    """A message as the thread protocol's ``input``."""
-    return {
-        "content": [{"type": "input_text", "text": prepared.text}],
-        "attachments": [],
-        "quoted_text": "",
-        "inference_options": {},
-    }
-
-
 def _with_body(request: Request, body: Mapping[str, object]) -> Request:
-    return _with_content(request, _encoded(body))
-
-
-def _with_content(request: Request, content: bytes) -> Request:
     headers = {**request.headers, "Content-Type": "application/json"}
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return replace(request, headers=headers, content=content)
-
-
-def _encoded(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
+from .._config import AnswerRule
 from .._validation import describe
 from ..errors import (
     APIError,
@@ -32,13 +32,9 @@ from .answers import (
     read_answer,
 )
 from .listing import SessionMessage, answers_to
+from .logs import log_warning
 from .quoting import quoted
 from .thread_events import StreamError
-
-logger = logging.getLogger("edn360_chatkit")
-
-AnswerRule: TypeAlias = Literal["program", "first"]
-"""``"program"`` waits for a message with the program; ``"first"`` takes the first message."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,9 +50,6 @@ class Inbox:
     """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
 
     Attributes:
-        session: The session of the run.
-        message: The message that started it.
-        format: The format of the answer.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
@@ -68,10 +61,8 @@ class Inbox:
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
     missing: bool = False
-    # In the order of arrival, by text. A dict keeps the order, and a removal takes no search.
+    # By text, in the order of arrival.
     _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
-    _programs: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
-    _failures: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
@@ -82,91 +73,70 @@ class Inbox:
         """
         answers = answers_to(messages, self.message.id, self.message.previous_id)
         self.missing = answers is None
-        return [step for message in answers or () for step in self._add(message)]
+        steps = [self._add(message) for message in answers or ()]
+        return [step for step in steps if step is not None]
 
-    def _add(self, message: SessionMessage) -> list[StepEvent]:
+    def _add(self, message: SessionMessage) -> StepEvent | None:
         text = message.text if message.text.strip() else message.refusal or ""
         if message.role == "client":
             self.pending = message.text
-            return []
-        if message.removed:
+        elif message.removed:
             self._remove(text)
             self._removed.add(text)
-            return []
-        if not text or text in self._removed:
-            return []
-        self.pending = None
-        known = self._posts.get(text)
-        if known is not None:
-            if known.message.partial and not message.partial:
-                known.message, self._partial = message, None
-            return []
-        if self._partial is not None and text.startswith(self._partial):
-            # The rest of the message whose stream broke.
-            self._remove(self._partial)
-        self._partial = text if message.partial else self._partial
-        answer = read_answer(text, self.format)
-        if message.refusal and not isinstance(answer, (Program, InvalidProgram)):
-            answer = Failure(message.refusal)
-        post = self._posts[text] = _Post(message, answer)
-        if isinstance(answer, Program):
-            self._programs[text] = post
-        elif isinstance(answer, (InvalidProgram, Failure)):
-            self._failures[text] = post
-        if not isinstance(answer, (Step, Prose)):
-            return []
-        keys = answer.keys if isinstance(answer, Step) else ()
-        return [StepEvent(message_id=message.id, keys=keys, text=text)]
+        elif text in self._posts:
+            self.pending = None
+            post = self._posts[text]
+            if post.message.partial and not message.partial:
+                post.message, self._partial = message, None
+        elif text and text not in self._removed:
+            self.pending = None
+            if self._partial is not None and text.startswith(self._partial):
+                # The rest of the message whose stream broke.
+                self._remove(self._partial)
+            self._partial = text if message.partial else self._partial
+            answer = read_answer(text, self.format)
+            if message.refusal and not isinstance(answer, (Program, InvalidProgram)):
+                answer = Failure(message.refusal)
+            self._posts[text] = _Post(message, answer)
+            if isinstance(answer, (Step, Prose)):
+                keys = answer.keys if isinstance(answer, Step) else ()
+                return StepEvent(message_id=message.id, keys=keys, text=text)
+        return None
 
     def _remove(self, text: str) -> None:
-        for posts in (self._posts, self._programs, self._failures):
-            posts.pop(text, None)
+        self._posts.pop(text, None)
         if text == self._partial:
             self._partial = None
 
     def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
-        """The response; ``None`` to wait on.
-
-        Raises:
-            WorkflowError: The answer is invalid, or the workflow reports a failure.
-        """
-        first = next(iter(self._posts.values()), None)
+        """The response; ``None`` to wait on."""
         if rule == "first":
-            if first is None:
-                return None
-            if not isinstance(first.answer, Program):
-                if first.message.partial and not isinstance(
-                    first.answer, (InvalidProgram, Failure)
-                ):
-                    return None
-                self._fail(first)
-            program = first
-        elif self._programs:
-            program = _last(self._programs)
+            post = next(iter(self._posts.values()), None)
+            final = (Program, InvalidProgram, Failure)
+            if post is not None and post.message.partial and not isinstance(post.answer, final):
+                post = None
         else:
             # What the workflow paid for says more than its words about a failure.
-            for kind in (InvalidProgram, Failure):
-                for post in reversed(self._failures.values()):
-                    if isinstance(post.answer, kind):
-                        self._fail(post)
+            post = self._last(Program) or self._last(InvalidProgram) or self._last(Failure)
+        if post is None:
             return None
-        assert isinstance(program.answer, Program)
-        if program.answer.repaired:
-            logger.warning(
-                "session %s: the answer is malformed JSON and was repaired; compare the program "
-                "with response.text",
+        if not isinstance(post.answer, Program):
+            self._fail(post)
+        if post.answer.repaired:
+            log_warning(
                 self.session.id,
-                extra={"session_id": self.session.id},
+                "the answer is malformed JSON and was repaired; compare the program with "
+                "response.text",
             )
         return WorkflowResponse(
-            program=program.answer.program,
-            text=program.message.text,
-            message_id=program.message.id,
+            program=post.answer.program,
+            text=post.message.text,
+            message_id=post.message.id,
             session_id=self.session.id,
             thread_id=self.message.thread_id,
             attempts=attempt,
             elapsed=elapsed,
-            repaired=program.answer.repaired,
+            repaired=post.answer.repaired,
         )
 
     def end_of_run(self) -> NoReturn:
@@ -174,19 +144,14 @@ class Inbox:
         self._fail_if_pending()
         if self._posts:
             self._fail(self._most_telling())
-        self._time_out(
+        raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
             f"items with {resume_call(self.session, self.message)}.",
-            None,
+            **self._facts(),
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
-        """Raise the error for a run that may go on at the server, after the last attempt.
-
-        Args:
-            reason: Why the waiting ends, and how to wait on.
-            failure: The error of the last attempt, if it failed.
-        """
+        """Raise the error for a run that may go on at the server, after the last attempt."""
         self._fail_if_pending()
         if self._posts and self._partial is None:
             post = self._most_telling()
@@ -197,66 +162,62 @@ class Inbox:
                 f" The server does not list the message {self.message.id!r}: leave after= out "
                 "to take the answer of the newest message."
             )
-        self._time_out(reason, failure)
+        steps = [text for text, p in self._posts.items() if isinstance(p.answer, (Step, Prose))]
+        raise WorkflowTimeoutError(reason, steps=steps, **self._facts()) from failure
 
     def given_up(self, error: StreamError) -> NoReturn:
         """Raise the server's ``error`` event. A cut answer before it says why it came."""
-        words = quoted(error.message or error.code or "no reason given", self.sent)
-        reason = "" if words is None else f": {words.rstrip('.')}"
-        if self._posts:
-            post = _last(self._posts)
-            if isinstance(post.answer, Truncated):
-                self._fail(post, f" The server ended the run{reason}.")
+        reason = self._quoted(error.message or error.code or "no reason given")
+        newest = self._last(object)
+        if newest is not None and isinstance(newest.answer, Truncated):
+            self._fail(newest, f" The server ended the run{reason}.")
         raise WorkflowFailedError(
             f"The server ended the run{reason}. Running it again is a second, paid run.",
             allow_retry=error.allow_retry,
-            **self._facts(self.newest_text()),
+            **self._facts(),
         )
 
     def has_program(self) -> bool:
         """Whether there is a valid program."""
-        return bool(self._programs)
+        return self._last(Program) is not None
 
     def is_settled(self) -> bool:
         """Whether no later message could be a better answer."""
-        failed = any(isinstance(post.answer, Failure) for post in self._failures.values())
-        return failed or self.has_program()
+        return self._last(Program, Failure) is not None
 
     def newest_text(self) -> str | None:
         """The text of the newest message."""
         return next(reversed(self._posts), None)
 
-    def steps(self) -> list[str]:
-        """The texts of the steps, oldest first."""
-        return [t for t, post in self._posts.items() if isinstance(post.answer, (Step, Prose))]
+    def _last(self, *kinds: type[object]) -> _Post | None:
+        """The newest message with an answer of these kinds."""
+        posts = reversed(self._posts.values())
+        return next((post for post in posts if isinstance(post.answer, kinds)), None)
 
     def _most_telling(self) -> _Post:
         """The newest message; the cut one if only prose came after it."""
-        for post in reversed(self._posts.values()):
-            if not isinstance(post.answer, Prose):
-                return post if isinstance(post.answer, Truncated) else _last(self._posts)
-        return _last(self._posts)
+        posts = list(self._posts.values())
+        said = next((post for post in posts[::-1] if not isinstance(post.answer, Prose)), posts[-1])
+        return said if isinstance(said.answer, Truncated) else posts[-1]
 
-    def _facts(self, text: str | None) -> dict[str, Any]:
+    def _facts(self, post: _Post | None = None) -> dict[str, Any]:
+        text = post.message.text or post.message.refusal if post else self.newest_text()
         return {"session": self.session, "message": self.message, "text": text}
 
-    def _facts_of(self, post: _Post) -> dict[str, Any]:
-        return self._facts(post.message.text or post.message.refusal)
-
-    def _time_out(self, reason: str, failure: APIError | None) -> NoReturn:
-        raise WorkflowTimeoutError(
-            reason, steps=self.steps(), **self._facts(self.newest_text())
-        ) from failure
+    def _quoted(self, reason: str) -> str:
+        words = quoted(reason, self.sent)
+        return "" if words is None else f": {words.rstrip('.')}"
 
     def _fail_if_pending(self) -> None:
         if self.pending is not None:
             raise WorkflowFailedError(
                 f"The run waits for the client: {self.pending}. This client can't answer; change "
                 "the workflow so that it runs without it. Running it again is a second, paid run.",
-                **self._facts(self.newest_text()),
+                **self._facts(),
             )
 
     def _fail(self, post: _Post, cause: str = "") -> NoReturn:
+        """Raise the error that a message without a program means."""
         # No variable here holds the text: a traceback shows the variables.
         answer = post.answer
         if isinstance(answer, InvalidProgram):
@@ -265,39 +226,33 @@ class Inbox:
                 "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
                 f"author:\n{describe(answer.errors)}",
                 errors=answer.errors,
-                **self._facts_of(post),
+                **self._facts(post),
             )
         if isinstance(answer, Failure):
-            words = quoted(answer.description, self.sent)
-            reason = "" if words is None else f": {words}"
             raise WorkflowFailedError(
-                f"The workflow failed{reason}. Its message is in .text; running it again is a "
-                "second, paid run.",
-                **self._facts_of(post),
+                f"The workflow failed{self._quoted(answer.description)}. Its message is in .text; "
+                "running it again is a second, paid run.",
+                **self._facts(post),
             )
         if isinstance(answer, Truncated):
             raise TruncatedResponseError(
                 f"The answer's JSON is cut ({answer.place}): the model reached its output limit."
                 f"{cause} The text is in .text; raise the limit of the workflow's last agent.",
-                **self._facts_of(post),
+                **self._facts(post),
             )
         if isinstance(answer, Step):
-            steps = [post.answer for post in self._posts.values()]
-            keys = dict.fromkeys(key for s in steps if isinstance(s, Step) for key in s.keys)
+            steps = [p.answer for p in self._posts.values() if isinstance(p.answer, Step)]
+            keys = tuple(dict.fromkeys(key for step in steps for key in step.keys))
             raise MissingProgramError(
                 f"The workflow answered without {self.format.root_key!r}; its messages have the "
-                f"keys {', '.join(list(keys)[:20])}. Check what its last agent returns.",
-                keys=tuple(keys),
-                **self._facts_of(post),
+                f"keys {', '.join(keys[:20])}. Check what its last agent returns.",
+                keys=keys,
+                **self._facts(post),
             )
         place = answer.place if isinstance(answer, Prose) else None
         malformed = f"malformed JSON ({place})" if place else "text that is not JSON"
         raise InvalidResponseError(
             f"The workflow answered with {malformed}. It is in .text; check what its last agent "
             "returns.",
-            **self._facts_of(post),
+            **self._facts(post),
         )
-
-
-def _last(posts: dict[str, _Post]) -> _Post:
-    return posts[next(reversed(posts))]

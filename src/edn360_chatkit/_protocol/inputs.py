@@ -8,11 +8,11 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
-from .._json import whole_characters
 from .._validation import describe, field_errors
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
 from .logs import log_info
+from .requests import text_argument
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 """What can be sent: the input, a mapping that is validated as one, or a text sent as it is."""
@@ -22,11 +22,7 @@ WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 class Prepared:
     """An input that is ready to be sent, or the error that keeps it from being sent.
 
-    Attributes:
-        text: The text of the message. Not in the repr: it is the athlete's data.
-        user_id: The athlete's id; ``None`` if the caller gave a text.
-        questionnaires: The number of questionnaires; 0 if the caller gave a text.
-        error: Why the input can't be sent.
+    The repr has no text: it is the athlete's data. A text has no ``user_id``.
     """
 
     text: str = field(repr=False)
@@ -35,21 +31,15 @@ class Prepared:
     error: InvalidInputError | None = field(default=None, repr=False)
 
     def check(self) -> Prepared:
-        """Return this input if it can be sent.
-
-        Raises:
-            InvalidInputError: The input is at fault; nothing was sent.
-        """
+        """Return this input if it can be sent."""
         if self.error is not None:
             raise self.error
         return self
 
-    def log(self, session_id: str | None = None) -> None:
+    def log(self, session_id: str) -> None:
         """Log how much will be sent; never the text."""
-        size = len(self.text.encode())
-        log_info(
-            session_id, "input prepared: %d bytes, %d questionnaires", size, self.questionnaires
-        )
+        size, count = len(self.text.encode()), self.questionnaires
+        log_info(session_id, "input prepared: %d bytes, %d questionnaires", size, count)
 
 
 def prepare(value: object) -> Prepared:
@@ -59,53 +49,41 @@ def prepare(value: object) -> Prepared:
     :meth:`Prepared.check`, so that no traceback holds the athlete's data.
     """
     try:
-        return _prepare(value)
+        if isinstance(value, str):
+            return Prepared(text_argument("The message", value))
+        edn360_input = validate_input(value)
+        user_id = edn360_input.user_profile.user_id
+        return Prepared(edn360_input.to_json_text(), user_id, len(edn360_input.questionnaires))
     except InvalidInputError as error:
         failure = error
+    except ValueError as error:
+        failure = InvalidInputError(
+            f"The input can't be written as JSON: {error}. Nothing was sent."
+        )
+        failure.__cause__ = error
     except Exception as error:
         failure = InvalidInputError(
             f"An argument can't be used: reading it raised {type(error).__name__}."
         )
         failure.__cause__ = error
-    return Prepared("", error=_without_frames(failure))
-
-
-def _without_frames(error: InvalidInputError) -> InvalidInputError:
-    """The error without the frames below, whose variables hold the input."""
-    link: BaseException | None = error
+    # Without the frames below, whose variables hold the input.
+    link: BaseException | None = failure
     while link is not None:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
-    return error
-
-
-def _prepare(value: object) -> Prepared:
-    if isinstance(value, str):
-        return Prepared(_checked_text(value))
-    edn360_input = validate_input(value)
-    try:
-        text = edn360_input.to_json_text()
-    except ValueError as error:
-        raise InvalidInputError(
-            f"The input can't be written as JSON: {error}. Nothing was sent."
-        ) from error
-    user_id = edn360_input.user_profile.user_id
-    return Prepared(text, user_id, len(edn360_input.questionnaires))
+    return Prepared("", error=failure)
 
 
 def validate_input(value: object) -> EDN360Input:
-    """A mapping as an ``EDN360Input``.
-
-    Raises:
-        InvalidInputError: The mapping is invalid; ``.errors`` has every field at fault.
-    """
+    """A mapping as an ``EDN360Input``, or an ``InvalidInputError`` with every field at fault."""
     if isinstance(value, EDN360Input):
         # model_copy(update=...) does not validate.
         try:
             value = value.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
         except (ValueError, AttributeError, RecursionError) as error:
+            name = type(error).__name__
             raise InvalidInputError(
-                f"The EDN360Input can't be read ({type(error).__name__}); nothing was sent."
+                f"The EDN360Input can't be read ({name}); nothing was sent."
             ) from error
     if not isinstance(value, Mapping):
         raise InvalidInputError(
@@ -117,18 +95,7 @@ def validate_input(value: object) -> EDN360Input:
     except ValidationError as error:
         errors = field_errors(error)
         raise InvalidInputError(
-            f"The input is not a valid EDN360Input; nothing was sent. Correct these fields:\n"
-            f"{describe(errors)}",
+            "The input is not a valid EDN360Input; nothing was sent. Correct these fields:\n"
+            + describe(errors),
             errors=errors,
         ) from error
-
-
-def _checked_text(text: str) -> str:
-    if not text.strip():
-        raise InvalidInputError("The message is empty; nothing was sent.")
-    # Not by encode(): its exception carries the whole text.
-    if whole_characters(text) != text:
-        raise InvalidInputError(
-            "The message has half a character in it (a lone surrogate); nothing was sent."
-        )
-    return text

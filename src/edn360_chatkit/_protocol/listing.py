@@ -1,4 +1,4 @@
-"""Lists of messages, as servers write them: session messages and thread items.
+"""The entries of a list, as servers write them: session messages, thread items, threads.
 
 Ids and order are hints. Integer ids become text, and the order is read off the list.
 """
@@ -11,31 +11,33 @@ from datetime import datetime, timezone
 from itertools import pairwise, takewhile
 from typing import Any, Literal, TypeAlias, cast
 
-Role: TypeAlias = Literal["user", "assistant", "client", "unknown"]
+from .._json import as_list, as_object, as_text, is_object
 
-_ITEM_ROLES: Mapping[str, Role] = {"user_message": "user", "assistant_message": "assistant"}
-# Items that wait for the client while their status is "pending", or if they have no status.
-_CLIENT_ITEMS = frozenset({"client_tool_call", "structured_input", "widget"})
-_OTHER_ITEMS = frozenset(
-    {
-        "end_of_turn",
-        "generated_image",
-        "hidden_context_item",
-        "sdk_hidden_context",
-        "task",
-        "task_group",
-        "workflow",
-    }
-)
+Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
+"""``client`` waits for the client, ``other`` is no message (a task), ``unknown`` can be one."""
+
+_ROLES: Mapping[str, Role] = {
+    "user_message": "user",
+    "assistant_message": "assistant",
+    # These wait for the client while their status is "pending", or if they have no status.
+    "client_tool_call": "client",
+    "structured_input": "client",
+    "widget": "client",
+    "end_of_turn": "other",
+    "generated_image": "other",
+    "hidden_context_item": "other",
+    "sdk_hidden_context": "other",
+    "task": "other",
+    "task_group": "other",
+    "workflow": "other",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionMessage:
-    """A message of a list, or of a stream.
+    """An entry of a list, or of a stream.
 
     Attributes:
-        id: Its id, if the server gives one.
-        role: ``client`` is an item that waits for the client, ``unknown`` an item of another kind.
         text: The text of all its parts; for ``client``, the name of what waits.
         created_at: The time of its creation, in unix seconds, if the server gives it.
         partial: Whether its stream broke before it was complete.
@@ -54,103 +56,68 @@ class SessionMessage:
     refusal: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list of messages.
-
-    Attributes:
-        messages: The messages, newest first.
-    """
-
-    messages: Sequence[SessionMessage]
-
-    @property
-    def readable(self) -> bool:
-        """Whether each message could be read."""
-        return all(message.readable for message in self.messages)
-
-
-def read_listing(page: Mapping[str, Any]) -> Listing | None:
-    """The messages of a page, in the page's order; ``None`` if its ``data`` is not a list.
-
-    Join the pages of a list and pass them through :func:`newest_first`.
-    """
-    data = page.get("data")
-    if page.get("error") or not isinstance(data, list):
-        return None
-    entries = [read_message(entry) for entry in cast("list[object]", data)]
-    return Listing([message for message in entries if message is not None])
-
-
-def read_message(entry: object) -> SessionMessage | None:
-    """One entry of a list; ``None`` for an item without a message, such as a task."""
-    if not isinstance(entry, dict):
-        return SessionMessage(None, "unknown", "", readable=False)
-    fields = cast("dict[str, Any]", entry)
-    message_id = id_of(fields.get("id"))
-    kind = str(fields.get("type")).removeprefix("chatkit.")
-    waits = waits_for_client(fields)
-    if waits is not None:
-        return SessionMessage(message_id, "client", waits)
-    if kind in _OTHER_ITEMS or kind in _CLIENT_ITEMS:
-        return None
-    role = _ITEM_ROLES.get(kind) or fields.get("role")
+def read_message(entry: object) -> SessionMessage:
+    """Read one entry of a list."""
+    fields = as_object(entry)
+    message_id, created_at = id_of(fields.get("id")), _seconds(fields.get("created_at"))
+    role = role_of(fields)
+    if role in ("client", "other"):
+        text = name_of(fields) if role == "client" else ""
+        return SessionMessage(message_id, role, text, created_at)
     text, readable = text_of(fields.get("content"))
     return SessionMessage(
         id=message_id,
-        role=role if role in ("user", "assistant") else "unknown",
+        role=role,
         text=text,
-        created_at=_seconds(fields.get("created_at")),
-        readable=readable and role in ("user", "assistant"),
+        created_at=created_at,
+        readable=readable and role != "unknown",
         refusal=refusal_of(fields.get("content")),
     )
 
 
-def waits_for_client(item: Mapping[str, Any]) -> str | None:
-    """The name of an item that waits for the client, such as ``client_tool_call 'lookup'``."""
-    kind = str(item.get("type")).removeprefix("chatkit.")
-    if kind not in _CLIENT_ITEMS and "approval" not in kind:
-        return None
-    if item.get("status", "pending") not in ("pending", None):
-        return None
-    name = item.get("name")
-    return f"{kind} {name[:100]!r}" if isinstance(name, str) and name else kind
+def role_of(entry: Mapping[str, Any]) -> Role:
+    """What an entry is, by its type or its role."""
+    kind = _kind(entry)
+    role = "client" if "approval" in kind else _ROLES.get(kind)
+    if role == "client":
+        return "client" if entry.get("status") in ("pending", None) else "other"
+    if role is None and entry.get("role") in ("user", "assistant"):
+        role = cast("Role", entry["role"])
+    return role or "unknown"
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """The name of an item for errors, such as ``client_tool_call 'lookup'``."""
+    name = as_text(entry.get("name"))
+    return f"{_kind(entry)} {name[:100]!r}" if name else _kind(entry)
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("type")).removeprefix("chatkit.")
 
 
 def id_of(value: object) -> str | None:
     """An id as text. Some servers number their messages."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) and value else None
+    return as_text(value)
 
 
 def text_of(content: object) -> tuple[str, bool]:
     """The text of a message's content, and whether it is all of the content."""
     if isinstance(content, str):
         return content, bool(content)
-    if not isinstance(content, list) or not content:
-        return "", False
-    texts = [_part_text(part) for part in cast("list[object]", content)]
-    return "".join(text or "" for text in texts), None not in texts
-
-
-def _part_text(part: object) -> str | None:
-    if not isinstance(part, dict):
-        return None
-    text = cast("dict[str, Any]", part).get("text")
-    if isinstance(text, dict):
-        # OpenAI's Assistants API nests it: {"text": {"value": "..."}}.
-        text = cast("dict[str, Any]", text).get("value")
-    return text if isinstance(text, str) else None
+    parts = [as_object(part).get("text") for part in as_list(content)]
+    # OpenAI's Assistants API nests it: {"text": {"value": "..."}}.
+    values = [as_object(text).get("value") if is_object(text) else text for text in parts]
+    texts = [value for value in values if isinstance(value, str)]
+    return "".join(texts), bool(parts) and len(texts) == len(parts)
 
 
 def refusal_of(content: object) -> str | None:
     """The text with which a model refuses, from a part of type ``refusal``."""
-    for part in cast("list[object]", content) if isinstance(content, list) else ():
-        refusal = cast("dict[str, Any]", part).get("refusal") if isinstance(part, dict) else None
-        if isinstance(refusal, str) and refusal.strip():
-            return refusal
-    return None
+    refusals = (as_text(as_object(part).get("refusal")) for part in as_list(content))
+    return next((refusal for refusal in refusals if refusal and refusal.strip()), None)
 
 
 def _seconds(value: object) -> float | None:
@@ -164,41 +131,36 @@ def _seconds(value: object) -> float | None:
         return None
 
 
+def direction(messages: Sequence[SessionMessage]) -> int:
+    """Whether times rise (above 0) or fall (below 0) in a list; 0 if they prove nothing."""
+    times = [message.created_at for message in messages if message.role not in ("client", "other")]
+    if None in times:
+        return 0
+    return sum((a < b) - (a > b) for a, b in pairwise(cast("list[float]", times)))
+
+
 def newest_first(
     messages: Sequence[SessionMessage], message_id: str | None = None, *, complete: bool = False
 ) -> list[SessionMessage]:
     """Messages in the order newest first, whatever order the server lists them in.
 
-    The order is read from the times. Without times, or if they are equal, it is read from the place
-    of our message, but only in a complete list: a first page may begin with our message and end
-    with an older answer.
-
-    Args:
-        messages: The messages in the server's order.
-        message_id: The id of our message; default the newest one.
-        complete: Whether the list has all messages.
+    Without times, the order is read from the place of our message, but only in a complete list: a
+    first page may begin with our message and end with an older answer.
     """
-    times = [message.created_at for message in messages if message.role in ("user", "assistant")]
-    if None not in times:
-        seconds = cast("list[float]", times)
-        pairs = list(pairwise(seconds))
-        rising, falling = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
-        if rising != falling:
-            return list(messages[::-1] if rising > falling else messages)
-    if complete and _ends_with_newest(messages, message_id):
-        return list(messages[::-1])
-    return list(messages)
+    rise = direction(messages)
+    oldest_first = rise > 0 or (rise == 0 and complete and _ends_with_newest(messages, message_id))
+    return list(messages[::-1] if oldest_first else messages)
 
 
 def _ends_with_newest(messages: Sequence[SessionMessage], message_id: str | None) -> bool:
-    """Whether the places of the messages say that the list is oldest first."""
     ends = [message for message in messages if message.role in ("user", "assistant")]
     if not ends or ends[0].role != "user":
         return False
-    if ends[-1].role == "assistant":
-        return True
-    # Our message was sent last, and has no answer yet.
-    return message_id is not None and ends[-1].id == message_id != ends[0].id
+    # A last message of the user's that is ours has no answer yet.
+    last = ends[-1]
+    return last.role == "assistant" or (
+        message_id is not None and last.id == message_id != ends[0].id
+    )
 
 
 def answers_to(

@@ -1,25 +1,19 @@
-"""The log of a run: each line names the run's session."""
+"""The log of a run: each line names the run's session, and none has the athlete's data."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 logger = logging.getLogger("edn360_chatkit")
 
 
-def log_info(session_id: str | None, text: str, *args: object) -> None:
-    """Log a line of a run: its text has a place for each value, and never the athlete's data."""
-    _log(logging.INFO, session_id, text, *args)
+def log(level: int, session_id: str | None, text: str, *args: object) -> None:
+    """Log a line of a run."""
+    if session_id is not None:
+        text, args = f"{text} (session %s)", (*args, session_id)
+    logger.log(level, text, *args, extra={} if session_id is None else {"session_id": session_id})
 
 
-def log_warning(session_id: str | None, text: str, *args: object) -> None:
-    """Log a warning of a run; see :func:`log_info`."""
-    _log(logging.WARNING, session_id, text, *args)
-
-
-def _log(level: int, session_id: str | None, text: str, *args: object) -> None:
-    if session_id is None:
-        logger.log(level, text, *args)
-    else:
-        extra = {"session_id": session_id}
-        logger.log(level, f"{text} (session %s)", *args, session_id, extra=extra)
+log_info = partial(log, logging.INFO)
+log_warning = partial(log, logging.WARNING)

@@ -6,25 +6,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from .._json import parse
-
-
-@dataclass(frozen=True)
-class Mended:
-    """The result of a repair.
-
-    Attributes:
-        value: The object; ``None`` if it can't be repaired, or only in too much time.
-        cut: Whether the text stops before the object ends. Its value is complete if it has one,
-            apart from the last brace.
-    """
-
-    value: dict[str, Any] | None = field(repr=False)
-    cut: bool = False
-
+from .._json import is_object, parse
 
 DEEPEST = 64
 """How many brackets may be open at once. A program has about ten levels."""
@@ -44,18 +28,20 @@ _WORDS_AFTER_NUMBER = re.compile(r"\d[\d.,/-]*[^\S\n]+[^\W\d][^\"“”',:{}\[\]
 _NO_ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
 
 
-def mend(text: str) -> Mended:
-    """Repair the object at the beginning of a text.
+def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
+    """Repair the object at the beginning of a text; what follows the object is ignored.
 
-    Args:
-        text: The text; it begins with the object's brace. Text after the object is ignored.
+    Returns:
+        The object, and whether the text stops before it ends. ``None`` if it can't be repaired, or
+        only in too much time. A cut object has a value only if nothing but the last brace is
+        missing.
     """
     scan = _Scan(text)
     cut = scan.end is None and len(scan.stack) < DEEPEST
-    if scan.end is None and not (scan.stack == ["{"] and scan.complete):
-        return Mended(None, cut)
-    if len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK:
-        return Mended(None, cut)
+    only_brace_missing = scan.stack == ["{"] and scan.complete
+    too_much_work = len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK
+    if too_much_work or (scan.end is None and not only_brace_missing):
+        return None, cut
     from json_repair import loads
 
     pieces: list[str] = []
@@ -71,8 +57,8 @@ def mend(text: str) -> Mended:
         try:
             value = loads(object_text, skip_json_loads=True)
         except (ValueError, RecursionError):
-            return Mended(None, cut)
-    return Mended(cast("dict[str, Any]", value) if isinstance(value, dict) else None, cut)
+            value = None
+    return value if is_object(value) else None, cut
 
 
 class _Scan:

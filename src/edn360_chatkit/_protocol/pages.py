@@ -7,144 +7,91 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from .._effects import Operation, Request
+from .._json import as_object, is_list
 from .api import Api
-from .listing import Listing, SessionMessage, newest_first, read_message
+from .listing import SessionMessage, direction, newest_first, read_message
 from .responses import unusable
 
 MOST_PAGES = 100
 """The largest number of pages that are read for one look."""
+LARGEST_PAGE = 100
+"""The largest page that the API gives."""
 
-Page: TypeAlias = Mapping[str, str | int]
-"""``limit``, ``order`` and ``after`` of a page."""
+PageRequest: TypeAlias = Callable[[Mapping[str, str | int]], Request]
+"""Makes the request for a page from its ``limit``, ``order`` and ``after``."""
 
 
-@dataclass(slots=True)
-class Entries:
-    """The entries of a list so far, in no repr and so in no traceback.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: ``entries`` is ``None`` if it is no list, ``after`` on the last one.
 
-    Attributes:
-        items: The entries.
-        after: Where the next page begins; ``None`` after the last one.
+    Its repr, and so a traceback, has none of the athlete's data.
     """
 
-    items: list[object] = field(default_factory=list[object], repr=False)
-    after: str | None = None
-
-    def add(self, page: Mapping[str, Any], *, strict: bool) -> bool:
-        """Add a page; ``False`` if it is not a list."""
-        data = page.get("data")
-        if data is None and not strict and not self.items:
-            # Only a first page without data means "not yet"; a later one has failed.
-            data = []
-        if page.get("error") or not isinstance(data, list):
-            return False
-        self.items += cast("list[object]", data)
-        self.after = next_page(page, self.after)
-        return True
-
-    def objects(self) -> list[dict[str, Any]]:
-        """The entries that are JSON objects."""
-        return [cast("dict[str, Any]", entry) for entry in self.items if isinstance(entry, dict)]
+    entries: list[object] | None = field(repr=False)
+    after: str | None
 
 
-def read_entries(
+def read_page(body: Mapping[str, Any], before: str | None, *, strict: bool) -> Page:
+    """Read a page."""
+    data: object = body.get("data")
+    if data is None and before is None and not strict:
+        # Only a first page without data means "not yet"; a later one has failed.
+        data = []
+    if body.get("error") or not is_list(data):
+        return Page(None, None)
+    entries = cast("list[object]", data)
+    last = as_object(entries[-1]) if entries else {}
+    after = body.get("after") or body.get("last_id") or last.get("id")
+    more = body.get("has_more") and isinstance(after, str) and after not in ("", before)
+    return Page(entries, after if more else None)
+
+
+def read_list(
     api: Api,
-    request: Callable[[Page], Request],
+    request: PageRequest,
     limit: int,
-    enough: Callable[[list[object]], bool],
+    enough: Callable[[list[SessionMessage]], bool],
     *,
+    message_id: str | None = None,
     strict: bool = True,
-) -> Operation[Entries]:
-    """The entries of a list in the server's order.
-
-    Args:
-        api: The API.
-        request: Makes the request for a page.
-        limit: The size of a page.
-        enough: Whether a list that begins with these entries need not be read further.
-        strict: Whether a page without ``data`` is an error. In a poll it means "not yet".
-
-    Raises:
-        APIStatusError: A page is not a list.
-    """
-    entries = Entries()
-    page: dict[str, str | int] = {"limit": limit, "order": "desc"}
-    for _ in range(MOST_PAGES):
-        response = yield from api.fetch(request(page))
-        if not entries.add(api.json(response), strict=strict):
-            raise unusable(response, "something that is no list")
-        if entries.after is None or enough(entries.items):
-            break
-        page["after"] = entries.after
-    return entries
-
-
-def read_messages(
-    api: Api,
-    request: Callable[[Page], Request],
-    message_id: str | None,
-    limit: int,
-    *,
-    strict: bool = True,
-) -> Operation[Listing]:
-    """The newest messages of a session or thread, at least back to a message of the user.
-
-    Args:
-        api: The API.
-        request: Makes the request for a page.
-        message_id: The user's message; ``None`` for the newest one.
-        limit: The size of a page.
-        strict: See :func:`read_entries`.
-    """
-
-    def enough(entries: list[object]) -> bool:
-        times = _times(entries)
-        ascending = times is not None and times[0] < times[1]
-        users = [message for message in map(read_message, entries) if message is not None]
-        return not ascending and any(
-            message.role == "user" and message_id in (None, message.id) for message in users
-        )
-
-    entries = yield from read_entries(api, request, limit, enough, strict=strict)
-    messages = [message for message in map(read_message, entries.items) if message is not None]
-    return Listing(newest_first(messages, message_id, complete=entries.after is None))
-
-
-def read_all_messages(
-    api: Api, request: Callable[[Page], Request], limit: int
 ) -> Operation[list[SessionMessage]]:
-    """Every entry of a list as a message, newest first; also those that are no messages.
+    """The entries of a list, newest first."""
+    messages: list[SessionMessage] = []
+    after: str | None = None
+    for _ in range(MOST_PAGES):
+        page: dict[str, str | int] = {"limit": limit, "order": "desc"}
+        if after is not None:
+            page["after"] = after
+        response = yield from api.fetch(request(page))
+        read = read_page(api.json(response), after, strict=strict)
+        if read.entries is None:
+            raise unusable(response, "something that is no list")
+        messages += map(read_message, read.entries)
+        after = read.after
+        if after is None or enough(messages):
+            break
+    return newest_first(messages, message_id, complete=after is None)
+
+
+def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
+    """The entries of a list, at least the newest ones.
 
     Only times that fall prove that the newest entries are on the first page.
     """
-    entries = yield from read_entries(api, request, limit, is_newest_first)
-    others = SessionMessage(None, "client", "")
-    messages = [read_message(entry) or others for entry in entries.items]
-    return newest_first(messages, complete=entries.after is None)
+    return (
+        yield from read_list(api, request, LARGEST_PAGE, lambda entries: direction(entries) < 0)
+    )
 
 
-def is_newest_first(entries: list[object]) -> bool:
-    """Whether the times of the entries prove that the newest ones come first."""
-    times = _times(entries)
-    return times is not None and times[0] > times[1]
+def read_back_to(
+    api: Api, request: PageRequest, message_id: str | None, limit: int, *, strict: bool = True
+) -> Operation[list[SessionMessage]]:
+    """The newest messages, at least back to a message of the user (``None``: the newest one)."""
 
+    def enough(messages: list[SessionMessage]) -> bool:
+        return direction(messages) <= 0 and any(
+            message.role == "user" and message_id in (None, message.id) for message in messages
+        )
 
-def _times(entries: list[object]) -> tuple[Any, Any] | None:
-    """When the first and the last entry were made, if the server says so in one format."""
-    ends = (entries[0], entries[-1]) if entries else ()
-    times = [cast("dict[str, Any]", e).get("created_at") for e in ends if isinstance(e, dict)]
-    for kind in (str, (int, float)):
-        if len(times) == 2 and all(isinstance(time, kind) for time in times):
-            return times[0], times[1]
-    return None
-
-
-def next_page(page: Mapping[str, Any], before: str | None) -> str | None:
-    """Where the next page begins; ``None`` after the last, or if the server repeats a page."""
-    data = page.get("data")
-    last = cast("list[object]", data)[-1] if isinstance(data, list) and data else None
-    last_id = cast("dict[str, Any]", last).get("id") if isinstance(last, dict) else None
-    after = page.get("after") or page.get("last_id") or last_id
-    if not page.get("has_more") or not isinstance(after, str) or after in ("", before):
-        return None
-    return after
+    return (yield from read_list(api, request, limit, enough, message_id=message_id, strict=strict))

@@ -9,7 +9,7 @@ from ..models.session import resume_call
 from .inbox import Inbox
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, retry_after
-from .run import Protocol, Run, Waiting, deliver
+from .run import Protocol, Run, deliver
 from .statuses import Polling, status_row
 
 LAST_LOOK = 1.0
@@ -19,35 +19,27 @@ LAST_LOOK = 1.0
 def poll(
     protocol: Protocol, run: Run, inbox: Inbox, failure: APIError | None = None
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-    """Ask for the run's messages until the answer is among them.
-
-    Args:
-        protocol: How to ask.
-        run: The run.
-        inbox: Where the messages go.
-        failure: The error that ended the run's stream, if it had one.
-
-    Raises:
-        WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
-        APIError: The server refused a poll, and no waiting helps.
-    """
+    """Ask for the run's messages until the answer is among them."""
     waiting = run.waiting
-    attempt, read, has_messages, last, is_refusal = 0, 0, False, False, False
+    attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
         try:
-            listing = yield from protocol.look(run)
+            messages = yield from protocol.look(run)
         except APIError as error:
             verdict = poll_verdict(error)
             # A proxy may refuse a good request once: only the second refusal in a row counts.
-            if verdict == "final" or (is_refusal and verdict == "twice"):
+            if verdict == "final" or (refused and verdict == "twice"):
                 raise
-            failure, is_refusal = error, verdict == "twice"
-            log_warning(run.session.id, "poll %d failed (%s); still waiting", attempt, _kind(error))
+            failure, refused = error, verdict == "twice"
+            name = type(error).__name__
+            if isinstance(error, APIStatusError):
+                name += f" {error.status_code}"
+            log_warning(run.session.id, "poll %d failed (%s); still waiting", attempt, name)
         else:
-            failure, is_refusal, read = None, False, read + 1
-            has_messages = has_messages or bool(listing.messages)
-            for step in inbox.take(listing.messages):
+            failure, refused, reads = None, False, reads + 1
+            has_messages = has_messages or bool(messages)
+            for step in inbox.take(messages):
                 yield from emit(step)
         elapsed = (yield from now()) - run.started
         response = inbox.response(waiting.answer, attempt, elapsed)
@@ -65,34 +57,32 @@ def poll(
         )
         if last or attempt == waiting.max_attempts:
             break
-        pause, last = _pause(waiting, failure, run.started + waiting.deadline - (yield from now()))
-        if pause is None:
-            break
+        asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
+        pause = max(waiting.poll_interval, asked)
+        remaining = run.started + waiting.deadline - (yield from now())
+        if pause + LAST_LOOK > remaining:
+            # The last poll comes while there is time for it, unless the server asked for more.
+            pause, last = max(asked, remaining - LAST_LOOK), True
+            if not 0 <= pause < remaining:
+                break
         yield from sleep(pause)
-    if is_refusal and failure is not None:
+    if refused and failure is not None:
         raise failure
-    unknown = run.sent_text is None and inbox.message.id is None
-    if read and not has_messages and unknown:
-        reason = (
+    if reads and not has_messages and run.sent_text is None and inbox.message.id is None:
+        inbox.out_of_patience(
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
             "one with send_message(...)."
         )
-    else:
-        reason = _reason(run, inbox, attempt, None if read else failure)
-    inbox.out_of_patience(reason, failure)
-
-
-def _reason(run: Run, inbox: Inbox, attempt: int, failure: APIError | None) -> str:
-    """Why the waiting ended, and how to go on."""
-    waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
-    if attempt < run.waiting.max_attempts:
-        waited, setting = f"within the deadline of {run.waiting.deadline:g} s", "deadline=..."
-    failed = "" if failure is None else f" Every poll failed, the last one so: {failure}"
-    return (
+    waited, setting = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
+    if attempt == waiting.max_attempts:
+        waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
+    failed = f" Every poll failed, the last one so: {failure}" if failure and not reads else ""
+    inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
         "after 2 minutes: the run may still be at work, and is paid for. Take it up with "
         f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with "
-        f"{setting}"
+        f"{setting}",
+        failure,
     )
 
 
@@ -102,30 +92,3 @@ def poll_verdict(error: APIError) -> Polling:
         return status_row(error.status_code).polling
     # A body that is too large would come again.
     return "wait" if isinstance(error, APIConnectionError) else "final"
-
-
-def _kind(error: APIError) -> str:
-    name = type(error).__name__
-    return f"{name} {error.status_code}" if isinstance(error, APIStatusError) else name
-
-
-def _pause(
-    waiting: Waiting, failure: APIError | None, remaining: float
-) -> tuple[float | None, bool]:
-    """The pause before the next poll, and whether that poll is the last.
-
-    Args:
-        waiting: The limits of the waiting.
-        failure: The error of this poll, if it failed.
-        remaining: The time until the deadline, in seconds.
-
-    Returns:
-        The pause in seconds; ``None`` if there is no time for another poll.
-    """
-    minimum = min(retry_after(failure), LONGEST_RETRY_AFTER)
-    pause = max(waiting.poll_interval, minimum)
-    if pause + LAST_LOOK <= remaining:
-        return pause, False
-    # The last poll comes while there is time for it, unless the server asked for more.
-    pause = max(minimum, remaining - LAST_LOOK)
-    return (pause if 0 <= pause < remaining else None), True

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
 
-from .._json import parse
+from .._json import as_list, as_object, is_list, is_object, parse
 
 LONGEST = 300
 """The largest number of characters that an error's text repeats."""
@@ -24,10 +23,6 @@ def quoted(words: str, sent: str | None) -> str | None:
     Keys of the message may be repeated, since they name what is wrong. Values may not: they are
     the athlete's.
 
-    Args:
-        words: The words of the server or the workflow.
-        sent: The text of the message, if it is known.
-
     Returns:
         The words; ``None`` if all of them repeat the message.
     """
@@ -42,77 +37,64 @@ def quoted(words: str, sent: str | None) -> str | None:
 
 def _repeated(words: str, values: set[str]) -> list[bool]:
     """Which characters of the words repeat a value."""
-    hidden = [False] * len(words)
-
-    def hide(start: int, stop: int) -> None:
-        hidden[start:stop] = [True] * (stop - start)
-
-    # Character by character: casefold may change the length of a text.
-    said = "".join(c.casefold() if len(c.casefold()) == 1 else c for c in words)
-    for match in _QUOTED.finditer(said):
-        if match[1] in values:
-            hide(*match.span(1))
+    said = _folded(words)
+    spans = [match.span(1) for match in _QUOTED.finditer(said) if match[1] in values]
     for value in values:
         if len(value) >= WORD and value in said:
-            for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said):
-                hide(*match.span())
+            matches = re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said)
+            spans += [match.span() for match in matches]
     everything = "\0".join(values)
-    for start in range(len(said) - RUN + 1):
-        if said[start : start + RUN] in everything:
-            hide(start, start + RUN)
+    runs = ((start, start + RUN) for start in range(len(said) - RUN + 1))
+    spans += [(start, stop) for start, stop in runs if said[start:stop] in everything]
+    hidden = [False] * len(words)
+    for start, stop in spans:
+        hidden[start:stop] = [True] * (stop - start)
     return hidden
 
 
 def _values_of(sent: str) -> set[str]:
     """All values of a message's JSON, as text; the text itself if it is no JSON."""
     try:
-        leaves = set(_leaves(parse(sent)))
+        return set(map(_folded, _leaves(parse(sent))))
     except ValueError:
-        leaves = {sent}
-    return {"".join(c.casefold() if len(c.casefold()) == 1 else c for c in s) for s in leaves}
+        return {_folded(sent)}
+
+
+def _folded(text: str) -> str:
+    # Character by character: casefold may change the length of a text.
+    return "".join(c.casefold() if len(c.casefold()) == 1 else c for c in text)
 
 
 def _leaves(value: object) -> Iterator[str]:
     stack = [value]
     while stack:
         item = stack.pop()
-        if isinstance(item, dict):
-            stack += cast("dict[str, object]", item).values()
-        elif isinstance(item, list):
-            stack += cast("list[object]", item)
+        if is_object(item):
+            stack += item.values()
+        elif is_list(item):
+            stack += item
         elif item is not None and not isinstance(item, bool):
             yield str(item)
 
 
 def server_words(body: object) -> str | None:
-    """The reason in the body of an error response.
+    """The reason in the parsed body of an error response.
 
     OpenAI writes ``{"error": {"message"}}``, FastAPI ``{"detail"}`` (a text, or a list with the
     place and reason of each invalid field), other servers ``{"error": "..."}`` or ``{"message"}``.
-
-    Args:
-        body: The parsed JSON.
     """
-    if not isinstance(body, dict):
-        return None
-    fields = cast("Mapping[str, Any]", body)
-    for name in ("error", "detail", "message", "error_description", "title"):
-        words = _words(fields.get(name))
-        if words:
-            return words
-    return None
+    fields = as_object(body)
+    names = ("error", "detail", "message", "error_description", "title")
+    return next(filter(None, (_words(fields.get(name)) for name in names)), None)
 
 
 def _words(value: object) -> str | None:
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        reason = fields.get("message") or fields.get("msg") or fields.get("detail")
-        place = fields.get("loc")
-        if isinstance(reason, str) and isinstance(place, list):
-            return ".".join(map(str, cast("list[object]", place))) + f": {reason}"
-        value = reason
-    if isinstance(value, list):
+    if is_object(value):
+        fields = as_object(value)
+        value = fields.get("message") or fields.get("msg") or fields.get("detail")
+        if isinstance(value, str) and "loc" in fields:
+            return ".".join(map(str, as_list(fields["loc"]))) + f": {value}"
+    if is_list(value):
         # FastAPI: also `input`, which repeats the athlete's data, and is left out.
-        reasons = [_words(item) for item in cast("list[object]", value[:10])]
-        return "; ".join(reason for reason in reasons if reason)
+        return "; ".join(filter(None, map(_words, as_list(value)[:10])))
     return value.strip() if isinstance(value, str) else None

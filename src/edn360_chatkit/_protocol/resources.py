@@ -5,7 +5,7 @@ A self-hosted server has no such endpoints; the thread protocol has requests for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -13,18 +13,17 @@ from pydantic import ValidationError
 
 from .._config import checked_choice
 from .._effects import Operation, Request
+from .._json import is_object
 from ..errors import InvalidInputError
 from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
 from .api import Api
-from .pages import Entries, Page
+from .pages import PageRequest, read_page
 from .requests import segment
 from .responses import unusable
-from .retry import retrying
 
-T = TypeVar("T", bound=OpenModel)
-M = TypeVar("M")
+M = TypeVar("M", bound=OpenModel)
 Order: TypeAlias = Literal["asc", "desc"]
 
 
@@ -47,11 +46,11 @@ def delete_thread(api: Api, thread_id: str, user: str | None) -> Operation[Threa
 
 
 def _one(
-    api: Api, request: Callable[[], Request], model: type[T], defaults: dict[str, str] | None = None
-) -> Operation[T]:
-    response = yield from retrying(lambda: api.fetch(request()), max_retries=api.config.max_retries)
+    api: Api, request: Callable[[], Request], model: type[M], defaults: Mapping[str, str] = {}
+) -> Operation[M]:
+    response = yield from api.retry(request)
     try:
-        return model.model_validate({**(defaults or {}), **api.json(response)})
+        return model.model_validate({**defaults, **api.json(response)})
     except ValidationError as error:
         # Without its frames, which hold the body.
         raise unusable(response, f"no {model.__name__}") from error.with_traceback(None)
@@ -59,8 +58,7 @@ def _one(
 
 def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
     """``GET /threads`` or ``threads.list``."""
-    request = partial(api.lookup_request, "threads.list", user, None)
-    return Pages(api, request, Thread.model_validate, _paging(limit, order))
+    return Pages(api, partial(api.lookup_request, "threads.list", user, None), Thread, limit, order)
 
 
 def item_pages(
@@ -69,7 +67,7 @@ def item_pages(
     """``GET /threads/{id}/items`` or ``items.list``."""
     segment("thread", thread_id)
     request = partial(api.lookup_request, "items.list", user, thread_id)
-    return Pages(api, request, ThreadItem.model_validate, _paging(limit, order))
+    return Pages(api, request, ThreadItem, limit, order)
 
 
 class Pages(Generic[M]):
@@ -80,44 +78,30 @@ class Pages(Generic[M]):
     """
 
     def __init__(
-        self,
-        api: Api,
-        request: Callable[[Page], Request],
-        validate: Callable[[object], M],
-        paging: Page,
+        self, api: Api, request: PageRequest, model: type[M], limit: object, order: object
     ) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
+            raise InvalidInputError("limit must be a whole number from 1 to 100.")
+        checked_choice("order", order, ("asc", "desc"), InvalidInputError)
         self._api = api
         self._request = request
-        self._validate = validate
-        self._paging = paging
-        self._after: str | None = None
-        self.more = True
+        self._model = model
+        self._page: dict[str, str | int] = {"limit": limit, "order": str(order)}
+        self.more: bool = True
 
     def next(self) -> Operation[list[M]]:
-        """Ask for the next page.
-
-        Raises:
-            APIError: The request failed. Calling this again asks for the same page.
-        """
-        page = {**self._paging, **({} if self._after is None else {"after": self._after})}
-        response = yield from retrying(
-            lambda: self._api.fetch(self._request(page)), max_retries=self._api.config.max_retries
-        )
-        entries = Entries(after=self._after)
-        entries.add(self._api.json(response), strict=False)
+        """Ask for the next page."""
+        response = yield from self._api.retry(lambda: self._request(self._page))
+        before = self._page.get("after")
+        page = read_page(self._api.json(response), str(before) if before else None, strict=False)
         try:
-            models = [self._validate(entry) for entry in entries.objects()]
+            entries = filter(is_object, page.entries or ())
+            models = [self._model.model_validate(entry) for entry in entries]
         except ValidationError as error:
             kind = "a list with an entry of another kind"
             # Without its frames, which hold the entry.
             raise unusable(response, kind) from error.with_traceback(None)
-        self._after = entries.after
-        self.more = self._after is not None
+        self.more = page.after is not None
+        if page.after is not None:
+            self._page["after"] = page.after
         return models
-
-
-def _paging(limit: object, order: object) -> Page:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
-        raise InvalidInputError("limit must be a whole number from 1 to 100.")
-    checked_choice("order", order, ("asc", "desc"), InvalidInputError)
-    return {"limit": limit, "order": str(order)}

@@ -5,59 +5,49 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
+from .._config import HEADERS
 from .._effects import Request, Response
-from .._json import parse
+from .._json import as_object, as_text, is_object, parse
 from ..errors import APIError, APIStatusError
 from .quoting import quoted, server_words
 from .statuses import STATUSES, Status, status_row
 
-PUBLIC_HEADERS = frozenset({"Accept", "Cache-Control", "Content-Type", "OpenAI-Beta", "User-Agent"})
-"""The headers of a request that hold no secret; the caller's others may hold one."""
 # Shorter values are placeholders in tests, or common words.
 _SHORTEST_SECRET = 8
-LARGE = 1_000_000
-"""From this size on, in bytes, a body is dropped once it is parsed; a small one explains errors."""
 
 
 def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
-    """The JSON object in a response's body.
-
-    Raises:
-        APIError: The body is larger than ``max_bytes``.
-        APIStatusError: The body is not a JSON object. It may come from a proxy.
-    """
+    """The JSON object in a response's body."""
     if response.too_large:
         raise APIError(
             f"The answer is larger than {max_bytes} bytes. Raise max_response_bytes=... if you "
             "trust the server; the run can be taken up again."
         )
-    data = _parsed_object(response.content)
-    if data is None:
+    data = _parsed(response.content)
+    if not is_object(data):
+        del data
         raise unusable(response, "no JSON object")
-    if len(response.content) > LARGE:
-        response.content = b""
     return data
 
 
-def _parsed_object(content: bytes) -> dict[str, Any] | None:
+def _parsed(content: str | bytes) -> object:
     # The parser's exception is not kept: its frames hold the body.
     try:
-        data: object = parse(content)
+        return parse(content)
     except ValueError:
         return None
-    return cast("dict[str, Any]", data) if isinstance(data, dict) else None
 
 
 def unusable(response: Response, content: str) -> APIStatusError:
     """The error for a 2xx response that does not hold what it should."""
     body = _body(response)
-    words = _quoted_words(body, response.request)
     return APIStatusError(
-        f"The server answered {response.status} with {content}{words}. Check that its address "
-        "(base_url or server_url) is that of a ChatKit API and no proxy is in the way.",
+        f"The server answered {response.status} with {content}"
+        f"{_words(body, _request_body(response))}. Check that its address (base_url or "
+        "server_url) is that of a ChatKit API and no proxy is in the way.",
         status_code=response.status,
         request_id=response.headers.get("x-request-id"),
         body=body,
@@ -65,28 +55,29 @@ def unusable(response: Response, content: str) -> APIStatusError:
 
 
 def status_error(response: Response, *, own: bool) -> APIStatusError:
-    """The error for a status, with the server's words and what to do.
-
-    Args:
-        response: A response whose status is not 2xx.
-        own: Whether a self-hosted server has sent it.
-    """
-    body = _body(response)
-    error = _fields(body).get("error")
-    fields = _fields(error)
-    name, about_thread = _name(response.request)
+    """The error for a status, with the server's words and what to do."""
+    request, sent, body = response.request, _request_body(response), _body(response)
+    # Requests of the thread protocol go by their type.
+    params = sent.get("params")
+    path = "" if request is None else urlsplit(request.url).path
+    name = "The request" if request is None else str(sent.get("type") or f"{request.method} {path}")
     row = status_row(response.status)
     if response.status == 404:
+        about_thread = "thread_id" in params if params is not None else "/threads/" in path
         row = _not_found(server_words(body), about_thread=own and about_thread)
-    advice = row.advice if not own or row.own_advice is None else row.own_advice
-    words = _quoted_words(body, response.request)
-    code, param, kind = (fields.get(key) for key in ("code", "param", "type"))
+    advice = row.own_advice if own and row.own_advice is not None else row.advice
+    if response.status == 401 and not own and params is not None:
+        advice += (
+            " Or the session's client secret is not valid any more: make a new session with "
+            "create_session(...)."
+        )
+    fields = as_object(as_object(body).get("error"))
     return row.error(
-        f"{name} was answered {response.status}{words}. {advice}".strip(),
+        f"{name} was answered {response.status}{_words(body, sent)}. {advice}".strip(),
         status_code=response.status,
-        code=code if isinstance(code, str) else None,
-        param=param if isinstance(param, str) else None,
-        type=kind if isinstance(kind, str) else None,
+        code=as_text(fields.get("code")),
+        param=as_text(fields.get("param")),
+        type=as_text(fields.get("type")),
         request_id=response.headers.get("x-request-id"),
         body=body,
         retry_after=_retry_after(response.headers),
@@ -104,35 +95,17 @@ def _not_found(words: str | None, *, about_thread: bool) -> Status:
     return STATUSES["404"]
 
 
-def _quoted_words(body: object, request: Request | None) -> str:
-    """The server's words for an error's text, without the athlete's data."""
+def _words(body: object, sent: dict[str, Any]) -> str:
+    """The server's words for an error's text, without the athlete's data in ``sent``."""
     words = server_words(body)
-    quote = None if words is None else quoted(words, _sent_text(request))
-    return "" if not quote else f": {quote.rstrip('.')}"
+    content = sent.get("params", {}).get("input", sent).get("content")
+    quote = quoted(words, str(content[0]["text"]) if content else None) if words else None
+    return f": {quote.rstrip('.')}" if quote else ""
 
 
-def _request_body(request: Request | None) -> dict[str, Any]:
-    if request is None or request.content is None:
-        return {}
-    return cast("dict[str, Any]", json.loads(request.content))
-
-
-def _name(request: Request | None) -> tuple[str, bool]:
-    """A request's name in errors, and whether it names a thread."""
-    if request is None:
-        return "The request", False
-    body = _request_body(request)
-    if "params" in body:
-        return str(body["type"]), "thread_id" in body["params"]
-    path = urlsplit(request.url).path
-    return f"{request.method} {path}", "/threads/" in path
-
-
-def _sent_text(request: Request | None) -> str | None:
-    """The text of the message that a request sends, if it sends one."""
-    body = _request_body(request)
-    content = body.get("params", {}).get("input", body).get("content")
-    return str(content[0]["text"]) if content else None
+def _request_body(response: Response) -> dict[str, Any]:
+    request = response.request
+    return json.loads(request.content) if request is not None and request.content else {}
 
 
 def _body(response: Response) -> object:
@@ -146,19 +119,16 @@ def _body(response: Response) -> object:
         body: object = parse(text)
     except ValueError:
         return text
-    fields = _fields(body)
+    fields = as_object(body)
     return {**fields, "client_secret": "***"} if "client_secret" in fields else body
-
-
-def _fields(body: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def _secrets(request: Request | None) -> list[str]:
     """The secrets in a request: the credential and the caller's headers."""
     if request is None:
         return []
-    values = [value for name, value in request.headers.items() if name not in PUBLIC_HEADERS]
+    headers = request.headers.items()
+    values = [v for name, v in headers if HEADERS.get(name.lower(), "secret") == "secret"]
     # Also the token of a "Bearer ..." by itself.
     values += [value.rpartition(" ")[2] for value in values]
     if request.credential is not None:

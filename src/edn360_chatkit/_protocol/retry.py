@@ -1,6 +1,6 @@
 """Which failures are retried, and after what pause.
 
-The policies are tenacity's. The loop is ours, so that a pause is an effect like any other.
+The pauses are tenacity's. The loop is ours, so that a pause is an effect like any other.
 """
 
 from __future__ import annotations
@@ -8,15 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential,
-    wait_random,
-)
-from tenacity.wait import wait_base
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
 from .._effects import Operation, sleep
 from ..errors import APIConnectionError, APIStatusError, APITimeoutError
@@ -25,14 +17,10 @@ from .statuses import status_row
 
 T = TypeVar("T")
 
-FIRST_WAIT = 0.5
-"""The pause before the first retry, in seconds. Each further pause is twice as long."""
-LONGEST_WAIT = 8.0
-"""The longest of these pauses, in seconds."""
-JITTER = 0.5
-"""The largest random addition to a pause, in seconds, so that clients do not retry together."""
 LONGEST_RETRY_AFTER = 120.0
 """The longest ``retry-after`` that is waited for, in seconds (as OpenAI's own client, 3.54)."""
+# Seconds: 0.5, 1, 2, ... with a random part, so that clients do not retry together.
+_WAIT = wait_exponential(multiplier=0.5, max=8) + wait_random(0, 0.5)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -53,17 +41,6 @@ def retry_after(error: BaseException | None) -> float:
     return (error.retry_after or 0.0) if isinstance(error, APIStatusError) else 0.0
 
 
-class _WaitAtLeastRetryAfter(wait_base):
-    """The other strategy's pause, or the server's ``retry-after`` if that is longer."""
-
-    def __init__(self, otherwise: wait_base) -> None:
-        self.otherwise = otherwise
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        return max(self.otherwise(retry_state), retry_after(error))
-
-
 def retrying(
     attempt: Callable[[], Operation[T]],
     *,
@@ -71,55 +48,24 @@ def retrying(
     transient: Callable[[BaseException], bool] = is_transient,
     session_id: str | None = None,
 ) -> Operation[T]:
-    """Run an operation, and run it again if that can help.
-
-    Args:
-        attempt: Makes the operation anew for every attempt.
-        max_retries: The largest number of retries.
-        transient: Whether a failure can be different a little later.
-        session_id: The session of the run, for the log.
-
-    Raises:
-        APIError: The error of the last attempt, or an error that no retry helps.
-    """
-    policy = Retrying(
-        stop=stop_after_attempt(max_retries + 1),
-        wait=_WaitAtLeastRetryAfter(
-            wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, JITTER)
-        ),
-        # A server that asks for a longer pause than we wait gets no retry.
-        retry=retry_if_exception(
-            lambda error: transient(error) and retry_after(error) <= LONGEST_RETRY_AFTER
-        ),
-    )
-    state = RetryCallState(policy, fn=None, args=(), kwargs={})
+    """Run an operation, and run it again if that can help."""
+    state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     while True:
         try:
             return (yield from attempt())
         except (APIConnectionError, APIStatusError) as error:
-            state.set_exception((type(error), error, error.__traceback__))
-            if not policy.retry(state) or policy.stop(state):
+            # A server that asks for a longer pause than we wait gets no retry.
+            hopeless = retry_after(error) > LONGEST_RETRY_AFTER or not transient(error)
+            if hopeless or state.attempt_number > max_retries:
                 raise
             failure = error
-        pause = policy.wait(state)
-        log_warning(
-            session_id,
-            "%s; retry in %.1f s (%d of %d)",
-            type(failure).__name__,
-            pause,
-            state.attempt_number,
-            max_retries,
-        )
-        if not (yield from _sleep_in_time(pause)):
-            # The failure says more than the deadline that leaves no time for a retry.
-            raise failure
-        state.prepare_for_next_attempt()
-
-
-def _sleep_in_time(seconds: float) -> Operation[bool]:
-    """Wait; ``False`` if the deadline leaves no time for that."""
-    try:
-        yield from sleep(seconds)
-    except APITimeoutError:
-        return False
-    return True
+        pause = max(_WAIT(state), retry_after(failure))
+        name, number = type(failure).__name__, state.attempt_number
+        log_warning(session_id, "%s; retry in %.1f s (%d of %d)", name, pause, number, max_retries)
+        try:
+            yield from sleep(pause)
+        except APITimeoutError:
+            break
+        state.attempt_number += 1
+    # The failure says more than the deadline that leaves no time for a retry.
+    raise failure

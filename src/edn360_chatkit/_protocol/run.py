@@ -14,23 +14,15 @@ from .._effects import Emitting, Operation, emit
 from ..errors import ChatKitError
 from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message, resume_call
-from .answers import TRAINING_PROGRAM, AnswerFormat
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import Listing
+from .listing import SessionMessage
 from .logs import log_info, log_warning
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait for an answer, and for which.
-
-    Attributes:
-        poll_interval: Seconds between two polls.
-        max_attempts: The largest number of polls.
-        answer: Which message is the answer.
-        deadline: How long the call may take, in seconds.
-    """
+    """How long to wait for an answer, in seconds and polls, and which message is the answer."""
 
     poll_interval: float
     max_attempts: int
@@ -48,14 +40,11 @@ class Run:
     """One run in flight.
 
     Attributes:
-        session: Its session.
-        waiting: The limits of the waiting.
         started: When it began, on the driver's clock.
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
         sending: Whether its message may have left.
-        format: The format of its answer.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
     """
 
@@ -66,12 +55,11 @@ class Run:
     watched: bool = False
     own_session: bool = False
     sending: bool = False
-    format: AnswerFormat = TRAINING_PROGRAM
     inbox: Inbox | None = None
 
     def sent(self, message: Message) -> Inbox:
         """Note that the server has the message; returns the inbox for its answers."""
-        self.inbox = Inbox(self.session, message, self.format, self.sent_text)
+        self.inbox = Inbox(self.session, message, sent=self.sent_text)
         return self.inbox
 
     @property
@@ -85,25 +73,15 @@ class Protocol(ABC):
 
     @abstractmethod
     def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
-        """Send the run's message once.
-
-        Raises:
-            APIError: The server refused it, or it is in doubt whether the server has it.
-            WorkflowFailedError: The server ended the run before it began.
-        """
+        """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run) -> Operation[Listing]:
-        """Read the run's messages from the server."""
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+        """Read the run's messages from the server, newest first."""
 
     @abstractmethod
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        """Wait for the answer.
-
-        Raises:
-            WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
-            APIError: The server refused a poll, and no waiting helps.
-        """
+        """Wait for the answer."""
 
     def abandon(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
         """Give up what is open of a run that is left. It does no I/O."""
@@ -111,9 +89,9 @@ class Protocol(ABC):
 
 def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Log and emit the response, and return it."""
-    size = len(response.text.encode("utf-8", "replace"))
+    size, sessions = len(response.text.encode("utf-8", "replace")), response.program.sessions
     log_info(run.session.id, "response received: %d bytes at attempt %d", size, response.attempts)
-    log_info(run.session.id, "training sessions: %d", len(response.program.sessions))
+    log_info(run.session.id, "training sessions: %d", len(sessions))
     yield from emit(ResponseEvent(response=response))
     return response
 
@@ -122,8 +100,7 @@ def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, Wor
 def noted(run: Run) -> Generator[None, None, None]:
     """Add to every exception that leaves the run how to take the run up.
 
-    A ``ChatKitError`` gets it as attributes. A foreign exception, such as ``KeyboardInterrupt`` or
-    a job's time limit, passes through with a note.
+    A ``ChatKitError`` gets it as attributes, a foreign exception as a note.
     """
     try:
         yield
@@ -136,21 +113,16 @@ def noted(run: Run) -> Generator[None, None, None]:
     except GeneratorExit:
         raise
     except BaseException as error:
-        if run.sending or run.inbox is not None:
-            _add_note(error, run)
-        raise
-
-
-def _add_note(error: BaseException, run: Run) -> None:
-    call = resume_call(run.session, run.message)
-    if run.inbox is None:
-        text = (
-            "edn360-chatkit: the message may have been taken, and a paid run started: look with "
-            f"{call} or client.threads.list(user={run.session.user!r}) before you send it again."
-        )
-    else:
+        call = resume_call(run.session, run.message)
         text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}."
-    if sys.version_info >= (3, 11):
-        error.add_note(text)
-    else:
-        log_warning(run.session.id, "%s", text)
+        if run.inbox is None:
+            text = (
+                f"edn360-chatkit: the message may have been taken: look with {call} or "
+                f"client.threads.list(user={run.session.user!r}) before you send it again."
+            )
+        if run.sending or run.inbox is not None:
+            if sys.version_info >= (3, 11):
+                error.add_note(text)
+            else:
+                log_warning(run.session.id, "%s", text)
+        raise

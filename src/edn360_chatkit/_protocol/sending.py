@@ -1,9 +1,7 @@
 """Sending a message at most once, in either protocol.
 
-If the response is lost (a timeout, a broken connection, a 5xx), the server may have stored the
-message, and a second one would start a second, paid run. So the list of messages is read before
-sending (the baseline) and after a loss. A new message in the list can be ours. If the list has no
-new message, the message is sent again.
+If the response is lost, the server may have stored the message, and a second one would start a
+second, paid run. So the list is read before sending (the baseline) and after a loss.
 """
 
 from __future__ import annotations
@@ -12,19 +10,17 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from .._effects import Operation
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
 from ..models.session import Message
+from .api import Api
 from .inputs import Prepared
 from .listing import SessionMessage
 from .logs import log_info, log_warning
 from .retry import is_deadline, is_transient, retrying
 from .run import Run
 from .statuses import status_row
-
-T = TypeVar("T")
 
 LOOKS = 3
 """How often the server is read before a message is sent again: a gateway's error can come seconds
@@ -36,18 +32,18 @@ class DoubtError(APIError):
 
 
 class Baseline:
-    """The ids in a place before our message is sent."""
+    """What is in a place before our message is sent: the ids of its entries.
 
-    def __init__(self, ids: Iterable[str | None] = ()) -> None:
+    ``own``: The place is made for our message, and no other message comes into it.
+    """
+
+    def __init__(self, ids: Iterable[str | None] = (), *, own: bool = False) -> None:
         self._ids = Counter(ids)
+        self._own = own
 
     @classmethod
     def of(cls, messages: Sequence[SessionMessage]) -> Baseline:
-        """The baseline of a list of messages.
-
-        Raises:
-            DoubtError: The server does not list the user's messages.
-        """
+        """The baseline of a list of messages."""
         _check_users(messages)
         return cls(message.id for message in messages)
 
@@ -55,35 +51,29 @@ class Baseline:
         """Note one more id from before."""
         self._ids[entry_id] += 1
 
-    def new(self, entries: Sequence[tuple[str | None, T]]) -> list[T]:
-        """What is new among entries with their ids, newest first.
-
-        Raises:
-            DoubtError: No entry has an id from before, so that the list proves nothing.
-        """
-        known = Counter(self._ids)
-        if known and not any(entry_id in known for entry_id, _ in entries):
+    def new(self, entries: Sequence[SessionMessage]) -> list[SessionMessage]:
+        """The entries that are new, newest first."""
+        before = Counter(self._ids)
+        if before and not any(entry.id in before for entry in entries):
             raise DoubtError("The server's list has nothing of what it had before.")
-        new: list[T] = []
+        new: list[SessionMessage] = []
         # From the oldest on: ids may repeat, and the first ones are those from before.
-        for entry_id, entry in reversed(entries):
-            if known[entry_id] > 0:
-                known[entry_id] -= 1
+        for entry in reversed(entries):
+            if before[entry.id] > 0:
+                before[entry.id] -= 1
             else:
                 new.append(entry)
         return new[::-1]
 
+    def find(self, messages: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
+        """Our message in the place; ``None`` if it is not there.
 
-def find_message(
-    messages: Sequence[SessionMessage], baseline: Baseline, prepared: Prepared
-) -> SessionMessage | None:
-    """Our message in a place with other messages; ``None`` if it is not there.
-
-    Raises:
-        DoubtError: Something is new that can be ours, or the list proves nothing.
-    """
-    _check_users(messages)
-    return our_message(baseline.new([(message.id, message) for message in messages]), prepared)
+        A ``DoubtError`` says that something new can be ours, or that the list proves nothing.
+        """
+        _check_users(messages)
+        if self._own:
+            return next((message for message in messages if message.role == "user"), None)
+        return our_message(self.new(messages), prepared)
 
 
 def _check_users(messages: Sequence[SessionMessage]) -> None:
@@ -92,13 +82,7 @@ def _check_users(messages: Sequence[SessionMessage]) -> None:
 
 
 def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
-    """Our message among messages that are new; ``None`` if there is none.
-
-    A server may store a text with other blanks, or with accents composed otherwise.
-
-    Raises:
-        DoubtError: Several can be ours, one can't be read, or all have another text.
-    """
+    """Our message among new ones; ``None`` if none can be ours."""
     candidates = [message for message in new if message.role in ("user", "unknown")]
     if not candidates:
         return None
@@ -108,40 +92,29 @@ def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMes
     raise DoubtError("New messages are there, and it can't be told which one is ours.")
 
 
-def own_message(messages: Sequence[SessionMessage]) -> SessionMessage | None:
-    """Our message in a place that was made for it; ``None`` if nothing is there.
-
-    Raises:
-        DoubtError: Something is there, but no message of the user.
-    """
-    for message in messages:
-        if message.role == "user":
-            return message
-    if messages:
-        raise DoubtError("The server does not list our message, but it lists something else.")
-    return None
-
-
 def _bare(text: str) -> str:
-    """A text without what a server may change about it."""
+    """A text without what a server may change about it: blanks, and how accents are composed."""
     return "".join(unicodedata.normalize("NFC", text).split())
 
 
 class Sender(ABC):
     """The message of a run on its way: one subclass for each protocol.
 
-    Attributes:
-        run: The run.
-        prepared: Its message.
-        baseline_known: Whether it is known what was there before the message was sent.
-        hint: What the caller can do if the message stays in doubt.
+    ``hint`` says what the caller can do if the message stays in doubt.
     """
 
-    def __init__(self, run: Run, prepared: Prepared, hint: str) -> None:
+    def __init__(self, api: Api, run: Run, prepared: Prepared, hint: str) -> None:
+        self.api = api
         self.run = run
         self.prepared = prepared
-        self.baseline_known = True
         self.hint = hint
+        self.baseline = Baseline()
+        self.baseline_read = True
+        # The error that leaves in doubt whether the message was taken, while it is in doubt.
+        self._doubt: APIError | None = None
+        self._was_in_doubt = False
+        self._looks_left = 0
+        self._may_send = True
 
     @abstractmethod
     def read_baseline(self) -> Operation[None]:
@@ -153,101 +126,75 @@ class Sender(ABC):
 
     def can_look(self) -> bool:
         """Whether a look can tell our message from an older one."""
-        return self.baseline_known
+        return self.baseline_read
 
     @abstractmethod
     def look(self) -> Operation[Message | None]:
-        """Look for the message; ``None`` if nothing new is there.
+        """Look for the message; ``None`` if nothing new is there."""
 
-        Raises:
-            APIError: The server can't be read, or what is new may be ours or not.
-        """
+    def send_once(self) -> Operation[Message]:
+        """Send the message, again only if the server has proven not to have it."""
+        session_id, retries = self.run.session.id, self.api.config.max_retries
+        try:
+            # A list that fails once may work a moment later.
+            yield from retrying(
+                self.read_baseline, max_retries=min(1, retries), session_id=session_id
+            )
+        except APIError as error:
+            refused = isinstance(error, APIStatusError) and error.status_code in (401, 403)
+            if refused or is_deadline(error):
+                raise
+            self.baseline_read = False
+            name = type(error).__name__
+            log_warning(session_id, "the list before sending can't be read (%s)", name)
+        self.run.sending = True
+        try:
+            message = yield from retrying(
+                self._attempt,
+                max_retries=retries,
+                transient=self._can_be_settled,
+                session_id=session_id,
+            )
+        except ChatKitError as error:
+            if self._doubt is None:
+                self.run.sending = False
+                raise
+            # A failed look does not end the doubt, whatever its error is.
+            shown = error if isinstance(error, APIError) else self._doubt
+            shown.may_have_been_taken = True
+            shown.message += (
+                f" The message may have been taken all the same, and a run started: {self.hint} "
+                "before you send it again."
+            )
+            if shown is error:
+                raise
+            raise shown from error
+        log_info(session_id, "message sent: %s", message.id or "(no id)")
+        return message
 
-
-def send_once(sender: Sender, max_retries: int) -> Operation[Message]:
-    """Send a message, again only if the server has proven not to have it.
-
-    Raises:
-        APIError: The message was refused, or it is in doubt whether it was taken.
-    """
-    session_id = sender.run.session.id
-    try:
-        # A list that fails once may work a moment later.
-        yield from retrying(
-            sender.read_baseline, max_retries=min(1, max_retries), session_id=session_id
-        )
-    except APIError as error:
-        refused = isinstance(error, APIStatusError) and error.status_code in (401, 403)
-        if refused or is_deadline(error):
-            raise
-        sender.baseline_known = False
-        log_warning(session_id, "the list before sending can't be read (%s)", type(error).__name__)
-    sending = _Sending(sender)
-    sender.run.sending = True
-    try:
-        message = yield from retrying(
-            sending.attempt,
-            max_retries=max_retries,
-            transient=sending.can_be_settled,
-            session_id=session_id,
-        )
-    except ChatKitError as error:
-        if sending.doubt is None:
-            sender.run.sending = False
-            raise
-        # A failed look does not end the doubt, whatever its error is.
-        shown = error if isinstance(error, APIError) else sending.doubt
-        shown.may_have_been_taken = True
-        shown.message += (
-            f" The message may have been taken all the same, and a run started: {sender.hint} "
-            "before you send it again."
-        )
-        if shown is error:
-            raise
-        raise shown from error
-    log_info(session_id, "message sent: %s", message.id or "(no id)")
-    return message
-
-
-class _Sending:
-    """The state of sending one message.
-
-    Attributes:
-        doubt: The error that leaves in doubt whether the message was taken.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._looks_left = 0
-        self._was_in_doubt = False
-        self._may_send = True
-        self.doubt: APIError | None = None
-
-    def can_be_settled(self, error: BaseException) -> bool:
+    def _can_be_settled(self, error: BaseException) -> bool:
         """Whether a retry can help. While the message is in doubt, a look can."""
-        if self.doubt is None:
+        if self._doubt is None:
             return is_transient(error)
         # A look that is refused can work a moment later, whatever its status is.
-        looking = isinstance(error, APIStatusError) or is_transient(error)
-        return looking and self._sender.can_look()
+        return self.can_look() and (isinstance(error, APIStatusError) or is_transient(error))
 
-    def attempt(self) -> Operation[Message]:
+    def _attempt(self) -> Operation[Message]:
         """Send the message, or find it at the server."""
         if self._was_in_doubt:
-            message = yield from self._sender.look()
+            message = yield from self.look()
             if message is not None:
-                log_info(self._sender.run.session.id, "message found: it had been taken")
+                log_info(self.run.session.id, "message found: it had been taken")
                 return message
             self._looks_left -= 1
-            if self.doubt is not None and (self._looks_left > 0 or not self._may_send):
-                raise self.doubt
-            self.doubt = None
+            if self._doubt is not None and (self._looks_left > 0 or not self._may_send):
+                raise self._doubt
+            self._doubt = None
         try:
-            return (yield from self._sender.send())
+            return (yield from self.send())
         except APIError as error:
             if _may_have_been_taken(error):
-                self.doubt, self._was_in_doubt = error, True
-                self._looks_left = LOOKS
+                self._doubt, self._was_in_doubt, self._looks_left = error, True, LOOKS
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
             raise

@@ -1,23 +1,23 @@
-"""The session messages protocol: post a message in a session, and ask for what came."""
+"""The session messages protocol: post a message in a session, and poll for the answer."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from .._effects import Emitting, Operation
+from .._json import as_text
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import Message
 from .api import Api, user_message
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import Listing, SessionMessage
-from .pages import read_all_messages, read_messages
+from .listing import SessionMessage
+from .pages import PageRequest, read_back_to, read_new
 from .polling import poll
 from .requests import segment
 from .run import Protocol, Run
-from .sending import Baseline, Sender, find_message, own_message, send_once
-
-WHOLE_PAGE = 100
-"""The largest page that the API gives."""
+from .sending import Baseline, Sender
 
 
 class SessionMessages(Protocol):
@@ -27,22 +27,14 @@ class SessionMessages(Protocol):
         self._api = api
 
     def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
-        sender = _Post(self._api, run, prepared)
-        message = yield from send_once(sender, self._api.config.max_retries)
+        message = yield from _Post(self._api, run, prepared).send_once()
         run.sent(message)
         return message
 
-    def look(self, run: Run) -> Operation[Listing]:
-        path = _path(run)
-        return (
-            yield from read_messages(
-                self._api,
-                lambda page: self._api.rest_request("GET", path, page),
-                None if run.message is None else run.message.id,
-                self._api.config.poll_limit,
-                strict=False,
-            )
-        )
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+        message_id = None if run.message is None else run.message.id
+        request, limit = _list_request(self._api, run), self._api.config.poll_limit
+        return (yield from read_back_to(self._api, request, message_id, limit, strict=False))
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         return (yield from poll(self, run, inbox))
@@ -52,45 +44,33 @@ def _path(run: Run) -> str:
     return f"/sessions/{segment('session', run.session.id)}/messages"
 
 
+def _list_request(api: Api, run: Run) -> PageRequest:
+    return partial(api.rest_request, "GET", _path(run))
+
+
 class _Post(Sender):
     """The message of a run, posted in its session."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
-        super().__init__(run, prepared, f"look with poll_response({run.session.id!r})")
-        self._api = api
-        self._path = _path(run)
-        self._baseline = Baseline()
+        super().__init__(api, run, prepared, f"look with poll_response({run.session.id!r})")
+        self._list = _list_request(api, run)
 
     def read_baseline(self) -> Operation[None]:
-        if not self.run.own_session:
-            self._baseline = Baseline.of((yield from self._messages()))
+        if self.run.own_session:
+            self.baseline = Baseline(own=True)
+        else:
+            self.baseline = Baseline.of((yield from read_new(self.api, self._list)))
 
     def send(self) -> Operation[Message]:
-        request = self._api.rest_request("POST", self._path)
-        response = yield from self._api.fetch(user_message(request, self.prepared))
+        request = self.api.rest_request("POST", _path(self.run))
+        response = yield from self.api.fetch(user_message(request, self.prepared))
         # 2xx: the message is taken, whatever else the response says.
         try:
-            message_id = self._api.json(response).get("id")
+            message_id = as_text(self.api.json(response).get("id"))
         except APIError:
             message_id = None
-        return self._message(message_id if isinstance(message_id, str) and message_id else None)
+        return Message(id=message_id, session_id=self.run.session.id)
 
     def look(self) -> Operation[Message | None]:
-        messages = yield from self._messages()
-        if self.run.own_session:
-            message = own_message(messages)
-        else:
-            message = find_message(messages, self._baseline, self.prepared)
-        return None if message is None else self._message(message.id)
-
-    def _messages(self) -> Operation[list[SessionMessage]]:
-        return (
-            yield from read_all_messages(
-                self._api,
-                lambda page: self._api.rest_request("GET", self._path, page),
-                WHOLE_PAGE,
-            )
-        )
-
-    def _message(self, message_id: str | None) -> Message:
-        return Message(id=message_id, session_id=self.run.session.id)
+        message = self.baseline.find((yield from read_new(self.api, self._list)), self.prepared)
+        return Message(id=message.id, session_id=self.run.session.id) if message else None

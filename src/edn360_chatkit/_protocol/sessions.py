@@ -9,23 +9,14 @@ from typing import Any, cast
 from ..errors import ConfigurationError, InvalidInputError
 from .requests import text_argument
 
+LONGEST_NAME = 64
+"""The longest name of a state variable, in characters (source: OpenAI's API reference)."""
 
-def session_body(
-    workflow_id: str | None, user: str, options: Mapping[str, object]
-) -> dict[str, Any]:
-    """The body of ``POST /sessions``: the workflow, the user, and the options that are given.
 
-    Args:
-        workflow_id: The client's workflow.
-        user: The end user.
-        options: The ``SessionOptions``; ``None`` leaves one out.
-
-    Raises:
-        ConfigurationError: There is no workflow id.
-        InvalidInputError: An argument is of the wrong kind; the text names it.
-    """
+def session_body(workflow_id: object, user: str, options: Mapping[str, object]) -> dict[str, Any]:
+    """The body of ``POST /sessions``: the workflow, the user, and the options that are given."""
     values = {name: value for name, value in options.items() if value is not None}
-    workflow_id = cast("str | None", values.get("workflow_id", workflow_id))
+    workflow_id = values.get("workflow_id", workflow_id)
     if workflow_id is None:
         raise ConfigurationError(
             "No workflow id. Pass workflow_id=... to the client or to this call, or set the "
@@ -33,24 +24,21 @@ def session_body(
         )
     workflow: dict[str, Any] = {"id": text_argument("workflow_id", workflow_id)}
     body: dict[str, Any] = {"workflow": workflow, "user": text_argument("user", user)}
-    if "version" in values:
-        workflow["version"] = text_argument("version", values["version"])
-    if "state_variables" in values:
-        workflow["state_variables"] = _state_variables(values["state_variables"])
-    if "tracing" in values:
-        if not isinstance(values["tracing"], bool):
-            raise InvalidInputError("tracing must be True or False.")
-        workflow["tracing"] = {"enabled": values["tracing"]}
-    if "expires_after" in values:
-        seconds = _whole("expires_after", values["expires_after"])
-        body["expires_after"] = {"anchor": "created_at", "seconds": seconds}
-    if "max_requests_per_minute" in values:
-        limit = _whole("max_requests_per_minute", values["max_requests_per_minute"])
-        body["rate_limits"] = {"max_requests_per_1_minute": limit}
-    if "chatkit_configuration" in values:
-        body["chatkit_configuration"] = _json(
-            "chatkit_configuration", values["chatkit_configuration"]
-        )
+    for name, value in values.items():
+        if name == "version":
+            workflow["version"] = text_argument("version", value)
+        elif name == "state_variables":
+            workflow["state_variables"] = _state_variables(value)
+        elif name == "tracing":
+            if not isinstance(value, bool):
+                raise InvalidInputError("tracing must be True or False.")
+            workflow["tracing"] = {"enabled": value}
+        elif name == "expires_after":
+            body["expires_after"] = {"anchor": "created_at", "seconds": _whole(name, value)}
+        elif name == "max_requests_per_minute":
+            body["rate_limits"] = {"max_requests_per_1_minute": _whole(name, value)}
+        elif name == "chatkit_configuration":
+            body["chatkit_configuration"] = _json(name, value)
     return body
 
 
@@ -61,9 +49,8 @@ def _whole(name: str, value: object) -> int:
 
 
 def _state_variables(values: object) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise InvalidInputError("state_variables must be a mapping of names to values.")
-    for name, value in cast("Mapping[object, object]", values).items():
+    variables = _json("state_variables", values)
+    for name, value in cast("dict[object, object]", variables).items():
         if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
             raise InvalidInputError(
                 "state_variables: names are strings; values are strings, booleans or numbers."
@@ -72,15 +59,10 @@ def _state_variables(values: object) -> dict[str, Any]:
             raise InvalidInputError(
                 f"state_variables: a name may have at most {LONGEST_NAME} characters."
             )
-    return _json("state_variables", cast("Mapping[str, Any]", values))
-
-
-LONGEST_NAME = 64
-"""The longest name of a state variable, in characters (source: OpenAI's API reference)."""
+    return variables
 
 
 def _json(name: str, value: object) -> dict[str, Any]:
-    """A mapping that JSON can hold."""
     try:
         copy = dict(cast("Mapping[str, Any]", value))
         json.dumps(copy, ensure_ascii=False, allow_nan=False).encode("utf-8")

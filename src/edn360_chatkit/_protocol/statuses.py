@@ -9,19 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..errors import (
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    EndpointNotFoundError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    SessionNotFoundError,
-    UnprocessableEntityError,
-)
+from .. import errors
 
 Polling: TypeAlias = Literal["wait", "twice", "final"]
 """What a poll does that gets the status: it waits on, it gives up after two in a row (a proxy may
@@ -33,84 +21,84 @@ class Status:
     """The meaning of one status.
 
     Attributes:
-        error: The error that it raises.
-        advice: What the caller can do.
-        own_advice: The same for a self-hosted server, where that differs.
+        own_advice: What the users of a self-hosted server can do, if that differs.
         retried: Whether the same request is sent again.
-        polling: What a poll does.
         taken: Whether the server may have taken a message that it answers like this.
     """
 
-    error: type[APIStatusError]
-    advice: str
+    error: type[errors.APIStatusError]
+    advice: str = ""
     own_advice: str | None = None
-    retried: bool = False
     polling: Polling = "twice"
+    retried: bool = False
     taken: bool = False
 
 
-_SEE_BODY = "The API does not accept the request; see .param and .body."
-_SEE_HEADERS = "Pass the credentials that your server asks for in headers=..."
-_NO_THREAD = "Your server does not know the thread, or not for this user."
-_TRY_LATER = "The server failed; try again later."
+_BODY = "The API does not accept the request; see .param and .body."
+_CREDENTIALS = "Pass the server's credentials in headers=... or in $EDN360_SERVER_TOKEN."
+_THREAD = "Your server does not know the thread, or not for this user."
+_LATER = "The server failed; try again later."
 
 STATUSES: Mapping[str, Status] = {
-    "2xx": Status(APIStatusError, "", polling="wait", taken=True),
+    "2xx": Status(errors.APIStatusError, polling="wait", taken=True),
     "3xx": Status(
-        APIStatusError,
+        errors.APIStatusError,
         "Redirects are not followed, so that credentials and data stay here. Set base_url or "
         "server_url to the new address.",
     ),
-    "4xx": Status(APIStatusError, ""),
-    "400": Status(BadRequestError, _SEE_BODY),
+    "4xx": Status(errors.APIStatusError),
+    "400": Status(errors.BadRequestError, _BODY),
     "401": Status(
-        AuthenticationError,
+        errors.AuthenticationError,
         "Check the API key: api_key=..., $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY.",
-        f"{_SEE_HEADERS} or in $EDN360_SERVER_TOKEN.",
-        polling="final",
+        _CREDENTIALS,
+        "final",
     ),
     "403": Status(
-        PermissionDeniedError,
+        errors.PermissionDeniedError,
         "The API key may not do this; use a key of the workflow's project.",
-        f"{_SEE_HEADERS} or in $EDN360_SERVER_TOKEN.",
-        polling="final",
+        _CREDENTIALS,
+        "final",
     ),
     "404": Status(
-        NotFoundError,
+        errors.NotFoundError,
         "Check workflow_id (or $EDN360_TRAINING_WORKFLOW_ID) and the key's project.",
-        _NO_THREAD,
-        polling="final",
+        _THREAD,
+        "final",
     ),
     "404 session": Status(
-        SessionNotFoundError,
+        errors.SessionNotFoundError,
         "The session has expired, was cancelled, or belongs to another project: make a new one "
         "with create_session(...).",
-        _NO_THREAD,
-        polling="final",
+        _THREAD,
+        "final",
     ),
     "404 endpoint": Status(
-        EndpointNotFoundError,
+        errors.EndpointNotFoundError,
         "This server has no such endpoint. OpenAI's published API has no session messages: leave "
         "protocol= out or use protocol='threads'. Otherwise check base_url (or "
         "$EDN360_CHATKIT_BASE_URL).",
         "There is no ChatKit server at this address: check server_url (or "
         "$EDN360_CHATKIT_SERVER_URL).",
-        polling="final",
+        "final",
     ),
-    "408": Status(APIStatusError, "", retried=True, polling="wait", taken=True),
+    "408": Status(errors.APIStatusError, polling="wait", retried=True, taken=True),
     "409": Status(
-        ConflictError, "Another request was in the way; try again.", retried=True, polling="wait"
-    ),
-    "422": Status(UnprocessableEntityError, _SEE_BODY),
-    "429": Status(
-        RateLimitError,
-        "Too many requests or no quota left; wait .retry_after seconds, or raise the limit.",
-        retried=True,
+        errors.ConflictError,
+        "Another request was in the way; try again.",
         polling="wait",
+        retried=True,
     ),
-    "5xx": Status(InternalServerError, _TRY_LATER, retried=True, polling="wait", taken=True),
-    "501": Status(InternalServerError, _TRY_LATER, polling="wait", taken=True),
-    "505": Status(InternalServerError, _TRY_LATER, polling="wait", taken=True),
+    "422": Status(errors.UnprocessableEntityError, _BODY),
+    "429": Status(
+        errors.RateLimitError,
+        "Too many requests or no quota left; wait .retry_after seconds, or raise the limit.",
+        polling="wait",
+        retried=True,
+    ),
+    "5xx": Status(errors.InternalServerError, _LATER, polling="wait", retried=True, taken=True),
+    "501": Status(errors.InternalServerError, _LATER, polling="wait", taken=True),
+    "505": Status(errors.InternalServerError, _LATER, polling="wait", taken=True),
 }
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import StringIO
 from itertools import chain
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
-from .._json import parse
+from .._json import as_list, as_object, as_text, is_list, is_object, parse
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
-from .listing import SessionMessage, id_of, refusal_of, text_of, waits_for_client
+from .listing import SessionMessage, id_of, name_of, refusal_of, role_of, text_of
 
-Change: TypeAlias = Literal["task.added", "task.updated"]
-
+_Change: TypeAlias = Literal["task.added", "task.updated"]
+_CHANGES: dict[object, _Change] = {
+    "thread.item.added": "task.added",
+    "thread.item.done": "task.updated",
+    "workflow.task.added": "task.added",
+    "workflow.task.updated": "task.updated",
+}
 _PART = "assistant_message.content_part."
 
 EMPTY = 400
@@ -26,25 +30,25 @@ EMPTY = 400
 
 @dataclass(slots=True)
 class _Writing:
-    """An assistant message in a stream, part by part."""
+    """An assistant message in a stream: the pieces of each of its parts."""
 
-    parts: dict[int, StringIO] = field(default_factory=dict[int, StringIO])
+    parts: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     refusal: str | None = None
 
     def add(self, index: int, text: str) -> int:
         """Append to a part; returns the growth in characters."""
         begun = 0 if index in self.parts else EMPTY
-        return begun + self.parts.setdefault(index, StringIO()).write(text)
+        self.parts.setdefault(index, []).append(text)
+        return begun + len(text)
 
     def set_part(self, index: int, text: str) -> int:
-        """Write a part anew; returns the growth in characters."""
-        before = self.parts.pop(index, None)
-        self.parts[index] = StringIO(text)
-        self.parts[index].seek(0, 2)
-        return len(text) + (-before.tell() if before else EMPTY)
+        """Write a part anew; returns the growth in characters, at least 0."""
+        before = sum(map(len, self.parts[index])) if index in self.parts else -EMPTY
+        self.parts[index] = [text]
+        return max(0, len(text) - before)
 
     def text(self) -> str:
-        return "".join(self.parts[index].getvalue() for index in sorted(self.parts))
+        return "".join("".join(self.parts[index]) for index in sorted(self.parts))
 
 
 @dataclass(slots=True)
@@ -64,11 +68,10 @@ class ThreadReader:
     stays, whatever comes later with its id, until the server removes it.
 
     Attributes:
-        thread_id: The id of the thread, once it is known.
         message_id: The id of our message, once the server has stored it.
         taken: Whether the server has stored our message.
         error: The ``error`` event, if one came.
-        news: Whether :meth:`messages` has news. The caller resets it.
+        received: The size of all data so far, in characters.
         size: The size of all texts so far in characters, and a share for each message.
     """
 
@@ -76,7 +79,7 @@ class ThreadReader:
     message_id: str | None = None
     taken: bool = False
     error: StreamError | None = None
-    news: bool = False
+    received: int = 0
     size: int = 0
     _writing: dict[str, _Writing] = field(default_factory=dict[str, _Writing], repr=False)
     # The newest complete text of each id. The messages themselves are handed over.
@@ -85,16 +88,16 @@ class ThreadReader:
     _last: str | None = field(default=None, repr=False)
     _unknown_removed: bool = False
 
-    def messages(self, *, unfinished: bool) -> list[SessionMessage]:
-        """The messages that are new since the last call, newest first.
+    @property
+    def news(self) -> bool:
+        """Whether a message is complete, or removed, that was not handed over."""
+        return bool(self._new)
 
-        Args:
-            unfinished: Whether to include messages that are not complete, marked as ``partial``.
-        """
+    def messages(self, *, unfinished: bool) -> list[SessionMessage]:
+        """The messages that are new since the last call, newest first."""
         new, self._new = self._new, []
-        if unfinished:
-            for item_id, writing in self._writing.items():
-                new.append(_message(item_id, writing, partial=True))
+        for item_id, writing in self._writing.items() if unfinished else ():
+            new.append(_message(item_id, writing, partial=True))
         return [*new[::-1], SessionMessage(self.message_id, "user", "")]
 
     def finish(self) -> None:
@@ -105,64 +108,56 @@ class ThreadReader:
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
         """Read the data of one server-sent event: one event of the protocol, or a list of them.
 
-        Args:
-            data: The data.
-            watched: Whether the caller wants events.
-
-        Returns:
-            The events for the caller, each with its JSON in ``data``.
+        Returns the events for the caller, each with its JSON in ``data``.
         """
+        self.received += len(data)
         try:
             value = parse(data)
         except ValueError:
             # Not of this protocol: an empty event, or a proxy's text.
             return ()
-        entries = cast("list[object]", value) if isinstance(value, list) else [value]
-        events = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+        entries = as_list(value) if is_list(value) else [value]
+        events = [as_object(entry) for entry in entries if is_object(entry)]
         for event in events:
             self._take(event)
-        return chain.from_iterable(map(_watched_event, events)) if watched else ()
+        return chain.from_iterable(map(_watched_events, events)) if watched else ()
 
     def _take(self, event: dict[str, Any]) -> None:
-        kind = event.get("type")
+        kind, item = event.get("type"), as_object(event.get("item"))
         if kind == "thread.item.updated":
-            self._update(str(event.get("item_id")), _object(event, "update"))
+            self._update(str(event.get("item_id")), as_object(event.get("update")))
         elif kind in ("thread.created", "thread.updated"):
-            self.thread_id = self.thread_id or _text(_object(event, "thread"), "id")
+            self.thread_id = self.thread_id or as_text(as_object(event.get("thread")).get("id"))
         elif kind in ("thread.item.added", "thread.item.done", "thread.item.replaced"):
-            item = _object(event, "item")
             if kind == "thread.item.replaced":
                 self._remove(str(item.get("id")))
             self._item(item, done=kind != "thread.item.added")
         elif kind == "thread.item.removed":
-            item_id = str(event.get("item_id"))
-            self._unknown_removed = not self._remove(item_id)
+            self._unknown_removed = not self._remove(str(event.get("item_id")))
         elif kind == "error":
             if self._unknown_removed and self._last is not None:
                 # The removal names an id that the stream did not have.
                 self._take_back(self._last)
             retry = event.get("allow_retry")
+            retry = retry if isinstance(retry, bool) else None
             self.error = StreamError(
-                _text(event, "code"),
-                _text(event, "message"),
-                retry if isinstance(retry, bool) else None,
+                as_text(event.get("code")), as_text(event.get("message")), retry
             )
 
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
-        self.thread_id = self.thread_id or _text(item, "thread_id")
-        waits = waits_for_client(item)
+        self.thread_id = self.thread_id or as_text(item.get("thread_id"))
         if kind == "user_message" and not self.taken:
             self.message_id = id_of(item.get("id"))
         elif kind == "assistant_message":
             self._assistant_item(item_id, item, done=done)
-        elif waits is not None and done:
-            self._hand_over(SessionMessage(item_id, "client", waits))
+        elif done and role_of(item) == "client":
+            self._new.append(SessionMessage(item_id, "client", name_of(item)))
         # Any item shows that the server has stored our message.
         self.taken = True
 
     def _assistant_item(self, item_id: str, item: dict[str, Any], *, done: bool) -> None:
-        contents = [text_of([part])[0] for part in _list(item, "content")]
+        contents = [text_of([part])[0] for part in as_list(item.get("content"))]
         refusal = refusal_of(item.get("content"))
         complete = None if item_id in self._writing else self._complete.get(item_id)
         if done and complete == "".join(contents) and not refusal:
@@ -170,8 +165,8 @@ class ThreadReader:
         writing = self._begin(item_id)
         writing.refusal = refusal
         if any(contents):
-            self.size -= len(writing.text())
-            writing.parts.clear()
+            for index in [index for index in writing.parts if index >= len(contents)]:
+                del writing.parts[index]
             for index, content in enumerate(contents):
                 self.size += writing.set_part(index, content)
         # adk-chatkit sends ``done`` without a text after each delta: the message goes on.
@@ -181,29 +176,26 @@ class ThreadReader:
     def _update(self, item_id: str, update: dict[str, Any]) -> None:
         kind, index = update.get("type"), _index(update, "content_index")
         if kind == _PART + "text_delta":
-            self.size += self._begin(item_id).add(index, _text(update, "delta") or "")
+            self.size += self._begin(item_id).add(index, as_text(update.get("delta")) or "")
         elif kind in (_PART + "added", _PART + "done"):
             text = text_of([update.get("content")])[0]
             self.size += self._begin(item_id).set_part(index, text)
 
     def _begin(self, item_id: str) -> _Writing:
-        writing = self._writing.get(item_id)
-        if writing is None:
-            writing = self._writing[item_id] = _Writing()
+        if item_id not in self._writing:
+            self._writing[item_id] = _Writing()
             self.size += len(item_id) + EMPTY
-        return writing
+        return self._writing[item_id]
 
     def _complete_item(self, item_id: str) -> None:
         message = _message(item_id, self._writing.pop(item_id), partial=False)
         self._complete[item_id] = self._last = message.text or message.refusal or ""
         self._unknown_removed = False
-        self._hand_over(message)
+        self._new.append(message)
 
     def _remove(self, item_id: str) -> bool:
         """Take back the newest text of an item; returns whether the item is known."""
-        writing = self._writing.pop(item_id, None)
-        if writing is not None:
-            self.size -= len(writing.text()) + len(item_id) + EMPTY
+        if self._writing.pop(item_id, None) is not None:
             return True
         text = self._complete.pop(item_id, None)
         if text is not None:
@@ -211,11 +203,7 @@ class ThreadReader:
         return text is not None
 
     def _take_back(self, text: str) -> None:
-        self._hand_over(SessionMessage(None, "assistant", text, removed=True))
-
-    def _hand_over(self, message: SessionMessage) -> None:
-        self._new.append(message)
-        self.news = True
+        self._new.append(SessionMessage(None, "assistant", text, removed=True))
 
 
 def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessage:
@@ -224,70 +212,38 @@ def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessag
     )
 
 
-def _watched_event(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
+def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
     """An event of the protocol as events for the caller; raw if there is no class for it."""
-    kind = event.get("type")
+    kind, item, update = (
+        event.get("type"),
+        as_object(event.get("item")),
+        as_object(event.get("update")),
+    )
+    item_id = as_text(event.get("item_id")) or as_text(item.get("id")) or ""
+    change = _CHANGES.get(update.get("type") if kind == "thread.item.updated" else kind)
     if kind == "progress_update":
-        text = _text(event, "text") or ""
-        yield ProgressEvent(text=text, icon=_text(event, "icon"), data=event)
+        text = as_text(event.get("text")) or ""
+        yield ProgressEvent(text=text, icon=as_text(event.get("icon")), data=event)
     elif kind == "notice":
+        level, message = as_text(event.get("level")) or "info", as_text(event.get("message")) or ""
         yield NoticeEvent(
-            level=_text(event, "level") or "info",
-            message=_text(event, "message") or "",
-            title=_text(event, "title"),
-            data=event,
+            level=level, message=message, title=as_text(event.get("title")), data=event
         )
-    elif kind == "thread.item.updated":
-        yield _update_event(event, str(event.get("item_id")), _object(event, "update"))
-    elif kind in ("thread.item.added", "thread.item.done"):
-        item = _object(event, "item")
-        tasks = _list(_object(item, "workflow"), "tasks")
-        if item.get("type") == "task":
-            tasks = [item.get("task")]
-        change: Change = "task.added" if kind == "thread.item.added" else "task.updated"
-        for index, task in enumerate(tasks):
-            yield _task(change, event, _text(item, "id") or "", index, task)
-        if not tasks:
-            yield RawEvent(data=event)
+    elif update.get("type") == _PART + "text_delta":
+        delta = as_text(update.get("delta")) or ""
+        yield TextDeltaEvent(item_id=item_id, delta=delta, data=event)
     else:
-        yield RawEvent(data=event)
-
-
-def _update_event(event: dict[str, Any], item_id: str, update: dict[str, Any]) -> WorkflowEvent:
-    kind = update.get("type")
-    if kind == _PART + "text_delta":
-        return TextDeltaEvent(item_id=item_id, delta=_text(update, "delta") or "", data=event)
-    if kind in ("workflow.task.added", "workflow.task.updated"):
-        change: Change = "task.added" if kind == "workflow.task.added" else "task.updated"
-        index = _index(update, "task_index")
-        return _task(change, event, item_id, index, update.get("task"))
-    return RawEvent(data=event)
-
-
-def _task(
-    change: Change,
-    event: dict[str, Any],
-    item_id: str,
-    index: int,
-    task: object,
-) -> TaskEvent:
-    fields = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
-    return TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
-
-
-def _list(fields: dict[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else []
-
-
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) and value else None
+        tasks = list(enumerate(as_list(as_object(item.get("workflow")).get("tasks"))))
+        if item.get("type") == "task":
+            tasks = [(0, item.get("task"))]
+        elif kind == "thread.item.updated":
+            tasks = [(_index(update, "task_index"), update.get("task"))]
+        if change is None or not tasks:
+            yield RawEvent(data=event)
+            return
+        for index, task in tasks:
+            fields = as_object(task)
+            yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
 
 
 def _index(fields: dict[str, Any], name: str) -> int:

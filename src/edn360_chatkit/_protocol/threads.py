@@ -6,40 +6,28 @@ thread's items are read until the answer is there; the message is never sent aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from .._effects import (
-    Emitting,
-    Operation,
-    Request,
-    Response,
-    Stream,
-    emit,
-    now,
-    open_stream,
-    read,
-)
+from .._effects import Emitting, Operation, Response, Stream, emit, now, open_stream, read
 from ..errors import APIConnectionError, APIError, InvalidInputError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
 from .api import Api
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import Listing, SessionMessage
+from .listing import SessionMessage
 from .logs import log_warning
-from .pages import Page, is_newest_first, read_all_messages, read_entries, read_messages
+from .pages import read_back_to, read_new
 from .polling import poll, poll_verdict
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
-from .sending import Baseline, DoubtError, Sender, find_message, our_message, own_message, send_once
+from .sending import Baseline, DoubtError, Sender, our_message
 from .thread_events import ThreadReader
 
 PAGE = 50
 """The size of a page of a thread's items."""
-WHOLE_PAGE = 100
-"""The largest page that the API gives."""
 MOST_NEW_THREADS = 10
 """The largest number of new threads that are searched for a message."""
 MOST_SESSIONS = 1000
@@ -48,15 +36,7 @@ MOST_SESSIONS = 1000
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run whose stream is open.
-
-    Attributes:
-        message: The message that started it.
-        stream: Its stream.
-        reader: Reads the stream.
-        early: The events from before the run was followed.
-        sent_text: The message's text.
-    """
+    """A run whose stream is open; ``early`` are the events from before it was followed."""
 
     message: Message
     stream: Stream
@@ -76,22 +56,19 @@ class Threads(Protocol):
         self._live: dict[tuple[str, str | None], LiveRun] = {}
         self._threads: dict[str, tuple[ChatSession, str]] = {}
 
-    # --- what this client knows of its runs
-
     def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
         """A session with its user, and the newest thread in it, if this client knows them."""
-        known, thread_id = self._threads.get(session.id, (session, None))
-        return (session if session.user is not None else known), thread_id
+        earlier, thread_id = self._threads.get(session.id, (session, None))
+        return (session if session.user is not None else earlier), thread_id
 
     def _remember(self, session: ChatSession, thread_id: str) -> None:
         self._threads.pop(session.id, None)
         self._threads[session.id] = (session, thread_id)
-        if len(self._threads) > MOST_SESSIONS:
-            for oldest in list(self._threads)[:-MOST_SESSIONS]:
-                self._threads.pop(oldest, None)
+        for oldest in list(self._threads)[:-MOST_SESSIONS]:
+            self._threads.pop(oldest, None)
 
-    def release(self, message: Message) -> LiveRun | None:
-        """Take the open stream of a run, to follow it; without an id, its session's newest one."""
+    def _release(self, message: Message) -> LiveRun | None:
+        """Take the open stream of a run; without an id, the newest one of its session."""
         key = (message.session_id, message.id)
         if message.id is None:
             keys = [key for key in list(self._live) if key[0] == message.session_id]
@@ -103,18 +80,12 @@ class Threads(Protocol):
 
     def abandon(self, run: Run) -> None:
         if run.message is not None:
-            self.release(run.message)
-
-    def streams(self) -> list[Stream]:
-        """The streams that wait to be followed."""
-        return [live.stream for live in list(self._live.values())]
-
-    # --- the protocol
+            self._release(run.message)
 
     def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
         run.session, thread_id = self.known(run.session)
         sender = _Start(self._api, run, prepared, thread_id)
-        message = yield from send_once(sender, self._api.config.max_retries)
+        message = yield from sender.send_once()
         if message.thread_id is not None:
             self._remember(run.session, message.thread_id)
         if sender.live is not None:
@@ -124,7 +95,7 @@ class Threads(Protocol):
         run.sent(message)
         return message
 
-    def look(self, run: Run) -> Operation[Listing]:
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
         session, thread_id = self.known(run.session)
         message_id = None
         if run.message is not None:
@@ -135,24 +106,25 @@ class Threads(Protocol):
                 "message yet, or another client sent it. Pass the stored Message as after=..., "
                 "which knows its thread; an id alone does not."
             )
-        request = _items(self._api, thread_id, session.user)
-        return (yield from read_messages(self._api, request, message_id, PAGE))
+        request = partial(self._api.lookup_request, "items.list", session.user, thread_id)
+        return (yield from read_back_to(self._api, request, message_id, PAGE))
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        live = self.release(inbox.message)
+        live = self._release(inbox.message)
         if live is None:
             run.session, _ = self.known(run.session)
             return (yield from poll(self, run, inbox))
         run.sent_text = live.sent_text
         inbox = run.sent(live.message)
         try:
-            return (yield from self._follow_stream(run, inbox, live))
+            yield from self._follow_stream(run, inbox, live)
         except APIConnectionError as error:
             failure = error
+        else:
+            return (yield from _end(run, inbox))
         if not is_deadline(failure):
-            log_warning(
-                run.session.id, "stream broke (%s); reading the thread", type(failure).__name__
-            )
+            name = type(failure).__name__
+            log_warning(run.session.id, "stream broke (%s); reading the thread", name)
         # What came before it broke counts.
         inbox.take(live.reader.messages(unfinished=True))
         _fail_by_error(live.reader, inbox)
@@ -162,13 +134,16 @@ class Threads(Protocol):
 
     def _follow_stream(
         self, run: Run, inbox: Inbox, live: LiveRun
-    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        """Read the stream to its end; then the thread, if the answer is not there."""
+    ) -> Emitting[WorkflowEvent, None]:
+        """Read the stream to its end; then the thread, if the answer is not there.
+
+        An ``APIConnectionError`` says that the stream broke, or that its end proves nothing.
+        """
         reader, limit = live.reader, self._api.config.max_response_bytes
         for event in live.early if run.watched else ():
             yield from emit(event)
-        while (batch := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
-            for event in batch.events:
+        while (events := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
+            for event in events:
                 yield from emit(event)
             if reader.size > limit:
                 inbox.take(reader.messages(unfinished=True))
@@ -178,7 +153,6 @@ class Threads(Protocol):
                 )
             if reader.news:
                 # A message is done: it may be a step, or already the answer.
-                reader.news = False
                 for step in inbox.take(reader.messages(unfinished=False)):
                     yield from emit(step)
                 if run.waiting.answer == "first":
@@ -189,45 +163,34 @@ class Threads(Protocol):
         _fail_by_error(reader, inbox)
         if run.waiting.answer == "program" and not inbox.is_settled():
             yield from self._confirm_end(run, inbox)
-        return (yield from _end(run, inbox))
 
     def _confirm_end(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, None]:
         """Read what the thread holds at the end of its stream.
 
         A proxy may end the stream in order for a server that has stopped. If the thread can't be
         read then, the end of the stream proves nothing.
-
-        Raises:
-            APIConnectionError: The thread can't be read just now.
         """
         try:
-            listing = yield from self.look(run)
+            messages = yield from self.look(run)
         except APIConnectionError:
             raise
         except APIError as error:
-            if poll_verdict(error) == "final":
-                log_warning(run.session.id, "the thread can't be read (%s)", type(error).__name__)
-                return
-            raise APIConnectionError(error.message) from error
-        for step in inbox.take(listing.messages):
+            if poll_verdict(error) != "final":
+                raise APIConnectionError(error.message) from error
+            log_warning(run.session.id, "the thread can't be read (%s)", type(error).__name__)
+            return
+        for step in inbox.take(messages):
             yield from emit(step)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Events that have arrived, and the size of their data in characters."""
-
-    events: list[WorkflowEvent]
-    size: int
-
-
-def _read(stream: Stream, reader: ThreadReader, *, watched: bool) -> Operation[_Batch | None]:
+def _read(
+    stream: Stream, reader: ThreadReader, *, watched: bool
+) -> Operation[list[WorkflowEvent] | None]:
     """Read from a stream; ``None`` at its end. No frame holds the data while others run."""
     data = yield from read(stream)
     if data is None:
         return None
-    events = [event for one in data for event in reader.feed(one, watched=watched)]
-    return _Batch(events, sum(map(len, data)))
+    return [event for one in data for event in reader.feed(one, watched=watched)]
 
 
 def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
@@ -247,130 +210,104 @@ def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
         inbox.given_up(reader.error)
 
 
-def _items(api: Api, thread_id: str, user: str | None) -> Callable[[Page], Request]:
-    return lambda page: api.lookup_request("items.list", user, thread_id, page)
-
-
 class _Start(Sender):
     """The message of a run, in a thread that it starts or that is known.
 
-    Attributes:
-        live: The run, once its stream says that the server has the message.
+    ``live`` is the run, once its stream says that the server has the message.
     """
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
         user = run.session.user
-        super().__init__(
-            *(run, prepared),
-            f"look at the user's newest threads with client.threads.list(user={user!r})",
-        )
-        self._api = api
+        hint = f"look at the user's newest threads with client.threads.list(user={user!r})"
+        super().__init__(api, run, prepared, hint)
         self._thread_id = thread_id
-        self._baseline = Baseline()
         self._previous_id = "" if thread_id is None else None
         self._reader = ThreadReader(thread_id=thread_id)
         self.live: LiveRun | None = None
 
     def read_baseline(self) -> Operation[None]:
         # A session that can't send fails before anything is asked for.
-        self._api.credential(self.run.session)
+        self.api.credential(self.run.session)
         if self._thread_id is None:
-            self._baseline = Baseline((yield from self._newest_threads()))
+            self.baseline = Baseline(thread.id for thread in (yield from self._newest_threads()))
         else:
             messages = yield from self._messages(self._thread_id)
-            self._baseline = Baseline.of(messages)
+            self.baseline = Baseline.of(messages)
             users = [message.id for message in messages if message.role == "user"]
             self._previous_id = users[0] if users else ""
 
     def send(self) -> Operation[Message]:
-        request = self._api.run_request(
-            self.run.session, self.prepared, self._thread_id, self.run.waiting.patience
+        run, limit = self.run, self.api.config.max_response_bytes
+        request = self.api.run_request(
+            run.session, self.prepared, self._thread_id, run.waiting.patience
         )
         # A look is for the message that was sent last. The thread of an earlier try stayed empty.
         if self._thread_id is None and self._reader.thread_id is not None:
-            self._baseline.add(self._reader.thread_id)
+            self.baseline.add(self._reader.thread_id)
         reader = self._reader = ThreadReader(thread_id=self._thread_id)
         stream = yield from open_stream(request)
         if isinstance(stream, Response):
-            raise unusable(self._api.check(stream), "no event stream")
+            raise unusable(self.api.check(stream), "no event stream")
         early: list[WorkflowEvent] = []
-        size = 0
         while not reader.taken:
             try:
-                batch = yield from _read(stream, reader, watched=True)
+                events = yield from _read(stream, reader, watched=True)
             except APIConnectionError:
                 raise
             except APIError as error:
                 # Too large to be read; the message may have been taken.
                 raise APIConnectionError(error.message) from error
-            if batch is None:
+            if events is None or (reader.received > limit and not reader.taken):
+                end = "ended" if events is None else "brought more than max_response_bytes=..."
                 raise APIConnectionError(
-                    "The stream ended before the server said that it has taken the message."
+                    f"The stream {end} before the server said that it has taken the message."
                 )
-            size += batch.size
-            early += batch.events
-            if size > self._api.config.max_response_bytes and not reader.taken:
-                raise APIConnectionError(
-                    "The stream brought more than max_response_bytes=... before the server said "
-                    "that it has taken the message."
-                )
+            early += events
             if not reader.taken:
-                inbox = Inbox(
-                    self.run.session, self._message(), self.run.format, self.run.sent_text
-                )
+                inbox = Inbox(run.session, self._message(), sent=run.sent_text)
                 _fail_by_error(reader, inbox)
         message = self._message()
         self.live = LiveRun(message, stream, reader, early, self.prepared.text)
         return message
 
     def can_look(self) -> bool:
-        started = self._thread_id is None and self._reader.thread_id is not None
-        return self.baseline_known or started
+        # A thread that the stream has named was started by us.
+        return self.baseline_read or (self._thread_id is None and bool(self._reader.thread_id))
 
     def look(self) -> Operation[Message | None]:
-        if self._reader.thread_id is None:
-            return (yield from self._search_new_threads())
         thread_id = self._reader.thread_id
-        messages = yield from self._messages(thread_id)
-        if self._thread_id is None:
-            message = own_message(messages)
-        else:
-            message = find_message(messages, self._baseline, self.prepared)
-        return None if message is None else self._message(message.id, thread_id)
+        if thread_id is None:
+            return (yield from self._search_new_threads())
+        place = Baseline(own=True) if self._thread_id is None else self.baseline
+        message = place.find((yield from self._messages(thread_id)), self.prepared)
+        return self._message(message.id, thread_id) if message else None
 
     def _search_new_threads(self) -> Operation[Message | None]:
-        threads = yield from self._newest_threads()
-        new = self._baseline.new([(thread_id, thread_id) for thread_id in threads])
+        new = self.baseline.new((yield from self._newest_threads()))
         if len(new) > MOST_NEW_THREADS:
             raise DoubtError("The user has many new threads, and one of them can be ours.")
-        places: dict[int, str | None] = {}
         messages: list[SessionMessage] = []
-        for thread_id in new:
-            listed = [] if thread_id is None else (yield from self._messages(thread_id))
-            if not listed:
-                raise DoubtError("The user has a new thread without messages, which can be ours.")
-            places.update({id(message): thread_id for message in listed})
-            messages += listed
+        places: list[str | None] = []
+        for thread in new:
+            entries = [] if thread.id is None else (yield from self._messages(thread.id))
+            # A thread without messages can be ours, too.
+            messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
+            places += [thread.id] * max(1, len(entries))
         message = our_message(messages, self.prepared)
         if message is None and new:
             raise DoubtError("The user has a new thread without a message, which can be ours.")
-        return None if message is None else self._message(message.id, places[id(message)])
+        return self._message(message.id, places[messages.index(message)]) if message else None
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
-        request = _items(self._api, thread_id, self.run.session.user)
-        return (yield from read_all_messages(self._api, request, PAGE))
-
-    def _newest_threads(self) -> Operation[list[str | None]]:
-        """The ids of the user's threads, at least of the newest ones."""
         user = self.run.session.user
-        entries = yield from read_entries(
-            self._api,
-            lambda page: self._api.lookup_request("threads.list", user, None, page),
-            WHOLE_PAGE,
-            is_newest_first,
-        )
-        ids = [thread.get("id") for thread in entries.objects()]
-        return [str(thread_id) if isinstance(thread_id, (str, int)) else None for thread_id in ids]
+        request = partial(self.api.lookup_request, "items.list", user, thread_id)
+        return (yield from read_new(self.api, request))
+
+    def _newest_threads(self) -> Operation[list[SessionMessage]]:
+        """The user's threads as entries of a list, at least the newest ones."""
+        user = self.run.session.user
+        request = partial(self.api.lookup_request, "threads.list", user, None)
+        return (yield from read_new(self.api, request))
 
     def _message(self, message_id: str | None = None, thread_id: str | None = None) -> Message:
         return Message(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Literal
 
 from .._config import Config
-from .._effects import Emitting, Operation, Stream, emit, now
+from .._effects import Emitting, Operation, emit, now
 from ..errors import EndpointNotFoundError
 from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message
 from .api import make_api
 from .inputs import Prepared
 from .logs import log_info
+from .quoting import server_words
 from .run import Protocol, Run, Waiting, noted
 from .session_messages import SessionMessages
 from .threads import Threads
@@ -26,18 +27,12 @@ class Workflow:
 
     def __init__(self, config: Config) -> None:
         self.api = make_api(config)
-        self._config = config
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
-        self._learned: Literal["messages", "threads"] | None = None
+        self._protocol: Literal["auto", "messages", "threads"] = config.protocol
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        """The first step: a session of the API, or a local one for a self-hosted server.
-
-        Args:
-            user: The end user.
-            options: The ``SessionOptions``.
-        """
+        """The first step: a session of the API, or a local one for a self-hosted server."""
         return self.api.create_session(user, options)
 
     def send_message(
@@ -53,23 +48,12 @@ class Workflow:
     def poll_response(
         self, session: ChatSession, message: Message, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        """The third step: wait for the answer.
-
-        Args:
-            session: The session of the run.
-            message: The message that the answer answers.
-            waiting: The limits of the waiting.
-            watched: Whether the caller reads the events.
-
-        Raises:
-            WorkflowError: The run went wrong, or is not done yet; it carries the texts so far.
-            APIError: The server refused a poll, and no waiting helps.
-        """
+        """The third step: wait for the answer."""
         run = Run(session, waiting, (yield from now()), watched=watched)
         inbox = run.sent(message)
         _, thread_id = self._threads.known(session)
         in_thread = message.thread_id is not None or thread_id is not None
-        protocol = self._threads if in_thread else self._protocol()
+        protocol = self._threads if in_thread else self._current()
         with noted(run):
             return (yield from protocol.follow(run, inbox))
 
@@ -91,32 +75,27 @@ class Workflow:
                 raise
             return (yield from protocol.follow(run, run.sent(message)))
 
-    def open_streams(self) -> list[Stream]:
-        """The streams of runs that were started and are not followed yet."""
-        return self._threads.streams()
-
-    def _protocol(self) -> Protocol:
-        chosen = self._learned if self._config.protocol == "auto" else self._config.protocol
-        return self._threads if chosen == "threads" else self._messages
+    def _current(self) -> Protocol:
+        return self._threads if self._protocol == "threads" else self._messages
 
     def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, Message]]:
         """Send the message; the protocol that has taken it follows the run."""
         run.sent_text = prepared.text
         # Several runs may start before one of them has learned the protocol.
-        undecided = self._config.protocol == "auto" and self._learned is None
-        protocol = self._protocol()
+        undecided = self._protocol == "auto"
+        protocol = self._current()
         try:
             message = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if not undecided or self._learned == "messages" or not _is_refused(error):
+            if not undecided or self._protocol == "messages" or not _is_refused(error):
                 raise
             refusal = error
         else:
             # Without an id, the response may be a proxy's page and not the API's.
-            if undecided and message.id is not None:
-                self._learned = self._learned or "messages"
+            if self._protocol == "auto" and message.id is not None:
+                self._protocol = "messages"
             return protocol, message
-        self._learned = "threads"
+        self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (
                 " This session has no client secret, which the thread protocol needs: sessions "
@@ -128,12 +107,6 @@ class Workflow:
 
 
 def _is_refused(error: EndpointNotFoundError) -> bool:
-    """Whether the API itself says that it has no such endpoint, and nothing is in doubt.
-
-    A gateway's page says nothing about the API behind it.
-    """
-    body: object = error.body
-    fields = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-    message = cast("dict[str, Any]", fields).get("message") if isinstance(fields, dict) else None
-    invalid = isinstance(message, str) and message.startswith("Invalid URL")
-    return invalid and not error.may_have_been_taken
+    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
+    words = server_words(error.body) or ""
+    return words.startswith("Invalid URL") and not error.may_have_been_taken
