@@ -24,7 +24,7 @@ from edn360_chatkit import AsyncChatKitClient, AsyncWorkflowRun, EDN360Input, Wo
 BOUND = 1.3
 ROUNDS = 3
 STREAMS = 1000
-EVENT = {
+EVENT: dict[str, Any] = {
     "type": "thread.item.done",
     "item": {"type": "user_message", "id": "msg_1", "thread_id": "thr_1", "content": []},
 }
@@ -96,7 +96,8 @@ async def open_streams(server_url: str) -> int:
     async with AsyncChatKitClient(server_url=server_url, deadline=600) as client:
         runs = [client.stream_workflow(INPUT) for _ in range(STREAMS)]
         await asyncio.gather(*(until_sent(run) for run in runs))
-        count = sum(len(pool.streams) for pool in client._driver._pools.values())
+        pools = client._driver._pools  # pyright: ignore[reportPrivateUsage]
+        count = sum(len(pool.streams) for pool in pools.values())
         await asyncio.gather(*(run.aclose() for run in runs))
         return count
 

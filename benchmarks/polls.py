@@ -12,7 +12,7 @@ import asyncio
 import json
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,7 +43,7 @@ def serve(pipe: Connection) -> None:
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, str]]:
+def server() -> Generator[tuple[str, str]]:
     """The base URL and key of a simulator in a process of its own."""
     pipe, other_end = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(other_end,))

@@ -67,8 +67,8 @@ class TimeLimit:
     """
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.until = deadline
+        self.deadline: float = deadline
+        self.until: float = deadline
         self._scope: anyio.CancelScope | None = None
 
     def left(self) -> float:

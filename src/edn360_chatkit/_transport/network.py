@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from contextvars import copy_context
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -136,9 +136,12 @@ class TaskPending(Pending):
 class SyncNetwork:
     """Blocking I/O, on an ``httpx.Client``."""
 
-    kind = "Client"
-    Places: Any = threading.Semaphore
-    limited = staticmethod(TimeLimit.on_this_thread)
+    kind: ClassVar[str] = "Client"
+    Places: ClassVar[Any] = threading.Semaphore
+
+    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        """Keep a block within its time."""
+        return limit.on_this_thread()
 
     def home(self) -> Home:
         """The current process."""
@@ -210,13 +213,23 @@ class SyncNetwork:
 class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
 
-    kind = "AsyncClient"
-    Places: Any = anyio.Semaphore
-    limited = staticmethod(TimeLimit.on_this_task)
-    home = staticmethod(async_home)
-    start = staticmethod(TaskPending)
-    sleep = staticmethod(anyio.sleep)
-    yield_to_others = staticmethod(anyio.lowlevel.checkpoint)
+    kind: ClassVar[str] = "AsyncClient"
+    Places: ClassVar[Any] = anyio.Semaphore
+
+    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        return limit.on_this_task()
+
+    def home(self) -> Home:
+        return async_home()
+
+    def start(self, perform: Perform) -> Pending:
+        return TaskPending(perform)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def yield_to_others(self) -> None:
+        await anyio.lowlevel.checkpoint()
 
     def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TaskPending(lambda _: work())

@@ -45,9 +45,9 @@ class Destination:
     """Where a result goes: standard output, or a file that appears whole or not at all."""
 
     def __init__(self, name: str) -> None:
-        self.label = "Standard output" if name == STANDARD else name
+        self.label: str = "Standard output" if name == STANDARD else name
         # A symbolic link stays a link: its target is replaced. Standard output has no path.
-        self.path = None if name == STANDARD else Path(os.path.realpath(name))
+        self.path: Path | None = None if name == STANDARD else Path(os.path.realpath(name))
 
     def check(self, source: str) -> None:
         """Raise ``ConfigurationError`` if it can't be written, or is the input ``source``."""

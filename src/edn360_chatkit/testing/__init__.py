@@ -5,16 +5,16 @@ It needs the extra ``simulator``: ``pip install "edn360-chatkit[simulator]"``.
 
 from __future__ import annotations
 
-try:
-    from ._store import RecordedRequest
-    from ._workflow import AnswerKind
-    from .simulator import ChatKitSimulator, Endpoint
-except ModuleNotFoundError as error:
-    if error.name not in ("starlette", "uvicorn"):
-        raise
+from importlib.util import find_spec
+
+if not (find_spec("starlette") and find_spec("uvicorn")):
     raise ModuleNotFoundError(
         'The simulator needs Starlette and uvicorn: pip install "edn360-chatkit[simulator]"',
-        name=error.name,
-    ) from error
+        name="starlette",
+    )
+
+from ._store import RecordedRequest
+from ._workflow import AnswerKind
+from .simulator import ChatKitSimulator, Endpoint
 
 __all__ = ["AnswerKind", "ChatKitSimulator", "Endpoint", "RecordedRequest"]
