@@ -25,8 +25,20 @@ INPUT = {
     "questionnaires": [{"source": "initial", "payload": {"days_per_week": 2}}],
 }
 WORLDS = ["messages", "threads", "self-hosted"]
-MOMENTS = [0.001 * 2.2**n for n in range(7)]
-"""Seconds after a run's begin; the last is longer than the run takes."""
+
+
+@pytest.fixture(params=["coarse", pytest.param("fine", marks=pytest.mark.slow)])
+def events(request: pytest.FixtureRequest) -> range:
+    """The numbers of the events at which a run is left."""
+    return range(1, 12) if request.param == "fine" else range(1, 7)
+
+
+@pytest.fixture(params=["coarse", pytest.param("fine", marks=pytest.mark.slow)])
+def moments(request: pytest.FixtureRequest) -> list[float]:
+    """Seconds after a run's start; the last is longer than the run takes."""
+    if request.param == "fine":
+        return [0.001 * 1.5**n for n in range(14)]
+    return [0.001 * 2.2**n for n in range(7)]
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +63,11 @@ def settings(sim: ChatKitSimulator, world: str) -> dict[str, Any]:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_cancelled_task_gives_its_connection_back(
-    sim: ChatKitSimulator, world: str, backend: str
+    sim: ChatKitSimulator, world: str, backend: str, moments: list[float]
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
-            for moment in MOMENTS:
+            for moment in moments:
                 with anyio.move_on_after(moment):
                     await client.run_workflow(INPUT)
             assert (await client.run_workflow(INPUT)).program.title
@@ -88,9 +100,11 @@ def interrupted_after(seconds: float) -> Iterator[None]:
 # the socket, and says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("world", WORLDS)
-def test_ctrl_c_gives_the_connection_back(sim: ChatKitSimulator, world: str) -> None:
+def test_ctrl_c_gives_the_connection_back(
+    sim: ChatKitSimulator, world: str, moments: list[float]
+) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
-        for moment in MOMENTS:
+        for moment in moments:
             with interrupted_after(moment):
                 client.run_workflow(INPUT)
         assert client.run_workflow(INPUT).program.title
@@ -103,10 +117,10 @@ class OwnError(Exception):
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_exception_at_any_event_gives_the_connection_back(
-    sim: ChatKitSimulator, world: str
+    sim: ChatKitSimulator, world: str, events: range
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
-        for last in range(1, 7):
+        for last in events:
             told: list[str] = []
 
             def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
@@ -124,11 +138,11 @@ def test_an_exception_at_any_event_gives_the_connection_back(
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_exception_at_any_event_gives_the_async_connection_back(
-    sim: ChatKitSimulator, world: str, backend: str
+    sim: ChatKitSimulator, world: str, backend: str, events: range
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
-            for last in range(1, 7):
+            for last in events:
                 told: list[str] = []
 
                 async def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
@@ -148,10 +162,10 @@ def test_an_exception_at_any_event_gives_the_async_connection_back(
 @pytest.mark.parametrize("with_block", [True, False], ids=["with", "without with"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_early_break_gives_the_connection_back(
-    sim: ChatKitSimulator, world: str, with_block: bool
+    sim: ChatKitSimulator, world: str, with_block: bool, events: range
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
-        for last in range(1, 6):
+        for last in events:
             run = client.stream_workflow(INPUT)
             for place, _ in enumerate(run, start=1):
                 if place == last:
@@ -166,11 +180,11 @@ def test_an_early_break_gives_the_connection_back(
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_early_break_gives_the_async_connection_back(
-    sim: ChatKitSimulator, world: str, backend: str
+    sim: ChatKitSimulator, world: str, backend: str, events: range
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
-            for last in range(1, 6):
+            for last in events:
                 async with client.stream_workflow(INPUT) as run:
                     place = 0
                     async for _ in run:

@@ -354,6 +354,7 @@ class Call:
         sends: How often it has sent the message.
         attempts: The polls that brought no answer.
         seen: The texts that have got back to it.
+        shown: The ids of the messages that any list has shown to it.
         written: What a stream has told it of texts that were being written.
         listed: The ids on the pages of the list that it is reading.
         answered: Whether the program has got back to it.
@@ -375,6 +376,7 @@ class Call:
     sends: int = 0
     attempts: int = 0
     seen: list[str] = field(default_factory=list[str])
+    shown: set[str] = field(default_factory=set[str])
     written: str = ""
     listed: list[str] = field(default_factory=list[str])
     answered: bool = False

@@ -18,7 +18,7 @@ from .api import Api
 from .inputs import Prepared
 from .listing import SessionMessage
 from .logs import log_info, log_warning
-from .retry import is_deadline, is_transient, retrying
+from .retry import is_transient, retrying
 from .run import Run
 from .statuses import status_row
 
@@ -136,13 +136,12 @@ class Sender(ABC):
         """Send the message, again only if the server has proven not to have it."""
         session_id, retries = self.run.session.id, self.api.config.max_retries
         try:
-            # A list that fails once may work a moment later.
-            yield from retrying(
-                self.read_baseline, max_retries=min(1, retries), session_id=session_id
-            )
+            yield from retrying(self.read_baseline, max_retries=retries, session_id=session_id)
+        except APIConnectionError:
+            # The server can't be reached. Nothing was sent, so the caller can try again.
+            raise
         except APIError as error:
-            refused = isinstance(error, APIStatusError) and error.status_code in (401, 403)
-            if refused or is_deadline(error):
+            if isinstance(error, APIStatusError) and error.status_code in (401, 403):
                 raise
             self.baseline_read = False
             name = type(error).__name__
