@@ -62,7 +62,14 @@ def lowest(session: nox.Session) -> None:
     pins = Path(session.create_tmp(), "lowest.txt")
     pins.write_text("\n".join(lowest_versions()), "utf-8")
     session.install("--constraint", str(pins), "--editable", EXTRAS, *group("test"))
-    session.run("pytest", "--numprocesses=2", "tests/unit", *session.posargs)
+    session.run(
+        "pytest",
+        "--numprocesses=2",
+        "tests/clients",
+        "tests/program",
+        "tests/protocol",
+        *session.posargs,
+    )
 
 
 @nox.session(python=PYTHONS[1])

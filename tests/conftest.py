@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from edn360_chatkit.testing import ChatKitSimulator
 
 # Whether an example is slow depends on how busy the machine is.
 # One failure at a time: to shrink several takes minutes.
@@ -49,3 +52,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith("EDN360_") or name == "OPENAI_API_KEY"
         if ours or name.upper() == "NO_PROXY" or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def one_simulator() -> Iterator[ChatKitSimulator]:
+    with ChatKitSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
+    """The simulator, reset."""
+    one_simulator.reset()
+    return one_simulator

@@ -72,19 +72,6 @@ def portals() -> Iterator[dict[str, BlockingPortal]]:
         }
 
 
-@pytest.fixture(scope="session")
-def one_simulator() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
-    """The simulator, as if it had just been started."""
-    one_simulator.reset()
-    return one_simulator
-
-
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def make_client(
     request: pytest.FixtureRequest, sim: ChatKitSimulator, portals: dict[str, BlockingPortal]

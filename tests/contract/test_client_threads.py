@@ -21,9 +21,8 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-
-from ..unit.samples import ATHLETE
-from .conftest import MakeClient
+from tests.contract.conftest import MakeClient
+from tests.support.samples import ATHLETE
 
 
 @pytest.fixture(params=["hosted", "self-hosted"])

@@ -44,9 +44,8 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-
-from ..unit.samples import ATHLETE
-from .conftest import MakeClient
+from tests.contract.conftest import MakeClient
+from tests.support.samples import ATHLETE
 
 # The clients share the code that checks arguments and reads answers.
 sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)

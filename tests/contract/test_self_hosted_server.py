@@ -25,8 +25,7 @@ import pytest
 from httpx_sse import connect_sse
 
 from edn360_chatkit import EnrichedTrainingProgram
-
-from .example_server import EXAMPLE, PATIENCE, ExampleServer, Run, example, wait_for
+from tests.support.example_server import EXAMPLE, PATIENCE, ExampleServer, Run, example, wait_for
 
 ROOT_KEY = "client_training_program_enriched"
 

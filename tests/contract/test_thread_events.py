@@ -13,8 +13,7 @@ from pydantic import TypeAdapter
 
 from edn360_chatkit import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent
 from edn360_chatkit._protocol.thread_events import ThreadReader
-
-from ..unit.samples import json_objects, json_values, texts
+from tests.support.samples import json_objects, json_values, texts
 
 SCHEMA = TypeAdapter[Any](chatkit.ThreadStreamEvent).json_schema(mode="serialization")
 DEEPEST = 6

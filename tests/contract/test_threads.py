@@ -40,10 +40,9 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.program.model import ROOT_KEY
-
-from ..unit.samples import ANSWER, ATHLETE, PROGRAM
-from .chatkit_server import ChatKitHost, Script, moment
-from .conftest import Blocking
+from tests.contract.conftest import Blocking
+from tests.support.chatkit_server import ChatKitHost, Script, moment
+from tests.support.samples import ANSWER, ATHLETE, PROGRAM
 
 STEP = json.dumps({"profile": {"age": 30}})
 

@@ -10,7 +10,6 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
-from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import Blocking, MakeClient
 
 
@@ -32,16 +31,3 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
             return Blocking(portal, client)
 
         yield make
-
-
-@pytest.fixture(scope="session")
-def one_simulator() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
-    """The simulator, as if it had just been started."""
-    one_simulator.reset()
-    return one_simulator

@@ -26,8 +26,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
-
-from .raw_server import Exchange, dribble, own_server, raw_server, reply
+from tests.support.raw_server import Exchange, dribble, own_server, raw_server, reply
 
 DEADLINE = 0.6
 TOLERANCE = 2.5

@@ -9,9 +9,8 @@ import pytest
 
 from edn360_chatkit import InvalidResponseError
 from tests.contract.conftest import MakeClient
-
-from .raw_server import Exchange, own_server, reply
-from .test_bounds import INPUT, PROGRAM, TAKEN, event
+from tests.faults.test_bounds import INPUT, PROGRAM, TAKEN, event
+from tests.support.raw_server import Exchange, own_server, reply
 
 SORRY = "Let me think."
 

@@ -39,8 +39,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import Blocking, MakeClient
-
-from .raw_server import Exchange, raw_server, reply
+from tests.support.raw_server import Exchange, raw_server, reply
 
 ATHLETE = {
     "user_profile": {"user_id": "athlete-1"},

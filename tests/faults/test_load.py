@@ -24,9 +24,8 @@ from edn360_chatkit.models.session import ChatSession, Message
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
-from tests.unit.script import assistant, config, listing, user
-
-from .raw_server import raw_server, reply
+from tests.support.raw_server import raw_server, reply
+from tests.support.script import assistant, config, listing, user
 
 ATHLETE = Path(__file__).parents[2] / "examples" / "athlete_initial.json"
 

@@ -26,9 +26,8 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
-from tests.unit.test_rendering import READER, Page, one_exercise
-
-from .raw_server import Exchange, RawServer, raw_server, reply
+from tests.program.test_rendering import READER, Page, one_exercise
+from tests.support.raw_server import Exchange, RawServer, raw_server, reply
 
 KEY = "sk-simulated-key"
 ATHLETE = {

@@ -49,9 +49,8 @@ from edn360_chatkit import (
 from edn360_chatkit.events import TaskEvent, TextDeltaEvent
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import MakeClient
-
-from .raw_server import raw_server, reply
-from .test_every_failure import call
+from tests.faults.test_every_failure import call
+from tests.support.raw_server import raw_server, reply
 
 TOKEN = "token-of-the-header-1"
 USER = "athlete-of-the-url-1"

@@ -35,9 +35,8 @@ from edn360_chatkit import (
     WorkflowResponse,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.contract.example_server import ExampleServer
-
-from .proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
+from tests.support.example_server import ExampleServer
+from tests.support.proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
 
 pytestmark = pytest.mark.soak
 

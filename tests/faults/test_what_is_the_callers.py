@@ -25,9 +25,8 @@ from edn360_chatkit import (
     InvalidResponseError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-
-from .test_bounds import INPUT, TAKEN, event
-from .test_ends_of_streams import item
+from tests.faults.test_bounds import INPUT, TAKEN, event
+from tests.faults.test_ends_of_streams import item
 
 
 @pytest.fixture(scope="module")

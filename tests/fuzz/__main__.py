@@ -14,8 +14,8 @@ import atheris  # pyright: ignore[reportMissingModuleSource]
 with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["edn360_chatkit"]
 ):
-    from .seeds import FRAGMENTS, SEEDS, to_bytes
-    from .targets import TARGETS
+    from tests.fuzz.seeds import FRAGMENTS, SEEDS, to_bytes
+    from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:

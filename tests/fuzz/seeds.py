@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edn360_chatkit.program.model import ROOT_KEY
-from tests.unit.samples import ANSWER, ATHLETE, PROGRAM
-
-from .targets import VARIABLES
+from tests.fuzz.targets import VARIABLES
+from tests.support.samples import ANSWER, ATHLETE, PROGRAM
 
 HTML: Final = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1><script>a={}</script></html>"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .seeds import FRAGMENTS, SEEDS, to_bytes
-from .targets import OPTIONS, TARGETS, VARIABLES, configured
+from tests.fuzz.seeds import FRAGMENTS, SEEDS, to_bytes
+from tests.fuzz.targets import OPTIONS, TARGETS, VARIABLES, configured
 
 pieces = st.sampled_from(FRAGMENTS).map(to_bytes) | st.binary(max_size=8)
 rubble = st.lists(pieces, max_size=12).map(b"".join)

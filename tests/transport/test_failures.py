@@ -22,9 +22,8 @@ from pydantic import SecretStr
 
 from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
-from tests.faults.raw_server import Exchange, raw_server, reply
-
-from .support import get, post, settings, status
+from tests.support.raw_server import Exchange, raw_server, reply
+from tests.support.transport import get, post, settings, status
 
 LIBRARIES = [httpx, httpx2]
 URL = "http://127.0.0.1:9/chatkit"

@@ -13,9 +13,8 @@ import pytest
 from edn360_chatkit import APITimeoutError
 from edn360_chatkit._transport import SyncDriver
 from edn360_chatkit._transport.limits import OutOfTimeError, TimeLimit, limit_network_stream
-from tests.faults.raw_server import Exchange, dribble, raw_server, reply
-
-from .support import get, settings
+from tests.support.raw_server import Exchange, dribble, raw_server, reply
+from tests.support.transport import get, settings
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

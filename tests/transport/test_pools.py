@@ -26,9 +26,8 @@ from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork, finish
 from edn360_chatkit._transport.pool import SHARD_SIZE, Pool, dropped, forget_closed_loops
-from tests.faults.raw_server import Exchange, RawServer, raw_server, reply
-
-from .support import STREAM_HEAD, first_events, get, settings, status
+from tests.support.raw_server import Exchange, RawServer, raw_server, reply
+from tests.support.transport import STREAM_HEAD, first_events, get, settings, status
 
 LIBRARIES = [httpx, httpx2]
 

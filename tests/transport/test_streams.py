@@ -12,9 +12,8 @@ from edn360_chatkit import APIConnectionError, APIError, APITimeoutError
 from edn360_chatkit._effects import Emitting, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.streams import BATCH, EventBuffer
-from tests.faults.raw_server import Exchange, raw_server
-
-from .support import STREAM_HEAD, all_events, first_events, settings
+from tests.support.raw_server import Exchange, raw_server
+from tests.support.transport import STREAM_HEAD, all_events, first_events, settings
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"

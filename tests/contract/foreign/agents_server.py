@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ..chatkit_server import MemoryStore
+from tests.support.chatkit_server import MemoryStore
 
 
 class AgentsServer(ChatKitServer[str]):

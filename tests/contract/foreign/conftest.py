@@ -10,10 +10,9 @@ from functools import cache
 import pytest
 
 from edn360_chatkit import ChatKitClient
-
-from . import processes
-from .model import ScriptedModel
-from .relay import Relay
+from tests.contract.foreign import processes
+from tests.contract.foreign.model import ScriptedModel
+from tests.contract.foreign.relay import Relay
 
 COMMANDS: dict[str, tuple[Callable[[], list[str]], str]] = {
     "openai-chatkit, Responses": (processes.agents_command, "/responses"),

@@ -22,8 +22,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from edn360_chatkit.program.model import ROOT_KEY
-
-from ...unit.samples import ATHLETE, PROGRAM
+from tests.support.samples import ATHLETE, PROGRAM
 
 PIECE = 60  # characters of a delta
 STEPS = [json.dumps({"profile": {"age": 30}}), json.dumps({"training_plan": {"weeks": 4}})]

@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from ..example_server import example
+from tests.support.example_server import example
 
 STARTS = Path("starts.txt")  # one line for each run, in the server's directory
 

@@ -13,10 +13,9 @@ from itertools import count
 import pytest
 
 from edn360_chatkit import Message, TruncatedResponseError, WorkflowError
-
-from .conftest import ForeignServer
-from .model import CLOSING, STEPS, athlete
-from .relay import Cut
+from tests.contract.foreign.conftest import ForeignServer
+from tests.contract.foreign.model import CLOSING, STEPS, athlete
+from tests.contract.foreign.relay import Cut
 
 numbers = count(1)
 

@@ -18,10 +18,9 @@ from typing import Any
 import pytest
 
 from edn360_chatkit import ChatKitClient, WorkflowEvent, WorkflowFailedError, WorkflowTimeoutError
-
-from ...unit.samples import ATHLETE
-from . import nginx
-from .processes import ROOT
+from tests.contract.foreign import nginx
+from tests.contract.foreign.processes import ROOT
+from tests.support.samples import ATHLETE
 
 # The server's imports take seconds, and so does each restart.
 pytestmark = pytest.mark.slow

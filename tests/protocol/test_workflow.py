@@ -36,9 +36,8 @@ from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit.program.model import ROOT_KEY
-
-from .samples import ANSWER, ATHLETE, PROGRAM
-from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
+from tests.support.samples import ANSWER, ATHLETE, PROGRAM
+from tests.support.script import Play, Scripted, answer, api_error, assistant, config, listing, user
 
 SESSION = ChatSession(id="cksess_1", user="u")
 SENT = Message(id="msg_1", session_id="cksess_1")

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from edn360_chatkit import EnrichedTrainingProgram
 from edn360_chatkit.program.records import COLUMNS, program_csv
 from scripts.schemas import FOLDER, MODELS, schema_text
-
-from .samples import programs
+from tests.support.samples import programs
 
 NUMBERS = {"sets", "reps_low", "reps_high", "seconds_low", "seconds_high", "rpe_low", "rpe_high"}
 WHOLE_NUMBERS = {"session_number", "block_number", "order"}

@@ -23,8 +23,7 @@ from edn360_chatkit import (
     UserProfile,
 )
 from edn360_chatkit._protocol.inputs import prepare, validate_input
-
-from .samples import ATHLETE, inputs, programs
+from tests.support.samples import ATHLETE, inputs, programs
 
 
 def loop() -> list[Any]:

@@ -22,8 +22,7 @@ from edn360_chatkit._protocol.answers import (
     read_answer,
 )
 from edn360_chatkit.program.model import ROOT_KEY
-
-from .samples import ANSWER, PROGRAM, json_objects, programs, texts
+from tests.support.samples import ANSWER, PROGRAM, json_objects, programs, texts
 
 
 def program_of(text: str) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
 from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
-
-from .samples import programs
+from tests.support.samples import programs
 
 
 def exercise(**fields: Any) -> Exercise:

@@ -20,8 +20,7 @@ from edn360_chatkit.events import WorkflowResponse
 from edn360_chatkit.program.rendering import html
 from edn360_chatkit.program.rendering.printable import one_line, web_link
 from edn360_chatkit.program.texts import words as words_of
-
-from .samples import ATHLETE, inputs, json_values, programs, texts
+from tests.support.samples import ATHLETE, inputs, json_values, programs, texts
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

@@ -15,8 +15,7 @@ import pytest
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram
 from edn360_chatkit.testing import ChatKitSimulator
-
-from ..unit.samples import ATHLETE
+from tests.support.samples import ATHLETE
 
 SESSION = {"workflow": {"id": "wf_demo"}, "user": "u"}
 

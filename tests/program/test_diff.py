@@ -13,8 +13,7 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
 from edn360_chatkit.program.change import ExerciseChange, Place
-
-from .samples import ATHLETE, inputs, programs
+from tests.support.samples import ATHLETE, inputs, programs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

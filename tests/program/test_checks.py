@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.program import checks
 from edn360_chatkit.testing._workflow import simulated_program
-
-from .samples import inputs, programs
+from tests.support.samples import inputs, programs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -25,8 +25,7 @@ from edn360_chatkit import (
 from edn360_chatkit._effects import Effect, Emitting, Request, Response, Stream
 from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit.program.model import ROOT_KEY
-
-from .script import answer, api_error
+from tests.support.script import answer, api_error
 
 T = TypeVar("T")
 

@@ -31,8 +31,7 @@ from edn360_chatkit._protocol.listing import (
 from edn360_chatkit._protocol.pages import read_page
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.program.model import ROOT_KEY
-
-from .samples import ANSWER, PROGRAM
+from tests.support.samples import ANSWER, PROGRAM
 
 STEP = '{"profile": {}}'
 CUT = ANSWER[:-40]

@@ -14,9 +14,8 @@ import pytest
 
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram
 from edn360_chatkit.testing._workflow import simulated_program
-
-from . import chromium
-from .chromium import Chromium, Tab
+from tests.support import chromium
+from tests.support.chromium import Chromium, Tab
 
 pytestmark = [
     pytest.mark.browser,

@@ -33,9 +33,8 @@ from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
 from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
-
-from .samples import ANSWER
-from .script import Play, Scene, Scripted, answer, api_error, config
+from tests.support.samples import ANSWER
+from tests.support.script import Play, Scene, Scripted, answer, api_error, config
 
 HOSTED = ChatSession(id="cksess_1", client_secret="ek_1", user="ana")
 LOST = APIConnectionError("lost")

@@ -15,8 +15,7 @@ from pydantic import ValidationError
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Exercise, InvalidInputError
 from edn360_chatkit.program.records import program_csv
-
-from .samples import ATHLETE, PROGRAM, json_values
+from tests.support.samples import ATHLETE, PROGRAM, json_values
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "cases" / "programs.json").read_text("utf-8")

@@ -14,8 +14,7 @@ import openai
 import pytest
 
 from edn360_chatkit.testing import ChatKitSimulator
-
-from ..unit.samples import ATHLETE
+from tests.support.samples import ATHLETE
 
 
 @pytest.fixture

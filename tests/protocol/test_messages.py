@@ -25,8 +25,7 @@ from edn360_chatkit._protocol.listing import SessionMessage
 from edn360_chatkit._protocol.run import Run, Waiting
 from edn360_chatkit._protocol.sending import Baseline, DoubtError
 from edn360_chatkit._protocol.session_messages import SessionMessages
-
-from .script import Play, Scripted, answer, api_error, assistant, config, listing, user
+from tests.support.script import Play, Scripted, answer, api_error, assistant, config, listing, user
 
 POST, GET = "POST /sessions/cksess_1/messages", "GET /sessions/cksess_1/messages"
 LOST = APIConnectionError("lost", may_have_arrived=True)

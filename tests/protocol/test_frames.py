@@ -16,8 +16,7 @@ from edn360_chatkit._protocol.inputs import Prepared, prepare
 from edn360_chatkit._protocol.resources import retrieve_thread, thread_pages
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
-
-from .script import Play, Scene, Scripted, answer, api_error, config, listing, user
+from tests.support.script import Play, Scene, Scripted, answer, api_error, config, listing, user
 
 SECRET = "hidden-words"
 CREATED = {"type": "thread.created", "thread": {"id": "thr_1"}}

@@ -45,8 +45,7 @@ from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit._transport.failures import deadline_error
 from edn360_chatkit.events import MessageSentEvent, SessionCreatedEvent, WaitingEvent
 from edn360_chatkit.program.model import ROOT_KEY
-
-from .model import (
+from tests.support.model import (
     ARRIVAL,
     BACK,
     SERVER_URL,
@@ -62,7 +61,7 @@ from .model import (
     created,
     spoiled,
 )
-from .script import answer, config
+from tests.support.script import answer, config
 
 ATTEMPTS = 3
 INTERVAL = 2.0

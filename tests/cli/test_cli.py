@@ -31,8 +31,7 @@ from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, 
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
-
-from ..unit.samples import ATHLETE, programs
+from tests.support.samples import ATHLETE, programs
 
 ROOT_KEY = "client_training_program_enriched"
 PROGRAM: dict[str, Any] = {

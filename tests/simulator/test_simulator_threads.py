@@ -20,8 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from edn360_chatkit import EnrichedTrainingProgram
 from edn360_chatkit.testing import ChatKitSimulator, Endpoint
-
-from ..unit.samples import ATHLETE
+from tests.support.samples import ATHLETE
 
 with warnings.catch_warnings():
     # openai-chatkit deprecates classes of its own widgets, and warns when they are defined.
