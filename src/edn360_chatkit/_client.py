@@ -47,6 +47,10 @@ class BaseClient:
             "in each process; sessions and messages can be pickled."
         )
 
+    def _create(self, user: str, options: SessionOptions) -> Operation[ChatSession]:
+        check_names(options, SessionOptions, "create_session")
+        return self._workflow.create_session(user, options)
+
     def _run(
         self, prepared: Prepared, user: str | None, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:

@@ -308,7 +308,8 @@ def _checked_url(name: str, url: str) -> str:
         parsed.host.encode("idna")
         parsed.raw_path.decode("ascii")
         # A host such as half a bracket is read differently by each URL parser.
-        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) or parsed.port == 0:
+        port = 443 if parsed.port is None else parsed.port
+        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) or not 0 < port < 65536:
             raise ValueError
     except (httpx.InvalidURL, ValueError):
         # Without its cause, which quotes a part of the URL: that may hold a password.

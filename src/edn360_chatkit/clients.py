@@ -112,7 +112,7 @@ class ChatKitClient(BaseClient):
             InvalidInputError: An argument is invalid; nothing was sent.
             APIError: The request failed.
         """
-        return self._driver.run(self._workflow.create_session(user, options))
+        return self._driver.run(self._create(user, options))
 
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
@@ -282,7 +282,7 @@ class AsyncChatKitClient(BaseClient):
 
     async def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
         """Create a session; see :meth:`ChatKitClient.create_session`."""
-        return await self._driver.run(self._workflow.create_session(user, options))
+        return await self._driver.run(self._create(user, options))
 
     async def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""

@@ -174,3 +174,12 @@ def test_wrong_kind_of_http_client_is_refused() -> None:
     for client, other in ((ChatKitClient, httpx.AsyncClient), (AsyncChatKitClient, httpx.Client)):
         with pytest.raises(ConfigurationError, match="http_client"):
             client(api_key=KEY, http_client=other())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_unknown_keyword_of_a_method_is_a_type_error() -> None:
+    options: Any = {"expire_after": 3}
+    with ChatKitClient(api_key=KEY, workflow_id="wf_demo") as client:
+        with pytest.raises(TypeError, match="expire_after"):
+            client.create_session("athlete-1", **options)
+        with pytest.raises(TypeError, match="expire_after"):
+            client.run_workflow("text", user="athlete-1", **options)

@@ -8,7 +8,7 @@ from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import resume_call
 from .inbox import Inbox
 from .logs import log_info, log_warning
-from .retry import LONGEST_RETRY_AFTER, retry_after
+from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
 from .run import Protocol, Run, deliver
 from .statuses import Polling, status_row
 
@@ -75,8 +75,10 @@ def poll(
         )
     waited, setting = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
     if attempt == waiting.max_attempts:
-        waited, setting = f"after {attempt} attempts", "max_attempts=... or poll_interval=..."
-    failed = f" Every poll failed, the last one so: {failure}" if failure and not reads else ""
+        waited, setting = f"in {attempt} polls", "max_attempts=... or poll_interval=..."
+    failed = ""
+    if failure is not None and not reads and not is_deadline(failure):
+        failed = f" Every poll failed, the last one so: {failure}"
     inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
         "after 2 minutes: the run may still be at work, and is paid for. Take it up with "

@@ -141,7 +141,8 @@ class Sender(ABC):
             # The server can't be reached. Nothing was sent, so the caller can try again.
             raise
         except APIError as error:
-            if isinstance(error, APIStatusError) and error.status_code in (401, 403):
+            status = error.status_code if isinstance(error, APIStatusError) else 0
+            if status in (401, 403) or 300 <= status < 400:
                 raise
             self.baseline_read = False
             name = type(error).__name__

@@ -17,6 +17,7 @@ def error_text(error: Exception) -> str:
     """The text of an error, with options in the place of the library's parameters."""
     text = str(error).replace("Pass api_key=..., or", "Use --simulate, or")
     text = text.replace("api_key=..., ", "").replace(" to the client or to this call", "")
+    text = text.replace("(base_url or server_url)", "(--base-url or --server-url)")
     return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)
 
 
