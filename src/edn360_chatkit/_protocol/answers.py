@@ -101,12 +101,12 @@ def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
 
 # How many times JSON may be written as a string inside JSON.
 _DEEPEST = 3
-_FENCED = re.compile(r"\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+_FENCED = r"(?s)\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*"
 # What a step writes if there is no error.
 _NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
 # The input of the run, repeated in a step: its program is the previous one.
 _INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
-_ESCAPED = re.compile(r'\\(["\\/nrt])')
+_ESCAPED = r'\\(["\\/nrt])'
 _BLANKS = {"n": "\n", "r": "\n", "t": " "}
 
 
@@ -125,7 +125,7 @@ class _Reading:
             text, thinking = _without_thoughts(text)
             if thinking and not text.strip():
                 return Truncated(_place(text, len(text)))
-            fenced = _FENCED.fullmatch(text)
+            fenced = re.fullmatch(_FENCED, text)
             value = _parse(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
             return self.read(value, depth + 1)
@@ -187,7 +187,9 @@ class _Reading:
             # The key is inside a JSON string.
             if depth >= _DEEPEST:
                 return Prose(_place(text, start))
-            inner = _ESCAPED.sub(lambda match: _BLANKS.get(match[1], match[1]), text[key.start() :])
+            inner = re.sub(
+                _ESCAPED, lambda match: _BLANKS.get(match[1], match[1]), text[key.start() :]
+            )
             return self.read("{" + inner, depth + 1)
         if start == len(text):
             return Truncated(_place(text, start))
@@ -251,7 +253,7 @@ def _description(fields: dict[str, Any]) -> str:
     return line if len(line) <= 300 else line[:300] + "…"
 
 
-_THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_THOUGHT = r"(?i)<(/?)think(?:ing)?>"
 
 
 def _without_thoughts(text: str) -> tuple[str, bool]:
@@ -261,7 +263,7 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
     """
     pieces: list[str] = []
     position, is_open = 0, False
-    for tag in [*_THOUGHT.finditer(text), None]:
+    for tag in [*re.finditer(_THOUGHT, text), None]:
         piece = text[position : tag.start() if tag else len(text)]
         is_thought = is_open or (tag is not None and tag[1] == "/")
         pieces.append(re.sub(r"[^\n]", " ", piece) if is_thought else piece)
@@ -288,7 +290,7 @@ def _place(text: str, position: int) -> str:
 
 # Where an object may begin: a brace and a key, so that the braces of prose cost nothing.
 _OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_CONTROL = r"[\x00-\x1f]"
 _DECODER = json.JSONDecoder(strict=False)
 _MOST_ERRORS = 50
 
@@ -318,7 +320,7 @@ def _objects_in(text: str) -> tuple[list[Any], bool]:
 def _is_beginning_of_json(text: str) -> bool:
     """Whether only the end is missing: any other error makes it no JSON."""
     try:
-        from_json(_CONTROL.sub(" ", whole_characters(text)))
+        from_json(re.sub(_CONTROL, " ", whole_characters(text)))
     except ValueError as error:
         return str(error).startswith("EOF while parsing")
     return False
