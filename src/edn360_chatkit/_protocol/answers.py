@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from .._json import as_object, is_list, is_object, parse, whole_characters
@@ -79,23 +78,18 @@ class Prose:
 Answer: TypeAlias = Program | InvalidProgram | Failure | Step | Truncated | Prose
 
 
-@cache
-def _envelope(form: AnswerFormat) -> type[BaseModel]:
-    """The model of the whole answer. Made when it is needed: importing must stay cheap."""
-    config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-    value = (form.model, Field(alias=form.root_key))
-    return create_model("Envelope", __config__=config, program=value)
-
-
 def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """Classify the text of an assistant message.
 
     Within one text the last root key counts, and the inside of ``<think>`` does not.
     """
     try:
-        # Nearly every answer is the bare JSON: one pass, without intermediate objects.
-        return Program(cast("Any", _envelope(format).model_validate_json(text)).program)
-    except ValueError:
+        # Nearly every answer is the bare JSON. Parsed first, since pydantic would turn JSON into
+        # objects again for the wrap validator of each part.
+        fields = as_object(from_json(text))
+        return Program(format.model.model_validate(fields.get(format.root_key)))
+    except (ValueError, TypeError):
+        # A TypeError is what a text with a half character in it raises in from_json.
         return _Reading(format).read(text, depth=0)
 
 
