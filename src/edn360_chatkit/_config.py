@@ -36,9 +36,9 @@ Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 _KEY = "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)"
 _SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
-_AMBIGUOUS_PATH = re.compile(r"\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
+_HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_HEADER_VALUE = r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
+_AMBIGUOUS_PATH = r"(?i)\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)"
 
 HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
     "accept": "open",
@@ -250,9 +250,9 @@ def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
     valid: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", headers).items():
         # An invalid name is not quoted: it may be the token, in the wrong place.
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
             raise ConfigurationError("headers: a name is not a valid HTTP header name.")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(_HEADER_VALUE, value):
             raise ConfigurationError(
                 f"headers: the value of {name} is not a valid HTTP header value: use ASCII, "
                 "no line breaks."
@@ -323,7 +323,7 @@ def _checked_url(name: str, url: str) -> str:
             "headers=...",
         ),
         (
-            _AMBIGUOUS_PATH.search(url) is not None,
+            re.search(_AMBIGUOUS_PATH, url) is not None,
             "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and "
             "control characters written with %.",
         ),

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from pydantic_core import from_json
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_HALF_CHARACTER = "[\ud800-\udfff]"
 
 
 def parse(text: str | bytes) -> Any:
@@ -34,7 +34,7 @@ def parse(text: str | bytes) -> Any:
 
 def whole_characters(text: str) -> str:
     """The text with U+FFFD for each half character."""
-    return _HALF_CHARACTER.sub("\ufffd", text)
+    return re.sub(_HALF_CHARACTER, "\ufffd", text)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

@@ -65,21 +65,3 @@ def invalid(kind: type[BaseModel], errors: tuple[FieldError, ...]) -> InvalidInp
     """The error that lists every invalid field."""
     text = f"This is no valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
     return InvalidInputError(text, errors=errors)
-
-
-class TrainingBlock(BaseModel):
-    """The part of a block that can be invalid."""
-
-    exercises: list[dict[str, Any]] | None = None
-
-
-class TrainingDay(BaseModel):
-    """The part of a session that can be invalid."""
-
-    blocks: list[TrainingBlock] | None = None
-
-
-class TrainingProgram(BaseModel):
-    """The part of a program that can be invalid; the other fields may have any value."""
-
-    sessions: list[TrainingDay]

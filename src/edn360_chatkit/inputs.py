@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from ._validation import TrainingProgram, validate
+from ._validation import validate
 from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
 
 
@@ -164,6 +164,8 @@ class EDN360Input(AthleteData):
         Raises:
             InvalidInputError: ``program`` is no program; ``.errors`` has every invalid field.
         """
+        from ._skeleton import TrainingProgram
+
         data: Any = program
         if isinstance(program, BaseModel):
             data = program.model_dump(mode="json", exclude_unset=True)

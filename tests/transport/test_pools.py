@@ -24,7 +24,8 @@ from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationErr
 from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
-from edn360_chatkit._transport.network import SyncNetwork, finish
+from edn360_chatkit._transport.network import SyncNetwork
+from edn360_chatkit._transport.pending import finish
 from edn360_chatkit._transport.pool import SHARD_SIZE, Pool, dropped, forget_closed_loops
 from tests.support.raw_server import Exchange, RawServer, raw_server, reply
 from tests.support.transport import STREAM_HEAD, first_events, get, settings, status

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from .._json import as_object, is_list, is_object, parse, whole_characters
@@ -79,34 +78,29 @@ class Prose:
 Answer: TypeAlias = Program | InvalidProgram | Failure | Step | Truncated | Prose
 
 
-@cache
-def _envelope(form: AnswerFormat) -> type[BaseModel]:
-    """The model of the whole answer. Made when it is needed: importing must stay cheap."""
-    config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-    value = (form.model, Field(alias=form.root_key))
-    return create_model("Envelope", __config__=config, program=value)
-
-
 def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """Classify the text of an assistant message.
 
     Within one text the last root key counts, and the inside of ``<think>`` does not.
     """
     try:
-        # Nearly every answer is the bare JSON: one pass, without intermediate objects.
-        return Program(cast("Any", _envelope(format).model_validate_json(text)).program)
-    except ValueError:
+        # Nearly every answer is the bare JSON. Parsed first, since pydantic would turn JSON into
+        # objects again for the wrap validator of each part.
+        fields = as_object(from_json(text))
+        return Program(format.model.model_validate(fields.get(format.root_key)))
+    except (ValueError, TypeError):
+        # A TypeError is what a text with a half character in it raises in from_json.
         return _Reading(format).read(text, depth=0)
 
 
 # How many times JSON may be written as a string inside JSON.
 _DEEPEST = 3
-_FENCED = re.compile(r"\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+_FENCED = r"(?s)\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*"
 # What a step writes if there is no error.
 _NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
 # The input of the run, repeated in a step: its program is the previous one.
 _INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
-_ESCAPED = re.compile(r'\\(["\\/nrt])')
+_ESCAPED = r'\\(["\\/nrt])'
 _BLANKS = {"n": "\n", "r": "\n", "t": " "}
 
 
@@ -125,7 +119,7 @@ class _Reading:
             text, thinking = _without_thoughts(text)
             if thinking and not text.strip():
                 return Truncated(_place(text, len(text)))
-            fenced = _FENCED.fullmatch(text)
+            fenced = re.fullmatch(_FENCED, text)
             value = _parse(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
             return self.read(value, depth + 1)
@@ -187,7 +181,9 @@ class _Reading:
             # The key is inside a JSON string.
             if depth >= _DEEPEST:
                 return Prose(_place(text, start))
-            inner = _ESCAPED.sub(lambda match: _BLANKS.get(match[1], match[1]), text[key.start() :])
+            inner = re.sub(
+                _ESCAPED, lambda match: _BLANKS.get(match[1], match[1]), text[key.start() :]
+            )
             return self.read("{" + inner, depth + 1)
         if start == len(text):
             return Truncated(_place(text, start))
@@ -251,7 +247,7 @@ def _description(fields: dict[str, Any]) -> str:
     return line if len(line) <= 300 else line[:300] + "…"
 
 
-_THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_THOUGHT = r"(?i)<(/?)think(?:ing)?>"
 
 
 def _without_thoughts(text: str) -> tuple[str, bool]:
@@ -261,7 +257,7 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
     """
     pieces: list[str] = []
     position, is_open = 0, False
-    for tag in [*_THOUGHT.finditer(text), None]:
+    for tag in [*re.finditer(_THOUGHT, text), None]:
         piece = text[position : tag.start() if tag else len(text)]
         is_thought = is_open or (tag is not None and tag[1] == "/")
         pieces.append(re.sub(r"[^\n]", " ", piece) if is_thought else piece)
@@ -288,7 +284,7 @@ def _place(text: str, position: int) -> str:
 
 # Where an object may begin: a brace and a key, so that the braces of prose cost nothing.
 _OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_CONTROL = r"[\x00-\x1f]"
 _DECODER = json.JSONDecoder(strict=False)
 _MOST_ERRORS = 50
 
@@ -318,7 +314,7 @@ def _objects_in(text: str) -> tuple[list[Any], bool]:
 def _is_beginning_of_json(text: str) -> bool:
     """Whether only the end is missing: any other error makes it no JSON."""
     try:
-        from_json(_CONTROL.sub(" ", whole_characters(text)))
+        from_json(re.sub(_CONTROL, " ", whole_characters(text)))
     except ValueError as error:
         return str(error).startswith("EOF while parsing")
     return False

@@ -14,7 +14,7 @@ RUN = 8
 WORD = 4
 """How many characters a whole value must have to be one, if it stands alone."""
 
-_QUOTED = re.compile("['\"`«“](.{1,200}?)['\"`»”]", re.DOTALL)
+_QUOTED = "(?s)['\"`«“](.{1,200}?)['\"`»”]"
 
 
 def quoted(words: str, sent: str | None) -> str | None:
@@ -38,7 +38,7 @@ def quoted(words: str, sent: str | None) -> str | None:
 def _repeated(words: str, values: set[str]) -> list[bool]:
     """Which characters of the words repeat a value."""
     said = _folded(words)
-    spans = [match.span(1) for match in _QUOTED.finditer(said) if match[1] in values]
+    spans = [match.span(1) for match in re.finditer(_QUOTED, said) if match[1] in values]
     for value in values:
         if len(value) >= WORD and value in said:
             matches = re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", said)

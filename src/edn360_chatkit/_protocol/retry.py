@@ -6,9 +6,8 @@ The pauses are tenacity's. The loop is ours, so that a pause is an effect like a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
-
-from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
 from .._effects import Operation, sleep
 from ..errors import APIConnectionError, APIStatusError, APITimeoutError
@@ -19,8 +18,25 @@ T = TypeVar("T")
 
 LONGEST_RETRY_AFTER = 120.0
 """The longest ``retry-after`` that is waited for, in seconds (as OpenAI's own client, 3.54)."""
-# Seconds: 0.5, 1, 2, ... with a random part, so that clients do not retry together.
-_WAIT = wait_exponential(multiplier=0.5, max=8) + wait_random(0, 0.5)
+
+
+@cache
+def _pauses() -> Callable[[int], float]:
+    """The seconds to wait after each attempt: 0.5, 1, 2, ... to 8, with a random part.
+
+    The random part keeps clients from retrying together. tenacity brings asyncio with it, so it is
+    imported here and not with the package.
+    """
+    from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
+
+    wait = wait_exponential(multiplier=0.5, max=8) + wait_random(0, 0.5)
+
+    def pause_after(attempt: int) -> float:
+        state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+        state.attempt_number = attempt
+        return wait(state)
+
+    return pause_after
 
 
 def is_transient(error: BaseException) -> bool:
@@ -49,23 +65,25 @@ def retrying(
     session_id: str | None = None,
 ) -> Operation[T]:
     """Run an operation, and run it again if that can help."""
-    state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+    # Before the first attempt: after a failure such as too many open files, no import works.
+    pause_after = _pauses()
+    number = 1
     while True:
         try:
             return (yield from attempt())
         except (APIConnectionError, APIStatusError) as error:
             # A server that asks for a longer pause than we wait gets no retry.
             hopeless = retry_after(error) > LONGEST_RETRY_AFTER or not transient(error)
-            if hopeless or state.attempt_number > max_retries:
+            if hopeless or number > max_retries:
                 raise
             failure = error
-        pause = max(_WAIT(state), retry_after(failure))
-        name, number = type(failure).__name__, state.attempt_number
+        pause = max(pause_after(number), retry_after(failure))
+        name = type(failure).__name__
         log_warning(session_id, "%s; retry in %.1f s (%d of %d)", name, pause, number, max_retries)
         try:
             yield from sleep(pause)
         except APITimeoutError:
             break
-        state.attempt_number += 1
+        number += 1
     # The failure says more than the deadline that leaves no time for a retry.
     raise failure

@@ -15,7 +15,8 @@ from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
 from .library import client_factory, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
-from .network import Home, Network, Pending, is_over
+from .network import Network
+from .pending import Home, Pending, is_over
 from .pool import SHARD_SIZE, Pool, Shard, close_dropped, dropped, forget_closed_loops
 from .streams import OpenStream, is_event_stream
 

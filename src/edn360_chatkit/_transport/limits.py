@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
 import httpx
+
+if TYPE_CHECKING:
+    import anyio
 
 GRACE = 0.05
 """How much later an async request is cancelled, in seconds. httpx's own timeouts come first."""
@@ -98,6 +100,8 @@ class TimeLimit:
     @contextmanager
     def on_this_task(self) -> Generator[None]:
         """Cancel the block when the time is over, and raise an :class:`OutOfTimeError`."""
+        import anyio
+
         self.check()
         with anyio.CancelScope() as scope:
             self._scope = scope
@@ -109,6 +113,8 @@ class TimeLimit:
 
     def _move_scope(self) -> None:
         if self._scope is not None:
+            import anyio
+
             self._scope.deadline = anyio.current_time() + self.left() + GRACE
 
 

@@ -1,136 +1,34 @@
 """The I/O in which sync and async differ; all other code is written once, as coroutines.
 
-Those of :class:`SyncNetwork` never suspend, so that :func:`finish` runs them to their end.
+Those of :class:`SyncNetwork` never suspend, so that ``finish`` runs them to their end. The async
+ones are in ``async_network.py``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
+<<<<<<< HEAD
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from contextvars import copy_context
 from typing import Any, ClassVar, TypeAlias, TypeVar
+=======
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+>>>>>>> h-I
 
-import anyio
-import anyio.lowlevel
 import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
+from .pending import Home, Pending, Perform, Step, finish
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from .async_network import AsyncNetwork
 
-Home: TypeAlias = tuple[int, object]
-"""Where connections belong: a process id and an event loop, which is ``None`` for sync ones."""
-
-CLOSING_SECONDS = 1.0
-"""How long closing a stream may take, in seconds."""
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
-
-Step: TypeAlias = Callable[[str, Mapping[str, Any]], None]
-"""Takes in a step of a request, as httpx's ``trace`` extension reports it."""
-
-
-def finish(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never suspends."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    raise AssertionError("A sync coroutine was suspended.")
-
-
-# asyncio keeps only weak references to its tasks.
-_tasks: set[asyncio.Task[None]] = set()
-
-
-def async_home() -> Home:
-    """The current process and event loop."""
-    if _in_asyncio():
-        return os.getpid(), asyncio.get_running_loop()
-    import trio
-
-    return os.getpid(), trio.lowlevel.current_trio_token()
-
-
-def is_over(home: Home) -> bool:
-    """Whether the event loop is closed; trio does not say."""
-    return isinstance(home[1], asyncio.AbstractEventLoop) and home[1].is_closed()
-
-
-def _in_asyncio() -> bool:
-    try:
-        # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
-
-
-class Pending:
-    """An effect that was started, with its value or error; this class is for one that has ended."""
-
-    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
-        self.value = value
-        self.error = error
-        self.is_cancelled = False
-
-    async def wait(self) -> None:
-        """Wait for the end; a cancelled wait leaves the effect in flight."""
-
-    def cancel(self) -> None:
-        """Cancel the effect."""
-
-
-Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
-"""Performs an effect; it takes the effect's own ``Pending``."""
-
-
-class TaskPending(Pending):
-    """An async effect, in a task of its own.
-
-    A cancellation of asyncio's (``task.cancel()``) that strikes inside httpcore loses a
-    connection. Here it strikes only the task that waits: the effect goes on, or a cancel scope of
-    anyio ends it.
-    """
-
-    def __init__(self, perform: Perform) -> None:
-        super().__init__()
-        self.home: Home = async_home()
-        self._perform = perform
-        self._done = anyio.Event()
-        self._scope = anyio.CancelScope()
-        if _in_asyncio():
-            task = asyncio.get_running_loop().create_task(self._run())
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
-        else:
-            import trio
-
-            trio.lowlevel.spawn_system_task(self._run, context=copy_context())
-
-    async def wait(self) -> None:
-        await self._done.wait()
-
-    def cancel(self) -> None:
-        self.is_cancelled = not self._done.is_set()
-        self._scope.cancel()
-
-    async def close(self) -> None:
-        """Cancel the effect."""
-        self.cancel()
-
-    async def _run(self) -> None:
-        try:
-            with self._scope:
-                self.value = await self._perform(self)
-        except BaseException as error:
-            # The task that waits raises it.
-            self.error = error
-        finally:
-            self._done.set()
 
 
 class SyncNetwork:
@@ -210,6 +108,7 @@ class SyncNetwork:
             item.close()
 
 
+<<<<<<< HEAD
 class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
 
@@ -276,3 +175,6 @@ class AsyncNetwork:
 
 
 Network: TypeAlias = SyncNetwork | AsyncNetwork
+=======
+Network: TypeAlias = "SyncNetwork | AsyncNetwork"
+>>>>>>> h-I

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .limits import TimeLimit
-from .network import Home, Network, TaskPending, finish, is_over
+from .network import Network
+from .pending import Closable, Home, finish, is_over
 from .streams import OpenStream
 
 MAX_CONNECTIONS = 100
@@ -114,7 +115,7 @@ class Pool:
 
 # A finalizer can run at any moment, also while httpcore holds a lock. So finalizers only append
 # here; the next request or close, or the end of the process, closes what was dropped.
-dropped: deque[Pool | OpenStream | TaskPending] = deque()
+dropped: deque[Closable] = deque()
 # Pools stay alive until they are closed, so that no garbage collection closes a connection.
 _live: set[Pool] = set()
 # The connections that a fork has copied. They are kept for ever, since their locks may be held.

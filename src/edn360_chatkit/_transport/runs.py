@@ -8,14 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 
-import anyio
-
 from .._effects import Effect, Emit, Emitting, Read
 from ..errors import ChatKitError
 from .driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
-from .network import CLOSING_SECONDS, AsyncNetwork, Pending, SyncNetwork, TaskPending, finish
+from .network import SyncNetwork
+from .pending import CLOSING_SECONDS, Pending, finish
 from .pool import dropped
 from .streams import OpenStream
 
@@ -138,9 +137,10 @@ class BaseRun(Generic[E, T]):
         return streams
 
     def __del__(self) -> None:
-        if isinstance(self._pending, TaskPending):
-            self._adopt(self._pending.value)
-            dropped.append(self._pending)
+        pending = self._pending
+        if pending is not None and (remainder := pending.remainder()) is not None:
+            self._adopt(pending.value)
+            dropped.append(remainder)
         dropped.extend(self._open_streams())
 
 
@@ -249,6 +249,8 @@ class AsyncDriver(BaseDriver):
     """Runs operations on an ``httpx.AsyncClient``, under asyncio or trio."""
 
     def __init__(self, settings: TransportSettings, http_client: AsyncHTTPClient | None) -> None:
+        from .async_network import AsyncNetwork
+
         super().__init__(settings, AsyncNetwork(), http_client)
 
     async def run(
@@ -275,5 +277,7 @@ class AsyncDriver(BaseDriver):
 
     async def aclose(self) -> None:
         """Close the open streams, and the HTTP client if it is ours."""
+        import anyio
+
         with anyio.CancelScope(shield=True):
             await self._close()

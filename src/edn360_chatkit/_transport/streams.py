@@ -12,7 +12,8 @@ from .._effects import Stream
 from ..errors import APIConnectionError
 from .exchange import Exchange
 from .limits import TooLargeError
-from .network import Home, Network
+from .network import Network
+from .pending import Home
 
 BATCH = 65536
 """How many bytes of events are decoded at once; then the clock is read."""

@@ -208,8 +208,8 @@ class TrainingSession(ProgramPart):
     core_mobility_block: Annotated[Notes, Field(repr=False)] = None
 
 
-class ProgramData(ProgramPart):
-    """The fields of a training program."""
+class ProgramData(ProgramPart, defer_build=True):
+    """The fields of a training program. No object is of this class itself."""
 
     title: Text = None
     summary: Text = None

@@ -14,10 +14,10 @@ from pydantic import BeforeValidator, StrictFloat, StrictInt, StrictStr
 
 def _whole(unit: str = "") -> BeforeValidator:
     """A whole number; a text may have one of these units behind it."""
-    pattern = re.compile(rf"\s*([0-9]{{1,9}})(?:[.,]00?)?\s*(?:{unit})?\s*\.?\s*", re.IGNORECASE)
+    pattern = rf"(?i)\s*([0-9]{{1,9}})(?:[.,]00?)?\s*(?:{unit})?\s*\.?\s*"
 
     def read(value: Any) -> int | None:
-        if isinstance(value, str) and len(value) < 60 and (match := pattern.fullmatch(value)):
+        if isinstance(value, str) and len(value) < 60 and (match := re.fullmatch(pattern, value)):
             return int(match[1])
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return int(value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from .words import Words
+if TYPE_CHECKING:
+    from .words import Words
 
 Language: TypeAlias = Literal["es", "en"]
 """Spanish, which the athletes speak, or English."""

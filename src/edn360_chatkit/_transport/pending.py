@@ -1,0 +1,66 @@
+"""Effects under way, and where they belong: the words that sync and async networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Home: TypeAlias = tuple[int, object]
+"""Where connections belong: a process id and an event loop, which is ``None`` for sync ones."""
+
+CLOSING_SECONDS = 1.0
+"""How long closing a stream may take, in seconds."""
+Step: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Takes in a step of a request, as httpx's ``trace`` extension reports it."""
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("A sync coroutine was suspended.")
+
+
+def is_over(home: Home) -> bool:
+    """Whether the event loop is closed; trio does not say."""
+    if home[1] is None:
+        return False
+    import asyncio
+
+    return isinstance(home[1], asyncio.AbstractEventLoop) and home[1].is_closed()
+
+
+class Closable(Protocol):
+    """A thing that is closed at its own home."""
+
+    home: Home
+
+    async def close(self) -> None: ...
+
+
+class Pending:
+    """An effect that was started, with its value or error; this class is for one that has ended."""
+
+    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+        self.is_cancelled = False
+
+    async def wait(self) -> None:
+        """Wait for the end; a cancelled wait leaves the effect in flight."""
+
+    def cancel(self) -> None:
+        """Cancel the effect."""
+
+    def remainder(self) -> Closable | None:
+        """The part that must be closed when the run is dropped: an effect in flight."""
+        return None
+
+
+Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
+"""Performs an effect; it takes the effect's own ``Pending``."""
