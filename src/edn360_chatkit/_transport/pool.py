@@ -130,6 +130,9 @@ async def close_dropped(home: Home) -> None:
             return
         if item.home == home:
             await item.close()
+            if isinstance(item, TaskPending) and isinstance(item.value, OpenStream):
+                # It had ended before it was cancelled.
+                await item.value.close()
         elif item.home[0] != home[0]:
             _inherited.append(item)
         elif not is_over(item.home):
