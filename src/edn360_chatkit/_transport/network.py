@@ -253,8 +253,8 @@ class AsyncNetwork:
     async def close(self, item: Any, chunks: Any = None) -> None:
         if chunks is not None:
             # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
-            # them at its next read.
-            with suppress(Exception), anyio.CancelScope() as scope:
+            # them at its next read; the shield keeps an outer cancellation out of it.
+            with suppress(Exception), anyio.CancelScope(shield=True), anyio.CancelScope() as scope:
                 scope.cancel()
                 async for _ in chunks:
                     pass
