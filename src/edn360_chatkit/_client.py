@@ -6,6 +6,7 @@ from typing import Any
 
 from ._config import (
     Config,
+    SessionOptions,
     WaitOptions,
     check_names,
     checked_choice,

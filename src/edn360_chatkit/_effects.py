@@ -124,9 +124,14 @@ class Now:
 
 @dataclass(frozen=True, eq=False)
 class Emit(Generic[E]):
-    """Give an event to the caller that watches the run."""
+    """Give an event to the caller that watches the run.
+
+    Attributes:
+        stream: A stream that the operation has not read yet, to be closed if it ends here.
+    """
 
     event: E
+    stream: Stream | None = None
 
 
 Effect: TypeAlias = Send | Open | Read | Sleep | Now | Emit[E]
@@ -169,6 +174,6 @@ def now() -> Operation[float]:
     return seconds
 
 
-def emit(event: T) -> Emitting[T, None]:
+def emit(event: T, stream: Stream | None = None) -> Emitting[T, None]:
     """Give an event to the caller that watches the run."""
-    yield Emit(event)
+    yield Emit(event, stream)

@@ -366,3 +366,12 @@ def test_hostile_text_takes_linear_time(piece: str, size: int) -> None:
 )
 def test_broken_json_takes_linear_time(make: Callable[[int], str]) -> None:
     check_linear(make, 50_000)
+
+
+@pytest.mark.parametrize("key", ["edn360_input", "input", "previous_training_plan"])
+def test_previous_program_in_a_repeated_input_is_not_the_answer(key: str) -> None:
+    repeated = json.dumps({key: {"plan": {ROOT_KEY: PROGRAM}}})
+    text = f"I have read this:\n```json\n{repeated}\n```\nI will think about it."
+    assert isinstance(read_answer(text), Step)
+    answer = read_answer(f"{text}\n{ANSWER}\nWhat I have read: {repeated}")
+    assert isinstance(answer, Program)

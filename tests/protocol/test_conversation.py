@@ -19,6 +19,7 @@ from edn360_chatkit import (
     InvalidInputError,
     InvalidResponseError,
     Message,
+    MessageSentEvent,
     MissingProgramError,
     NotFoundError,
     RawEvent,
@@ -27,7 +28,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import load_config
-from edn360_chatkit._effects import Now, Response
+from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
@@ -622,3 +623,28 @@ def test_oldest_sessions_threads_are_forgotten() -> None:
     _, forgotten = threads.known(ChatSession(id="cksess_0"))
     _, remembered = threads.known(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
     assert (forgotten, remembered) == (None, "thr_1")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), GeneratorExit()])
+def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
+    error: BaseException,
+) -> None:
+    scene = Scene([CREATED, TAKEN])
+    workflow = Workflow(config(protocol="threads"))
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    operation = workflow.run(Prepared("hello"), "ana", waiting, watched=True)
+    reply: object = None
+    answers: list[object] = [answer({"id": "cksess_1", "client_secret": "ek_1"}), NONE, scene]
+    while True:
+        effect = operation.send(reply)
+        reply = 1000.0 if isinstance(effect, Now) else None
+        if isinstance(effect, (Send, Open)):
+            reply = answers.pop(0)
+        elif isinstance(effect, Read):
+            reply = (json.dumps(scene.events.pop(0)),)
+        elif isinstance(effect, Emit) and isinstance(effect.event, MessageSentEvent):
+            break
+    assert scene.keep_open
+    with pytest.raises(type(error)):
+        operation.throw(error)
+    assert not scene.keep_open

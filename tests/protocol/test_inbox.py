@@ -364,3 +364,13 @@ def test_repr_hides_texts() -> None:
     box.take([said(json.dumps({ROOT_KEY: PROGRAM, "note": "secret"})), USER])
     assert "secret" not in repr(box)
     assert PROGRAM["title"] not in repr(box)
+
+
+def test_item_replaced_with_the_same_text_stays() -> None:
+    box, _ = follow(item(ANSWER), item(ANSWER, kind="replaced"))
+    assert box.has_program()
+
+
+def test_item_replaced_with_another_text_is_removed() -> None:
+    box, _ = follow(item(ANSWER), item("No.", kind="replaced"))
+    assert not box.has_program()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edn360_chatkit._protocol.listing import SessionMessage as Listed
-from edn360_chatkit._protocol.listing import answers_to
+from edn360_chatkit._protocol.listing import answers_to, direction, read_message
 
 
 def ids(messages: list[Listed] | None) -> list[str | None] | None:
@@ -66,3 +66,11 @@ def test_message_under_another_id_is_known_by_its_place(
 ) -> None:
     newest_first = [a(3), u(3), a(2), u(2), a(1), u(1)]
     assert ids(answers_to(newest_first, "id of the stream", previous_id)) == answers
+
+
+def test_times_may_have_any_number_of_digits() -> None:
+    # .NET writes 1 to 7 digits of a second, which Python 3.10 does not read.
+    digits = ["1", "12", "123", "1234567"]
+    times = [f"2026-01-02T03:04:05.{fraction}Z" for fraction in digits]
+    messages = [read_message({"role": "user", "created_at": time}) for time in times]
+    assert direction(messages) == len(digits) - 1

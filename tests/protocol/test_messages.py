@@ -61,7 +61,7 @@ def test_message_has_the_form_of_the_protocol() -> None:
     assert play.body(0) == {"role": "user", "content": [{"type": "input_text", "text": "hello"}]}
 
 
-@pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": 5}', b'{"id": ""}', b"[]"])
+@pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": true}', b'{"id": ""}', b"[]"])
 def test_2xx_means_taken_whatever_the_body(body: bytes) -> None:
     play = Play([Response(200, {}, body)])
     assert send(play).id is None
@@ -328,3 +328,24 @@ def test_id_is_quoted_into_its_segment() -> None:
 def test_refused_key_is_an_authentication_error() -> None:
     with pytest.raises(AuthenticationError):
         send(Play([api_error(401)]))
+
+
+def test_number_as_id_becomes_text() -> None:
+    # Without it, the answer of the session's newest message would be taken.
+    assert send(Play([answer({"id": 7})])).id == "7"
+
+
+def test_first_message_is_known_by_its_place() -> None:
+    # A server may list it under another id than it gave it.
+    assert send(Play([SENT])).previous_id == ""
+    assert resend(Play([EMPTY, SENT])).previous_id is None
+
+
+def test_doubt_of_a_later_look_is_in_the_error() -> None:
+    unreadable = {"id": "msg_9", "role": "user", "content": []}
+    looks = [EMPTY] * 3
+    play = Play([EMPTY, api_error(503), *looks, api_error(429), listing(unreadable)])
+    with pytest.raises(DoubtError) as caught:
+        resend(play, max_retries=8)
+    assert caught.value.may_have_been_taken
+    assert play.paths.count(POST) == 2

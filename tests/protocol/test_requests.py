@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._effects import Request, Response
 from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.requests import segment
 from edn360_chatkit._protocol.sessions import session_body
 from tests.support.script import Play, answer, api_error, config
@@ -390,3 +393,44 @@ def test_api_error_message_is_its_text() -> None:
     assert (
         json.dumps({"message": APIError("what happened").message}) == '{"message": "what happened"}'
     )
+
+
+@pytest.mark.parametrize("escaped", [r"abc\/def\/ghi", r"abc\u002Fdef\u002fghi", "abc/def/ghi"])
+def test_secret_with_escaped_characters_is_masked(escaped: str) -> None:
+    headers = {"X-Token": "abc/def/ghi"}
+    body = b'{"error": {"message": "no token %s"}}' % escaped.encode()
+    error = failure(Response(401, {}, body), headers=headers)
+    assert error.body == {"error": {"message": "no token ***"}}
+    assert "abc" not in str(error)
+
+
+class JobTimeoutError(Exception):
+    """What a signal handler raises."""
+
+
+class Interrupted(Mapping[str, Any]):
+    """A mapping that is read when the signal comes."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise JobTimeoutError
+
+    def __iter__(self) -> Iterator[str]:
+        raise JobTimeoutError
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_foreign_exception_passes_through_the_input() -> None:
+    with pytest.raises(JobTimeoutError):
+        prepare(Interrupted()).check()
+
+
+def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
+    handled = KeyError()
+    with suppress(KeyError):
+        try:
+            raise handled
+        finally:
+            assert prepare("").error is not None
+            assert handled.__traceback__ is not None

@@ -26,7 +26,13 @@ from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
 from edn360_chatkit._transport.pending import finish
-from edn360_chatkit._transport.pool import SHARD_SIZE, Pool, dropped, forget_closed_loops
+from edn360_chatkit._transport.pool import (
+    SHARD_SIZE,
+    Pool,
+    close_dropped,
+    dropped,
+    forget_closed_loops,
+)
 from tests.support.raw_server import Exchange, RawServer, raw_server, reply
 from tests.support.transport import STREAM_HEAD, first_events, get, settings, status
 
@@ -515,3 +521,116 @@ def test_wait_for_a_place_ends_with_the_deadline(
         wait_either(server.server_url)
     assert not caught.value.may_have_arrived
     assert caught.value.deadline_passed
+
+
+class Waiting:
+    """The streams that a client holds for a run that is not followed yet."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.stream: Stream | None = None
+
+    def send(self) -> Operation[None]:
+        stream = yield from open_stream(Request("POST", self._url))
+        assert isinstance(stream, Stream)
+        stream.keep_open = True
+        self.stream = stream
+
+    def follow(self) -> Emitting[str, None]:
+        assert self.stream is not None
+        self.stream.keep_open = False
+        yield from emit("early", self.stream)
+        yield from read(self.stream)
+
+    def run(self) -> Emitting[str, None]:
+        yield from self.send()
+        try:
+            yield from emit("sent")
+        finally:
+            assert self.stream is not None
+            self.stream.keep_open = False
+
+
+def test_stream_that_was_never_read_is_closed() -> None:
+    def fail(event: str) -> None:
+        raise ZeroDivisionError
+
+    with open_streams() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        waiting = Waiting(server.server_url)
+        driver.run(waiting.send())
+        with pytest.raises(ZeroDivisionError):
+            driver.run(waiting.follow(), fail)
+        assert not driver._pool().streams
+        driver.close()
+
+
+def test_run_that_is_dropped_at_an_event_gives_up_its_stream() -> None:
+    with open_streams() as server:
+        driver = SyncDriver(settings(server.server_url), None)
+        pool = driver._pool()
+        for _ in driver.watch(Waiting(server.server_url).run()):
+            break
+        gc.collect()
+        finish(close_dropped(pool.home))
+        assert not pool.streams
+        driver.close()
+
+
+def test_stream_that_opens_after_its_run_was_dropped_is_closed() -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        run = driver.watch(Waiting(url).run())
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(run), 0.1)
+        del run
+        gc.collect()
+        pool = driver._pool()
+        with anyio.fail_after(5):
+            while not pool.streams:
+                await asyncio.sleep(0.01)
+        await close_dropped(pool.home)
+        assert not pool.streams
+        await driver.aclose()
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        time.sleep(0.5)
+        yield STREAM_HEAD + b"data: x\n\n"
+        with suppress(OSError):
+            exchange.connection.recv(1)
+
+    with raw_server(answer) as server:
+        asyncio.run(main(server.server_url))
+
+
+def test_stop_iteration_of_a_callback_passes_through() -> None:
+    def fail(event: str) -> None:
+        raise StopIteration
+
+    def operation() -> Emitting[str, None]:
+        yield from emit("event")
+
+    driver = SyncDriver(settings("http://127.0.0.1:1"), None)
+    with pytest.raises(StopIteration):
+        driver.run(operation(), fail)
+
+
+def test_second_cancellation_does_not_keep_streams_open() -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        for delay in range(60):
+            task = asyncio.create_task(driver.run(watched(url), lambda event: None))
+            await asyncio.sleep(delay / 2000)
+            for _ in range(3):
+                task.cancel()
+                await asyncio.sleep(0)
+            with suppress(asyncio.CancelledError):
+                await task
+        del task
+        with anyio.fail_after(5):
+            while driver._pool().streams:
+                await asyncio.sleep(0.01)
+        await driver.aclose()
+
+    with open_streams() as server:
+        asyncio.run(main(server.server_url))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -163,11 +164,20 @@ class _Reading:
         keys = list(self.key.finditer(text)) if has_key else []
         if _begins_root_key(text, self.form.root_key, keys[-1].end() if keys else 0):
             return Truncated(_place(text, len(text)))
+        spans, cut = _objects_in(text)
+        objects, starts = [value for _, _, value in spans], [start for start, _, _ in spans]
+        before = len(spans)
         for key in reversed(keys):
-            answer = self._read_after(text, key, depth)
+            index = bisect(starts, key.start()) - 1
+            if index < 0 or key.start() >= spans[index][1]:
+                answer = self._read_after(text, key, depth)
+            elif index < before:
+                # In an object that is valid JSON, a program that belongs to the input is known.
+                before, answer = index, self._last_program(objects[index], depth)
+            else:
+                continue
             if answer is not None:
                 return answer
-        objects, cut = _objects_in(text)
         answer = _read_objects(objects)
         if cut and not isinstance(answer, Failure):
             return Truncated(_place(text, len(text)))
@@ -289,9 +299,9 @@ _DECODER = json.JSONDecoder(strict=False)
 _MOST_ERRORS = 50
 
 
-def _objects_in(text: str) -> tuple[list[Any], bool]:
-    """The JSON objects between the prose of a text, and whether the last one is cut."""
-    objects: list[Any] = []
+def _objects_in(text: str) -> tuple[list[tuple[int, int, Any]], bool]:
+    """The JSON objects between the prose of a text with their places; whether the last is cut."""
+    objects: list[tuple[int, int, Any]] = []
     position, errors = 0, 0
     # Each error costs a pass over the text: JSONDecodeError counts the lines before it.
     while errors < _MOST_ERRORS and (match := _OBJECT_START.search(text, position)):
@@ -307,7 +317,7 @@ def _objects_in(text: str) -> tuple[list[Any], bool]:
         except (ValueError, RecursionError):
             break
         else:
-            objects.append(_parse(text[start:position]))
+            objects.append((start, position, _parse(text[start:position])))
     return objects, False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
@@ -28,7 +29,7 @@ class Prepared:
     text: str = field(repr=False)
     user_id: str | None = None
     questionnaires: int = 0
-    error: InvalidInputError | None = field(default=None, repr=False)
+    error: Exception | None = field(default=None, repr=False)
 
     def check(self) -> Prepared:
         """Return this input if it can be sent."""
@@ -46,8 +47,11 @@ def prepare(value: object) -> Prepared:
     """Validate an input and write it as the text that is sent.
 
     It does not raise for an invalid input. The caller drops the raw input and then calls
-    :meth:`Prepared.check`, so that no traceback holds the athlete's data.
+    :meth:`Prepared.check`, so that no traceback holds the athlete's data. A foreign exception
+    (a signal handler's, or that of a mapping of the caller's) is raised there as it is.
     """
+    handled = sys.exc_info()[1]
+    failure: Exception
     try:
         if isinstance(value, str):
             return Prepared(text_argument("The message", value))
@@ -61,14 +65,16 @@ def prepare(value: object) -> Prepared:
             f"The input can't be written as JSON: {error}. Nothing was sent."
         )
         failure.__cause__ = error
-    except Exception as error:
+    except (TypeError, AttributeError, RecursionError) as error:
         failure = InvalidInputError(
             f"An argument can't be used: reading it raised {type(error).__name__}."
         )
         failure.__cause__ = error
+    except Exception as error:
+        failure = error
     # Without the frames below, whose variables hold the input.
     link: BaseException | None = failure
-    while link is not None:
+    while link is not None and link is not handled:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return Prepared("", error=failure)

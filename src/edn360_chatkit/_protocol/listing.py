@@ -5,6 +5,7 @@ Ids and order are hints. Integer ids become text, and the order is read off the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -31,6 +32,9 @@ _ROLES: Mapping[str, Role] = {
     "task_group": "other",
     "workflow": "other",
 }
+
+
+_FRACTION = re.compile(r"\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ def _seconds(value: object) -> float | None:
     """A time as unix seconds. Only times of the same list are compared, so a zone is not needed."""
     try:
         if isinstance(value, str):
+            # Python 3.10 reads fractions of 3 or 6 digits only; .NET writes 1 to 7.
+            value = _FRACTION.sub(lambda match: f"{match[0]:0<7}"[:7], value, count=1)
             moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
             return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
         return None if isinstance(value, bool) else float(cast("Any", value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,8 +114,11 @@ def _body(response: Response) -> object:
     if response.too_large:
         return None
     text = response.content.decode("utf-8", "replace")
+    with suppress(ValueError):
+        # Some servers escape characters of a secret, such as \/ and \u002B.
+        text = json.dumps(parse(text), ensure_ascii=False)
     for secret in _secrets(response.request):
-        text = text.replace(secret, "***")
+        text = text.replace(json.dumps(secret)[1:-1], "***").replace(secret, "***")
     try:
         body: object = parse(text)
     except ValueError:

@@ -182,7 +182,11 @@ class Sender(ABC):
     def _attempt(self) -> Operation[Message]:
         """Send the message, or find it at the server."""
         if self._was_in_doubt:
-            message = yield from self.look()
+            try:
+                message = yield from self.look()
+            except DoubtError as error:
+                self._doubt = self._doubt or error
+                raise
             if message is not None:
                 log_info(self.run.session.id, "message found: it had been taken")
                 return message

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from .._effects import Emitting, Operation
-from .._json import as_text
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.session import Message
 from .api import Api, user_message
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import SessionMessage
+from .listing import SessionMessage, id_of
 from .pages import PageRequest, read_back_to, read_new
 from .polling import poll
 from .requests import segment
@@ -66,10 +65,13 @@ class _Post(Sender):
         response = yield from self.api.fetch(user_message(request, self.prepared))
         # 2xx: the message is taken, whatever else the response says.
         try:
-            message_id = as_text(self.api.json(response).get("id"))
+            message_id = id_of(self.api.json(response).get("id"))
         except APIError:
             message_id = None
-        return Message(id=message_id, session_id=self.run.session.id)
+        # In a session of its own it is the first message, also if it is listed by another id.
+        previous_id = "" if self.run.own_session else None
+        session_id = self.run.session.id
+        return Message(id=message_id, session_id=session_id, previous_id=previous_id)
 
     def look(self) -> Operation[Message | None]:
         message = self.baseline.find((yield from read_new(self.api, self._list)), self.prepared)

@@ -129,7 +129,8 @@ class ThreadReader:
         elif kind in ("thread.created", "thread.updated"):
             self.thread_id = self.thread_id or as_text(as_object(event.get("thread")).get("id"))
         elif kind in ("thread.item.added", "thread.item.done", "thread.item.replaced"):
-            if kind == "thread.item.replaced":
+            text = text_of(item.get("content"))[0]
+            if kind == "thread.item.replaced" and text != self._complete.get(str(item.get("id"))):
                 self._remove(str(item.get("id")))
             self._item(item, done=kind != "thread.item.added")
         elif kind == "thread.item.removed":

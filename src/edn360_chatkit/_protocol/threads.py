@@ -141,7 +141,7 @@ class Threads(Protocol):
         """
         reader, limit = live.reader, self._api.config.max_response_bytes
         for event in live.early if run.watched else ():
-            yield from emit(event)
+            yield from emit(event, live.stream)
         while (events := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
             for event in events:
                 yield from emit(event)

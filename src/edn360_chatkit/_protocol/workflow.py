@@ -70,7 +70,7 @@ class Workflow:
             protocol, message = yield from self._start(run, prepared)
             try:
                 yield from emit(MessageSentEvent(message=message))
-            except GeneratorExit:
+            except BaseException:
                 protocol.abandon(run)
                 raise
             return (yield from protocol.follow(run, run.sent(message)))

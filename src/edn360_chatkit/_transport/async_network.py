@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from contextvars import copy_context
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -91,13 +91,23 @@ class TaskPending(Pending):
 class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see ``SyncNetwork``."""
 
-    kind = "AsyncClient"
-    Places: Any = anyio.Semaphore
-    limited = staticmethod(TimeLimit.on_this_task)
-    home = staticmethod(async_home)
-    start = staticmethod(TaskPending)
-    sleep = staticmethod(anyio.sleep)
-    yield_to_others = staticmethod(anyio.lowlevel.checkpoint)
+    kind: ClassVar[str] = "AsyncClient"
+    Places: ClassVar[Any] = anyio.Semaphore
+
+    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        return limit.on_this_task()
+
+    def home(self) -> Home:
+        return async_home()
+
+    def start(self, perform: Perform) -> Pending:
+        return TaskPending(perform)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def yield_to_others(self) -> None:
+        await anyio.lowlevel.checkpoint()
 
     def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TaskPending(lambda _: work())
@@ -134,8 +144,8 @@ class AsyncNetwork:
     async def close(self, item: Any, chunks: Any = None) -> None:
         if chunks is not None:
             # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
-            # them at its next read.
-            with suppress(Exception), anyio.CancelScope() as scope:
+            # them at its next read; the shield keeps an outer cancellation out of it.
+            with suppress(Exception), anyio.CancelScope(shield=True), anyio.CancelScope() as scope:
                 scope.cancel()
                 async for _ in chunks:
                     pass

@@ -9,16 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-<<<<<<< HEAD
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
-from contextvars import copy_context
-from typing import Any, ClassVar, TypeAlias, TypeVar
-=======
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
->>>>>>> h-I
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import httpx
 
@@ -108,73 +101,4 @@ class SyncNetwork:
             item.close()
 
 
-<<<<<<< HEAD
-class AsyncNetwork:
-    """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see :class:`SyncNetwork`."""
-
-    kind: ClassVar[str] = "AsyncClient"
-    Places: ClassVar[Any] = anyio.Semaphore
-
-    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        return limit.on_this_task()
-
-    def home(self) -> Home:
-        return async_home()
-
-    def start(self, perform: Perform) -> Pending:
-        return TaskPending(perform)
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-    async def yield_to_others(self) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        TaskPending(lambda _: work())
-
-    async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
-        """Wait for the end of an effect, also where the caller is cancelled."""
-        with anyio.move_on_after(seconds, shield=True):
-            await pending.wait()
-
-    async def take_place(self, places: Any, limit: TimeLimit) -> None:
-        try:
-            places.acquire_nowait()
-        except anyio.WouldBlock:
-            await places.acquire()
-
-    def trace(self, step: Step) -> Any:
-        async def take(event: str, info: Mapping[str, Any]) -> None:
-            step(event, info)
-
-        return take
-
-    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
-        response: httpx.Response = await http.send(
-            message, stream=True, auth=auth, follow_redirects=False
-        )
-        return response
-
-    def chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        return response.aiter_bytes()
-
-    async def next_chunk(self, chunks: Any) -> bytes | None:
-        return await anext(chunks, None)
-
-    async def close(self, item: Any, chunks: Any = None) -> None:
-        if chunks is not None:
-            # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
-            # them at its next read.
-            with suppress(Exception), anyio.CancelScope() as scope:
-                scope.cancel()
-                async for _ in chunks:
-                    pass
-        with suppress(Exception), anyio.move_on_after(CLOSING_SECONDS, shield=True):
-            await item.aclose()
-
-
-Network: TypeAlias = SyncNetwork | AsyncNetwork
-=======
 Network: TypeAlias = "SyncNetwork | AsyncNetwork"
->>>>>>> h-I

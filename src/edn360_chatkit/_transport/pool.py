@@ -16,7 +16,7 @@ from typing import Any
 
 from .limits import TimeLimit
 from .network import Network
-from .pending import Closable, Home, finish, is_over
+from .pending import Closable, Home, Pending, finish, is_over
 from .streams import OpenStream
 
 MAX_CONNECTIONS = 100
@@ -131,6 +131,9 @@ async def close_dropped(home: Home) -> None:
             return
         if item.home == home:
             await item.close()
+            if isinstance(item, Pending) and isinstance(item.value, OpenStream):
+                # It had ended before it was cancelled.
+                await item.value.close()
         elif item.home[0] != home[0]:
             _inherited.append(item)
         elif not is_over(item.home):

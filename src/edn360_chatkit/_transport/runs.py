@@ -45,15 +45,16 @@ class BaseRun(Generic[E, T]):
                 effect = self._effect or self._step()
                 if isinstance(effect, Emit):
                     self._effect = None
+                    self._adopt(effect.stream)
                     return effect
                 if effect is not None:
+                    if isinstance(effect, Read):
+                        self._adopt(effect.stream)
                     if self._pending is None:
                         self._pending = self._driver.start(effect, self._until)
                     # If this wait is cancelled, the next one waits for the same effect.
                     await self._pending.wait()
                     self._result, self._pending, self._effect = self._pending, None, None
-                    if isinstance(effect, Read):
-                        self._adopt(effect.stream)
                     self._adopt(self._result.value)
             return None
         finally:
@@ -94,11 +95,14 @@ class BaseRun(Generic[E, T]):
                 pending.cancel()
             self._abort(error)
         finally:
-            if pending is not None:
-                await self._driver.network.wait_for_end(pending, CLOSING_SECONDS)
-                self._adopt(pending.value)
-            if streams := self._open_streams():
-                await self._driver.close_all(streams)
+            try:
+                if pending is not None:
+                    await self._driver.network.wait_for_end(pending, CLOSING_SECONDS)
+            finally:
+                # A second task.cancel() ends the waits, but not the closing.
+                self._adopt(None if pending is None else pending.value)
+                if streams := self._open_streams():
+                    await self._driver.close_all(streams)
 
     def _abort(self, error: BaseException | None) -> None:
         if self._finished:
@@ -110,7 +114,8 @@ class BaseRun(Generic[E, T]):
             try:
                 self._operation.throw(error)
             except BaseException as raised:
-                if raised is not error:
+                # A generator turns a StopIteration into a RuntimeError.
+                if raised is not error and not isinstance(error, StopIteration):
                     raise
             finally:
                 error.__traceback__ = traceback
@@ -137,6 +142,8 @@ class BaseRun(Generic[E, T]):
         return streams
 
     def __del__(self) -> None:
+        # The operation gives up its streams.
+        self._operation.close()
         pending = self._pending
         if pending is not None and (remainder := pending.remainder()) is not None:
             self._adopt(pending.value)

@@ -108,8 +108,10 @@ class OpenStream(Stream):
         """Close the connection. Another process or event loop must not touch it."""
         on_close, self._on_close = self._on_close, None
         if on_close is not None and self.home == self._network.home():
-            await self._network.close(self._response, self._chunks)
-            on_close(self)
+            try:
+                await self._network.close(self._response, self._chunks)
+            finally:
+                on_close(self)
 
 
 def _has_marked_end(response: httpx.Response) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..change import Changes, ExerciseChange, FieldChange, Place
 from ..texts import Language, words
-from ..texts.words import Words
+from ..texts.base import Words
 from .content import exercise_name, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment

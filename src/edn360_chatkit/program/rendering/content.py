@@ -21,7 +21,7 @@ from ..data import (
     TrainingSession,
 )
 from ..numbers import as_text, is_empty
-from ..texts.words import Words
+from ..texts.base import Words
 from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
 from .printable import one_line, printable, web_link
 

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from ..data import ProgramData
 from ..texts import Language, words
-from ..texts.words import Words
+from ..texts.base import Words
 from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page
 from .elements import Html, element, together
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ..data import ProgramData
 from ..texts import Language, words
-from ..texts.words import Words
+from ..texts.base import Words
 from .content import LIST_MARK, Day, Group, Note, Row, note_lines, read_page
 from .printable import printable
 

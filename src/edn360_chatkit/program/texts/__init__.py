@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from .words import Words
+    from .base import Words
 
 Language: TypeAlias = Literal["es", "en"]
 """Spanish, which the athletes speak, or English."""

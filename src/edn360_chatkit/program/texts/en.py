@@ -1,6 +1,6 @@
 """English."""
 
-from .words import Words
+from .base import Words
 
 WORDS = Words(
     decimal=".",

@@ -1,6 +1,6 @@
 """Spanish."""
 
-from .words import Words
+from .base import Words
 
 WORDS = Words(
     decimal=",",
