@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import edn360_chatkit
 from edn360_chatkit.testing import ChatKitSimulator
 
 # Whether an example is slow depends on how busy the machine is.
@@ -25,6 +28,12 @@ settings.register_profile("test", PATIENT, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", PATIENT, max_examples=1_000, derandomize=False)
 settings.register_profile("long", PATIENT, max_examples=10_000, derandomize=False)
 settings.load_profile("test")
+
+# Hypothesis takes constants from the modules that are imported. With all of them, the examples of
+# a test do not depend on which tests ran before it.
+for module in pkgutil.walk_packages(edn360_chatkit.__path__, "edn360_chatkit."):
+    if not module.name.endswith("__main__"):
+        import_module(module.name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -228,7 +228,7 @@ def test_run_passes_its_options(
     assert status == 1
     assert sim.requests[0].json == {"workflow": {"id": "wf_other"}, "user": "someone"}
     assert [r.method for r in sim.requests].count("GET") == 3
-    assert "No answer after 3 attempts" in capsys.readouterr().err
+    assert "No answer in 3 polls" in capsys.readouterr().err
 
 
 def test_run_with_server_url_needs_no_key(

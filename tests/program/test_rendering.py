@@ -122,7 +122,8 @@ def told(page: Page) -> str:
 
 
 def words(text: str) -> str:
-    return "".join(one_line(text).split())
+    """The text without blanks; a code of the workflow such as ``push_focus`` loses underscores."""
+    return "".join(one_line(text).replace("_", " ").split()).casefold()
 
 
 # --- on any program ---------------------------------------------------------------------------
