@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
-if TYPE_CHECKING:
-    from .words import Words
+from .words import Words
 
 Language: TypeAlias = Literal["es", "en"]
 """Spanish, which the athletes speak, or English."""
