@@ -6,6 +6,8 @@ and its own modules; this test does.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -30,3 +32,12 @@ def test_files_import_each_other_without_circles() -> None:
 def test_circle_of_imports_is_found() -> None:
     assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
     assert circle({"a": ["b", "c"], "b": ["c"], "c": []}) == []
+
+
+def test_package_import_loads_no_event_loop() -> None:
+    code = (
+        "import sys, edn360_chatkit;"
+        "loaded = {'anyio', 'tenacity', 'edn360_chatkit._skeleton'} & set(sys.modules);"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
