@@ -11,7 +11,6 @@ import json
 import socket
 import ssl
 import sys
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -544,6 +543,8 @@ def new_loop() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
+# The first loop is closed, and its connection can't be closed any more.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("end", ["aclose", "run"])
 def test_async_client_works_in_second_loop(sim: ChatKitSimulator, end: str) -> None:
     client = AsyncChatKitClient(**{**HOSTED, "api_key": sim.api_key}, base_url=sim.base_url)
@@ -553,11 +554,8 @@ def test_async_client_works_in_second_loop(sim: ChatKitSimulator, end: str) -> N
         if end == "run":
             assert second.run_until_complete(client.create_session("u")).user == "u"
         second.run_until_complete(client.aclose())
-    with warnings.catch_warnings():
-        # The first loop is closed, and its connection can't be closed any more.
-        warnings.simplefilter("ignore", ResourceWarning)
-        del client
-        gc.collect()
+    del client
+    gc.collect()
 
 
 def test_call_without_loop_sends_nothing() -> None:
