@@ -73,9 +73,10 @@ verifytypes: $(VENV)/dev $(WHEEL)/ready
 		{ grep -v ' No error' verifytypes.txt; exit 1; }
 	@grep 'completeness score' $(WHEEL)/verifytypes.txt
 
-# The soak loads the machine by itself; its tests run one after another.
+# The soak loads the machine by itself: its tests run one after another.
 soak: $(VENV)/dev
-	$(BIN)/pytest -m "soak or slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "slow and not soak" --numprocesses=2 --dist=worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest -m soak $(PYTEST_ARGS)
 
 browser: $(VENV)/dev
 	$(BIN)/pytest -m browser $(PYTEST_ARGS)

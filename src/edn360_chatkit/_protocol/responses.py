@@ -20,6 +20,10 @@ from .statuses import STATUSES, Status, status_row
 _SHORTEST_SECRET = 8
 
 
+LARGE_BODY = 1_000_000
+"""A body above this size, in bytes, is dropped once it is parsed."""
+
+
 def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
     """The JSON object in a response's body."""
     if response.too_large:
@@ -31,6 +35,9 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
     if not is_object(data):
         del data
         raise unusable(response, "no JSON object")
+    if len(response.content) > LARGE_BODY:
+        # It would be in memory twice while the program is made.
+        response.content = b""
     return data
 
 
