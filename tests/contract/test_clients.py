@@ -45,7 +45,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from tests.contract.conftest import MakeClient
-from tests.support.samples import ATHLETE
+from tests.support.samples import ANSWER, ATHLETE
 
 # The clients share the code that checks arguments and reads answers.
 sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
@@ -528,3 +528,41 @@ def test_waiting_ends_after_last_poll(client: Any, sim: ChatKitSimulator) -> Non
     assert 0.25 <= response.elapsed <= took
     # Fewer where the machine is busy.
     assert 2 <= response.attempts <= 7
+
+
+IMPORTS_OF_A_RUN = """
+import sys
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+
+base_url, is_async, athlete = sys.argv[1], sys.argv[2] == "async", {athlete!r}
+options = dict(base_url=base_url, api_key="sk-simulated-key", workflow_id="wf_demo")
+options |= dict(poll_interval=0.01, max_retries=5)
+if is_async:
+    import anyio
+
+    async def main():
+        async with AsyncChatKitClient(**options) as client:
+            before = set(sys.modules)
+            await client.run_workflow(athlete)
+            return set(sys.modules) - before
+
+    imported = anyio.run(main)
+else:
+    with ChatKitClient(**options) as client:
+        before = set(sys.modules)
+        client.run_workflow(athlete)
+        imported = set(sys.modules) - before
+print([name for name in sorted(imported) if name.split(".")[0] not in sys.stdlib_module_names])
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_run_imports_nothing(sim: ChatKitSimulator, kind: str) -> None:
+    """A Ctrl-C that breaks off an import can leave a package half loaded, for every later run."""
+    malformed = ANSWER.replace(', "', ' "', 1)
+    sim.answer = lambda _: malformed
+    sim.fail_next("create_session", status=503)
+    code = IMPORTS_OF_A_RUN.format(athlete=ATHLETE)
+    command = [sys.executable, "-c", code, sim.base_url, kind]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("[]", "")

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from .._json import is_object, parse
@@ -28,6 +30,14 @@ _WORDS_AFTER_NUMBER = re.compile(r"\d[\d.,/-]*[^\S\n]+[^\W\d][^\"“”',:{}\[\]
 _NO_ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
 
 
+@cache
+def json_repair() -> Callable[..., object]:
+    """The library's parser. It is imported with the first client and not with the package."""
+    from json_repair import loads
+
+    return loads
+
+
 def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
     """Repair the object at the beginning of a text; what follows the object is ignored.
 
@@ -42,8 +52,6 @@ def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
     too_much_work = len(text) > LONGEST or (1 + scan.stray) * len(text) > WORK
     if too_much_work or (scan.end is None and not only_brace_missing):
         return None, cut
-    from json_repair import loads
-
     pieces: list[str] = []
     position = 0
     for start, stop, replacement in scan.changes:
@@ -55,7 +63,7 @@ def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
         value: object = parse(object_text)
     except ValueError:
         try:
-            value = loads(object_text, skip_json_loads=True)
+            value = json_repair()(object_text, skip_json_loads=True)
         except (ValueError, RecursionError):
             value = None
     return value if is_object(value) else None, cut

@@ -21,11 +21,11 @@ LONGEST_RETRY_AFTER = 120.0
 
 
 @cache
-def _pauses() -> Callable[[int], float]:
+def pauses() -> Callable[[int], float]:
     """The seconds to wait after each attempt: 0.5, 1, 2, ... to 8, with a random part.
 
     The random part keeps clients from retrying together. tenacity brings asyncio with it, so it is
-    imported here and not with the package.
+    imported with the first client and not with the package.
     """
     from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
@@ -65,8 +65,6 @@ def retrying(
     session_id: str | None = None,
 ) -> Operation[T]:
     """Run an operation, and run it again if that can help."""
-    # Before the first attempt: after a failure such as too many open files, no import works.
-    pause_after = _pauses()
     number = 1
     while True:
         try:
@@ -77,7 +75,7 @@ def retrying(
             if hopeless or number > max_retries:
                 raise
             failure = error
-        pause = max(pause_after(number), retry_after(failure))
+        pause = max(pauses()(number), retry_after(failure))
         name = type(failure).__name__
         log_warning(session_id, "%s; retry in %.1f s (%d of %d)", name, pause, number, max_retries)
         try:

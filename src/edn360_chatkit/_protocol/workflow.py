@@ -13,7 +13,9 @@ from ..models.session import ChatSession, Message
 from .api import make_api
 from .inputs import Prepared
 from .logs import log_info
+from .mending import json_repair
 from .quoting import server_words
+from .retry import pauses
 from .run import Protocol, Run, Waiting, noted
 from .session_messages import SessionMessages
 from .threads import Threads
@@ -30,6 +32,9 @@ class Workflow:
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol
+        # Imported here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
+        pauses()
+        json_repair()
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         """The first step: a session of the API, or a local one for a self-hosted server."""
