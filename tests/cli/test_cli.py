@@ -732,7 +732,7 @@ def test_ctrl_c_ends_a_real_process_with_status_130(sim: ChatKitSimulator) -> No
     assert process.returncode == 130
     assert out == ""
     assert "poll_response('{" in err
-    assert ", after='msg_" in err
+    assert '"message_id":"msg_' in err
     assert "Traceback" not in err
 
 
