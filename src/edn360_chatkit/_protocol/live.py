@@ -106,4 +106,4 @@ class LiveRun:
             self.inbox.given_up(self.reader.error)
 
     def _take(self, *, unfinished: bool) -> None:
-        self.events += self.inbox.take(self.reader.messages(unfinished=unfinished), listed=False)
+        self.events += self.inbox.add(self.reader.messages(unfinished=unfinished))
