@@ -35,6 +35,12 @@ def deliver_run(
     except KeyboardInterrupt as stop:
         complain(stop_text(stop), record.how_to_resume())
         return stop_status(stop)
+    except errors.InvalidInputError:
+        if record.run is None or record.is_sent():
+            raise
+        fault = "This server can't find a run by its session alone: look at the threads of the user"
+        complain(f"{fault} {record.run.user}.")
+        return FAILED
     except (errors.WorkflowError, errors.APIError) as error:
         record.note_error(error, is_over=_is_over(error, args))
         saved = _save(error.text, destination, ".answer.txt")

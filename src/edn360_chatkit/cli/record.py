@@ -56,7 +56,8 @@ class RunRecord:
             Destination(name).check(args.input)
         elif getattr(run := read_file(name, read_reference), _DIGEST, None) == digest:
             record.run = run
-            say(f"Taking up the run in {name}. To start a new one, remove that file.")
+            started = "" if record.is_sent() else ", which may have started"
+            say(f"Taking up the run in {name}{started}. To start a new one, remove that file.")
         else:
             raise ConfigurationError(
                 f"{name} has a run of another input. Name another output, or remove that file to "
@@ -92,12 +93,15 @@ class RunRecord:
         """The command that takes the run up; empty without a run."""
         if self.run is None or self._args.simulate:
             return ""
-        sent = self.run.message_id is not None or self.run.thread_id is not None
-        run_state = "The run" if sent else "If the athlete's data arrived, the run"
+        run_state = "The run" if self.is_sent() else "If the athlete's data arrived, the run"
         return (
             f"{run_state} may go on at the server, and is paid for. Take it up with:\n"
             f"  {self.resume_command()}"
         )
+
+    def is_sent(self) -> bool:
+        """Whether the server is known to have the message."""
+        return self.run is not None and bool(self.run.message_id or self.run.thread_id)
 
     def resume_command(self) -> str:
         """The command line that takes the run up."""
