@@ -214,11 +214,12 @@ def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimu
     for name in names:
         profile = {**ATHLETE["user_profile"], "user_id": name}
         Path(f"{name}.json").write_text(json.dumps({**ATHLETE, "user_profile": profile}), "utf-8")
-    for _ in range(60):
+    options += ["--poll-interval", "0.2"]
+    for patience in range(40):
         missing = [name for name in names if not Path(f"{name}.out").exists()]
         processes = [start("run", f"{n}.json", "-o", f"{n}.out", *options) for n in missing]
         for process in processes:
-            end_after(process, moments.uniform(0.5, 1.5))
+            end_after(process, moments.uniform(0.3, 1.5 + patience / 10))
     assert all("title" in Path(f"{name}.out").read_text("utf-8") for name in names)
     assert sim.runs == len(names)
     assert not list(Path().glob("*.run"))
