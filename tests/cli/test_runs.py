@@ -171,6 +171,18 @@ def test_message_in_doubt_is_not_sent_again(
     assert sim.requests == []
 
 
+def test_lost_answer_leaves_the_reference(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*RUN, "--server-url", sim.server_url]
+    sim.fail_next("threads.create", status=503, taken=True)
+    sim.fail_next("threads.list", status=404, times=10)
+    assert main(command) == 1
+    assert "If the athlete's data arrived, the run may go on" in capsys.readouterr().err
+    assert main(command) == 1
+    assert sim.runs == 1
+
+
 def test_program_that_is_not_written_keeps_the_reference(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,9 +51,9 @@ def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None
         return
     # The simulator posts no steps where the first message is the answer.
     with simulator(steps=args.answer != "first") as server:
-        defaults = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL}
-        urls = {"api_key": server.api_key, "base_url": server.base_url}
-        with ChatKitClient(**{**defaults, **settings, **urls}) as client:
+        settings = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL, **settings}
+        settings.update(api_key=server.api_key, base_url=server.base_url)
+        with ChatKitClient(**settings) as client:
             yield client
 
 

@@ -7,7 +7,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from .. import ChatKitError, EDN360Input, InvalidInputError, RunReference, events
+from .. import APIError, ChatKitError, EDN360Input, InvalidInputError, RunReference, events
 from ..errors import ConfigurationError
 from .connection import server_options
 from .console import NAME, say
@@ -69,6 +69,9 @@ class RunRecord:
         """Keep the run of an event."""
         if isinstance(event, events.SessionCreatedEvent):
             # Before the message is sent: a killed command leaves a trace of it.
+            if self._file is not None and self._file.path is not None and self._file.path.exists():
+                text = f"Another command has written {self._file.label}; nothing was sent."
+                raise ConfigurationError(text)
             self._save(RunReference(session_id=event.session.id, user=event.session.user))
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
@@ -76,11 +79,11 @@ class RunRecord:
                 say(f"The run is in {self._file.label} until its program is delivered.")
 
     def note_error(self, error: ChatKitError, *, is_over: bool) -> None:
-        """Keep the run of an error, unless it is over or its message was not sent."""
-        if is_over or error.run is None:
-            self.remove()
-        else:
+        """Keep the run of an error, unless it is over or its message was not taken."""
+        if error.run is not None and not is_over:
             self._save(error.run)
+        elif is_over or not (isinstance(error, APIError) and error.may_have_been_taken):
+            self.remove()
 
     def remove(self) -> None:
         """Forget the run: it is over, or was not started."""

@@ -29,9 +29,9 @@ def execute(args: argparse.Namespace) -> int:
         except APIError as error:
             complain(error_text(error))
             return FAILED
-    line = status.state
-    if status.state == "running":
-        line = f"running, steps so far: {len(status.steps)}"
-    elif status.error is not None:
-        line = f"failed: {one_line(error_text(status.error))}"
-    return print_text(f"{line}\n") or (FAILED if status.state == "failed" else 0)
+    details = {
+        "running": f", steps so far: {len(status.steps)}",
+        "failed": f": {one_line(error_text(status.error))}" if status.error else "",
+    }
+    written = print_text(f"{status.state}{details.get(status.state, '')}\n")
+    return FAILED if status.state == "failed" else written
