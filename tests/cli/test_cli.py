@@ -28,7 +28,7 @@ import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EnrichedTrainingProgram, __version__, cli
-from edn360_chatkit.cli import main
+from edn360_chatkit.cli import main, signals
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.support.samples import ATHLETE, programs
@@ -641,6 +641,7 @@ def test_ctrl_c_before_sending_claims_no_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A server that answers slowly stands before the simulator."""
+    monkeypatch.setattr(signals, "GRACE", 0.3)
     with slow_server(sim, held) as (base_url, arrived), ctrl_c_when(arrived.is_set):
         assert main(["run", "athlete.json", "-o", "o", "--base-url", base_url]) == 130
     err = capsys.readouterr().err
@@ -650,6 +651,19 @@ def test_ctrl_c_before_sending_claims_no_run(
         assert main(["run", "athlete.json", "-o", "o", "--max-attempts", "1"]) == 1
         assert "which may have started. To start a new one, remove" in capsys.readouterr().err
         assert sim.runs == 0
+
+
+def test_ctrl_c_waits_until_the_message_is_taken(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("send_message", status=503, headers={"retry-after": "0.5"})
+    with ctrl_c_when(lambda: any(r.path.endswith("/messages") for r in sim.requests)):
+        assert main(["run", "athlete.json", "-o", "out.json"]) == 130
+    err = capsys.readouterr().err
+    assert err.startswith("Waiting for the server to take the message.")
+    assert "edn360-chatkit: Interrupted.\nThe run may go on at the server" in err
+    assert "message_id" in Path("out.json.run").read_text("utf-8")
+    assert sim.runs == 1
 
 
 @contextmanager

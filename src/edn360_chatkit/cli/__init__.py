@@ -10,7 +10,7 @@ from ..errors import ConfigurationError, InvalidInputError
 from . import diff, resume, run, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
 from .errors import BAD_USAGE, error_text
-from .signals import raise_stop_signals, stop_status, stop_text
+from .signals import STOP_SIGNALS, stop_status, stop_text
 
 
 class _Command(Protocol):  # the module of a subcommand
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed its text
         return BAD_USAGE if stop.code else print_text("")
     try:
-        with raise_stop_signals(), log_to_stderr() if "verbose" in args else nullcontext():
+        with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
             command: _Command = args.command
             return command.execute(args)
     except (ConfigurationError, InvalidInputError) as error:

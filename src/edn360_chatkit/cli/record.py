@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 from .connection import server_options
 from .console import NAME, say
 from .files import STANDARD, Destination, read_file
+from .signals import STOP_SIGNALS
 
 _DIGEST = "input_sha256"  # a field of the file: the input of the run
 
@@ -73,10 +74,12 @@ class RunRecord:
                 text = f"Another command has written {self._file.label}; nothing was sent."
                 raise ConfigurationError(text)
             self._save(RunReference(session_id=event.session.id, user=event.session.user))
+            STOP_SIGNALS.hold()
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
             if self._file is not None:
                 say(f"The run is in {self._file.label} until its program is delivered.")
+            STOP_SIGNALS.release()
 
     def note_error(self, error: ChatKitError, *, is_over: bool) -> None:
         """Keep the run of an error, unless it is over or its message was not taken."""
