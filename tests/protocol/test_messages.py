@@ -159,6 +159,20 @@ def test_refusal_is_not_in_doubt(refused: Response, cls: type[APIError]) -> None
     assert "may have been taken" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 418, 460, 499, 600])
+def test_status_that_proves_nothing_leaves_doubt(status: int) -> None:
+    play = Play([api_error(status), listing(user("msg_7"))])
+    assert send(play).message_id == "msg_7"
+    assert play.paths == [POST, GET]
+
+
+@pytest.mark.parametrize("status", [307, 308, 402, 405, 413, 415, 422, 431])
+def test_rejection_leaves_no_doubt(status: int) -> None:
+    with pytest.raises(APIError) as caught:
+        send(Play([api_error(status)]))
+    assert not caught.value.may_have_been_taken
+
+
 def test_every_send_after_a_doubt_is_preceded_by_a_look() -> None:
     play = Play([LOST, EMPTY, EMPTY, EMPTY, api_error(429), listing(user("msg_7"))])
     assert send(play).message_id == "msg_7"

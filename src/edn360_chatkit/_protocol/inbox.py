@@ -70,10 +70,11 @@ class Inbox:
     def take(self, messages: Sequence[SessionMessage], *, listed: bool = True) -> list[StepEvent]:
         """Add messages, newest first, and return the new steps.
 
-        A list may repeat earlier messages, also those that the stream has removed (``listed``). A
-        message that is missing in a later list stays.
+        A list of the server (``listed``) can have the answers to other messages, and repeats
+        earlier ones, also those that the stream has removed. A message that is missing in a later
+        list stays.
         """
-        answers = answers_to(messages, self.run)
+        answers = answers_to(messages, self.run) if listed else messages[::-1]
         self.missing = answers is None
         steps = [self._add(message, listed=listed) for message in answers or ()]
         return [step for step in steps if step is not None]

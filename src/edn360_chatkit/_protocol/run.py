@@ -69,6 +69,16 @@ class Run:
         self.inbox = Inbox(self.session, reference, sent=self.sent_text)
         return self.inbox
 
+    def take_over(self, live: LiveRun) -> None:
+        """Go on with a run whose stream another call has opened."""
+        self.live, self.inbox = live, live.inbox
+        self.sent_text, self.reference = live.inbox.sent, live.inbox.run
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The texts of the workflow's steps so far."""
+        return () if self.inbox is None else self.inbox.steps()
+
 
 class Protocol(ABC):
     """A way to run a workflow."""
@@ -86,7 +96,10 @@ class Protocol(ABC):
         """Wait for the answer."""
 
     def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
-        """The response, if the server has it now; ``None`` while the run goes on."""
+        """The response, if the server has it now; ``None`` while the run goes on.
+
+        It waits for nothing. A run that has failed raises its error.
+        """
         inbox.take((yield from self.look(run)))
         return inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
 
