@@ -66,7 +66,7 @@ class _Line:
 
     def __init__(self) -> None:
         self._started, self._width = time.monotonic(), 0
-        self._state, self._steps = "Creating a session", list[str]()
+        self._state, self._steps = "Connecting to the server", list[str]()
         self._label: Any = None
         if find_spec("ipywidgets"):
             self._label = import_module("ipywidgets").Label()

@@ -19,7 +19,7 @@ def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, N
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
     progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("Creating a session")
+    task = progress.add_task("Connecting to the server")
 
     def on_event(event: events.WorkflowEvent) -> None:
         state, line = describe(event)
