@@ -87,7 +87,8 @@ class Inbox:
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
-        posts = self._posts.items()
+        # A copy, since another thread may follow the run.
+        posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
 
     def _add(self, message: SessionMessage, *, listed: bool) -> StepEvent | None:
