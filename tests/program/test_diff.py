@@ -91,7 +91,7 @@ def test_another_name_is_never_no_change() -> None:
     old = program([{"name": "Squat", "db_id": 1}])
     diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
     assert names(diff.replaced) == [("Squat", "Leg press")]
-    assert "Squat → Leg press: D1 · A · 1" in diff.to_text()
+    assert "Squat → Leg press: sustituido, A · 1" in diff.to_text()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_the_order_is_what_the_exercises_say() -> None:
 
     diff = ordered(2, 1).diff(ordered(1, 2))
     assert names(diff.moved) == [("Squat", "Squat"), ("Row", "Row")]
-    assert "Squat: D1 · A · 1 → D1 · A · 2" in diff.to_text()
+    assert "Squat: cambia de sitio, A · 1 → A · 2" in diff.to_text()
     assert not ordered(4, 5, 6).diff(ordered(None, None, None))
     assert not ordered(4, None, 6).diff(ordered(1, 2, 3))
     assert not ordered(1, 1, 1).diff(ordered(1, 2, 3))
@@ -238,14 +238,14 @@ def test_it_reads_in_both_languages() -> None:
     )
     assert new.diff(old).to_text(lang="en") == (
         "Program\n  Weeks: 4 → 6\n\n"
-        "Exercises added\n  Row: D1 · C · 2\n\n"
-        "Exercises replaced\n  Lunge → Step: D1 · A · 2\n\n"
-        "Exercises moved\n  Dip: D1 · B · 1 → D1 · C · 1\n\n"
-        "Series, reps and RPE\n  Squat: D1 · A · 1, series 3 → 4\n\n"
+        "D1\n  Row: new, C · 2\n"
+        "  Lunge → Step: replaced, A · 2\n"
+        "  Dip: moved, B · 1 → C · 1\n"
+        "  Squat: A · 1, series 3 → 4\n\n"
         "Weekly sets per muscle group\n  Legs: 3 → 4 (+1)\n"
     )
-    assert "Ejercicios sustituidos" in new.diff(old).to_text()
-    assert "Ejercicios sustituidos" in new.diff(old)._repr_html_()
+    assert "sustituido" in new.diff(old).to_text()
+    assert "sustituido" in new.diff(old)._repr_html_()
     assert new.diff(new).to_text() == "Sin cambios.\n"
     assert "No changes." in new.diff(new).to_html(lang="en")
     for write in (new.diff(old).to_text, new.diff(old).to_html):
@@ -382,20 +382,105 @@ def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str
     assert json.loads(before.to_json_text()) == asked
 
 
+# --- as a coach reads it ------------------------------------------------------------------------
+
+CASES: dict[str, dict[str, Any]] = {
+    case["why"]: case
+    for case in json.loads((Path(__file__).parents[1] / "cases" / "diff.json").read_text("utf-8"))
+}
+
+
+def case(why: str) -> ProgramDiff:
+    old, new = (EnrichedTrainingProgram.model_validate(CASES[why][side]) for side in ("old", "new"))
+    return new.diff(old)
+
+
+def test_plural_case_and_small_words_make_no_other_exercise() -> None:
+    assert not case("the plural is no other exercise")
+    assert not case("small words and capitals make no other exercise")
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
-    [("Dominadas", "Dominada"), ("Press Banca con Mancuernas", "Press de banca con mancuernas")],
+    [
+        ("Face Pulls", "Face pull"),
+        ("Flexiones", "Flexión"),
+        ("Elevaciones laterales (mancuerna)", "Elevación lateral con mancuernas"),
+        ("Lunges", "Lunge"),
+        ("Pull-ups", "Pull up"),
+        ("Press de banca", "Press Banca"),
+    ],
 )
-def test_plural_and_small_words_make_no_other_exercise(before: str, now: str) -> None:
+def test_spelling_makes_no_other_exercise(before: str, now: str) -> None:
     assert not program([now]).diff(program([before]))
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("Remo sin apoyo", "Remo con apoyo"), ("Press inclinado", "Press declinado")],
+)
+def test_another_word_makes_another_exercise(before: str, now: str) -> None:
+    assert names(program([now]).diff(program([before])).replaced) == [(before, now)]
+
+
+def test_another_implement_is_a_replacement() -> None:
+    assert len(case("another implement is another exercise").replaced) == 1
+
+
+def test_replaced_exercise_shows_its_new_series_reps_and_rpe() -> None:
+    diff = case("the RPE of an exercise that is replaced changed, too")
+    line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
+    assert f"D1\n  {line}\n" == diff.to_text()
+
+
 def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
-    assert not program([{"name": "Remo", "rpe": "RIR 2"}]).diff(
-        program([{"name": "Remo", "rpe": 8}])
-    )
+    assert not case("RPE 8 and RIR 2 say the same").changed
 
 
-def test_replaced_exercise_shows_its_rpe() -> None:
-    old, new = ({"name": name, "reps": 10, "rpe": rpe} for name, rpe in (("Remo", 7), ("Jalón", 9)))
-    assert "RPE 7 → 9" in program([new]).diff(program([old])).to_text()
+def test_swapped_sessions_are_one_line() -> None:
+    diff = case("two sessions changed places, and their ids were written anew")
+    assert (diff.moved, diff.replaced, diff.added, diff.removed) == ((), (), (), ())
+    assert diff.to_text() == "Programa\n  Torso ↔ Pierna: D1 ↔ D2\n"
+
+
+def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
+    week = days("D1", "D2", "D3")
+    shorter = week.model_copy(update={"sessions": week.sessions[:2]})
+    more, fewer = week.diff(shorter), shorter.diff(week)
+    assert "Program\n  New session: D3\n\nD3\n  Squat: new" in more.to_text(lang="en")
+    assert "Program\n  Session removed: D3\n\nD3\n  Squat: removed" in fewer.to_text(lang="en")
+    assert (len(more.added), len(fewer.removed)) == (3, 3)
+
+
+def test_session_in_the_middle_leaves_the_others_where_they_are() -> None:
+    named = zip(("Torso", "Pierna", "Cuerpo"), days("D1", "D2", "D3").sessions, strict=True)
+    week = [session.model_copy(update={"name": name}) for name, session in named]
+    kept = [
+        session.model_copy(update={"id": f"D{day}"}) for day, session in enumerate(week[::2], 1)
+    ]
+    old, new = (program().model_copy(update={"sessions": sessions}) for sessions in (week, kept))
+    diff = new.diff(old)
+    assert (diff.moved, diff.replaced, diff.added) == ((), (), ())
+    assert [place.exercise.name for place in diff.removed] == ["Squat", "Own 1", "Row"]
+    assert "Cuerpo: D3 → D2" in diff.to_text()
+
+
+def test_exercise_from_another_session_shows_where_it_was() -> None:
+    monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
+    old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    monday, friday = program(["Squat"], session="D1"), program(["Dip", "Row"], session="D2")
+    new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    assert new.diff(old).to_text() == "D2\n  Row: cambia de sitio, D1 · A · 2 → A · 2\n"
+
+
+def test_notes_rest_and_tempo_are_compared() -> None:
+    before = {"name": "Squat", "notes": "a", "descanso": "60 s", "tempo": "2-0-2-0"}
+    now = {"name": "Squat", "notes": "b", "rest": "90 s", "tempo": "2-0-2-0", "progression": ["c"]}
+    diff = program([now], general_notes="new").diff(program([before]))
+    (change,) = diff.details
+    assert [field.field for field in change.details] == ["notes", "rest", "progression"]
+    assert change.details[1] == ("rest", "60 s", "90 s")
+    assert diff.changed == ()
+    notes = "notas: texto nuevo, descanso 60 s → 90 s, progresión: texto nuevo"
+    assert "Notas generales: texto nuevo" in diff.to_text()
+    assert f"Squat: A · 1, {notes}" in " ".join(diff.to_text().split())

@@ -171,6 +171,20 @@ EXERCISE_COLUMNS: Final = (
 EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
 """All other fields: every rendering shows them below the notes, with their labels."""
 
+SYNONYMS: Final = {
+    "rest": ("descanso",),
+    "tempo": ("cadencia",),
+    "warmup": ("warm_up", "calentamiento"),
+    "progression": ("progresion", "progresión"),
+}
+"""Other keys that workflows write for a field."""
+
+
+def key_of(part: ProgramPart, field: str) -> str:
+    """The key under which the workflow wrote a field: its own one or a synonym."""
+    keys = (field, *SYNONYMS.get(field, ()))
+    return next((key for key in keys if part.raw(key) not in (None, "")), field)
+
 
 class Block(ProgramPart):
     """A group of exercises that are done together. No field is required.

@@ -6,32 +6,58 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import cast
 
-from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
-from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession
+from .change import (
+    Changes,
+    ExerciseChange,
+    FieldChange,
+    Place,
+    SessionChange,
+    SessionPlace,
+    SetsChange,
+)
+from .data import (
+    EXERCISE_DETAILS,
+    FACTS,
+    Block,
+    Exercise,
+    ProgramData,
+    ProgramPart,
+    TrainingSession,
+    key_of,
+)
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe, says_nothing
 from .texts import Language
 from .volume import weekly_sets_by_muscle
 
-PROGRAM_FIELDS = ("title", *FACTS)
+PROGRAM_FIELDS = ("title", *FACTS, "general_notes")
+SESSION_FIELDS = ("session_notes", "warmup", "core_mobility_block")
 EXERCISE_FIELDS = ("series", "reps", "rpe")
+DETAILS = ("notes", *EXERCISE_DETAILS)
 
 # Words that make no other exercise: "Press de banca" is "Press banca".
 _SMALL_WORDS = frozenset(
-    {"de", "del", "la", "el", "los", "las", "en", "con", "al", "a", "the", "of", "on", "with"}
+    (
+        *("de", "del", "la", "el", "los", "las", "lo", "un", "en", "con", "al", "a", "y", "para"),
+        *("the", "of", "on", "in", "to", "an", "and", "with"),
+    )
 )
+# "Face pulls" is "Face pull", and "press" is no plural.
+_PLURAL = re.compile(r"(?<=[^s])s$")
 
 
 @dataclass(frozen=True)
 class ProgramDiff(Changes):
     """The changes from one program to the next; false if there are none.
 
-    Notes, videos, muscles and the sessions' names are not compared.
+    Videos, muscles and the sessions' names are not compared.
 
     Attributes:
-        program: Changes of the program's title, goal, type, weeks, days and minutes.
+        program: Changes of the program's title, goal, type, weeks, days, minutes and notes.
+        sessions: Every session before and now, in the order of the program now.
         added: Exercises that are new.
         removed: Exercises that the program no longer has.
         replaced: Exercises in the position of another one, or with its ``db_id`` and another
@@ -39,6 +65,7 @@ class ProgramDiff(Changes):
         moved: Exercises that are in another session or block, or in another order.
         changed: Exercises with other series, reps or RPE. One that has moved, or has the same
             ``db_id`` and another name, may be among them too.
+        details: Exercises with other notes, rest, tempo, warm-up or progression.
         weekly_sets: Muscles with more or fewer sets a week, the largest change first.
     """
 
@@ -66,7 +93,9 @@ class ProgramDiff(Changes):
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
-    before, now = list(_standings(old, new)), list(_standings(new, old))
+    sessions = _session_pairs(old.sessions, new.sessions)
+    before = list(_standings(old.sessions, new.sessions, sessions))
+    now = list(_standings(new.sessions, old.sessions, [(j, i) for i, j in sessions]))
     trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
     before, now = (
         [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
@@ -75,13 +104,16 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
     same = [(old, new) for old, new in pairs if old.is_same_as(new)]
+    changes = [_change(pair) for pair in same]
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
+        sessions=tuple(_session_change(old, new, i, j) for i, j in sessions),
         added=tuple(s.place for s in now if s.place.path not in new_paths),
         removed=tuple(s.place for s in before if s.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
         moved=tuple(_change(pair) for pair in _moved(same)),
-        changed=tuple(change for pair in same if (change := _change(pair)).fields),
+        changed=tuple(change for change in changes if change.fields),
+        details=tuple(change for change in changes if change.details),
         weekly_sets=_weekly_sets(old, new),
     )
 
@@ -97,17 +129,82 @@ def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Itera
 
 def _value(part: ProgramPart, field: str) -> float | str | None:
     """The typed value, else the raw value as text."""
-    value = part.raw(field)
+    value = part.raw(key_of(part, field))
     if isinstance(value, (list, dict)):
         return as_text(cast("object", value))
-    typed: float | str | None = getattr(part, field)
+    typed: float | str | None = getattr(part, field, None)
     return value if typed is None else typed
 
 
 def _change(pair: _Pair) -> ExerciseChange:
     old, new = pair[0].place, pair[1].place
-    fields = _changes(old.exercise, new.exercise, EXERCISE_FIELDS)
-    return ExerciseChange(old, new, tuple(fields))
+    fields, details = (
+        tuple(_changes(old.exercise, new.exercise, names)) for names in (EXERCISE_FIELDS, DETAILS)
+    )
+    return ExerciseChange(old, new, fields, details)
+
+
+# --- which session is which -----------------------------------------------------------------------
+
+
+def _session_change(
+    old: ProgramData, new: ProgramData, i: int | None, j: int | None
+) -> SessionChange:
+    before, now = _session_place(old, i), _session_place(new, j)
+    if i is None or j is None:
+        return SessionChange(before, now, ())
+    fields = _changes(old.sessions[i], new.sessions[j], SESSION_FIELDS)
+    return SessionChange(before, now, tuple(fields))
+
+
+def _session_place(program: ProgramData, index: int | None) -> SessionPlace | None:
+    if index is None:
+        return None
+    session = program.sessions[index]
+    return SessionPlace(index, _id(session, index), " ".join((session.name or "").split()))
+
+
+def _id(part: TrainingSession | Block, index: int) -> str:
+    return (part.id or "").strip() or str(index + 1)
+
+
+def _session_pairs(
+    old: Sequence[TrainingSession], new: Sequence[TrainingSession]
+) -> list[tuple[int | None, int | None]]:
+    """The sessions that are the same, in the order of ``new``; then those that were removed.
+
+    Exercises, name, id and position say which sessions are the same, the most similar ones first:
+    a model that swaps two days may write their ids anew.
+    """
+    before, now = ([_features(session) for session in sessions] for sessions in (old, new))
+    similar = [
+        (_likeness(before[i], now[j]) + 0.1 * (i == j), -i, -j)
+        for i, j in product(range(len(old)), range(len(new)))
+    ]
+    partner: dict[int, int] = {}
+    removed = set(range(len(old)))
+    for likeness, i, j in sorted(similar, reverse=True):
+        if likeness and -j not in partner and -i in removed:
+            partner[-j] = -i
+            removed.remove(-i)
+    return [*((partner.get(j), j) for j in range(len(new))), *((i, None) for i in sorted(removed))]
+
+
+def _features(session: TrainingSession) -> tuple[frozenset[str], str, str]:
+    names = frozenset(_name(exercise) for block in session.blocks for exercise in block.exercises)
+    return names, fold(session.name or ""), fold(session.id or "")
+
+
+def _likeness(
+    one: tuple[frozenset[str], str, str], other: tuple[frozenset[str], str, str]
+) -> float:
+    """How much speaks for one session: its exercises up to 1.4, its name 1.5, its id 1.
+
+    An id alone does not outweigh the same exercises, but an exercise or two that moved.
+    """
+    shared = 2.8 * len(one[0] & other[0]) / (len(one[0]) + len(other[0]) or 1)
+    same_name, same_id = (bool(a) and a == b for a, b in zip(one[1:], other[1:], strict=True))
+    return shared + 1.5 * same_name + same_id
 
 
 # --- where an exercise stands ---------------------------------------------------------------------
@@ -115,13 +212,10 @@ def _change(pair: _Pair) -> ExerciseChange:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A place, with its session and block as they are compared.
-
-    A model that writes ``"Día 1"`` for ``"D1"`` has moved nothing.
-    """
+    """A place, with the number of its pair of sessions and its block as they are compared."""
 
     place: Place
-    session: Hashable
+    session: int
     block: Hashable
     db_id: str
     name: str
@@ -132,34 +226,36 @@ class _Standing:
 
 
 _Pair = tuple[_Standing, _Standing]
-_Part = TrainingSession | Block
 
 
-def _standings(program: ProgramData, other: ProgramData) -> Iterator[_Standing]:
-    sessions = _identities(program.sessions, other.sessions)
-    others = dict(zip(_identities(other.sessions, program.sessions), other.sessions, strict=True))
-    for s, (session, s_identity) in enumerate(zip(program.sessions, sessions, strict=True)):
-        same = others.get(s_identity)
-        blocks = _identities(session.blocks, same.blocks if same else [])
-        for b, (block, b_identity) in enumerate(zip(session.blocks, blocks, strict=True)):
-            path = f"sessions.{s}.blocks.{b}"
-            ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
-            for e, number in enumerate(_numbers(block)):
+def _standings(
+    own: Sequence[TrainingSession],
+    other: Sequence[TrainingSession],
+    pairs: Iterable[tuple[int | None, int | None]],
+) -> Iterator[_Standing]:
+    """The exercises of ``own``, whose pair of sessions is ``session``."""
+    for number, (s, o) in enumerate(pairs):
+        if s is None:
+            continue
+        session_id, own_blocks = _id(own[s], s), own[s].blocks
+        blocks = _block_keys(own_blocks, [] if o is None else other[o].blocks)
+        for b, (block, key) in enumerate(zip(own_blocks, blocks, strict=True)):
+            for e, position in enumerate(_numbers(block)):
                 exercise = block.exercises[e]
-                place = Place(f"{path}.exercises.{e}", *ids, number, exercise)
+                path = f"sessions.{s}.blocks.{b}.exercises.{e}"
+                place = Place(path, session_id, _id(block, b), position, exercise)
                 db_id = as_text(exercise.db_id).strip()
-                yield _Standing(place, s_identity, b_identity, db_id, _name(exercise))
+                yield _Standing(place, number, key, db_id, _name(exercise))
 
 
-def _identities(own: Sequence[_Part], other: Sequence[_Part]) -> list[Hashable]:
-    """For each part its id, if the other program has it, too; else its position."""
-    others = {fold(part.id or "") for part in other}
-    identities: list[Hashable] = []
-    for index, part in enumerate(own):
-        identity = fold(part.id or "")
-        is_shared = identity and identity in others and identity not in identities
-        identities.append(identity if is_shared else index)
-    return identities
+def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
+    """For each block its id, if the other session has it, too; else its position."""
+    others = {fold(block.id or "") for block in other}
+    keys: list[Hashable] = []
+    for index, block in enumerate(own):
+        key = fold(block.id or "")
+        keys.append(key if key and key in others and key not in keys else index)
+    return keys
 
 
 def _numbers(block: Block) -> list[int]:
@@ -173,8 +269,10 @@ def _numbers(block: Block) -> list[int]:
 
 
 def _name(exercise: Exercise) -> str:
-    words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
-    return " ".join(word.removesuffix("s") for word in words if word not in _SMALL_WORDS)
+    name = exercise.name or " ".join(exercise.exercise_types or ())
+    words = re.findall(r"[^\W_]+", fold(name))
+    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
+    return " ".join(stems) or fold(name)
 
 
 # --- which exercise is which ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from .data import EXERCISE_DETAILS, Exercise, ProgramData
+from .data import EXERCISE_DETAILS, Exercise, ProgramData, key_of
 from .numbers import Range, as_text
 from .rendering.printable import printable
 
@@ -69,10 +69,12 @@ def _cell(value: str | float | None) -> str | float | None:
 
 
 def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]]:
-    for field in Exercise.model_fields:
-        yield field, _text(exercise.raw(field))
-    if exercise.model_extra:
-        yield "other", _text(exercise.model_extra)
+    keys = {field: key_of(exercise, field) for field in Exercise.model_fields}
+    for field, key in keys.items():
+        yield field, _text(exercise.raw(key))
+    extra = exercise.model_extra or {}
+    other = {key: value for key, value in extra.items() if key not in keys.values()}
+    yield "other", _text(other or None)
     order = exercise.order
     yield "order", order if order is not None and abs(order) <= LARGEST_INTEGER else None
     yield "sets", exercise.sets

@@ -205,6 +205,11 @@ def series_and_reps(exercise: Exercise) -> str:
     return " × ".join(text or "-" for text in shown) if any(shown) else ""
 
 
+def rpe_text(rpe: str) -> str:
+    """An RPE with its name, if there is one: ``"8"`` is ``"RPE 8"``, ``"RIR 2"`` says it itself."""
+    return rpe if not rpe or re.search(r"(?i)\b(?:rpe|rir)\b", rpe) else f"RPE {rpe}"
+
+
 def _items(value: object) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else [value]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..data import ProgramData
 from ..texts import Language
-from .content import Row
+from .content import Row, rpe_text
 from .layout import Layout, lay_out
 from .printable import one_line
 
@@ -43,7 +43,7 @@ class _PlainText(Layout):
 
     def _row(self, row: Row) -> tuple[str, ...]:
         below = " " * 5
-        load = filter(None, (row.load, row.rpe and f"RPE {row.rpe}"))
+        load = filter(None, (row.load, rpe_text(row.rpe)))
         return (
             wrap(f"{row.order}. {row.name}" if row.order else row.name, "  "),
             wrap(" · ".join(load), below),
