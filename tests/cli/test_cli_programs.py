@@ -52,7 +52,7 @@ def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines() == [
         "old.json: training program, 1 session, 2 exercises",
         "  error: days_per_week: It says 2 days a week and has sessions for 1.",
-        "  warning: sessions.0: By its sets the session takes some 26 minutes; the program says "
+        "  warning: sessions.0: By its sets the session takes some 22 minutes; the program says "
         "60.",
     ]
     assert err == ""
@@ -110,7 +110,8 @@ def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "  Days a week: 2 → 3\n" in out
-    assert "  Dumbbell floor press: D1 · A · 2, series 3-4 → 4; reps 4-6 → 5-6; RPE 7.5 →\n" in out
+    press = "  Dumbbell floor press: A · 2, series 3-4 → 4, reps 4-6 → 5-6, RPE 7.5"
+    assert press in out
     assert "  Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""
 

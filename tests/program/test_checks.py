@@ -86,7 +86,7 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         ("sessions.0.blocks", [], "error", "empty_session", "sessions.0"),
         ("sessions.0.blocks.1.exercises", [], "error", "empty_block", "sessions.0.blocks.1"),
         ("session_duration_min", 90, "warning", "time_far", "sessions.0"),
-        ("session_duration_min", 25, "warning", "time_far", "sessions.0"),
+        ("session_duration_min", 20, "warning", "time_far", "sessions.0"),
         ("session_duration_min", 10**400, "warning", "time_far", "sessions.0"),
         (
             f"{EXERCISE}.order",

@@ -325,26 +325,6 @@ def test_muscles_are_told_apart(written: str, muscles: list[str]) -> None:
     assert list(found.weekly_sets_by_muscle()) == muscles
 
 
-def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
-    found = program(
-        {
-            "exercises": [
-                {"name": "a", "series": 3, "reps": "8-12"},  # 3 × (10 × 3 s + 2 min)
-                {"name": "b", "series": 2, "reps": "1 min"},  # 2 × (1 min + 2 min)
-                {"name": "c", "series": 1, "reps": "AMRAP"},  # 30 s + 2 min
-                {"name": "d"},
-            ]
-        }
-    )
-    # Warm-up 10 min, two changes of 1 min.
-    assert found.estimated_session_minutes() == [10 + 7.5 + 6 + 2.5 + 2]
-    closing = found.sessions[0].model_copy(update={"core_mobility_block": "plank"})
-    longer = found.model_copy(
-        update={"sessions": [closing, program({"exercises": []}).sessions[0]]}
-    )
-    assert longer.estimated_session_minutes() == [33.0, 0.0]
-
-
 def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
     code = (
         "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"

@@ -22,6 +22,7 @@ WHOLE_NUMBERS = {"session_number", "block_number", "order"}
 def program(**fields: Any) -> EnrichedTrainingProgram:
     blocks = [{"id": "A", "exercises": [{"name": "Squat", **fields}]}]
     sessions = [{"blocks": []}, {"id": "D2", "name": "Legs", "blocks": blocks}]
+    sessions[1]["calentamiento"] = "remo"
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
 
 
@@ -35,7 +36,7 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
         "rpe": "7-8",
         "video_url": "https://example.com/v",
         "db_id": 7,
-        "rest": "90s",
+        "descanso": "90s",
         "tempo": [3, 0, 1],
         "own_key": {"a": 1},
     }
@@ -69,6 +70,8 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
             "warmup": None,
             "progression": None,
             "other": '{"own_key": {"a": 1}}',
+            "block_other": None,
+            "session_other": '{"calentamiento": "remo"}',
         }
     ]
 

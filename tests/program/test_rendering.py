@@ -29,11 +29,11 @@ TAGS = {
     *("html", "head", "title", "body", "main", "div", "article", "header", "section", "figure"),
     *("figcaption", "svg", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
-    "caption",
+    *("nav", "small", "caption"),
 }
 ATTRIBUTES = {
     *("aria-hidden", "aria-label", "charset", "class", "content", "data-label", "dir", "height"),
-    *("href", "http-equiv", "lang", "name", "rel", "rx", "scope", "target", "width"),
+    *("href", "http-equiv", "id", "lang", "name", "rel", "rx", "scope", "target", "width"),
 }
 
 
@@ -54,7 +54,8 @@ class Page(HTMLParser):
         assert {name for name, _ in attrs} <= ATTRIBUTES
         if tag not in VOID:
             self.open.append(tag)
-        self.links += (value or "" for name, value in attrs if name == "href")
+        links = (value or "" for name, value in attrs if name == "href")
+        self.links += (link for link in links if not link.startswith("#session-"))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -470,5 +471,5 @@ def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
 
 def test_the_minutes_of_a_session_are_said_to_be_an_estimate() -> None:
     program = one_exercise(series=3, reps="10")
-    assert "≈ 18 min (estimado)" in program.to_html()
-    assert "≈ 18 min (estimated)" in program.to_html(lang="en")
+    assert "≈ 16 min (estimado)" in program.to_html()
+    assert "≈ 16 min (estimated)" in program.to_html(lang="en")

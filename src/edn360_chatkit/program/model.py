@@ -77,6 +77,8 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
     def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "list[Finding]":
         """Find what a coach should look at before the program reaches the athlete.
 
+        In a notebook the last line of a cell shows the list as a table.
+
         A finding never blocks a program. ``docs/programs.md`` lists the checks.
 
         Args:
@@ -88,12 +90,13 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
         """
         from ..inputs import EDN360Input
         from .checks import check
+        from .rendering.findings import Findings
 
         edn360_input = None if against is None else validate(EDN360Input, against)
         del against
         if isinstance(edn360_input, Exception):
             raise edn360_input
-        return check(self, edn360_input)
+        return Findings(check(self, edn360_input))
 
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.
@@ -124,19 +127,26 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
 
         return to_records(self)
 
-    def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
+    def to_html(
+        self, *, full_page: bool = False, lang: Language = "es", log_columns: bool = False
+    ) -> str:
         """The program as HTML, without scripts and requests; all text is escaped.
+
+        In a notebook the last line of a cell shows it: ``program.to_html(lang="en")``.
 
         Args:
             full_page: A whole page, for a browser or a printer; else a fragment with its style.
             lang: The language of the labels, ``"es"`` or ``"en"``.
+            log_columns: Print blank columns S1 to S4, for the kilograms and repetitions of each
+                set.
 
         Raises:
             ValueError: ``lang`` is another language.
         """
-        from .rendering.html import program_html, program_page
+        from .rendering.html import LOGS, program_html, program_page
 
-        return program_page(self, lang) if full_page else program_html(self, lang)
+        show = program_page if full_page else program_html
+        return show(self, lang, LOGS if log_columns else ())
 
     def to_markdown(self, *, lang: Language = "es") -> str:
         """The program as Markdown with tables, in which all text of the workflow is escaped.

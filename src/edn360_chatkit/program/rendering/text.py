@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..data import ProgramData
 from ..texts import Language
-from .content import Row, rpe_text
+from .content import Group, Row, rpe_text
 from .layout import Layout, lay_out
 from .printable import one_line
 
@@ -33,13 +33,12 @@ class _PlainText(Layout):
     def line(self, text: str, mark: str = "") -> str:
         return wrap(text, mark)
 
-    def sets(self, sets: Mapping[str, float]) -> str:
-        number = self.words.number
-        lines = (wrap(muscle, f"{number(count):>6}  ") for muscle, count in sets.items())
+    def sets(self, sets: Sequence[tuple[str, float]]) -> str:
+        lines = (wrap(muscle, f"{self.words.number(count):>6}  ") for muscle, count in sets)
         return "\n".join([f"{self.words.field('weekly_sets')}:", *lines])
 
-    def exercises(self, rows: Sequence[Row]) -> str:
-        return "\n".join(filter(None, (line for row in rows for line in self._row(row))))
+    def exercises(self, group: Group) -> str:
+        return "\n".join(filter(None, (line for row in group.rows for line in self._row(row))))
 
     def _row(self, row: Row) -> tuple[str, ...]:
         below = " " * 5
