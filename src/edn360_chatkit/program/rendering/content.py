@@ -129,9 +129,11 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
     unknown = [key for key in session.model_extra or () if key not in _WARM_UPS]
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
-        groups.append(Group(words.field("core"), "", "", _rows(core, words), _notes_of(more)))
+        groups.append(
+            Group(words.field("core"), "", "", _rows(core, words), _notes_of(more, words))
+        )
     elif more is not None:
-        closing = (Note(words.field("core"), "", read_notes(more)), *closing)
+        closing = (Note(words.field("core"), "", read_notes(more, words)), *closing)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
@@ -167,7 +169,7 @@ def _row(exercise: Exercise, words: Words) -> Row:
         decoded([exercise.raw("primary_group"), exercise.raw("secondary_group")], words),
         series_and_reps(exercise),
         show_value(exercise.raw("rpe")),
-        (*_notes_of(exercise.raw("notes")), *fields),
+        (*_notes_of(exercise.raw("notes"), words), *fields),
         web_link(exercise.video_url),
     )
 
@@ -178,7 +180,7 @@ def _row(exercise: Exercise, words: Words) -> Row:
 def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
     return tuple(
-        Note(words.field(key), "", read_notes(part.raw(key)))
+        Note(words.field(key), "", read_notes(part.raw(key), words))
         for key in keys
         if not is_empty(part.raw(key))
     )
@@ -187,7 +189,7 @@ def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
     return tuple(
-        _note(f"{words.field(key)}:", part.raw(key), 0)
+        _note(f"{words.field(key)}:", part.raw(key), words)
         for key in keys
         if not is_empty(part.raw(key))
     )
@@ -234,23 +236,24 @@ def _items(value: object) -> list[object]:
 # --- notes ----------------------------------------------------------------------------------------
 
 
-def read_notes(content: object, depth: int = 0) -> tuple[Note, ...]:
+def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...]:
     """Free notes, which are text, a list or an object, nested or not."""
     if isinstance(content, Mapping):
         fields = cast("Mapping[object, object]", content).items()
-        return tuple(_note(as_text(k).replace("_", " ") + ":", v, depth) for k, v in fields)
+        return tuple(_note(f"{words.field(as_text(k))}:", v, words, depth) for k, v in fields)
     if isinstance(content, list):
-        return tuple(_note(LIST_MARK, item, depth) for item in cast("list[object]", content))
+        items = cast("list[object]", content)
+        return tuple(_note(LIST_MARK, item, words, depth) for item in items)
     return tuple(Note("", line) for line in printable(as_text(content)).split("\n"))
 
 
-def _notes_of(value: object) -> tuple[Note, ...]:
-    return read_notes(value) if value else ()
+def _notes_of(value: object, words: Words) -> tuple[Note, ...]:
+    return read_notes(value, words) if value else ()
 
 
-def _note(mark: str, value: object, depth: int) -> Note:
+def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
-        return Note(mark, "", read_notes(cast("object", value), depth + 1))
+        return Note(mark, "", read_notes(cast("object", value), words, depth + 1))
     return Note(mark, as_text(value))
 
 

@@ -13,7 +13,7 @@ class Words:
     Attributes:
         fields: Labels of our own and of the workflow's keys. A key without one loses its
             underscores.
-        codes: Words for the workflow's codes, such as ``upper_lower``.
+        codes: Words for the workflow's codes, such as ``upper_lower``, without ``_focus``.
         findings: The text of each check, by its code.
         plurals: One and many of a number in such a text, by the number's name.
         names: Names of joints, and of equipment that an exercise needs.
