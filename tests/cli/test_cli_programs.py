@@ -142,8 +142,9 @@ def test_diff_needs_two_programs(args: list[str], capsys: pytest.CaptureFixture[
 def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "out.csv"]) == 0
     assert capsys.readouterr() == ("", "")
-    with open("out.csv", encoding="utf-8", newline="") as file:
+    with open("out.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
+    assert Path("out.csv").read_bytes().startswith(b"\xef\xbb\xbfsession_number,")
     assert [row["name"] for row in rows][:2] == [
         "Dumbbell Romanian deadlift",
         "Dumbbell floor press",

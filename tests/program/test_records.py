@@ -115,6 +115,11 @@ def test_a_text_never_becomes_a_formula(start: str) -> None:
     assert row[COLUMNS.index("name")].startswith("'")
 
 
+def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
+    found = program(notes="Baja más")
+    assert program_csv(found, excel=True) == "\ufeff" + program_csv(found)
+
+
 @pytest.mark.parametrize(("name", "model"), MODELS.items())
 def test_the_schemas_in_the_docs_are_the_models(name: str, model: type[BaseModel]) -> None:
     assert (FOLDER / name).read_text("utf-8") == schema_text(model), "python -m scripts.schemas"

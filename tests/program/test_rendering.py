@@ -469,7 +469,98 @@ def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
     assert "request_type" not in without._repr_html_()
 
 
-def test_the_minutes_of_a_session_are_said_to_be_an_estimate() -> None:
+def test_minutes_are_shown_as_an_estimate_with_their_assumptions() -> None:
     program = one_exercise(series=3, reps="10")
-    assert "≈ 16 min (estimado)" in program.to_html()
-    assert "≈ 16 min (estimated)" in program.to_html(lang="en")
+    for render in (program.to_html, program.to_markdown, program.to_text):
+        assert "≈ 16 min (estimado)" in render()
+        assert "≈ 16 min (estimated)" in render(lang="en")
+        assert "90 s entre series y 10 s dentro de una superserie" in " ".join(render().split())
+    assert "≈" not in one_exercise().to_html()
+
+
+def headers(html: str) -> list[str]:
+    return re.findall(r"<th scope=\"col\"[^>]*>([^<]*)", html)
+
+
+def test_column_that_no_exercise_of_the_session_fills_is_left_out() -> None:
+    bare = one_exercise(series=3)
+    assert headers(bare.to_html()) == ["Ejercicio", "Series × reps"]
+    assert "| Ejercicio | Series × reps |\n" in bare.to_markdown()
+    blocks = [{"exercises": [{"name": "a", "rpe": 8}]}, {"exercises": [{"name": "b"}]}]
+    both = model({"sessions": [{"blocks": blocks}, {"blocks": blocks[1:]}]})
+    assert headers(both.to_html()) == ["Ejercicio", "RPE"] * 2 + ["Ejercicio"]
+
+
+def test_log_columns_are_blank_cells_beside_every_exercise() -> None:
+    program = one_exercise(series=3)
+    html = program.to_html(log_columns=True)
+    assert headers(html)[2:] == ["S1 ", "S2 ", "S3 ", "S4 "]
+    assert html.count('<td class="log"></td>') == 4
+    assert "kg × reps" in html
+    assert 'class="log"' not in program.to_html()
+
+
+def test_only_a_page_links_to_its_sessions() -> None:
+    sessions = [{"id": "D1", "name": "Torso", "blocks": []}, {"name": "Pierna", "blocks": []}]
+    program = model({"sessions": sessions})
+    page = program.to_html(full_page=True)
+    links = re.findall(r'<a href="#([^"]*)"><bdi>([^<]*)', page)
+    assert links == [("session-1", "D1"), ("session-2", "Pierna")]
+    assert re.findall(r'<section class="session" id="([^"]*)"', page) == [link[0] for link in links]
+    # Two programs in a notebook would have the same ids.
+    assert " id=" not in program.to_html().partition("</style>")[2]
+
+
+def test_general_notes_come_before_the_sessions() -> None:
+    program = model({"general_notes": "Duerme", "progression": "Sube", "sessions": [{"id": "D1"}]})
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert -1 < text.index("Duerme") < text.index("Sube") < text.index("D1")
+
+
+def test_html_shows_itself_in_a_notebook() -> None:
+    html: Any = one_exercise().to_html(lang="en")
+    assert html._repr_html_() == html
+    assert "Exercise" in html._repr_html_()
+
+
+def test_findings_show_as_a_table_in_both_languages() -> None:
+    findings: Any = one_exercise(name="<b>Squat</b>", rpe="12<i>").check()
+    html = findings._repr_html_()
+    rows = [finding.message() for finding in findings]
+    assert len(rows) > 2
+    assert [row for row in rows if row not in told(Page(html))] == []
+    english = told(Page(findings.to_html(lang="en")))
+    assert [finding.en for finding in findings if finding.en not in english] == []
+    findings.clear()
+    assert "Nada que señalar." in findings._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("code", "es", "en"),
+    [
+        ("upper_lower", "Torso / pierna", "Upper / lower body"),
+        ("push_focus", "Empuje", "Push"),
+        ("hypertrophy", "Hipertrofia", "Hypertrophy"),
+        ("own_kind_of_day", "own kind of day", "own kind of day"),
+        ("own_focus", "own focus", "own focus"),
+    ],
+)
+def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> None:
+    session = {"focus": [code], "blocks": [{"primary_muscles": [code], "exercises": []}]}
+    program = model({"training_type": code, "sessions": [session]})
+    for render in (program.to_html, program.to_markdown, program.to_text):
+        assert render().count(es) == 3
+        assert code not in render() + render(lang="en")
+        assert en in render(lang="en")
+
+
+def test_unknown_keys_of_every_part_are_shown() -> None:
+    exercise = {"name": "Remo", "cue": "codos atrás"}
+    block = {"name": "Principal", "notes": "sin prisa", "exercises": [exercise]}
+    session = {"calentamiento": "cinco minutos", "order": "primero", "blocks": [block]}
+    program = model({"fuente": "ejemplo", "sessions": [session]})
+    texts = ("codos atrás", "Principal", "sin prisa", "cinco minutos", "primero", "ejemplo")
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert [one for one in texts if one not in text] == []
+    records = str(program.to_records())
+    assert [one for one in texts[:-1] if one not in records] == []
