@@ -21,8 +21,8 @@ WHOLE_NUMBERS = {"session_number", "block_number", "order"}
 
 def program(**fields: Any) -> EnrichedTrainingProgram:
     blocks = [{"id": "A", "exercises": [{"name": "Squat", **fields}]}]
-    sessions = [{"blocks": []}, {"id": "D2", "name": "Legs", "blocks": blocks}]
-    sessions[1]["calentamiento"] = "remo"
+    legs = {"id": "D2", "name": "Legs", "calentamiento": "remo", "blocks": blocks}
+    sessions = [{"blocks": []}, legs]
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
 
 

@@ -204,7 +204,7 @@ def page(kind: str, port: int) -> str:
     if kind == "changes":
         return model(hostile(port)).diff(model(small())).to_html()
     if kind == "findings":
-        return model(hostile(port)).check()._repr_html_()  # type: ignore[attr-defined]
+        return model(hostile(port)).check().to_html()
     values = {"small": small(), "large": large(), "hostile": hostile(port)}
     return model(values[kind]).to_html(full_page=True, log_columns=True)
 

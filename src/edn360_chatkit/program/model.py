@@ -16,8 +16,8 @@ from .texts import Language as Language
 
 if TYPE_CHECKING:
     from ..inputs import EDN360Input
-    from .checks import Finding
     from .diff import ProgramDiff
+    from .findings import Findings
     from .records import Record
 
 ROOT_KEY: Final = "client_training_program_enriched"
@@ -74,10 +74,11 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
 
         return estimated_session_minutes(self)
 
-    def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "list[Finding]":
+    def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "Findings":
         """Find what a coach should look at before the program reaches the athlete.
 
-        In a notebook the last line of a cell shows the list as a table.
+        In a notebook the last line of a cell shows the list as a table; ``.to_html(lang="en")``
+        is that in English.
 
         A finding never blocks a program. ``docs/programs.md`` lists the checks.
 
@@ -90,7 +91,7 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
         """
         from ..inputs import EDN360Input
         from .checks import check
-        from .rendering.findings import Findings
+        from .findings import Findings
 
         edn360_input = None if against is None else validate(EDN360Input, against)
         del against

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..checks import Finding
-from ..texts import Language, words
-from .elements import Html, element
-from .html import fragment
+from .checks import Finding
+from .rendering.elements import Html, element
+from .rendering.html import fragment
+from .texts import Language, words
 
 _COLUMNS = ("severity", "place", "finding")
 
