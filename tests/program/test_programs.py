@@ -355,7 +355,10 @@ def test_rest_of_a_block_holds_for_its_exercises() -> None:
     assert minutes(*lifts, block={"descanso": "2 min"}) == 10 + 3 * 2.5 + 3 * 1 + 1
 
 
-@pytest.mark.parametrize("core", [{"include": False, "details": "x"}, {"include": True}, [], ""])
+@pytest.mark.parametrize(
+    "core",
+    [{"include": False, "details": "x"}, {"incluir": "no", "a": 1}, {"include": True}, [], ""],
+)
 def test_closing_block_that_is_empty_is_not_shown(core: Any) -> None:
     session = {"blocks": [{"exercises": [LIFT]}], "core_mobility_block": core}
     program = EnrichedTrainingProgram.model_validate({"sessions": [session]})

@@ -546,10 +546,10 @@ def test_findings_show_as_a_table_in_both_languages() -> None:
     ],
 )
 def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> None:
-    session = {"focus": [code], "blocks": [{"primary_muscles": [code], "exercises": []}]}
-    program = model({"training_type": code, "sessions": [session]})
+    blocks = [{"primary_muscles": [code], "exercises": [{"name": "a", "method": code}]}]
+    program = model({"training_type": code, "sessions": [{"focus": [code], "blocks": blocks}]})
     for render in (program.to_html, program.to_markdown, program.to_text):
-        assert render().count(es) == 3
+        assert render().count(es) == 4
         assert code not in render() + render(lang="en")
         assert en in render(lang="en")
 

@@ -42,8 +42,6 @@ CHANGE_SECONDS = 60.0
 WARM_UP_SECONDS = 600.0
 """Before the first exercise. Our assumption."""
 
-_INCLUDE = "include"
-
 CORE_MOBILITY_SECONDS = 300.0
 """A session's ``core_mobility_block``, where it has one. Our assumption."""
 
@@ -144,6 +142,10 @@ def _seconds_per_set(exercise: Exercise) -> float:
     return reps.middle * SECONDS_PER_REP if reps else SECONDS_UNSAID
 
 
+_INCLUDE = ("include", "included", "incluir", "incluido", "enabled")
+"""Keys of a closing block that say whether there is one."""
+
+
 def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     """Read a session's ``core_mobility_block``, whose form is not documented.
 
@@ -155,8 +157,9 @@ def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     if not isinstance(content, dict):
         return None, None if is_empty(content) else cast("object", content)
     fields = cast("dict[str, object]", content)
-    others = {key: value for key, value in fields.items() if key not in (_INCLUDE, "exercises")}
-    if fields.get(_INCLUDE) is False or is_empty([others, fields.get("exercises")]):
+    others = {key: value for key, value in fields.items() if key not in (*_INCLUDE, "exercises")}
+    is_excluded = any(as_text(fields.get(key)).lower() in ("false", "no") for key in _INCLUDE)
+    if is_excluded or is_empty([others, fields.get("exercises")]):
         return None, None
     try:
         block = Block.model_validate(fields) if "exercises" in fields else None

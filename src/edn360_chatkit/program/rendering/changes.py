@@ -8,7 +8,7 @@ from ..change import Changes, FieldChange, Place, SessionPlace, SetsChange, is_o
 from ..data import Exercise
 from ..texts import Language, words
 from ..texts.base import Words
-from .content import exercise_name, rpe_text, series_and_reps, show_value
+from .content import decoded, exercise_name, rpe_text, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment
 from .printable import one_line
@@ -155,7 +155,7 @@ def _loads(*exercises: Exercise) -> list[str]:
 
 def _field(change: FieldChange, own: Words) -> _Entry:
     is_prose = change.field in _PROSE
-    values = (show_value(change.old) or "-", show_value(change.new) or "-")
+    values = (decoded(value, own) or "-" for value in (change.old, change.new))
     return own.field(change.field), own.field("new_text") if is_prose else _from_to(*values)
 
 

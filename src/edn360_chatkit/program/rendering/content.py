@@ -113,7 +113,7 @@ def read_page(program: ProgramData, words: Words) -> Page:
     days = enumerate(zip(program.sessions, minutes, strict=True), 1)
     return Page(
         show_value(program.raw("title")) or words.field("program"),
-        as_text(program.raw("summary") or None),
+        _readable(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
         _remarks(program, ("general_notes", *(program.model_extra or ())), words),
         tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
@@ -130,7 +130,7 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
         groups.append(
-            Group(words.field("core"), "", "", _rows(core, words), _notes_of(more, words))
+            Group(words.field("core"), "", "", _rows(core, words), read_notes(more, words))
         )
     elif more is not None:
         closing = (Note(words.field("core"), "", read_notes(more, words)), *closing)
@@ -169,7 +169,7 @@ def _row(exercise: Exercise, words: Words) -> Row:
         decoded([exercise.raw("primary_group"), exercise.raw("secondary_group")], words),
         series_and_reps(exercise),
         show_value(exercise.raw("rpe")),
-        (*_notes_of(exercise.raw("notes"), words), *fields),
+        (*read_notes(exercise.raw("notes"), words), *fields),
         web_link(exercise.video_url),
     )
 
@@ -197,19 +197,24 @@ def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note,
 
 def decoded(value: object, words: Words) -> str:
     """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
-    if isinstance(value, list):
-        items = (decoded(item, words) for item in cast("list[object]", value))
-        return ", ".join(filter(None, items))
-    code = value.removesuffix("_focus") if isinstance(value, str) else ""
-    return words.codes.get(code) or show_value(value)
+    items = (_code_word(item, words) or show_value(item) for item in _items(value))
+    return ", ".join(filter(None, items))
+
+
+def _code_word(value: object, words: Words) -> str | None:
+    return words.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
 
 def show_value(value: object) -> str:
     """A value in one line; empty if there is none. An unknown code loses its underscores."""
     if isinstance(value, list):
         return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
-    text = "" if value is False else one_line(as_text(value))
-    return _CODE.sub(lambda code: code[0].replace("_", " "), text)
+    return "" if value is False else one_line(_readable(value))
+
+
+def _readable(value: object) -> str:
+    """A value as text, without the underscores of the workflow's codes."""
+    return _CODE.sub(lambda code: code[0].replace("_", " "), as_text(value))
 
 
 def exercise_name(exercise: Exercise) -> str:
@@ -237,24 +242,22 @@ def _items(value: object) -> list[object]:
 
 
 def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...]:
-    """Free notes, which are text, a list or an object, nested or not."""
+    """Free notes, which are text, a list or an object, nested or not; none if they are empty."""
+    if is_empty(content):
+        return ()
     if isinstance(content, Mapping):
         fields = cast("Mapping[object, object]", content).items()
         return tuple(_note(f"{words.field(as_text(k))}:", v, words, depth) for k, v in fields)
     if isinstance(content, list):
         items = cast("list[object]", content)
         return tuple(_note(LIST_MARK, item, words, depth) for item in items)
-    return tuple(Note("", line) for line in printable(as_text(content)).split("\n"))
-
-
-def _notes_of(value: object, words: Words) -> tuple[Note, ...]:
-    return read_notes(value, words) if value else ()
+    return tuple(Note("", line) for line in printable(_readable(content)).split("\n"))
 
 
 def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
         return Note(mark, "", read_notes(cast("object", value), words, depth + 1))
-    return Note(mark, as_text(value))
+    return Note(mark, _code_word(value, words) or _readable(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:
