@@ -6,8 +6,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import cast
+from typing import NamedTuple, cast
 
 from .change import (
     Changes,
@@ -93,9 +92,9 @@ class ProgramDiff(Changes):
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
-    sessions = _session_pairs(old.sessions, new.sessions)
-    before = list(_standings(old.sessions, new.sessions, sessions))
-    now = list(_standings(new.sessions, old.sessions, [(j, i) for i, j in sessions]))
+    sessions = tuple(_session_changes(old.sessions, new.sessions))
+    before = list(_standings(old.sessions, new.sessions, [(s.old, s.new) for s in sessions]))
+    now = list(_standings(new.sessions, old.sessions, [(s.new, s.old) for s in sessions]))
     trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
     before, now = (
         [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
@@ -107,7 +106,7 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     changes = [_change(pair) for pair in same]
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
-        sessions=tuple(_session_change(old, new, i, j) for i, j in sessions),
+        sessions=sessions,
         added=tuple(s.place for s in now if s.place.path not in new_paths),
         removed=tuple(s.place for s in before if s.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
@@ -147,20 +146,36 @@ def _change(pair: _Pair) -> ExerciseChange:
 # --- which session is which -----------------------------------------------------------------------
 
 
-def _session_change(
-    old: ProgramData, new: ProgramData, i: int | None, j: int | None
-) -> SessionChange:
-    before, now = _session_place(old, i), _session_place(new, j)
-    if i is None or j is None:
-        return SessionChange(before, now, ())
-    fields = _changes(old.sessions[i], new.sessions[j], SESSION_FIELDS)
-    return SessionChange(before, now, tuple(fields))
+def _session_changes(
+    old: Sequence[TrainingSession], new: Sequence[TrainingSession]
+) -> Iterator[SessionChange]:
+    """The sessions before and now, in the order of ``new``; then those that were removed.
+
+    Sessions are paired by likeness, the most alike first. A model that swaps two days may write
+    their ids anew.
+    """
+    before, now = (
+        [_features(session, i) for i, session in enumerate(sessions)] for sessions in (old, new)
+    )
+    pairs: dict[int, int] = {}
+    removed = set(range(len(old)))
+    alike = ((_likeness(before[i], now[j]), i, j) for i in removed for j in range(len(new)))
+    for likeness, i, j in sorted(alike, key=lambda pair: -pair[0]):
+        if likeness and j not in pairs and i in removed:
+            pairs[j] = i
+            removed.remove(i)
+    for j, session in enumerate(new):
+        place, partner = _session_place(session, j), pairs.get(j)
+        if partner is None:
+            yield SessionChange(None, place, ())
+        else:
+            fields = tuple(_changes(old[partner], session, SESSION_FIELDS))
+            yield SessionChange(_session_place(old[partner], partner), place, fields)
+    for i in sorted(removed):
+        yield SessionChange(_session_place(old[i], i), None, ())
 
 
-def _session_place(program: ProgramData, index: int | None) -> SessionPlace | None:
-    if index is None:
-        return None
-    session = program.sessions[index]
+def _session_place(session: TrainingSession, index: int) -> SessionPlace:
     return SessionPlace(index, _id(session, index), " ".join((session.name or "").split()))
 
 
@@ -168,43 +183,30 @@ def _id(part: TrainingSession | Block, index: int) -> str:
     return (part.id or "").strip() or str(index + 1)
 
 
-def _session_pairs(
-    old: Sequence[TrainingSession], new: Sequence[TrainingSession]
-) -> list[tuple[int | None, int | None]]:
-    """The sessions that are the same, in the order of ``new``; then those that were removed.
+class _Features(NamedTuple):
+    """The properties of a session by which it is recognized, as they are compared."""
 
-    Exercises, name, id and position say which sessions are the same, the most similar ones first:
-    a model that swaps two days may write their ids anew.
-    """
-    before, now = ([_features(session) for session in sessions] for sessions in (old, new))
-    similar = [
-        (_likeness(before[i], now[j]) + 0.1 * (i == j), -i, -j)
-        for i, j in product(range(len(old)), range(len(new)))
-    ]
-    partner: dict[int, int] = {}
-    removed = set(range(len(old)))
-    for likeness, i, j in sorted(similar, reverse=True):
-        if likeness and -j not in partner and -i in removed:
-            partner[-j] = -i
-            removed.remove(-i)
-    return [*((partner.get(j), j) for j in range(len(new))), *((i, None) for i in sorted(removed))]
+    exercises: frozenset[str]
+    name: str
+    id: str
+    position: int
 
 
-def _features(session: TrainingSession) -> tuple[frozenset[str], str, str]:
+def _features(session: TrainingSession, index: int) -> _Features:
     names = frozenset(_name(exercise) for block in session.blocks for exercise in block.exercises)
-    return names, fold(session.name or ""), fold(session.id or "")
+    return _Features(names, fold(session.name or ""), fold(session.id or ""), index)
 
 
-def _likeness(
-    one: tuple[frozenset[str], str, str], other: tuple[frozenset[str], str, str]
-) -> float:
-    """How much speaks for one session: its exercises up to 1.4, its name 1.5, its id 1.
+def _likeness(one: _Features, other: _Features) -> float:
+    """How much speaks for one session: its name, its exercises, its id, and last its position.
 
-    An id alone does not outweigh the same exercises, but an exercise or two that moved.
+    The same exercises outweigh the same id and position; one or two that moved do not.
     """
-    shared = 2.8 * len(one[0] & other[0]) / (len(one[0]) + len(other[0]) or 1)
-    same_name, same_id = (bool(a) and a == b for a, b in zip(one[1:], other[1:], strict=True))
-    return shared + 1.5 * same_name + same_id
+    all_exercises = len(one.exercises) + len(other.exercises)
+    shared = 2 * len(one.exercises & other.exercises) / (all_exercises or 1)
+    same_name = bool(one.name) and one.name == other.name
+    same_id = bool(one.id) and one.id == other.id
+    return 1.5 * same_name + 1.4 * shared + same_id + 0.1 * (one.position == other.position)
 
 
 # --- where an exercise stands ---------------------------------------------------------------------
@@ -231,19 +233,20 @@ _Pair = tuple[_Standing, _Standing]
 def _standings(
     own: Sequence[TrainingSession],
     other: Sequence[TrainingSession],
-    pairs: Iterable[tuple[int | None, int | None]],
+    pairs: Iterable[tuple[SessionPlace | None, SessionPlace | None]],
 ) -> Iterator[_Standing]:
-    """The exercises of ``own``, whose pair of sessions is ``session``."""
-    for number, (s, o) in enumerate(pairs):
-        if s is None:
+    """The exercises of ``own``; each pair is one of its sessions and one of ``other``."""
+    for number, (own_place, other_place) in enumerate(pairs):
+        if own_place is None:
             continue
-        session_id, own_blocks = _id(own[s], s), own[s].blocks
-        blocks = _block_keys(own_blocks, [] if o is None else other[o].blocks)
+        own_blocks = own[own_place.position].blocks
+        other_blocks = other[other_place.position].blocks if other_place else []
+        blocks = _block_keys(own_blocks, other_blocks)
         for b, (block, key) in enumerate(zip(own_blocks, blocks, strict=True)):
             for e, position in enumerate(_numbers(block)):
                 exercise = block.exercises[e]
-                path = f"sessions.{s}.blocks.{b}.exercises.{e}"
-                place = Place(path, session_id, _id(block, b), position, exercise)
+                path = f"sessions.{own_place.position}.blocks.{b}.exercises.{e}"
+                place = Place(path, own_place.id, _id(block, b), position, exercise)
                 db_id = as_text(exercise.db_id).strip()
                 yield _Standing(place, number, key, db_id, _name(exercise))
 

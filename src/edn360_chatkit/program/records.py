@@ -65,12 +65,11 @@ def program_csv(program: ProgramData, *, excel: bool = False) -> str:
         excel: Begin with a byte order mark. Excel reads such a file as UTF-8; pandas and polars
             skip the mark.
     """
-    file = io.StringIO("\ufeff" if excel else "", newline="")
-    file.seek(0, io.SEEK_END)
+    file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     writer.writerows(map(_cell, record.values()) for record in to_records(program))
-    return file.getvalue()
+    return ("\ufeff" if excel else "") + file.getvalue()
 
 
 def _cell(value: str | float | None) -> str | float | None:
