@@ -1,4 +1,4 @@
-"""What changed from one program to the next, and an input that carries the one before."""
+"""The comparison of two programs, and an input with the previous program."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def program(
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions, **fields})
 
 
-def places(found: tuple[Place, ...]) -> list[str]:
-    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in found]
+def places(values: tuple[Place, ...]) -> list[str]:
+    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in values]
 
 
-def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
-    return [(change.old.exercise.name, change.new.exercise.name) for change in found]
+def names(changes: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
+    return [(change.old.exercise.name, change.new.exercise.name) for change in changes]
 
 
-def test_what_was_added_and_removed() -> None:
+def test_added_and_removed_exercises_have_their_places() -> None:
     diff = program(["Squat", "Row", "Plank"]).diff(program(["Squat"], ["Dip"]))
     assert places(diff.added) == [
         "Row D1A2 sessions.0.blocks.0.exercises.1",
@@ -48,7 +48,7 @@ def test_what_was_added_and_removed() -> None:
     assert (diff.moved, diff.changed, diff.replaced) == ((), (), ())
 
 
-def test_series_reps_and_rpe_with_the_values_before_and_now() -> None:
+def test_change_has_the_values_before_and_now() -> None:
     before = {"name": "Squat", "series": 3, "reps": "8-10", "rpe": "7-8", "notes": "a"}
     now = {"name": "Squat", "series": "3-4", "reps": "8-10", "rpe": 8, "notes": "b"}
     (change,) = program([now]).diff(program([before])).changed
@@ -59,7 +59,7 @@ def test_series_reps_and_rpe_with_the_values_before_and_now() -> None:
     ("before", "now"),
     [(3, "3"), (3.0, 3), ("8-10", "8 – 10"), ("7,5", 7.5), ("AMRAP", "amrap"), (None, "")],
 )
-def test_the_same_value_written_otherwise_is_no_change(before: Any, now: Any) -> None:
+def test_same_value_in_another_spelling_is_no_change(before: Any, now: Any) -> None:
     fields = ("series", "reps", "rpe")
     new = program([{"name": "Squat", **dict.fromkeys(fields, now)}])
     old = program([{"name": "Squat", **dict.fromkeys(fields, before)}])
@@ -78,7 +78,7 @@ def test_another_value_is_a_change(before: Any, now: Any) -> None:
     assert new.diff(old).changed[0].fields == (("reps", before, now),)
 
 
-def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
+def test_db_id_counts_before_the_name() -> None:
     old = program([{"name": "Squat", "db_id": 1, "rpe": 7}, {"name": "Back squat", "db_id": 2}])
     new = program([{"name": "Back squat", "db_id": "1", "rpe": 8}, {"name": "Squat", "db_id": 2}])
     diff = new.diff(old)
@@ -87,7 +87,7 @@ def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
     assert (diff.added, diff.removed, diff.moved) == ((), (), ())
 
 
-def test_another_name_is_never_no_change() -> None:
+def test_another_name_is_always_a_change() -> None:
     old = program([{"name": "Squat", "db_id": 1}])
     diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
     assert names(diff.replaced) == [("Squat", "Leg press")]
@@ -97,7 +97,7 @@ def test_another_name_is_never_no_change() -> None:
 @pytest.mark.parametrize(
     "db_id", ["N/A", "n/a", "na", 0, "0", "000", "-", "—", "none", "None", "null", "", " ", "?"]
 )
-def test_a_db_id_that_is_none_makes_no_two_exercises_one(db_id: Any) -> None:
+def test_placeholder_db_id_pairs_no_exercises(db_id: Any) -> None:
     old = program([{"name": "Squat", "db_id": db_id}], ["Row"])
     new = program([{"name": "Row", "db_id": db_id}], ["Squat"])
     diff = new.diff(old)
@@ -106,7 +106,7 @@ def test_a_db_id_that_is_none_makes_no_two_exercises_one(db_id: Any) -> None:
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_a_db_id_of_several_names_is_not_trusted(swap: bool) -> None:
+def test_db_id_with_several_names_is_ignored(swap: bool) -> None:
     several = program([{"name": n, "db_id": "ex-1"} for n in ("Squat", "Row", "Dip")])
     one = program([{"name": "Row", "db_id": "ex-1"}])
     diff = several.diff(one) if swap else one.diff(several)
@@ -115,19 +115,19 @@ def test_a_db_id_of_several_names_is_not_trusted(swap: bool) -> None:
     assert gone == ["Squat", "Dip"]
 
 
-def test_an_exercise_is_known_by_its_name_whatever_its_case_and_accents() -> None:
+def test_case_and_accents_make_no_other_exercise() -> None:
     old = program([{"name": "Jalón  al pecho", "db_id": None}])
     new = program([{"name": "JALON al pecho", "db_id": "x"}])
     assert not new.diff(old)
 
 
-def test_an_exercise_in_anothers_place_replaces_it() -> None:
+def test_exercise_in_the_same_position_is_a_replacement() -> None:
     diff = program(["Squat", "Leg press"]).diff(program(["Squat", "Lunge"]))
     assert names(diff.replaced) == [("Lunge", "Leg press")]
     assert (diff.added, diff.removed) == ((), ())
 
 
-def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
+def test_repeated_exercise_is_paired_in_its_block() -> None:
     old = program([{"name": "Plank", "rpe": 5}], [{"name": "Plank", "rpe": 6}])
     new = program(["Row"], [{"name": "Plank", "rpe": 7}])
     (change,) = new.diff(old).changed
@@ -140,7 +140,7 @@ def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
     assert (change.old.session, change.new.session) == ("D1", "D1")
 
 
-def test_what_only_made_room_did_not_move() -> None:
+def test_exercise_that_only_made_room_is_not_moved() -> None:
     diff = program(["New", "Squat", "Row"]).diff(program(["Squat", "Row"]))
     assert diff.moved == ()
     swapped = program(["Row", "Squat"]).diff(program(["Squat", "Row"]))
@@ -155,7 +155,7 @@ def test_what_only_made_room_did_not_move() -> None:
 
 
 def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
-    """Every day has the same exercises in two blocks, and one of its own."""
+    """Days with the same exercises in two blocks, and one exercise more each."""
     sessions = [
         {
             "id": identity,
@@ -173,20 +173,20 @@ def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
     "now",
     [("Día 1", "Día 2"), ("d1 ", "D2"), ("D1", None), (None, None), ("Lunes", "D2"), ("D1", "D1")],
 )
-def test_a_session_of_another_name_moves_nothing(now: tuple[str | None, ...]) -> None:
+def test_renamed_session_moves_no_exercise(now: tuple[str | None, ...]) -> None:
     assert not days(*now).diff(days("D1", "D2"))
     assert not days("D1", "D2").diff(days(*now))
     assert not days("D1", "D2", blocks="12").diff(days(*now))
 
 
-def test_sessions_are_known_by_their_ids_before_their_places() -> None:
+def test_session_id_counts_before_the_position() -> None:
     old, swapped = days("D1", "D2"), days("D2", "D1")
     assert [change.old.exercise.name for change in swapped.diff(old).moved] == ["Own 0", "Own 1"]
     reversed_days = old.model_copy(update={"sessions": old.sessions[::-1]})
     assert not reversed_days.diff(old)
 
 
-def test_the_order_is_what_the_exercises_say() -> None:
+def test_order_field_gives_the_position() -> None:
     def ordered(*orders: int | None) -> EnrichedTrainingProgram:
         named = zip(("Squat", "Row", "Dip"), orders, strict=False)
         return program([{"name": name, "order": order} for name, order in named])
@@ -199,7 +199,7 @@ def test_the_order_is_what_the_exercises_say() -> None:
     assert not ordered(1, 1, 1).diff(ordered(1, 2, 3))
 
 
-def test_weekly_sets_the_largest_change_first() -> None:
+def test_largest_change_of_weekly_sets_comes_first() -> None:
     old = program(
         [
             {"name": "a", "series": 3, "primary_group": "Pecho"},
@@ -220,13 +220,13 @@ def test_weekly_sets_the_largest_change_first() -> None:
     assert changes == [("Glúteo", 0, 5), ("PECHO", 3, 4), ("Gemelo", 1, 0)]
 
 
-def test_what_changed_of_the_whole_program() -> None:
+def test_change_of_a_program_field_is_listed() -> None:
     diff = program(weeks=6, goal="Fuerza").diff(program(weeks=4, goal="fuerza", summary="x"))
     assert list(diff.program) == [("weeks", 4, 6)]
     assert diff
 
 
-def test_it_reads_in_both_languages() -> None:
+def test_changes_are_written_in_both_languages() -> None:
     old = program(
         [{"name": "Squat", "series": 3, "primary_group": "Legs"}, "Lunge"], ["Dip"], weeks=4
     )
@@ -263,7 +263,7 @@ class Elements(HTMLParser):
         self.names.add(tag)
 
 
-def test_what_a_model_wrote_is_text_in_the_html() -> None:
+def test_markup_in_changes_is_escaped() -> None:
     bad = '</li><script>alert(1)</script><img src=x onerror="x">'
     old = program([{"name": bad + "1", "reps": bad}], session=bad, goal=bad)
     new = program(
@@ -276,16 +276,16 @@ def test_what_a_model_wrote_is_text_in_the_html() -> None:
 
 @settings(deadline=None)
 @given(programs)
-def test_nothing_changed_from_a_program_to_itself(data: dict[str, Any]) -> None:
-    found = EnrichedTrainingProgram.model_validate(data)
-    again = EnrichedTrainingProgram.model_validate_json(found.model_dump_json(exclude_unset=True))
-    assert not found.diff(found)
-    assert not found.diff(again)
+def test_program_has_no_difference_to_itself(data: dict[str, Any]) -> None:
+    once = EnrichedTrainingProgram.model_validate(data)
+    again = EnrichedTrainingProgram.model_validate_json(once.model_dump_json(exclude_unset=True))
+    assert not once.diff(once)
+    assert not once.diff(again)
 
 
 @settings(deadline=None)  # the first one imports the rendering
 @given(programs, programs)
-def test_two_programs_can_be_compared_and_every_exercise_counts_once(
+def test_every_exercise_counts_once_in_a_comparison(
     before: dict[str, Any], now: dict[str, Any]
 ) -> None:
     old, new = (EnrichedTrainingProgram.model_validate(data) for data in (before, now))
@@ -302,13 +302,13 @@ def test_two_programs_can_be_compared_and_every_exercise_counts_once(
     assert isinstance(diff, ProgramDiff)
 
 
-def test_ten_thousand_exercises_are_compared_at_once() -> None:
+def test_ten_thousand_exercises_are_compared_quickly() -> None:
     many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
     few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
     assert len(few.diff(many).changed) == 5_000
 
 
-def test_a_mapping_will_do_wherever_a_model_does() -> None:
+def test_mappings_are_accepted_as_models() -> None:
     old = program([{"name": "Squat", "series": 3, "more": {"kept": 1}}])
     new = program([{"name": "Barbell squat", "series": 4}])
     before = old.model_dump(mode="json", exclude_unset=True)
@@ -321,7 +321,7 @@ def test_a_mapping_will_do_wherever_a_model_does() -> None:
     assert asked.with_previous_program(before) == asked.with_previous_program(old)
 
 
-def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
+def test_invalid_mapping_is_reported_with_its_fields() -> None:
     new = program(["Squat"])
     asked = EDN360Input.model_validate(ATHLETE)
     secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
@@ -338,10 +338,10 @@ def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
             call("a text")  # type: ignore[arg-type]
 
 
-# --- the program before -------------------------------------------------------------------------
+# --- the previous program -----------------------------------------------------------------------
 
 
-def test_an_input_takes_the_program_before_as_the_example_has_it() -> None:
+def test_input_with_previous_program_equals_the_example() -> None:
     text = (EXAMPLES / "athlete_evolution.json").read_text("utf-8")
     expected = json.loads(text)
     plan = expected["context"].pop("previous_training_plan")
@@ -354,7 +354,7 @@ def test_an_input_takes_the_program_before_as_the_example_has_it() -> None:
     assert json.loads(before.to_json_text()) == expected
 
 
-def test_an_input_without_a_request_type_asks_for_an_evolution() -> None:
+def test_input_without_request_type_becomes_an_evolution() -> None:
     previous = program(["Squat"])
     without = EDN360Input.model_validate({k: v for k, v in ATHLETE.items() if k != "context"})
     sent = json.loads(without.with_previous_program(previous).to_json_text())
@@ -369,7 +369,9 @@ def test_an_input_without_a_request_type_asks_for_an_evolution() -> None:
 
 @settings(deadline=None)
 @given(inputs, programs)
-def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str, Any]) -> None:
+def test_previous_program_changes_nothing_else_in_the_input(
+    asked: dict[str, Any], data: dict[str, Any]
+) -> None:
     before = EDN360Input.model_validate(asked)
     previous = EnrichedTrainingProgram.model_validate(data)
     now = json.loads(before.with_previous_program(previous, source="db").to_json_text())

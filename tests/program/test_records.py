@@ -26,7 +26,7 @@ def program(**fields: Any) -> EnrichedTrainingProgram:
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
 
 
-def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
+def test_record_holds_texts_and_numbers() -> None:
     fields = {
         "order": 1,
         "primary_group": "Quads",
@@ -86,7 +86,7 @@ def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]
             assert value is None or type(value) is kind
 
 
-def test_what_a_table_can_not_hold_is_left_out() -> None:
+def test_value_that_no_table_holds_is_left_out() -> None:
     (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
     assert (record["order"], record["sets"]) == (None, None)
     assert str(record["notes"]).encode() == "half \ufffd".encode()
@@ -95,10 +95,10 @@ def test_what_a_table_can_not_hold_is_left_out() -> None:
 @settings(deadline=None)  # the first one imports the room
 @given(programs)
 def test_a_table_reads_back_as_the_records(data: dict[str, Any]) -> None:
-    found = EnrichedTrainingProgram.model_validate(data)
-    header, *rows = csv.reader(io.StringIO(program_csv(found), newline=""))
+    written = EnrichedTrainingProgram.model_validate(data)
+    header, *rows = csv.reader(io.StringIO(program_csv(written), newline=""))
     assert tuple(header) == COLUMNS
-    records = found.to_records()
+    records = written.to_records()
     assert len(rows) == len(records)
     for row, record in zip(rows, records, strict=True):
         for cell, (column, value) in zip(row, record.items(), strict=True):
@@ -116,8 +116,8 @@ def test_a_text_never_becomes_a_formula(start: str) -> None:
 
 
 def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
-    found = program(notes="Baja más")
-    assert program_csv(found, excel=True) == "\ufeff" + program_csv(found)
+    written = program(notes="Baja más")
+    assert program_csv(written, excel=True) == "\ufeff" + program_csv(written)
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items())

@@ -1,4 +1,4 @@
-"""A program as HTML, Markdown and text: nothing is lost, and nothing that came is obeyed."""
+"""A program as HTML, Markdown and text: every text is shown, and shown as text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ATTRIBUTES = {
 
 
 class Page(HTMLParser):
-    """Reads a page, and fails where an element does not end or nobody knows it."""
+    """Reads a page, and fails at an element that is unknown or not closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def shown_texts(program: EnrichedTrainingProgram, *, groups: bool = False) -> li
     return [text for text in texts if text]
 
 
-def told(page: Page) -> str:
+def visible_text(page: Page) -> str:
     return " ".join(page.text.split())
 
 
@@ -165,7 +165,7 @@ def test_text_fits_80_columns_and_has_every_text(value: dict[str, Any], lang: An
 
 @settings(max_examples=100, deadline=None)
 @given(json_values, json_values)
-def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
+def test_notes_of_any_shape_are_rendered(notes: Any, core: Any) -> None:
     session = {"blocks": [], "session_notes": {"a": notes}, "core_mobility_block": [core]}
     program = model({"title": "T", "sessions": [session], "general_notes": [notes, core]})
     Page(program.to_html())
@@ -175,7 +175,7 @@ def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(programs, inputs, texts, st.sampled_from(["es", "en"]))
-def test_whatever_validates_shows_itself(
+def test_every_valid_value_has_a_notebook_view(
     value: dict[str, Any], asked: dict[str, Any], text: str, lang: Any
 ) -> None:
     program = model(value)
@@ -246,7 +246,7 @@ def test_markdown_in_a_text_is_text(text: str) -> None:
     assert words(shown).count(words(text)) >= 18
 
 
-def test_bare_addresses_are_not_links_in_readers_that_look_for_them() -> None:
+def test_bare_addresses_are_no_links_in_markdown() -> None:
     text = one_exercise(notes="see http://example.com or WWW.example.com").to_markdown()
     assert r"http\://example.com or WWW\.example.com" in text
 
@@ -295,7 +295,7 @@ def test_only_http_and_https_are_links(url: str) -> None:
         "http://127.0.0.1:8080/v",
     ],
 )
-def test_a_video_is_a_link_that_tells_nobody_where_it_was_clicked(url: str) -> None:
+def test_video_link_sends_no_referrer(url: str) -> None:
     program = one_exercise(video_url=url)
     html = program.to_html()
     assert Page(html).links == [url.strip()]
@@ -311,14 +311,14 @@ def test_a_video_is_a_link_that_tells_nobody_where_it_was_clicked(url: str) -> N
     assert [line.strip() for line in shown] == [url.strip()]
 
 
-def test_control_and_bidi_characters_are_replaced_everywhere() -> None:
+def test_control_and_bidi_characters_are_replaced() -> None:
     program = everywhere("a\x00\x1b[31m\u202eb\x9b\u2066c")
     for text in (program.to_html(full_page=True), program.to_markdown(), program.to_text()):
         assert not set(text) & set("\x00\x1b\u202e\x9b\u2066")
         assert text.count("\ufffd") >= 5 * 18
 
 
-def test_what_is_missing_leaves_no_none_behind() -> None:
+def test_missing_fields_are_not_shown_as_none() -> None:
     exercise = dict.fromkeys(("order", "series", "reps", "rpe", "video_url", "notes"))
     block = {"id": None, "primary_muscles": None, "exercises": [{"name": "Squat", **exercise}]}
     session = {"id": None, "name": None, "focus": None, "session_notes": None, "blocks": [block]}
@@ -361,8 +361,8 @@ def test_the_chart_shows_the_weekly_sets() -> None:
     exercise = {"name": "Press", "primary_group": "Pecho", "secondary_group": "Tríceps"}
     program = one_exercise(**exercise, series="3-4")
     html = program.to_html()
-    assert "Series semanales por grupo muscular" in told(Page(html))
-    assert "Pecho 3,5 Tríceps 1,75" in told(Page(html))
+    assert "Series semanales por grupo muscular" in visible_text(Page(html))
+    assert "Pecho 3,5 Tríceps 1,75" in visible_text(Page(html))
     assert 'width="100.00%"' in html
     assert 'width="50.00%"' in html
     assert "| Pecho | 3,5 |" in program.to_markdown()
@@ -372,7 +372,7 @@ def test_the_chart_shows_the_weekly_sets() -> None:
 @pytest.mark.parametrize(
     "series", [1e308, 10**400, 10**6000, math.inf, math.nan, -3, 0.001, "9" * 5000], ids="abcdefgh"
 )
-def test_numbers_that_nobody_trains_are_no_fault(series: Any) -> None:
+def test_absurd_numbers_are_rendered(series: Any) -> None:
     program = one_exercise(
         series=series, reps=series, rpe=series, primary_group="Pecho", order=10**6000
     )
@@ -396,7 +396,7 @@ def test_labels_of_both_languages_have_the_same_keys() -> None:
     assert set(keys) <= spanish.fields.keys()
 
 
-def test_a_value_within_itself_is_no_fault() -> None:
+def test_recursive_value_is_rendered() -> None:
     notes: dict[str, Any] = {"a": {}}
     notes["a"]["b"] = notes
     deep: Any = []
@@ -434,7 +434,7 @@ def test_rendering_takes_time_in_proportion_to_the_size(render: str) -> None:
     assert seconds(400, "x" * 200_000) < 30 * small + 0.05
 
 
-def test_a_response_shows_its_program_and_how_it_came() -> None:
+def test_response_shows_its_program_and_attempts() -> None:
     response = WorkflowResponse(
         program=one_exercise(),
         text="<secret>",
@@ -445,26 +445,26 @@ def test_a_response_shows_its_program_and_how_it_came() -> None:
     )
     page = Page(response._repr_html_())
     for text in ("WorkflowResponse", "attempts 3", "elapsed 61.2 s", "msg_<1>", "Squat"):
-        assert text in told(page)
+        assert text in visible_text(page)
     assert "secret" not in page.text
     assert "Squat" in response._repr_markdown_()
 
 
-def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
+def test_small_values_show_only_ids_and_counts() -> None:
     session = ChatSession(
         id="cksess_1", client_secret="ek_hidden", user="athlete-1", status="active"
     )
     page = Page(session._repr_html_())
-    assert told(page) == "ChatSession id cksess_1 user athlete-1 status active"
+    assert visible_text(page) == "ChatSession id cksess_1 user athlete-1 status active"
     page = Page(Message(id="msg_1", session_id="cksess_1")._repr_html_())
-    assert told(page) == "Message id msg_1 session_id cksess_1"
+    assert visible_text(page) == "Message id msg_1 session_id cksess_1"
     athlete = EDN360Input.model_validate(ATHLETE)
     counts = "user_id athlete-1 questionnaires 1 answers 1 request_type initial"
-    assert told(Page(athlete._repr_html_())) == f"EDN360Input {counts}"
+    assert visible_text(Page(athlete._repr_html_())) == f"EDN360Input {counts}"
     evolution = copy.deepcopy(ATHLETE)
     evolution["context"]["previous_training_plan"] = {"plan_data": {"title": "hidden"}}
     page = Page(EDN360Input.model_validate(evolution)._repr_html_())
-    assert told(page) == f"EDN360Input {counts} previous_training_plan yes"
+    assert visible_text(page) == f"EDN360Input {counts} previous_training_plan yes"
     without = EDN360Input.model_validate({**ATHLETE, "context": None})
     assert "request_type" not in without._repr_html_()
 
@@ -528,8 +528,8 @@ def test_findings_show_as_a_table_in_both_languages() -> None:
     html = findings._repr_html_()
     rows = [finding.message() for finding in findings]
     assert len(rows) > 2
-    assert [row for row in rows if row not in told(Page(html))] == []
-    english = told(Page(findings.to_html(lang="en")))
+    assert [row for row in rows if row not in visible_text(Page(html))] == []
+    english = visible_text(Page(findings.to_html(lang="en")))
     assert [finding.en for finding in findings if finding.en not in english] == []
     findings.clear()
     assert "Nada que señalar." in findings._repr_html_()

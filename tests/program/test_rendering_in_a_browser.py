@@ -34,7 +34,7 @@ def small() -> dict[str, Any]:
 
 
 def large() -> dict[str, Any]:
-    """Six days, with names and notes of people who like to explain."""
+    """Six days with long names and notes."""
     name = "Press inclinado con mancuernas alternas y pausa de dos segundos abajo"
     note = "Baja despacio, con los codos a 45 grados, y no rebotes. " * 4
     muscles = ["Pectoral mayor, porción clavicular", "Deltoides anterior", "Tríceps"]
@@ -78,7 +78,7 @@ def large() -> dict[str, Any]:
 
 
 def hostile(port: int) -> dict[str, Any]:
-    """Everything that a text could try, in every field that holds one."""
+    """A program with attacks in every text field."""
     server = f"http://127.0.0.1:{port}"
     attack = (
         "<script>owned=1</script><script src='SERVER/s.js'></script>"
@@ -124,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """Whoever asks for something ends up here."""
+    """A server that every request of a page would reach."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener
@@ -140,7 +140,7 @@ def saved(page: str, folder: Path) -> str:
     return file.as_uri()
 
 
-# What is wider than the window, or than what it stands in.
+# Elements that are wider than the window or their parent.
 OVERFLOWS = """
 (() => {
   const room = document.documentElement.clientWidth, found = [];
@@ -210,7 +210,7 @@ def page(kind: str, port: int) -> str:
 
 
 @pytest.mark.parametrize("kind", ["small", "large", "hostile", "changes", "findings", "session"])
-def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
+def test_page_runs_no_script_and_fits_the_window(
     kind: str, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     url = saved(page(kind, server.getsockname()[1]), tmp_path)
@@ -228,7 +228,7 @@ def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
         server.accept()
 
 
-def test_the_proof_finds_what_it_looks_for(
+def test_page_checks_detect_a_bad_page(
     browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     asked = f"http://127.0.0.1:{server.getsockname()[1]}/i.png"
@@ -245,7 +245,7 @@ def test_the_proof_finds_what_it_looks_for(
     connection.close()
 
 
-# What JupyterLab's page says of tables and headings, and more.
+# A page with the styles of JupyterLab for tables and headings, and more.
 NOTEBOOK = """
 <!DOCTYPE html><html><style>
   .jp-RenderedHTMLCommon table { border-collapse: collapse; font-size: 30px; margin: 3em auto; }
@@ -268,7 +268,7 @@ LOOKS = """
 
 
 @pytest.mark.parametrize("light", [True, False])
-def test_in_a_notebook_neither_the_program_nor_the_page_around_it_changes(
+def test_program_and_notebook_keep_their_styles(
     light: bool, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     program = model(small())
@@ -291,7 +291,7 @@ def test_in_a_notebook_neither_the_program_nor_the_page_around_it_changes(
             tab.run(PALE.replace("document.body", "document.querySelector('.edn360')"))["found"]
             == []
         )
-        # Here no policy of the page helps: the fragment itself must have nothing to run.
+        # A fragment has no policy, so it must be harmless itself.
         fragment = json.dumps(model(hostile(server.getsockname()[1])).to_html())
         tab.run(f"document.querySelector('#output').innerHTML = {fragment}")
         tab.run("new Promise((done) => setTimeout(done, 100))")

@@ -16,7 +16,7 @@ class Place(NamedTuple):
         path: Such as ``"sessions.0.blocks.1.exercises.2"``.
         session: The session's id, else its number from 1.
         block: The block's id, else its number from 1.
-        number: The position in the block, from 1: by ``order`` if all of the block have one.
+        number: The position in the block, from 1. ``order`` counts if every exercise has it.
         exercise: The exercise.
     """
 

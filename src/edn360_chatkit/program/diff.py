@@ -62,8 +62,7 @@ class ProgramDiff(Changes):
         replaced: Exercises in the position of another one, or with its ``db_id`` and another
             name.
         moved: Exercises that are in another session or block, or in another order.
-        changed: Exercises with other series, reps or RPE. One that has moved, or has the same
-            ``db_id`` and another name, may be among them too.
+        changed: Exercises with other series, reps or RPE. They may be moved or replaced as well.
         details: Exercises with other notes, rest, tempo, warm-up or progression.
         weekly_sets: Muscles with more or fewer sets a week, the largest change first.
     """
@@ -143,7 +142,7 @@ def _change(pair: _Pair) -> ExerciseChange:
     return ExerciseChange(old, new, fields, details)
 
 
-# --- which session is which -----------------------------------------------------------------------
+# --- pairs of sessions ----------------------------------------------------------------------------
 
 
 def _session_changes(
@@ -198,9 +197,9 @@ def _features(session: TrainingSession, index: int) -> _Features:
 
 
 def _likeness(one: _Features, other: _Features) -> float:
-    """How much speaks for one session: its name, its exercises, its id, and last its position.
+    """How similar two sessions are.
 
-    The same exercises outweigh the same id and position; one or two that moved do not.
+    The same exercises outweigh the same id and position. An exercise or two that moved do not.
     """
     all_exercises = len(one.exercises) + len(other.exercises)
     shared = 2 * len(one.exercises & other.exercises) / (all_exercises or 1)
@@ -209,7 +208,7 @@ def _likeness(one: _Features, other: _Features) -> float:
     return 1.5 * same_name + 1.4 * shared + same_id + 0.1 * (one.position == other.position)
 
 
-# --- where an exercise stands ---------------------------------------------------------------------
+# --- positions of exercises -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -262,7 +261,7 @@ def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
 
 
 def _numbers(block: Block) -> list[int]:
-    """The positions of the exercises: by ``order`` if all have one."""
+    """The positions of the exercises in their block. ``order`` counts if every exercise has it."""
     orders = [exercise.order for exercise in block.exercises]
     indices = list(range(len(orders)))
     if None not in orders:
@@ -278,9 +277,9 @@ def _name(exercise: Exercise) -> str:
     return " ".join(stems) or fold(name)
 
 
-# --- which exercise is which ----------------------------------------------------------------------
+# --- pairs of exercises ---------------------------------------------------------------------------
 
-# What makes two exercises the same, the surest first. An empty first value matches nothing.
+# Two exercises with an equal key are paired. An empty first value is no key.
 _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
     lambda s: (s.db_id, s.session, s.block),
     lambda s: (s.db_id, s.session),
@@ -293,7 +292,7 @@ _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
 
 
 def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
-    """The ``db_id`` that are no placeholders and stand for one name only; others say nothing."""
+    """Each ``db_id`` that is no placeholder and has one name only."""
     names: defaultdict[str, set[str]] = defaultdict(set)
     for standing in standings:
         names[standing.db_id].add(standing.name)

@@ -47,7 +47,7 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
         return exercises(self)
 
     def weekly_sets(self) -> float:
-        """The sets of one week, of all exercises whose ``series`` can be read."""
+        """The sets of one week. Exercises with unreadable ``series`` do not count."""
         from .volume import weekly_sets
 
         return weekly_sets(self)
@@ -67,8 +67,8 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
     def estimated_session_minutes(self) -> list[float]:
         """The estimated minutes of each session; 0 for a session without countable sets.
 
-        A rough guide, since the real rests are not known. ``docs/programs.md`` has the
-        assumptions and their sources.
+        A rough guide. Rests count as written; without one, 90 seconds between sets, and 10 within
+        a superset. ``docs/programs.md`` has the assumptions and their sources.
         """
         from .volume import estimated_session_minutes
 
@@ -121,8 +121,8 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
     def to_records(self) -> "list[Record]":
         """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
 
-        All have the same columns in the same order, each of one type or ``None``;
-        ``docs/programs.md`` lists them.
+        All records have the same columns, in the same order. A column has one type, or ``None``.
+        ``docs/programs.md`` lists the columns.
         """
         from .records import to_records
 

@@ -47,7 +47,7 @@ CORE_MOBILITY_SECONDS = 300.0
 
 
 def weekly_sets(program: ProgramData) -> float:
-    """The sets of a week, of all exercises that say how many."""
+    """The sets of a week."""
     return round(sum(planned.exercise.sets or 0.0 for planned in exercises(program)), 2)
 
 
@@ -127,7 +127,7 @@ def _rest(part: Exercise | Block, usual: float) -> float:
 
 
 def _seconds(text: str) -> Range | None:
-    """The seconds of a rest. A number without a unit is one of seconds, from 10 on."""
+    """The seconds of a rest. A number without a unit counts as seconds if it is 10 or more."""
     if seconds := read_seconds(text):
         return seconds
     number = read_reps(text)
@@ -150,8 +150,8 @@ def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     """Read a session's ``core_mobility_block``, whose form is not documented.
 
     Returns:
-        The block, or ``None`` without a list of exercises; and its other content. Both are
-        ``None`` if there is no such block (``{"include": false, "details": ""}``).
+        The block, or ``None`` without a list of exercises; and its other content. An empty block
+        (``{"include": false, "details": ""}``) is ``None`` and ``None``.
     """
     content: Any = session.raw("core_mobility_block")
     if not isinstance(content, dict):

@@ -144,7 +144,7 @@ def _where(place: Place) -> str:
 
 
 def _loads(*exercises: Exercise) -> list[str]:
-    """Series, reps and RPE of one exercise, or of an exercise and the one that replaces it."""
+    """Series, reps and RPE of an exercise, or of an old and a new exercise."""
     loads = _from_to(*(series_and_reps(exercise) or "-" for exercise in exercises))
     efforts = _from_to(*(show_value(exercise.raw("rpe")) or "-" for exercise in exercises))
     return ["" if loads == "-" else loads, "" if efforts == "-" else rpe_text(efforts)]

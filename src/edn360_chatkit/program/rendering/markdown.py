@@ -30,7 +30,7 @@ def program_markdown(program: ProgramData, lang: Language) -> str:
 
 
 def escape(text: str) -> str:
-    """A text in one line, with all Markdown in it escaped."""
+    """Escape a text as Markdown, in one line."""
     text = _ADDRESS.sub(r"\\", one_line(text).translate(_ALWAYS))
     return _AT_THE_START.sub(r"\1\\", text)
 

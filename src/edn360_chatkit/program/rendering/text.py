@@ -20,7 +20,7 @@ def program_text(program: ProgramData, lang: Language) -> str:
 
 
 def wrap(text: str, mark: str = "") -> str:
-    """A text in lines of at most 80 columns, the first one behind its mark."""
+    """Wrap a text at 80 columns. The mark stands before the first line."""
     below = " " * len(mark)
     lines = textwrap.wrap(one_line(text), COLUMNS - len(mark), break_on_hyphens=False)
     return "\n".join((below if i else mark) + line for i, line in enumerate(lines))
