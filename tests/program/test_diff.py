@@ -237,12 +237,12 @@ def test_changes_are_written_in_both_languages() -> None:
         weeks=6,
     )
     assert new.diff(old).to_text(lang="en") == (
-        "Program\n  Weeks: 4 → 6\n\n"
-        "D1\n  Row: new, C · 2\n"
-        "  Lunge → Step: replaced, A · 2\n"
-        "  Dip: moved, B · 1 → C · 1\n"
-        "  Squat: A · 1, series 3 → 4\n\n"
-        "Weekly sets per muscle group\n  Legs: 3 → 4 (+1)\n"
+        "Program\n- Weeks: 4 → 6\n\n"
+        "D1\n- Squat: A · 1, series 3 → 4\n"
+        "- Lunge → Step: replaced, A · 2\n"
+        "- Dip: moved, B · 1 → C · 1\n"
+        "- Row: new, C · 2\n\n"
+        "Weekly sets per muscle group\n- Legs: 3 → 4 (+1)\n"
     )
     assert "sustituido" in new.diff(old).to_text()
     assert "sustituido" in new.diff(old)._repr_html_()
@@ -432,7 +432,7 @@ def test_another_implement_is_a_replacement() -> None:
 def test_replaced_exercise_shows_its_new_series_reps_and_rpe() -> None:
     diff = case("the RPE of an exercise that is replaced changed, too")
     line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
-    assert f"D1\n  {line}\n" == diff.to_text()
+    assert f"D1\n- {line}\n" == diff.to_text()
 
 
 def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
@@ -442,15 +442,15 @@ def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
 def test_swapped_sessions_are_one_line() -> None:
     diff = case("two sessions changed places, and their ids were written anew")
     assert (diff.moved, diff.replaced, diff.added, diff.removed) == ((), (), (), ())
-    assert diff.to_text() == "Programa\n  Torso ↔ Pierna: D1 ↔ D2\n"
+    assert diff.to_text() == "Programa\n- Torso ↔ Pierna: D1 ↔ D2\n"
 
 
 def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
     week = days("D1", "D2", "D3")
     shorter = week.model_copy(update={"sessions": week.sessions[:2]})
     more, fewer = week.diff(shorter), shorter.diff(week)
-    assert "Program\n  New session: D3\n\nD3\n  Squat: new" in more.to_text(lang="en")
-    assert "Program\n  Session removed: D3\n\nD3\n  Squat: removed" in fewer.to_text(lang="en")
+    assert "Program\n- New session: D3\n\nD3\n- Squat: new" in more.to_text(lang="en")
+    assert "Program\n- Session removed: D3\n\nD3\n- Squat: removed" in fewer.to_text(lang="en")
     assert (len(more.added), len(fewer.removed)) == (3, 3)
 
 
@@ -472,7 +472,7 @@ def test_exercise_from_another_session_shows_where_it_was() -> None:
     old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
     monday, friday = program(["Squat"], session="D1"), program(["Dip", "Row"], session="D2")
     new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
-    assert new.diff(old).to_text() == "D2\n  Row: cambia de sitio, D1 · A · 2 → A · 2\n"
+    assert new.diff(old).to_text() == "D2\n- Row: cambia de sitio, D1 · A · 2 → A · 2\n"
 
 
 def test_notes_rest_and_tempo_are_compared() -> None:

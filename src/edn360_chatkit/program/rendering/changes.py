@@ -25,7 +25,7 @@ def changes_text(changes: Changes, lang: Language) -> str:
     """The changes as lines of at most 80 columns."""
     own = words(lang)
     sections = [
-        "\n".join([wrap(title), *(wrap(f"{subject}: {text}", "  ") for subject, text in entries)])
+        "\n".join([wrap(title), *(wrap(f"{subject}: {text}", "- ") for subject, text in entries)])
         for title, entries in _sections(changes, own)
     ]
     return "\n\n".join(sections or [own.field("no_changes")]) + "\n"
@@ -96,22 +96,22 @@ def _sets(change: SetsChange, own: Words) -> _Entry:
 
 
 def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
-    """The entries of each session, one for each exercise."""
-    entries: list[list[_Entry]] = [[] for _ in changes.sessions]
-    before = {session.old.position: i for i, session in enumerate(changes.sessions) if session.old}
-    now = {session.new.position: i for i, session in enumerate(changes.sessions) if session.new}
+    """The entries of each session, one for each exercise: those it has in their order, others last.
+
+    The result has the order of ``changes.sessions``.
+    """
+    before = {s.old.position: i for i, s in enumerate(changes.sessions) if s.old}
+    now = {s.new.position: i for i, s in enumerate(changes.sessions) if s.new}
     replaced, moved = (
         {change.new.path for change in group} for group in (changes.replaced, changes.moved)
     )
-    for place in changes.added:
-        entries[now[_index(place)]].append(_whole("added", place, own))
     groups = (changes.replaced, changes.moved, changes.changed, changes.details)
     by_path = {change.new.path: change for group in groups for change in group}
+    lines = [(place, _whole("added", place, own)) for place in changes.added]
     for path, change in by_path.items():
-        name, where = _name(change.new), _where(change.new)
-        session, label = now[_index(change.new)], ""
+        name, where, label = _name(change.new), _where(change.new), ""
         if path in moved:
-            is_here = session == before[_index(change.old)]
+            is_here = before[_indices(change.old)[0]] == now[_indices(change.new)[0]]
             day = "" if is_here else f"{change.old.session} · "
             where = _from_to(day + _where(change.old), where)
             label = own.field("moved")
@@ -120,9 +120,12 @@ def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
             texts = _loads(change.old.exercise, change.new.exercise)
         else:
             texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
-        entries[session].append((name, _listed(label, where, *texts)))
+        lines.append((change.new, (name, _listed(label, where, *texts))))
+    entries: list[list[_Entry]] = [[] for _ in changes.sessions]
+    for place, entry in sorted(lines, key=lambda line: _indices(line[0])):
+        entries[now[_indices(place)[0]]].append(entry)
     for place in changes.removed:
-        entries[before[_index(place)]].append(_whole("removed", place, own))
+        entries[before[_indices(place)[0]]].append(_whole("removed", place, own))
     return entries
 
 
@@ -130,9 +133,9 @@ def _whole(kind: str, place: Place, own: Words) -> _Entry:
     return _name(place), _listed(own.field(kind), _where(place), *_loads(place.exercise))
 
 
-def _index(place: Place) -> int:
-    """The position of an exercise's session in its program."""
-    return int(place.path.split(".")[1])
+def _indices(place: Place) -> list[int]:
+    """The positions of session, block and exercise in the program."""
+    return [int(index) for index in place.path.split(".")[1::2]]
 
 
 def _name(place: Place) -> str:
@@ -154,16 +157,16 @@ def _loads(*exercises: Exercise) -> list[str]:
 
 
 def _field(change: FieldChange, own: Words) -> _Entry:
-    is_prose = change.field in _PROSE
+    if change.field in _PROSE:
+        return own.field(change.field), own.field("new_text" if change.new else "no_text")
     values = (decoded(value, own) or "-" for value in (change.old, change.new))
-    return own.field(change.field), own.field("new_text") if is_prose else _from_to(*values)
+    return own.field(change.field), _from_to(*values)
 
 
 def _in_line(change: FieldChange, own: Words) -> str:
     label, text = _field(change, own)
-    is_prose = change.field in _PROSE
     label = label if change.field == "rpe" else label.lower()
-    return f"{label}: {text}" if is_prose else f"{label} {text}"
+    return f"{label}: {text}" if change.field in _PROSE else f"{label} {text}"
 
 
 def _from_to(*texts: str) -> str:

@@ -130,10 +130,16 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
         groups.append(
-            Group(words.field("core"), "", "", _rows(core, words), read_notes(more, words))
+            Group(
+                words.field("core_mobility_block"),
+                "",
+                "",
+                _rows(core, words),
+                read_notes(more, words),
+            )
         )
     elif more is not None:
-        closing = (Note(words.field("core"), "", read_notes(more, words)), *closing)
+        closing = (Note(words.field("core_mobility_block"), "", read_notes(more, words)), *closing)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
