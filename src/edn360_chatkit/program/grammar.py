@@ -73,7 +73,7 @@ _WORDS_BY_KIND = {
 """The kind of each token that is not a number (``n``); other words are ``w``."""
 
 _KINDS = {word: kind for kind, words in _WORDS_BY_KIND.items() for word in words.split()}
-_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x|[a-z]+|[^\s.]")
+_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
 
 
 class Tokens(NamedTuple):

@@ -1,6 +1,6 @@
 """The words by which questionnaires and exercises are known, in Spanish and English.
 
-They are written as they are compared: small letters, no accents, no signs, no ``s`` at the end.
+They are compared in small letters, without accents, signs and plurals.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ from .numbers import fold
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
+_PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])s$")
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text, as they are compared."""
     text = fold(_CAMEL_HUMP.sub(" ", text).replace("_", " "))
-    return [word.removesuffix("s") or word for word in _WORD.findall(text)]
+    return [singular(word) for word in _WORD.findall(text)]
+
+
+def singular(word: str) -> str:
+    """A word without the ending of a plural, in both languages: also "machin", as "sesion"."""
+    return _PLURAL.sub("", word)
 
 
 def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> Iterator[str]:
@@ -47,6 +53,18 @@ def _by_phrase(phrases: Mapping[str, str]) -> dict[str, frozenset[str]]:
     }
 
 
+_PLACEHOLDER = re.compile(
+    r"^(?:unknown|desconocid[oa])$"
+    r"|\b(?:(?:no|sin|not) (?:mapead[oa]|mapped|asignad[oa]|assigned|asignar|definir)"
+    r"|(?:por|to be) (?:asignar|definir|assigned|defined)|unmapped|unassigned|tbd)\b"
+)
+
+
+def is_placeholder(text: str | None) -> bool:
+    """Whether a text of the workflow stands for an exercise or muscle that is to be assigned."""
+    return _PLACEHOLDER.search(fold(text or "").replace("_", " ")) is not None
+
+
 # --- questions ------------------------------------------------------------------------------------
 
 Question: TypeAlias = tuple[frozenset[str], ...]
@@ -58,9 +76,14 @@ _FILLERS = (
 )
 _WEEK = "semana week weekly semanal"
 _TRAINING = "training entrenamiento entrenar entreno train available disponible"
-_INJURY = "lesion lesione injury injurie"
-_INJURIES = f"{_INJURY} limitacion limitacione limitation dolor dolore pain molestia discomfort"
-_NOW = "actual actuale current currently any alguna algun"
+_INJURY = "lesion injury injuries"
+_INJURIES = (
+    f"{_INJURY} limitacion limitation dolor pain molestia discomfort problema problem issue "
+    "articular articulacion joint muscular muscle restriccion restriction contraindicacion hernia "
+    "protusion protrusion artrosis artritis arthritis tendinitis patologia pathology enfermedad "
+    "salud health medico medica medical condition ache dolencia"
+)
+_NOW = "actual current currently any alguna algun"
 
 
 def _question(*rows: str, also: str = "") -> Question:
@@ -68,12 +91,12 @@ def _question(*rows: str, also: str = "") -> Question:
 
 
 DAYS = (
-    _question("dia day", f"{_WEEK} {_TRAINING}", also="sesione session"),
-    _question("sesione session entrenamiento workout", _WEEK, also=_TRAINING),
+    _question("dia day", f"{_WEEK} {_TRAINING}", also="sesion session"),
+    _question("sesion session entrenamiento workout", _WEEK, also=_TRAINING),
 )
 MINUTES = (
     _question(
-        "session sesion sesione",
+        "session sesion",
         "duration duracion length minute minuto min time tiempo",
         also=f"workout {_TRAINING}",
     ),
@@ -114,7 +137,7 @@ _NAMED_EQUIPMENT = {
     "dumbbells": "dumbbell, mancuerna",
     "kettlebell": "kettlebell, pesa rusa",
     "bands": "resistance band, banda elastica, con banda, con goma, miniband, mini band",
-    "machines": "machine, maquina, cable, polea, multipower, leg press, prensa de piernas",
+    "machines": "machine, maquina, cable, polea, multipower, smith, leg press, prensa de piernas",
     "pull_up_bar": "pull up bar, chin up bar, barra de dominadas, barra dominadas, barra fija",
 }
 
@@ -134,7 +157,9 @@ EQUIPMENT = _by_phrase(_NAMED_EQUIPMENT) | _by_phrase(
 NEEDED_EQUIPMENT = _by_phrase(_NAMED_EQUIPMENT) | _by_phrase(
     {
         "pull_up_bar machines": "pull up, pullup, chin up, chinup, dominada",
-        "machines bands": "pulldown, jalon, jalones",
+        "machines bands": "pulldown, jalon",
+        "barbell machines": "barra t, t bar",
+        "": "barra paralela",
     }
 )
 """What an exercise can't be done without, by its name; one of the kinds will do."""
@@ -147,17 +172,28 @@ UNDERSTOOD = _words(
 ).union(NEGATIONS, CONTRARY, AFFIRMATIONS, " ".join(EQUIPMENT).split())
 """Words of an answer about equipment that leave no doubt about it."""
 
+HOME = _words("casa home")
+GYM = _words("gym gimnasio")
+TRAINING = _words(f"{_TRAINING} {_INJURY} sesion session ejercicio exercise") | GYM
+"""Words of a questionnaire that asks about training, whatever its kind."""
+
+MACHINES = _words("machine maquina cable polea multipower smith")
+"""The bar of one of these is no barbell."""
+
 OPEN_NAMES = _words("o u or sin without no bodyweight corporal")
 """A name with one of these leaves open what is needed."""
 
 # --- injuries -------------------------------------------------------------------------------------
 
 PAST = _words(
-    "pasada pasado previa previo anterior anteriores antes antigua historial hace ya curada curado "
+    "pasada pasado previa previo anterior antes antigua historial hace ya curada curado "
     "recuperada recuperado superada superado operada operado operacion operaciones familia past "
     "previous former old history ago used was were had healed recovered fixed surgery family"
 )
 """Make an injury one that may be over."""
+
+GOALS = _words("objetivo goal meta motivo")
+"""A question with one of these is about what the athlete wants."""
 
 UNCHANGED = _words(
     "igual mismo misma sigo sigue siguen todavia aun same still unchanged know sure seguro segura"
@@ -171,16 +207,20 @@ WELL = _words("bien perfecta perfecto perfectas sana sano ok okay fine well")
 
 JOINTS = _by_phrase(
     {
-        "knee": "knee, meniscus, acl, rodilla, menisco, lca",
-        "shoulder": "shoulder, rotator cuff, hombro, manguito",
-        "lower_back": "lower back, back pain, bad back, sore back, my back, sciatica, herniated "
-        "disc, espalda, espalda baja, lumbar, lumbares, lumbalgia, hernia discal, ciatica",
+        "knee": "knee, meniscus, acl, patella, rodilla, menisco, lca, ligamento cruzado, rotula, "
+        "rotuliano, condromalacia",
+        "shoulder": "shoulder, rotator cuff, hombro, manguito, supraespinoso, subacromial",
+        "lower_back": "lower back, low back, back pain, bad back, sore back, my back, sciatica, "
+        "disc, espalda, espalda baja, lumbar, lumbalgia, lumbago, ciatica, hernia, hernia discal, "
+        "protusion, protrusion, discopatia, l3, l4, l5, s1",
         "wrist": "wrist, carpal tunnel, muneca, tunel carpiano",
         "ankle": "ankle, achilles, tobillo, aquiles",
-        "elbow": "elbow, codo, epicondilitis",
-        "neck": "neck, cuello, cervical, cervicales",
-        "hip": "hip, cadera",
-        "": "upper back, espalda alta",
+        "elbow": "elbow, codo, epicondilitis, epitrocleitis",
+        "neck": "neck, cuello, cervical, cervicalgia, hernia cervical, protusion cervical, c4, c5, "
+        "c6, c7",
+        "hip": "hip, cadera, pubalgia",
+        "": "upper back, espalda alta, hernia inguinal, hernia de hiato, hernia hiato, hernia "
+        "umbilical",
     }
 )
 
@@ -191,26 +231,3 @@ DENYING = _words(
     "molesta siento at moment today of in t area puedo puede decir can say"
 ).union(ACTIVE, NEGATIONS, WELL, " ".join(JOINTS).split())
 """The words of a clause that says that nothing hurts, and nothing else."""
-
-LOADED_JOINTS = _by_phrase(
-    {
-        "knee": "leg extension, extension de cuadriceps, extensiones de cuadriceps",
-        "knee hip": "squat, sentadilla, lunge, zancada, desplante, desplantes, leg press, "
-        "prensa de piernas, prensa inclinada, prensa 45, step up",
-        "hip": "hip thrust",
-        "knee ankle hip": "jump, salto, box jump, sprint",
-        "knee ankle wrist": "burpee",
-        "knee hip lower_back": "back squat, sentadilla trasera, sentadilla con barra, "
-        "sentadilla barra",
-        "lower_back hip": "deadlift, peso muerto, good morning, buenos dias, swing",
-        "lower_back": "bent over row, barbell row, remo con barra",
-        "shoulder": "overhead press, military press, press militar, shoulder press, push press, "
-        "press de hombro, arnold press, upright row, remo al menton, remo vertical, "
-        "elevacion lateral, elevaciones laterales, lateral raise, snatch, arrancada",
-        "shoulder elbow": "dip, fondo",
-        "wrist": "push up, pushup, flexiones",
-        "elbow": "skull crusher, french press, press frances",
-        "neck": "behind the neck press, press tras nuca, shrug, encogimiento",
-    }
-)
-"""The joints that an exercise loads, by its name: what any coach would say, and not complete."""
