@@ -591,7 +591,7 @@ def test_every_finding_has_a_text_in_every_language() -> None:
     from edn360_chatkit.program.texts import words
 
     source = Path(checks.__file__).read_text("utf-8")
-    codes = {*re.findall(r'"(?:error|warning|info)", "(\w+)"', source), "video_missing_all"}
+    codes = {*re.findall(r'[(]\s*"(?:error|warning|info)", "(\w+)"', source), "video_missing_all"}
     assert len(codes) > 25
     for lang in ("es", "en"):
         assert set(words(lang).findings) == codes

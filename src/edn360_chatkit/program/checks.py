@@ -135,9 +135,10 @@ def _is_several_weeks(program: ProgramData) -> bool:
     sessions, days, weeks = len(program.sessions), program.days_per_week, program.weeks
     names = (fold(f"{session.id} {session.name}"[:LONGEST]) for session in program.sessions)
     numbers = {match[1] for name in names if (match := _WEEK_NUMBER.search(name))}
-    if len(numbers) > 1 or (days and weeks and weeks > 1 and sessions == days * weeks):
-        return True
-    return sessions > DAYS_OF_A_WEEK and bool(weeks and weeks > 1 and sessions % weeks == 0)
+    is_multiple = bool(weeks and weeks > 1 and (sessions == weeks * (days or 0)))
+    if sessions > DAYS_OF_A_WEEK:
+        is_multiple = days != sessions or bool(weeks and weeks > 1 and sessions % weeks == 0)
+    return is_multiple or len(numbers) > 1
 
 
 def _session(

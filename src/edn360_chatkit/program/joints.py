@@ -21,15 +21,15 @@ _NAMES_BY_JOINTS = {
     "saltar cuerda, double under, skater, patinador, pliometrico, pliometria, plyometric",
     "knee hip ankle": "salto -comba -cuerda, jump -rope",
     "knee hip ankle wrist shoulder": "burpee",
-    "ankle": "gemelo, calf, pantorrilla, talon, soleo, pistol, tibial",
+    "ankle": "gemelo, calf, pantorrilla, talon, soleo, pistol, tibial, tibialis",
     "hip": "hip thrust, empuje cadera, pull through",
     "hip lower_back": "peso muerto, deadlift, rdl, good morning, buenos dias, swing, clean, "
     "cargada, snatch, arrancada, rack pull, jefferson",
     "lower_back": "sentadilla barra, sentadilla trasera, sentadilla frontal, squat barbell, "
     "back squat, front squat, high bar squat, low bar squat, zancada barra, desplante barra, "
     "lunge barbell, bulgara barra, bulgarian barbell, step up barbell, subida barra, "
-    "remo barra -invertido -polea -maquina -apoyado -apoyo, barbell row -inverted, pendlay, yates, "
-    "bar row -inverted, bent over, remo inclinado -banco -apoyado -apoyo -maquina, hiperextension, "
+    "remo barra -invertido -polea -maquina -apoyado -pecho -vertical -menton, barbell row -inverted, pendlay, yates, "
+    "bar row -inverted, bent over, remo inclinado -banco -apoyado -pecho -maquina, hiperextension, "
     "hyperextension, extension lumbar, lumbar extension, back extension, superman, russian twist, "
     "giro ruso, sit up, situp, elevacion pierna -lateral -cadera -cuadrupedia, "
     "leg raise -side -lateral",
@@ -37,14 +37,14 @@ _NAMES_BY_JOINTS = {
     "press banca, bench press, overhead -tricep -extension, sobre cabeza -tricep -extension, "
     "arnold, remo vertical, upright row, menton, high pull, elevacion lateral -pierna -cadera, "
     "lateral raise -leg, vuelo lateral, elevacion frontal -pierna, front raise -leg, "
-    "elevacion hombro, snatch, arrancada, nuca, behind neck, thruster, jerk, envion, turkish, "
+    "elevacion hombro, snatch, arrancada, nuca -tricep, behind neck, thruster, jerk, envion, turkish, "
     "turco, windmill, handstand, pino, pike, apertura -invertida -inversa -posterior -cadera, "
     "fly -reverse -rear, flye -reverse -rear, cruce polea, crossover, pec deck, pecdeck, "
     "contractora, pullover, pull over, dominada, pull up, pullup, chin up, chinup, muscle up, "
     "prensa hombro, prensa militar, prensa pecho",
     "shoulder elbow wrist": "dip -hip, fondo",
     "shoulder wrist": "push up, pushup, lagartija, flexion -pierna -rodilla -femoral -cadera "
-    "-tronco -cuello -muneca -nordica -isquio -isquiotibial -cervical",
+    "-tronco -cuello -neck -muneca -nordica -isquio -isquiotibial -cervical",
     "wrist": "handstand, pino, mountain climber, escalador, bear crawl, oso, wrist, muneca, "
     "antebrazo -plancha, high plank, plancha alta, front squat, sentadilla frontal, clean, "
     "cargada, snatch, arrancada, muscle up",
@@ -53,7 +53,7 @@ _NAMES_BY_JOINTS = {
     "press cerrado, chin up, chinup, pull up, pullup, dominada, muscle up, "
     "curl -femoral -leg -pierna -isquio -isquiotibial -hamstring -nordic -nordico -jefferson "
     "-wrist -muneca -cuello -neck -abdominal",
-    "neck": "nuca, behind neck, neck curl, neck extension, neck flexion, shrug, headstand, "
+    "neck": "nuca -tricep, behind neck, neck curl, neck extension, neck flexion, shrug, headstand, "
     "encogimiento -abdominal -abdomen, curl cuello, flexion cuello, extension cuello",
 }
 
