@@ -185,7 +185,7 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
         return None
     is_home = any(terms.HOME & set(answer.key) for answer in asked)
-    if is_home and any(_has_gym(answer) for answer in everywhere):
+    if any(_has_gym(answer) for answer in everywhere if is_home or terms.GYM & set(answer.key)):
         return None
     available = [
         terms.EQUIPMENT[phrase]

@@ -93,6 +93,7 @@ def _question(*rows: str, also: str = "") -> Question:
 DAYS = (
     _question("dia day", f"{_WEEK} {_TRAINING}", also="sesion session"),
     _question("sesion session entrenamiento workout", _WEEK, also=_TRAINING),
+    _question("frecuencia frequency", f"{_WEEK} {_TRAINING}"),
 )
 MINUTES = (
     _question(
@@ -177,7 +178,7 @@ GYM = _words("gym gimnasio")
 TRAINING = _words(f"{_TRAINING} {_INJURY} sesion session ejercicio exercise") | GYM
 """Words of a questionnaire that asks about training, whatever its kind."""
 
-MACHINES = _words("machine maquina cable polea multipower smith")
+MACHINES = _words("machine maquina cable polea multipower smith jalon pulldown pushdown")
 """The bar of one of these is no barbell."""
 
 OPEN_NAMES = _words("o u or sin without no bodyweight corporal")
