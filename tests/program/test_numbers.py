@@ -290,6 +290,7 @@ def test_reserve_is_counted_down_from_ten(reserve: int, form: str) -> None:
         ("rpe", "Zona 2", None),
         ("rpe", "RIR 2 / RPE 8", (8, 8)),
         ("rpe", "RIR 3, 2, 1", (7, 9)),
+        ("rpe", "RIR 3 → RIR 1", None),
         ("rpe", "RIR 2 semana 1, RIR 1 semana 2", None),
     ],
 )

@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
-from .joints import loaded_joints
 from .muscles import muscles, overlap
 from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
 from .rendering.printable import web_link
@@ -23,6 +22,7 @@ from .vocabulary import (
     NEEDED_EQUIPMENT,
     OPEN_NAMES,
     is_placeholder,
+    loaded_joints,
     phrases_in,
     words_of,
 )

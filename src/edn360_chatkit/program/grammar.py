@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from .lexicon import read_words
+
 LONGEST = 200
 """Characters. A longer text is prose and says nothing countable."""
 
@@ -24,55 +26,8 @@ def fold(text: str) -> str:
 
 # --- tokens -----------------------------------------------------------------------------------
 
-_WORDS_BY_KIND = {
-    "s": "s sg sgs seg segs segundo segundos sec secs second seconds",
-    "m": "min mins minuto minutos minute minutes",
-    "h": "h hs hr hrs hora horas hour hours",
-    "M": "m",  # metres, or minutes in "1m30s"
-    "r": "r rep reps repes repeticion repeticiones repetition repetitions",
-    "S": "serie series set sets ronda rondas round rounds vuelta vueltas tanda tandas",
-    # Distance, weight, energy, heart rate and days: no number of repetitions.
-    "o": "mt mts metro metros meter meters metre metres km kms cm yd yds yard yards yarda yardas "
-    "k kg kgs kilo kilos lb lbs libra libras cal cals caloria calorias calories kcal w watt watts "
-    "vatios rm milla millas mile miles pies ft feet largo largos lap laps respiraciones "
-    "breaths ppm bpm lpm fc fcm pulsaciones latidos vez veces time times",
-    "K": "dia dias day days sem semana semanas week weeks",
-    "v": "rir reserva reserve recamara tank",
-    "p": "rpe @",
-    "d": "lado lados pierna piernas brazo brazos mano manos pie side sides leg legs arm arms each "
-    "ea uno una izquierda derecha left right",
-    "x": "x",
-    "P": "por per",
-    "-": "-",
-    "~": "~ a to hasta through",
-    "L": "al",
-    "|": "o u or",
-    "&": "y and",
-    ",": ", ; |",
-    "+": "+ plus",
-    "(": "( [",
-    ")": ") ]",
-    "/": "/",
-    "%": "%",
-    ":": ": < > ≈ ≤ ≥ =",
-    "H": "medio media half cuarto",
-    "R": "descanso descansos descansa descansando rest resting pausa pause off recuperacion "
-    "recovery rec tempo bajada bajando excentrica eccentric subida cadencia",
-    "C": "cada every zona zone z",
-    "A": "amrap emom tabata cluster",
-    "F": "max maximo maxima maximos maximas maximum fallo failure libre puedas pueda "
-    "puedes possible",
-    "W": "calentamiento aproximacion warm warmup",
-    "f": "aprox approx approximately aproximadamente about around alrededor unos unas up minimo "
-    "minimum menos mas less more than least at de del desde of from entre between en in el la las "
-    "los lo the con with no piramide piramidal pyramid ascendente ascendentes descendente "
-    "descendentes ascending descending mantener manten mantiene sostener sosten sostiene aguantar "
-    "aguanta hold holding keep isometrico isometrica isometria isometric iso estatico estatica "
-    "static plancha plank trabajo work durante for on objetivo target esfuerzo effort",
-}
+_KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
 """The kind of each token that is not a number (``n``); other words are ``w``."""
-
-_KINDS = {word: kind for kind, words in _WORDS_BY_KIND.items() for word in words.split()}
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
 
 
