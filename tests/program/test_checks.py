@@ -408,8 +408,10 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"minutes_per_session": "20-30 min"}, ["minutes_over"]),
         ({"¿Cuánto tiempo tienes por sesión?": "entre 20 y 30 minutos"}, ["minutes_over"]),
         ({"tiempo_disponible": "30 min"}, []),  # in a day, or in a week
-        ({"tiempo_por_sesion": "media hora"}, []),
-        ({"tiempo_por_sesion": "1h30"}, []),
+        ({"tiempo_por_sesion": "media hora"}, ["minutes_over"]),
+        ({"tiempo_por_sesion": "1h30"}, ["minutes_under"]),
+        ({"tiempo_por_sesion": "mínimo 30 minutos"}, []),
+        ({"tiempo_por_sesion": "30 minutos (o más)"}, []),
         ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
         ({"How much time do you have for each session?": "20 minutes"}, ["minutes_over"]),
         ({"How much time can you spend per session?": "20-30"}, ["minutes_over"]),

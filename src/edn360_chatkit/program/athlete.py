@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from ..inputs import EDN360Input, Questionnaire
 from . import vocabulary as terms
+from .grammar import parse
 from .numbers import Range, as_text, fold
 from .vocabulary import Question, phrases_in, words_of
 
@@ -126,16 +127,15 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-_Reader = Callable[[Answer], list[float]]
+_Reader = Callable[[Answer], Sequence[float]]
 
 # --- days and minutes -------------------------------------------------------------------------
 
-_RANGE = r"(?:entre |between )?([0-9]{1,3})(?: ?(?:-|/|a|y|o|to|and|or) ?([0-9]{1,3}))? ?"
-_DAYS = re.compile(
-    _RANGE + "(dias?|days?|veces|times|sesiones|sessions)?"
-    "(?: (?:a la|por|per|a|each|every) (?:semana|week))?"
+_BETWEEN = re.compile("^(?:entre|between) ")
+_A_WEEK = re.compile(
+    " ?(?:dias?|days?|veces|times|sesiones|sessions)?"
+    "(?: (?:a la|por|per|a|each|every) (?:semana|week))?$"
 )
-_MINUTES = re.compile(_RANGE + "(min|mins|minutos|minutes|'|h|horas?|hours?)?")
 
 
 def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer]) -> Range | None:
@@ -144,31 +144,33 @@ def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
 
 
-def _days(answer: Answer) -> list[float]:
+def _days(answer: Answer) -> Sequence[float]:
     names = words_of(answer.text)
-    numbers, _ = _numbers(answer, _DAYS)
     if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
-        numbers = [1.0, float(len(set(names)))]  # days that are free need not all be trained on
-    return numbers if all(1 <= number <= 7 for number in numbers) else []
+        return 1.0, float(len(set(names)))  # days that are free need not all be trained on
+    numbers, unit = _amount(answer)
+    return numbers if not unit and all(1 <= number <= 7 for number in numbers) else ()
 
 
-def _minutes(answer: Answer) -> list[float]:
-    numbers, unit = _numbers(answer, _MINUTES)
-    minutes = [60 * number if unit.startswith("h") else number for number in numbers]
+def _minutes(answer: Answer) -> Sequence[float]:
+    numbers, unit = _amount(answer)
+    minutes = [number / 60 if unit == "s" else number for number in numbers]
     # "session_time: 18-20" may be a time of day.
     least = 24 if not unit and {"session", "time"}.issuperset(answer.key) else 9
-    return minutes if all(least < number <= 240 for number in minutes) else []
+    return minutes if all(least < number <= 240 for number in minutes) else ()
 
 
-def _numbers(answer: Answer, pattern: re.Pattern[str]) -> tuple[list[float], str]:
-    """The one or two numbers of an answer, and their unit."""
-    if isinstance(answer.value, (int, float)) and not isinstance(answer.value, bool):
-        return [answer.value], ""
-    match = pattern.fullmatch(re.sub("[\u2010-\u2015\u2212]", "-", fold(answer.text)))
-    if match is None:
-        return [], ""
-    *numbers, unit = match.groups()
-    return [float(number) for number in numbers if number], unit or ""
+def _amount(answer: Answer) -> tuple[Sequence[float], str]:
+    """The numbers of an answer that is nothing else, and ``"s"`` if they are seconds."""
+    value = answer.value
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        value = _A_WEEK.sub("", _BETWEEN.sub("", fold(answer.text)))
+    phrase = parse(value)
+    if len(phrase.groups) != 1 or phrase.tail or "(" in answer.text:
+        return (), ""
+    sets, amount, lead = phrase.groups[0]
+    is_time = amount is not None and amount.unit in ("", "s") and not lead and not sets
+    return (amount.numbers, amount.unit) if amount and is_time else ((), "")
 
 
 # --- equipment and exercises to avoid -----------------------------------------------------------
