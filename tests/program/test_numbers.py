@@ -266,6 +266,11 @@ def test_reserve_is_counted_down_from_ten(reserve: int, form: str) -> None:
     ("field", "text", "number"),
     [
         ("series", "2x10, 2x8", (4, 4)),
+        ("series", "tres series", (3, 3)),
+        ("series", "3, 10", None),
+        ("seconds", "30+ s", (30, 30)),
+        ("rpe", "13/20", None),
+        ("rpe", "7,0", (7, 7)),
         ("series", "3-4 x 8-10", (3, 4)),
         ("series", "2x15 calentamiento + 3x8", None),
         ("series", "3 semana 1, 4 semana 2", None),

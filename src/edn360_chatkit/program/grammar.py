@@ -26,6 +26,7 @@ def fold(text: str) -> str:
 
 # --- tokens -----------------------------------------------------------------------------------
 
+_NUMBERS = {word: float(n) for n, row in read_words("numbers").items() for word in row.split()}
 _KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
 """The kind of each token that is not a number (``n``); other words are ``w``."""
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
@@ -58,14 +59,13 @@ def read_tokens(value: object, decimal: re.Pattern[str] | None = None) -> Tokens
         decimal: When a comma is that of a decimal: ``DECIMAL`` or ``DECIMAL_OF_TIME``.
     """
     words = _TOKEN.findall(plain(value, decimal or DECIMAL))
-    kinds = "".join("n" if word[0].isdigit() else _KINDS.get(word, "w") for word in words)
-    values = (
-        _HALVES.get(w, 0.0) if k != "n" else float(w) for k, w in zip(kinds, words, strict=True)
-    )
-    return Tokens(kinds, tuple(values))
+    kinds = "".join(map(_kind, words))
+    return Tokens(kinds, tuple(_NUMBERS.get(w) or float(w if w[0].isdigit() else 0) for w in words))
 
 
-_HALVES = {"medio": 0.5, "media": 0.5, "half": 0.5, "cuarto": 0.25}
+def _kind(word: str) -> str:
+    return _KINDS.get(word, "n" if word[0].isdigit() or word in _NUMBERS else "w")
+
 
 SIGNS = str.maketrans(
     {
@@ -78,8 +78,10 @@ SIGNS = str.maketrans(
     }
 )
 _FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
+_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
-DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(5|25|75)(?![0-9,])")
+DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
 DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")
 # "1,000", "1.000", "3.5.2", "2:1:2", "1e3" and "2,30 min": no number can be meant.
 _NO_NUMBER = re.compile(
@@ -87,7 +89,7 @@ _NO_NUMBER = re.compile(
     r"|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))"
 )
 _CLOCK = re.compile(
-    r"(?<![0-9])([0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
+    r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
 )
 _SPELLINGS = {"c/u": "lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
 
@@ -96,12 +98,13 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     """A text as the grammar has it: small letters, no accents, one form of every sign."""
     if not isinstance(value, str) or len(value) > LONGEST:
         return ""
-    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", value)
+    text = _HALF.sub(r"\1½", value)
+    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
     text = decimal.sub(r"\1.\2", fold(text.translate(SIGNS)))
     text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
     for written, spelling in _SPELLINGS.items():
         text = text.replace(written, spelling)
-    return _FROM_FAILURE.sub("rir", text)
+    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", text))
 
 
 _FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")

@@ -17,6 +17,9 @@ from .grammar import fold as fold
 MOST = 86_400
 """The largest number that is taken for one: the seconds of a day. A larger one is a mistake."""
 
+WIDEST_SETS = 3
+"""Sets between the least and the most: "3, 10" are no 3 to 10 sets. Our assumption."""
+
 
 class Range(NamedTuple):
     """What a field allows, from ``low`` to ``high``; the two are equal where it names one number.
@@ -73,7 +76,8 @@ def read_series(value: object) -> Range | None:
         is_plain_sum &= not any(group.sets and group.amount for group in groups)
         if not is_plain_sum or max(map(len, counts)) > 1:
             return None
-    return _range([sum(map(min, counts)), sum(map(max, counts))], step=0.5)
+    low, high = sum(map(min, counts)), sum(map(max, counts))
+    return _range([low, high], step=0.5) if high - low <= WIDEST_SETS else None
 
 
 def read_reps(value: object) -> Range | None:
@@ -103,7 +107,7 @@ def read_seconds(value: object) -> Range | None:
 def read_rpe(value: object) -> Range | None:
     """The rating of perceived exertion; ``"8/10"`` is 8 of 10, ``"RIR 2"`` is 8."""
     if isinstance(value, str) and len(value) <= LONGEST:
-        value = _OF_TEN.sub("", value)
+        value = _OF_TEN.sub(lambda scale: "" if scale[1] == "10" else "borg", value)
     phrase = parse(value, is_rpe=True)
     if phrase.groups:
         amount = phrase.groups[0].amount
@@ -118,7 +122,7 @@ _NOTHING = re.compile(
     r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
     r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
 )
-_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?10(?![0-9.,])", re.IGNORECASE)
+_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(10|20)(?![0-9.,])", re.IGNORECASE)
 
 
 def _range(numbers: Sequence[float], step: float = 0.01) -> Range | None:
