@@ -51,9 +51,9 @@ def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "old.json: training program, 1 session, 2 exercises",
-        "  error: days_per_week: It says 2 days a week and has sessions for 1.",
-        "  warning: sessions.0: By its sets the session takes some 22 minutes; the program says "
-        "60.",
+        "  error: days_per_week: It says 2 days a week but has 1 session.",
+        "  warning: sessions.0: By its sets, the session takes about 22 minutes; the program says "
+        "60 minutes.",
     ]
     assert err == ""
 
@@ -61,7 +61,7 @@ def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
 def test_validate_is_in_spanish_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json"]) == 0
     _, error, warning = capsys.readouterr().out.splitlines()
-    assert error == "  error: days_per_week: Dice 2 días por semana y tiene sesiones para 1."
+    assert error == "  error: days_per_week: Dice 2 días por semana, pero tiene 1 sesión."
     assert warning.startswith("  aviso: sessions.0: ")
     sessions = [{"blocks": [{"exercises": [{"name": "x", "series": 3, "reps": 8, "rpe": 7}]}]}]
     assert main(["validate", write("short.json", {"title": "t", "sessions": sessions})]) == 0
