@@ -316,6 +316,7 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("descanso", "1'30''", 90),
         ("rest_seconds", 45, 45),
         ("rest", "entre 60 y 90 s", 75),
+        ("rest", "60 s entre series, 2 min entre ejercicios", 60),
         ("rest", 0, 0),
         ("rest", "sin descanso", 0),
         ("notes", "Codos atrás. Descansa 2 min.", 120),
@@ -350,9 +351,10 @@ def test_exercises_of_a_superset_follow_after_10_seconds(block: Any, own: dict[s
     assert minutes(lift, block=block) == minutes(LIFT) == 16.0
 
 
-def test_rest_of_a_block_holds_for_its_exercises() -> None:
+def test_rest_of_a_block_or_session_holds_for_its_exercises() -> None:
     lifts = (LIFT, {**LIFT, "rest": "30 s"})
     assert minutes(*lifts, block={"descanso": "2 min"}) == 10 + 3 * 2.5 + 3 * 1 + 1
+    assert minutes(*lifts, rest="2 min") == 10 + 3 * 2.5 + 3 * 1 + 1
 
 
 @pytest.mark.parametrize(

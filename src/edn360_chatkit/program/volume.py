@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, TrainingSession, exercises, key_of
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, key_of
 from .muscles import muscles
 from .numbers import Range, as_text, fold, is_empty, read_reps, read_seconds
 
@@ -84,7 +84,7 @@ def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> fl
         counted = [(e.sets, e) for e in block.exercises if id(e) in wanted and e.sets]
         is_superset = len(counted) > 1 and bool(_SUPERSET.search(_texts_of(block)))
         parts += 1 if is_superset else len(counted)
-        after_block = _rest(block, REST_SECONDS)
+        after_block = _rest(block, _rest(session, REST_SECONDS))
         for sets, exercise in counted:
             is_inside = is_superset and exercise is not counted[-1][1]
             rest = _rest(exercise, SUPERSET_SECONDS if is_inside else after_block)
@@ -113,13 +113,13 @@ def _texts_of(block: Block) -> str:
     return fold(as_text([block.id, block.model_extra, *exercises]).replace("_", " "))
 
 
-def _rest(part: Exercise | Block, usual: float) -> float:
-    """The seconds of rest that an exercise or a block states, in its own field or its notes."""
+def _rest(part: ProgramPart, usual: float) -> float:
+    """The seconds of rest that a part states, in its own field or its notes."""
     text = fold(as_text(part.raw(key_of(part, "rest"))))
     notes = fold(as_text(part.raw("notes")))
     if _NO_REST.search(f"{text} {notes}"):
         return 0.0
-    number = re.search("[0-9].*", text)
+    number = re.search("[0-9].*?(?=[,;] |$)", text)
     stated = number and _seconds(number[0])
     if stated is None and (match := _REST_IN_NOTES.search(notes)):
         stated = read_seconds(match[1] or match[2])
