@@ -445,6 +445,30 @@ def test_swapped_sessions_are_one_line() -> None:
     assert diff.to_text() == "Programa\n- Torso ↔ Pierna: D1 ↔ D2\n"
 
 
+@pytest.mark.parametrize("name", ["Día {}", "Full body {}", ""])
+def test_sessions_that_keep_their_names_can_be_swapped(name: str) -> None:
+    days = [["Remo", "Press", "Curl"], ["Sentadilla", "Puente", "Plancha"]]
+    old, new = (
+        EnrichedTrainingProgram.model_validate(
+            {
+                "sessions": [
+                    {
+                        "id": f"D{n}",
+                        "name": name.format(n),
+                        "blocks": [{"exercises": [{"name": exercise} for exercise in exercises]}],
+                    }
+                    for n, exercises in enumerate(week, 1)
+                ]
+            }
+        )
+        for week in (days, days[::-1])
+    )
+    diff = new.diff(old)
+    assert diff.moved == ()
+    assert len(diff.to_text().splitlines()) == 2
+    assert "D1 ↔ D2" in diff.to_text()
+
+
 def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
     week = days("D1", "D2", "D3")
     shorter = week.model_copy(update={"sessions": week.sessions[:2]})

@@ -47,6 +47,9 @@ _SMALL_WORDS = frozenset(
 # "Face pulls" is "Face pull", and "press" is no plural.
 _PLURAL = re.compile(r"(?<=[^s])s$")
 
+# A name that is only a position: "Día 1" is no other session, but another day.
+_DAY = re.compile("(?:dia|day|sesion|session|entrenamiento|workout) ?[0-9]+")
+
 
 @dataclass(frozen=True)
 class ProgramDiff(Changes):
@@ -191,21 +194,22 @@ class _Features(NamedTuple):
     position: int
 
 
-def _features(session: TrainingSession, index: int) -> _Features:
+def _features(session: TrainingSession, position: int) -> _Features:
     names = frozenset(_name(exercise) for block in session.blocks for exercise in block.exercises)
-    return _Features(names, fold(session.name or ""), fold(session.id or ""), index)
+    name = fold(session.name or "")
+    return _Features(names, "" if _DAY.fullmatch(name) else name, fold(session.id or ""), position)
 
 
 def _likeness(one: _Features, other: _Features) -> float:
     """How similar two sessions are.
 
-    The same exercises outweigh the same id and position. An exercise or two that moved do not.
+    The same exercises outweigh name, id and position. An exercise or two that moved do not.
     """
     all_exercises = len(one.exercises) + len(other.exercises)
     shared = 2 * len(one.exercises & other.exercises) / (all_exercises or 1)
     same_name = bool(one.name) and one.name == other.name
     same_id = bool(one.id) and one.id == other.id
-    return 1.5 * same_name + 1.4 * shared + same_id + 0.1 * (one.position == other.position)
+    return 2.6 * shared + 1.1 * same_name + same_id + 0.05 * (one.position == other.position)
 
 
 # --- positions of exercises -----------------------------------------------------------------------

@@ -73,12 +73,12 @@ def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
         elif is_other_day(old, new):
             moved[old.position, new.position] = old, new
     for (before, now), (old, new) in moved.items():
-        name = new.name or own.field("session")
-        if (now, before) not in moved:
-            yield name, f"{old.id} → {new.id}"
+        other = moved.get((now, before))
+        if other is None:
+            yield new.name or own.field("session"), f"{old.id} → {new.id}"
         elif before < now:
-            other = moved[now, before][1].name or own.field("session")
-            yield f"{name} ↔ {other}", f"{old.id} ↔ {new.id}"
+            names = " ↔ ".join(dict.fromkeys(filter(None, (old.name, other[0].name))))
+            yield names or own.field("session"), f"{old.id} ↔ {new.id}"
 
 
 def _day(place: SessionPlace | None) -> str:
