@@ -223,6 +223,7 @@ RESERVES = (
 )
 
 
+@settings(max_examples=300)
 @given(
     SETS,
     st.sampled_from(["", "unos ", "hasta ", "~"]),

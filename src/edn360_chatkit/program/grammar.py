@@ -79,6 +79,7 @@ SIGNS = str.maketrans(
 )
 _FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
 _HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_BOTH_SIDES = re.compile(r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)")
 _AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
@@ -91,7 +92,7 @@ _NO_NUMBER = re.compile(
 _CLOCK = re.compile(
     r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
 )
-_SPELLINGS = {"c/u": "lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
+_SPELLINGS = {"c/u": "/lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
 
 
 def plain(value: object, decimal: re.Pattern[str]) -> str:
@@ -104,7 +105,7 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
     for written, spelling in _SPELLINGS.items():
         text = text.replace(written, spelling)
-    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", text))
+    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
 
 
 _FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
@@ -149,11 +150,11 @@ _GROUP = re.compile(
 )
 _ONES = re.compile(_ONE)
 _LEAD = re.compile(r"[fFSrpxmAL~:(,/|&]*")
-_SIDE = re.compile(r"(?:xn(?=d)|[P/xCf])*d(?:[/|&]?d)*")
+_SIDE = re.compile(r"[P/xCf]*d(?:[/|&]?d)*")
 _ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
 # "8 con pausa de 2 s", "30 s, 15 s de descanso", "5 cada 2 min": the time is not that of a set.
 _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
-_INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smh])[~L]n(?:[-~]n)*[%oM]")
+_INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
 # "8 semana 1, 10 semana 2", "3 por semana"
 _WEEKS = re.compile("K:?n|[xP]K")
 
