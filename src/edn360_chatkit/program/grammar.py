@@ -1,7 +1,8 @@
 """The grammar of an exercise's series, reps and RPE, in Spanish or English.
 
-A text becomes tokens of one letter each (``"3 x 8-10 reps"`` is ``"nxn-nr"``). The patterns of the
-grammar are regular expressions over these letters.
+A text becomes tokens of one letter each (``"3 x 8-10 reps"`` is ``"nxn-nr"``), which ``words.ini``
+lists. The patterns of the grammar are regular expressions over these letters. A number is ``n``, a
+half in words ``H``, and a word that is not listed ``w``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ def fold(text: str) -> str:
 
 _NUMBERS = {word: float(n) for n, row in read_words("numbers").items() for word in row.split()}
 _KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
-"""The kind of each token that is not a number (``n``); other words are ``w``."""
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
 
 
@@ -140,20 +140,27 @@ class Phrase(NamedTuple):
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 _UNIT = "[smhMoKSr%]"
-# "2 min y medio", "1 h 15 min", "1m30s", "1 min 30", "7 y medio", "30 s".
+# "30 s", "2 min y medio", "1 h 15 min", "1m30s", "1 min 30", "7 y medio".
 _ONE = rf"(?:H[smh]|n(?:h&?(?:H|nm|n(?!{_UNIT}))|[mM]&?(?:H|ns)|m&?n(?!{_UNIT})|&H|{_UNIT})?)"
+# "8-10", "30 o 45 s", but not the 2 of "3x10 y 2x8".
 _RANGE = rf"{_ONE}(?:(?<!S)[-~L|&/]{_ONE}(?!{_UNIT}*x))*"
+# "15 12 10", "12, 10, 8"
 _LIST = rf"(?:n{{2,}}(?!{_UNIT}|[-~|/x])|{_RANGE}(?:(?<![rSo%M]),{_RANGE}(?!{_UNIT}*x|S))*)"
+# "3 x 10", "3 series de 10", "3 por 10"
 _TIMES = r"(?:x\(?|(?<=S)[f:~L]*(?=n)|P(?=n))"
 _GROUP = re.compile(
     rf"(?P<first>{_ONE}[-~]{_ONE}(?=x)|{_LIST})(?P<x>{_TIMES}(?P<second>{_LIST})?)?(?:x{_LIST})*"
 )
 _ONES = re.compile(_ONE)
+# Before the first number: any other word leaves the text unread.
 _LEAD = re.compile(r"[fFSrpxmAL~:(,/|&]*")
+# "por lado", "/pierna"
 _SIDE = re.compile(r"[P/xCf]*d(?:[/|&]?d)*")
+# A bracket, but for "3 x (8-10)".
 _ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
 # "8 con pausa de 2 s", "30 s, 15 s de descanso", "5 cada 2 min": the time is not that of a set.
 _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
+# "5 al 80%", "30 min a 130 ppm"
 _INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
 # "8 semana 1, 10 semana 2", "3 por semana"
 _WEEKS = re.compile("K:?n|[xP]K")
