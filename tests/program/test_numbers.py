@@ -14,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
+from edn360_chatkit.program.muscles import muscle_key
 from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
+from edn360_chatkit.program.texts import words
 from tests.support.samples import programs
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "numbers.json").read_text("utf-8"))
@@ -223,6 +225,7 @@ RESERVES = (
 )
 
 
+@settings(max_examples=300)
 @given(
     SETS,
     st.sampled_from(["", "unos ", "hasta ", "~"]),
@@ -440,6 +443,19 @@ def test_what_says_that_there_is_no_muscle_is_none(nothing: str) -> None:
 def test_muscles_are_told_apart(written: str, muscles: list[str]) -> None:
     found = program({"exercises": [{"name": "a", "series": 1, "primary_group": written}]})
     assert list(found.weekly_sets_by_muscle()) == muscles
+
+
+def test_one_muscle_has_one_key_in_all_languages() -> None:
+    tables = [words(lang).muscles for lang in ("es", "en")]
+    assert set(tables[0]) == set(tables[1])
+    for table in tables:
+        for key, names in table.items():
+            for name in names.split(", "):
+                assert muscle_key(name.upper()) == muscle_key(name) == key
+    for name in ("Isquiosurales", "Femorales", "hamstrings", "Bíceps femoral"):
+        assert muscle_key(name) == "hamstrings"
+    for name in ("Pectorales", "CHEST", "Pecho (superior)"):
+        assert muscle_key(name) == "chest"
 
 
 def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:

@@ -1,7 +1,8 @@
 """The grammar of an exercise's series, reps and RPE, in Spanish or English.
 
-A text becomes tokens of one letter each (``"3 x 8-10 reps"`` is ``"nxn-nr"``). The patterns of the
-grammar are regular expressions over these letters.
+A text becomes tokens of one letter each (``"3 x 8-10 reps"`` is ``"nxn-nr"``), which ``words.ini``
+lists. The patterns of the grammar are regular expressions over these letters. A number is ``n``, a
+half in words ``H``, and a word that is not listed ``w``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ def fold(text: str) -> str:
 
 _NUMBERS = {word: float(n) for n, row in read_words("numbers").items() for word in row.split()}
 _KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
-"""The kind of each token that is not a number (``n``); other words are ``w``."""
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
 
 
@@ -79,6 +79,7 @@ SIGNS = str.maketrans(
 )
 _FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
 _HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_BOTH_SIDES = re.compile(r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)")
 _AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
@@ -91,7 +92,7 @@ _NO_NUMBER = re.compile(
 _CLOCK = re.compile(
     r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
 )
-_SPELLINGS = {"c/u": "lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
+_SPELLINGS = {"c/u": "/lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
 
 
 def plain(value: object, decimal: re.Pattern[str]) -> str:
@@ -104,7 +105,7 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
     for written, spelling in _SPELLINGS.items():
         text = text.replace(written, spelling)
-    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", text))
+    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
 
 
 _FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
@@ -139,21 +140,28 @@ class Phrase(NamedTuple):
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 _UNIT = "[smhMoKSr%]"
-# "2 min y medio", "1 h 15 min", "1m30s", "1 min 30", "7 y medio", "30 s".
+# "30 s", "2 min y medio", "1 h 15 min", "1m30s", "1 min 30", "7 y medio".
 _ONE = rf"(?:H[smh]|n(?:h&?(?:H|nm|n(?!{_UNIT}))|[mM]&?(?:H|ns)|m&?n(?!{_UNIT})|&H|{_UNIT})?)"
+# "8-10", "30 o 45 s", but not the 2 of "3x10 y 2x8".
 _RANGE = rf"{_ONE}(?:(?<!S)[-~L|&/]{_ONE}(?!{_UNIT}*x))*"
+# "15 12 10", "12, 10, 8"
 _LIST = rf"(?:n{{2,}}(?!{_UNIT}|[-~|/x])|{_RANGE}(?:(?<![rSo%M]),{_RANGE}(?!{_UNIT}*x|S))*)"
+# "3 x 10", "3 series de 10", "3 por 10"
 _TIMES = r"(?:x\(?|(?<=S)[f:~L]*(?=n)|P(?=n))"
 _GROUP = re.compile(
     rf"(?P<first>{_ONE}[-~]{_ONE}(?=x)|{_LIST})(?P<x>{_TIMES}(?P<second>{_LIST})?)?(?:x{_LIST})*"
 )
 _ONES = re.compile(_ONE)
+# Before the first number: any other word leaves the text unread.
 _LEAD = re.compile(r"[fFSrpxmAL~:(,/|&]*")
-_SIDE = re.compile(r"(?:xn(?=d)|[P/xCf])*d(?:[/|&]?d)*")
+# "por lado", "/pierna"
+_SIDE = re.compile(r"[P/xCf]*d(?:[/|&]?d)*")
+# A bracket, but for "3 x (8-10)".
 _ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
 # "8 con pausa de 2 s", "30 s, 15 s de descanso", "5 cada 2 min": the time is not that of a set.
 _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
-_INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smh])[~L]n(?:[-~]n)*[%oM]")
+# "5 al 80%", "30 min a 130 ppm"
+_INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
 # "8 semana 1, 10 semana 2", "3 por semana"
 _WEEKS = re.compile("K:?n|[xP]K")
 
