@@ -328,6 +328,7 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("rest", "3 h", 90),
         ("notes", "Pausa de 2 s abajo", 90),
         ("notes", "Rest-pause 15 s", 90),
+        ("notes", "No descanses de más", 90),
         ("notes", "Descansa lo justo. 20 m de paseo", 90),
     ],
 )

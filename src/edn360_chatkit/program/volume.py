@@ -98,9 +98,15 @@ def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> fl
 
 # --- rests --------------------------------------------------------------------------------------
 
-_SUPERSET = re.compile(r"\b(?:super|bi|tri) ?-?(?:serie|set)s?\b|\bgiant set|\bcircuit")
-_NO_REST = re.compile(r"\b(?:sin|no|without) (?:descans|rest\b)")
-_QUANTITY = r"[0-9]+(?::[0-5][0-9]|[0-9., -]*(?:(?:a|to) [0-9]+ ?)?(?:[sm][a-z]*|['\"]))"
+_SUPERSET = re.compile(
+    r"\b(?:super|bi|tri) ?-?(?:serie|set)s?\b|\b(?:giant set|series? gigante|circuit)"
+)
+_NO_REST = re.compile(r"\b(?:sin|no|without) (?:descansos?|rest)\b")
+_TIME_UNIT = r"(?:[sm][a-z]*|['\"])"
+_QUANTITY = (
+    r"(?<![0-9])[0-9]{1,3}"
+    rf"(?::[0-5][0-9]|[0-9., -]{{0,6}}(?:(?:a|to) [0-9]{{1,3}} ?)?{_TIME_UNIT})"
+)
 _REST_IN_NOTES = re.compile(
     rf"\b(?:descans\w*|rest)\b(?![ -]pause)[^0-9.\n]{{0,25}}({_QUANTITY})"
     rf"|({_QUANTITY}) (?:de |of )?(?:descans\w*|rest\b(?![ -]pause))"
