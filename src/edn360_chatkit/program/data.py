@@ -182,8 +182,10 @@ SYNONYMS: Final = {
 
 def key_of(part: ProgramPart, field: str) -> str:
     """The key under which the workflow wrote a field: its own one or a synonym."""
-    keys = (field, *SYNONYMS.get(field, ()))
-    return next((key for key in keys if part.raw(key) not in (None, "")), field)
+    extra = part.model_extra
+    if not extra or part.raw(field) not in (None, ""):
+        return field
+    return next((key for key in SYNONYMS.get(field, ()) if extra.get(key) not in (None, "")), field)
 
 
 class Block(ProgramPart):

@@ -122,9 +122,10 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
 def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
     for field in fields:
         before, now = _value(old, field), _value(new, field)
+        if before == now or is_same(before, now):
+            continue
         rpe = read_rpe(before) if field == "rpe" else None
-        same_rpe = rpe is not None and rpe == read_rpe(now)  # RIR 2 is RPE 8
-        if not same_rpe and not is_same(before, now):
+        if rpe is None or rpe != read_rpe(now):  # RIR 2 is RPE 8
             yield FieldChange(field, before, now)
 
 
