@@ -185,20 +185,18 @@ def _row(exercise: Exercise, words: Words) -> Row:
 
 def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
-    return tuple(
-        Note(words.field(key), "", read_notes(part.raw(key), words))
-        for key in keys
-        if not is_empty(part.raw(key))
-    )
+    fields = _filled(part, keys)
+    return tuple(Note(words.field(key), "", read_notes(value, words)) for key, value in fields)
 
 
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
-    return tuple(
-        _note(f"{words.field(key)}:", part.raw(key), words)
-        for key in keys
-        if not is_empty(part.raw(key))
-    )
+    fields = _filled(part, keys)
+    return tuple(_note(f"{words.field(key)}:", value, words) for key, value in fields)
+
+
+def _filled(part: ProgramPart, keys: Iterable[str]) -> list[tuple[str, object]]:
+    return [(key, part.raw(key)) for key in keys if not is_empty(part.raw(key))]
 
 
 def decoded(value: object, words: Words) -> str:
