@@ -93,7 +93,7 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
         assert answer in cells["athlete"].source
         assert answer not in outputs
     diff = data(cells["diff"])["text/html"]
-    assert "Ejercicios sustituidos" in diff
+    assert "sustituido" in diff
     assert "Cuádriceps" in diff
 
 
@@ -108,7 +108,7 @@ def test_the_numbers_are_those_of_the_program(cells: dict[str, Any]) -> None:
     first, *muscles = printed(cells["numbers"]).splitlines()
     assert first == "41.5 sets a week, of which"
     assert muscles[:2] == ["  11.0  Isquiosurales", "  10.0  Glúteos"]
-    assert len(muscles) == 12
+    assert len(muscles) == 11
 
 
 def test_it_says_what_it_takes(cells: dict[str, Any]) -> None:
