@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -33,14 +34,19 @@ class JobTimeLimitError(Exception):
     """As Celery's SoftTimeLimitExceeded."""
 
 
+Handler = Callable[[int, FrameType | None], object]
+
+
 @contextmanager
-def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
+def alarm(
+    seconds: float, error: type[BaseException], handler: Handler | None = None
+) -> Iterator[None]:
     """Raise an exception in the main thread after so many seconds."""
 
     def strike(*args: object) -> None:
         raise error("time limit")
 
-    before = signal.signal(signal.SIGALRM, strike)
+    before = signal.signal(signal.SIGALRM, handler or strike)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -49,18 +55,20 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("error", [JobTimeLimitError, KeyboardInterrupt, AssertionError])
+@pytest.mark.parametrize(
+    "error", [JobTimeLimitError, KeyboardInterrupt, AssertionError, OSError, TimeoutError]
+)
 def test_signal_handlers_exception_passes_through(error: type[BaseException]) -> None:
     silent = iter([True])
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         if next(silent, False):
-            time.sleep(2)
+            time.sleep(0.4)
         yield reply({})
 
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), None)
-        with alarm(0.2, error), pytest.raises(error, match="time limit") as caught:
+        with alarm(0.1, error), pytest.raises(error, match="time limit") as caught:
             driver.run(get(server.server_url))
         # Frames of the libraries below hold headers and bodies.
         frames = "".join(traceback.format_tb(caught.value.__traceback__))
@@ -69,6 +77,51 @@ def test_signal_handlers_exception_passes_through(error: type[BaseException]) ->
         assert server.requests == ["GET /chatkit"]
         assert driver.run(status(server.server_url)) == 200
         driver.close()
+
+
+def handler_without_its_frame(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise TimeoutError("time limit")
+
+
+def handler_that_uninstalls_itself(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise TimeoutError("time limit")
+
+
+class CallableHandler:
+    def __call__(self, *args: object) -> None:
+        raise ConnectionResetError("time limit")
+
+
+@pytest.mark.parametrize(
+    ("library", "handler"),
+    [
+        (None, handler_without_its_frame),
+        (httpx, handler_that_uninstalls_itself),
+        (httpx2, CallableHandler()),
+    ],
+)
+def test_os_error_of_any_signal_handler_passes_through(library: Any, handler: Handler) -> None:
+    """While the request is written: httpcore ignores a failed write and reads the response."""
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield reply({})
+        time.sleep(0.5)  # the second request is not read
+
+    http = library and library.Client()
+    with raw_server(answer) as server:
+        driver = SyncDriver(settings(server.server_url), http)
+        driver.run(get(server.server_url))
+        with (
+            alarm(0.1, TimeoutError, handler),
+            pytest.raises(OSError, match="time limit") as caught,
+        ):
+            driver.run(post(server.server_url, bytes(20_000_000)))
+        assert caught.value.__context__ is None
+        driver.close()
+        if http is not None:
+            http.close()
 
 
 def test_transport_error_has_a_cause_without_traceback() -> None:

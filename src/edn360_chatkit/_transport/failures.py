@@ -18,6 +18,7 @@ from .._effects import Response
 from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
 from .exchange import Exchange
 from .limits import OutOfTimeError, TooLargeError
+from .signals import exception_chain
 
 BUSY = " while all connections were busy"
 
@@ -106,7 +107,7 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
 
 def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     """What helps, and whether a retry may."""
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in exception_chain(error)):
         return (
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
@@ -123,20 +124,10 @@ def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     ), True
 
 
-def _chain(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
-    """An exception with its causes, up to the one that the caller was handling."""
-    chain: list[BaseException] = []
-    exception: BaseException | None = error
-    while exception is not None and exception is not handled and exception not in chain:
-        chain.append(exception)
-        exception = exception.__cause__ or exception.__context__
-    return chain
-
-
 def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:
     """Drop the tracebacks of an exception of the HTTP library, and of its causes.
 
     The frames below hold headers and bodies. No frame is cleared: that would break coroutines.
     """
-    for exception in _chain(error, handled):
+    for exception in exception_chain(error, handled):
         exception.__traceback__ = None

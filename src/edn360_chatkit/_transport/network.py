@@ -17,6 +17,7 @@ import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
 from .pending import Home, Pending, Perform, Step, finish
+from .signals import signal_exception
 
 if TYPE_CHECKING:
     from .async_network import AsyncNetwork
@@ -97,8 +98,11 @@ class SyncNetwork:
 
     async def close(self, item: Any, chunks: Any = None) -> None:
         """Close an HTTP client, or a response and the iterator over its body."""
-        with suppress(Exception):
+        try:
             item.close()
+        except Exception as error:
+            if (exception := signal_exception(error)) is not None:
+                raise exception from None
 
 
 Network: TypeAlias = "SyncNetwork | AsyncNetwork"
