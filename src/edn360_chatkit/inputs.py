@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from ._validation import validate
+from ._validation import field_error, invalid, validate
 from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
 
 
@@ -130,7 +130,7 @@ class EDN360Input(AthleteData):
             The same keys and values that came in; ``datetime`` and ``date`` objects as ISO 8601.
 
         Raises:
-            ValueError: A value has no JSON form; the message names its path, never the value.
+            InvalidInputError: A value has no JSON form; the error names its path, never the value.
         """
         try:
             data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
@@ -139,9 +139,10 @@ class EDN360Input(AthleteData):
         try:
             return _dumps(data)
         except (ValueError, TypeError, RecursionError):
-            path = _faulty_path(data)
+            loc = _faulty_loc(data)
         del data
-        raise ValueError(f"{path}: JSON can't hold it (NaN, half a character, a loop, unknown)")
+        reason = "JSON can't hold this value (NaN, half a character, a loop, an unknown type)"
+        raise invalid(EDN360Input, [field_error(loc, reason, "no_json")])
 
     def with_previous_program(
         self,
@@ -209,16 +210,16 @@ def _plain(value: Any) -> Any:
     return plain_number(value) if isinstance(value, Decimal) else to_jsonable_python(value)
 
 
-def _faulty_path(value: Any, path: str = "") -> str:
-    """The path of the innermost value that has no JSON form, at most 20 levels deep."""
+def _faulty_loc(value: Any, loc: tuple[int | str, ...] = ()) -> tuple[int | str, ...]:
+    """The place of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
-        items = cast("dict[object, object]", value).items()
+        items = cast("dict[Any, Any]", value).items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
-    for key, item in items if path.count(".") < 20 else ():
+    for key, item in items if len(loc) < 20 else ():
         try:
             _dumps(item)
         except (ValueError, TypeError, RecursionError):
-            return _faulty_path(item, f"{path}.{key}".lstrip("."))
-    return path
+            return _faulty_loc(item, (*loc, key))
+    return loc
