@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
+from ._json import is_object
 from ._validation import field_error, invalid, validate
 from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
 
@@ -213,8 +214,8 @@ def _plain(value: Any) -> Any:
 def _faulty_loc(value: Any, loc: tuple[int | str, ...] = ()) -> tuple[int | str, ...]:
     """The place of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
+    if is_object(value):
+        items = value.items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
     for key, item in items if len(loc) < 20 else ():

@@ -96,6 +96,12 @@ def test_program_in_a_thought_is_no_answer(tags: tuple[str, str]) -> None:
     assert program_of(ANSWER + "<think>Is it good?</think>") == PROGRAM
 
 
+@pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "<think>Short.</think> Here: {}"])
+def test_tag_of_a_thought_in_a_string_is_a_word(wrap: str) -> None:
+    program = {**PROGRAM, "title": "A </think> and a <think> in a title"}
+    assert program_of(wrap.format(json.dumps({ROOT_KEY: program}))) == program
+
+
 def test_thought_without_end_is_truncated() -> None:
     assert read_answer("<think>" + program_text(title="Draft")) == Truncated()
 

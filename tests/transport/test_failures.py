@@ -136,6 +136,30 @@ def test_transport_error_has_a_cause_without_traceback() -> None:
     driver.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:9/chatkit", "connection was refused"),
+        ("http://localhost:9/chatkit", "connection was refused"),
+        ("http://unknown-host.invalid/chatkit", "name of the host was not resolved"),
+    ],
+)
+def test_connection_error_names_the_reason(url: str, reason: str) -> None:
+    with (
+        closing(SyncDriver(settings(url), None)) as driver,
+        pytest.raises(APIConnectionError, match=reason),
+    ):
+        driver.run(get(url))
+
+    async def main() -> None:
+        driver = AsyncDriver(settings(url), None)
+        with pytest.raises(APIConnectionError, match=reason):
+            await driver.run(get(url))
+        await driver.aclose()
+
+    anyio.run(main)
+
+
 def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
     driver = SyncDriver(settings(URL), None)
     try:

@@ -263,18 +263,29 @@ _THOUGHT = r"(?i)<(/?)think(?:ing)?>"
 def _without_thoughts(text: str) -> tuple[str, bool]:
     """The text with blanks in place of its thoughts, and whether the last thought is open.
 
-    Some models write only the closing tag; what stands before it is the thought.
+    Some models write only the closing tag; what stands before it is the thought. A tag in a string
+    of valid JSON is a word.
     """
+    tags = list(re.finditer(_THOUGHT, text))
+    spans = _objects_in(text)[0] if tags else []
+    starts = [start for start, _, _ in spans]
     pieces: list[str] = []
     position, is_open = 0, False
-    for tag in [*re.finditer(_THOUGHT, text), None]:
-        piece = text[position : tag.start() if tag else len(text)]
-        is_thought = is_open or (tag is not None and tag[1] == "/")
-        pieces.append(re.sub(r"[^\n]", " ", piece) if is_thought else piece)
-        if tag is not None:
-            pieces.append(" " * len(tag[0]))
-            position, is_open = tag.end(), not tag[1]
-    return "".join(pieces), is_open
+    for tag in tags:
+        index = bisect(starts, tag.start()) - 1
+        if index >= 0 and tag.start() < spans[index][1]:
+            continue
+        piece = text[position : tag.end()]
+        is_thought = is_open or tag[1] == "/"
+        pieces.append(_blank(piece) if is_thought else piece[: -len(tag[0])] + _blank(tag[0]))
+        position, is_open = tag.end(), not tag[1]
+    rest = text[position:]
+    return "".join([*pieces, _blank(rest) if is_open else rest]), is_open
+
+
+def _blank(text: str) -> str:
+    """Blanks of the same size, with the same line breaks."""
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _begins_root_key(text: str, root_key: str, start: int) -> bool:
