@@ -4,11 +4,11 @@
 events: the last branch of a ``match`` should ignore other classes.
 """
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from .models.base import OpenModel, card_html
+from .models.base import FrozenModel, OpenModel, card_html
 from .models.session import ChatSession, Message
 from .program.model import EnrichedTrainingProgram
 
@@ -51,17 +51,13 @@ class WorkflowResponse(OpenModel):
         return self.program.to_markdown()
 
 
-class _Event(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-class _ThreadEvent(_Event):
+class _ThreadEvent(FrozenModel):
     """An event of a thread protocol stream; ``data`` is its JSON, unchanged."""
 
     data: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
 
 
-class SessionCreatedEvent(_Event):
+class SessionCreatedEvent(FrozenModel):
     """The session was created.
 
     Attributes:
@@ -72,7 +68,7 @@ class SessionCreatedEvent(_Event):
     session: ChatSession
 
 
-class MessageSentEvent(_Event):
+class MessageSentEvent(FrozenModel):
     """The server has stored the athlete's data. From now on the run costs money.
 
     Attributes:
@@ -83,7 +79,7 @@ class MessageSentEvent(_Event):
     message: Message
 
 
-class WaitingEvent(_Event):
+class WaitingEvent(FrozenModel):
     """A poll found no answer yet, or failed.
 
     Attributes:
@@ -100,7 +96,7 @@ class WaitingEvent(_Event):
     error: str | None = Field(default=None, repr=False)
 
 
-class StepEvent(_Event):
+class StepEvent(FrozenModel):
     """The workflow posted an intermediate message: one of its agents has finished.
 
     Attributes:
@@ -115,7 +111,7 @@ class StepEvent(_Event):
     text: str = Field(repr=False)
 
 
-class ResponseEvent(_Event):
+class ResponseEvent(FrozenModel):
     """The run has ended with a program.
 
     Attributes:

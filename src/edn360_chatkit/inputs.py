@@ -14,7 +14,14 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from ._json import is_object
 from ._validation import field_error, invalid, validate
-from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
+from .models.base import (
+    FrozenModel,
+    Moment,
+    NumberOrText,
+    OpenModel,
+    card_html,
+    plain_number,
+)
 
 
 def _not_blank(text: str) -> str:
@@ -87,6 +94,24 @@ class Questionnaire(AthleteData):
     def content(self) -> Mapping[str, Any]:
         """The answers, by question; empty where there are none."""
         return self.payload or self.answers or self.responses or {}
+
+
+class TrainingBlock(FrozenModel):
+    """The part of a previous program's block that can be invalid."""
+
+    exercises: list[dict[str, Any]] | None = None
+
+
+class TrainingDay(FrozenModel):
+    """The part of a previous program's session that can be invalid."""
+
+    blocks: list[TrainingBlock] | None = None
+
+
+class TrainingProgram(FrozenModel):
+    """The part of a previous program that can be invalid; other fields may have any value."""
+
+    sessions: list[TrainingDay]
 
 
 class PreviousTrainingPlan(AthleteData):
@@ -166,8 +191,6 @@ class EDN360Input(AthleteData):
         Raises:
             InvalidInputError: ``program`` is no program; ``.errors`` has every invalid field.
         """
-        from ._skeleton import TrainingProgram
-
         data: Any = program
         if isinstance(program, BaseModel):
             data = program.model_dump(mode="json", exclude_unset=True)

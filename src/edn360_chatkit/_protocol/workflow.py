@@ -9,6 +9,7 @@ from .._config import Config
 from .._effects import Emitting, Operation, emit, now
 from ..errors import EndpointNotFoundError
 from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
+from ..models.base import build_models
 from ..models.session import ChatSession, Message
 from .api import make_api
 from .inputs import Prepared
@@ -32,9 +33,10 @@ class Workflow:
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol
-        # Imported here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
+        # Here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
         pauses()
         json_repair()
+        build_models()
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         """The first step: a session of the API, or a local one for a self-hosted server."""

@@ -220,7 +220,7 @@ class TrainingSession(ProgramPart):
     core_mobility_block: Annotated[Notes, Field(repr=False)] = None
 
 
-class ProgramData(ProgramPart, defer_build=True):
+class ProgramData(ProgramPart):
     """The fields of a training program. No object is of this class itself."""
 
     title: Text = None
