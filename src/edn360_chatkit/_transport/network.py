@@ -17,7 +17,7 @@ import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
 from .pending import Home, Pending, Perform, Step, finish
-from .signals import signal_exception
+from .signals import raise_unchanged, signal_exception
 
 if TYPE_CHECKING:
     from .async_network import AsyncNetwork
@@ -102,7 +102,7 @@ class SyncNetwork:
             item.close()
         except Exception as error:
             if (exception := signal_exception(error)) is not None:
-                raise exception from None
+                raise_unchanged(exception)
 
 
 Network: TypeAlias = "SyncNetwork | AsyncNetwork"

@@ -7,8 +7,6 @@ its traceback: a signal handler is called with the frame that it interrupts, its
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator
-from contextlib import contextmanager
 from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import NoReturn, cast
@@ -39,17 +37,6 @@ def signal_exception(
                 return exception
             caller = frame
     return None
-
-
-@contextmanager
-def signals_pass_through() -> Generator[None]:
-    """Raise a signal handler's exception as it is, where the HTTP library would ignore it."""
-    try:
-        yield
-    except Exception as error:
-        if (exception := signal_exception(error)) is None:
-            raise
-        raise_unchanged(exception)
 
 
 def raise_unchanged(error: BaseException) -> NoReturn:
