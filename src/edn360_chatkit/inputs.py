@@ -1,7 +1,7 @@
 """``EDN360Input``: the input of the workflow.
 
-Backends differ in what they put inside. Known keys are typed, unknown keys are kept, and the
-same keys and values go out that came in.
+Backends send different keys. Known keys are typed and unknown keys are kept; the workflow gets the
+same keys and values.
 """
 
 import json

@@ -102,7 +102,7 @@ class CallableHandler:
         (httpx2, CallableHandler()),
     ],
 )
-def test_os_error_of_any_signal_handler_passes_through(library: Any, handler: Handler) -> None:
+def test_signal_handlers_os_error_passes_through(library: Any, handler: Handler) -> None:
     """While the request is written: httpcore ignores a failed write and reads the response."""
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
@@ -160,7 +160,7 @@ def test_connection_error_names_the_reason(url: str, reason: str) -> None:
     anyio.run(main)
 
 
-def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
+def test_handled_exception_keeps_its_traceback() -> None:
     driver = SyncDriver(settings(URL), None)
     try:
         raise ValueError("the caller's")
@@ -199,7 +199,7 @@ def test_exception_of_the_callers_transport_passes_through(library: Any) -> None
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("reads", [True, False])
-def test_hook_that_raises_for_status_gives_the_status(library: Any, reads: bool) -> None:
+def test_raise_for_status_in_a_hook_gives_the_status(library: Any, reads: bool) -> None:
     def hook(response: Any) -> None:
         if reads:
             response.read()
@@ -215,7 +215,7 @@ def test_hook_that_raises_for_status_gives_the_status(library: Any, reads: bool)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_hook_that_reads_too_early_gives_an_error_status(library: Any) -> None:
+def test_early_read_in_a_hook_gives_the_status(library: Any) -> None:
     async def hook(response: Any) -> None:
         str(response.text)
 
@@ -419,7 +419,7 @@ def test_certificate_variable_counts_for_loopback(
 
 
 @pytest.mark.parametrize("library", [None, *LIBRARIES])
-def test_request_has_its_credential_and_asks_for_no_compression(library: Any) -> None:
+def test_request_headers_have_credential_and_identity(library: Any) -> None:
     heads: list[bytes] = []
 
     def answer(exchange: Exchange) -> Iterable[bytes]:

@@ -375,7 +375,7 @@ def test_callers_mock_serves_all_loops() -> None:
 # --- finalizers -----------------------------------------------------------------------------------
 
 
-def test_dropped_run_is_closed_by_the_next_request() -> None:
+def test_dropped_run_is_closed_later() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         run = driver.watch(watched(server.server_url))
@@ -393,7 +393,7 @@ def test_dropped_run_is_closed_by_the_next_request() -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_dropped_async_run_is_closed_by_the_next_request(backend: str) -> None:
+def test_dropped_async_run_is_closed_later(backend: str) -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         run = driver.watch(watched(url))
@@ -411,7 +411,7 @@ def test_dropped_async_run_is_closed_by_the_next_request(backend: str) -> None:
         anyio.run(main, server.server_url, backend=backend)
 
 
-def test_dropped_client_is_closed_by_the_next_request_of_another() -> None:
+def test_dropped_client_is_closed_by_another() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         driver.run(get(server.server_url))
@@ -459,7 +459,7 @@ def test_request_does_not_wait_for_dropped_streams(is_async: bool) -> None:
 # --- places ---------------------------------------------------------------------------------------
 
 
-def test_requests_one_after_the_other_use_one_connection() -> None:
+def test_sequential_requests_use_one_connection() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         for _ in range(20):
@@ -468,7 +468,7 @@ def test_requests_one_after_the_other_use_one_connection() -> None:
         assert len(ports(server)) == 1
 
 
-def test_requests_at_once_are_spread_over_small_clients() -> None:
+def test_concurrent_requests_use_several_clients() -> None:
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
@@ -524,9 +524,7 @@ def test_threads_share_a_client() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_wait_for_a_place_ends_with_the_deadline(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wait_for_a_place_ends_at_the_deadline(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
 
     def wait(url: str) -> None:
@@ -606,7 +604,7 @@ def test_stream_that_was_never_read_is_closed() -> None:
         driver.close()
 
 
-def test_run_that_is_dropped_at_an_event_gives_up_its_stream() -> None:
+def test_run_dropped_at_an_event_closes_its_stream() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         pool = driver._pool()
@@ -618,7 +616,7 @@ def test_run_that_is_dropped_at_an_event_gives_up_its_stream() -> None:
         driver.close()
 
 
-def test_stream_that_opens_after_its_run_was_dropped_is_closed() -> None:
+def test_stream_of_a_dropped_run_is_closed() -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         run = driver.watch(Waiting(url).run())

@@ -89,8 +89,7 @@ def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
         # objects again for the wrap validator of each part.
         fields = as_object(from_json(text))
         return Program(format.model.model_validate(fields.get(format.root_key)))
-    except (ValueError, TypeError):
-        # A TypeError is what a text with a half character in it raises in from_json.
+    except (ValueError, TypeError):  # a TypeError for a lone surrogate
         return _Reading(format).read(text, depth=0)
 
 
@@ -99,7 +98,7 @@ _DEEPEST = 3
 _FENCED = r"(?s)\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*"
 # What a step writes if there is no error.
 _NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
-# The input of the run, repeated in a step: its program is the previous one.
+# A step may repeat the run's input, with the previous program.
 _INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
 _ESCAPED = r'\\(["\\/nrt])'
 _BLANKS = {"n": "\n", "r": "\n", "t": " "}
@@ -172,7 +171,7 @@ class _Reading:
             if index < 0 or key.start() >= spans[index][1]:
                 answer = self._read_after(text, key, depth)
             elif index < before:
-                # In an object that is valid JSON, a program that belongs to the input is known.
+                # In valid JSON, the previous program of a repeated input is recognised.
                 before, answer = index, self._last_program(objects[index], depth)
             else:
                 continue

@@ -24,5 +24,5 @@ def text_argument(name: str, value: object) -> str:
         raise InvalidInputError(f"{name} must be a string that is not empty.")
     # Not by encode(): its exception carries the whole text.
     if not value.isascii() and whole_characters(value) != value:
-        raise InvalidInputError(f"{name} has half a character (a lone surrogate).")
+        raise InvalidInputError(f"{name} has a lone surrogate (half a character).")
     return value

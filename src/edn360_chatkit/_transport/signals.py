@@ -6,10 +6,11 @@ its traceback: a signal handler is called with the frame that it interrupts, its
 
 from __future__ import annotations
 
+import inspect
 import signal
 from traceback import walk_tb
 from types import CodeType, FrameType
-from typing import NoReturn, cast
+from typing import NoReturn
 
 
 def exception_chain(
@@ -59,8 +60,7 @@ def _installed_handlers() -> set[CodeType]:
 
 def _has_argument(frame: FrameType, value: object) -> bool:
     """Whether a function was called with a value: itself or among ``*args``."""
-    for argument in frame.f_locals.values():
-        values = cast("tuple[object, ...]", argument) if isinstance(argument, tuple) else [argument]
-        if any(item is value for item in values):
-            return True
-    return False
+    arguments = inspect.getargvalues(frame)
+    values = [arguments.locals.get(name) for name in arguments.args]
+    values += arguments.locals.get(arguments.varargs or "", ())
+    return any(item is value for item in values)
