@@ -9,9 +9,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -428,32 +428,44 @@ def test_dropped_client_is_closed_by_another() -> None:
 class SlowItem:
     """A dropped stream whose connection takes long to close."""
 
-    def __init__(self, home: Home, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.sleep = sleep
+        self.may_end = threading.Event()
+        self.has_ended = threading.Event()
 
     async def close(self) -> None:
-        await self.sleep(3)
+        if self.home[1] is None:
+            self.may_end.wait(10)
+        else:
+            assert await becomes_true(self.may_end.is_set)
+        self.has_ended.set()
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_request_does_not_wait_for_dropped_streams(is_async: bool) -> None:
-    driver: SyncDriver | AsyncDriver
+def test_request_does_not_wait_for_dropped_streams() -> None:
+    with (
+        counting_server() as server,
+        closing(SyncDriver(settings(server.server_url), None)) as sync,
+    ):
+        item = SlowItem(sync.network.home())
+        dropped.append(item)
+        assert sync.run(status(server.server_url), deadline=2) == 200
+        item.may_end.set()
+        assert item.has_ended.wait(5)
 
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_async_request_does_not_wait_for_dropped_streams(backend: str) -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
-        dropped.append(SlowItem(driver.network.home(), anyio.sleep))
+        item = SlowItem(driver.network.home())
+        dropped.append(item)
         assert await driver.run(status(url), deadline=2) == 200
+        item.may_end.set()
+        assert await becomes_true(item.has_ended.is_set)
         await driver.aclose()
 
     with counting_server() as server:
-        if is_async:
-            anyio.run(main, server.server_url)
-            return
-        driver = SyncDriver(settings(server.server_url), None)
-        dropped.append(SlowItem(driver.network.home(), driver.network.sleep))
-        assert driver.run(status(server.server_url), deadline=2) == 200
-        driver.close()
+        anyio.run(main, server.server_url, backend=backend)
 
 
 # --- places ---------------------------------------------------------------------------------------
