@@ -100,9 +100,6 @@ class BaseDriver:
         self, request: Request, until: float, pending: Pending, streaming: bool
     ) -> object:
         pool, handled = self._pool(), sys.exc_info()[1]
-        if dropped and (items := take_dropped(pool.home)):
-            # Aside: closing may take longer than this request.
-            self.network.start_aside(lambda: close_items(items))
         if self._closed:
             raise closed_error()
         if time.monotonic() >= until:
@@ -118,6 +115,8 @@ class BaseDriver:
         answer: object = None
         try:
             with self.network.limited(exchange.limit):
+                if dropped and (items := take_dropped(pool.home)):
+                    await self.network.close_soon(lambda: close_items(items))
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 answer = await self._answer(shard, pool, exchange, streaming)
         except BaseException as error:
