@@ -33,7 +33,7 @@ from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
+from edn360_chatkit._protocol.threads import MOST_ENDED, MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
 from tests.support.samples import ANSWER
 from tests.support.script import Play, Scene, Scripted, answer, api_error, config
@@ -349,6 +349,17 @@ def test_stream_is_read_to_its_end() -> None:
     assert [event.type for event in play.events if event.type != "raw"] == ["step", "response"]
 
 
+def test_messages_without_ids_keep_their_streams() -> None:
+    threads = threads_of()
+    taken = {"type": "thread.item.done", "item": {"type": "user_message", "thread_id": "thr_1"}}
+    texts = [ANSWER.replace("Fuerza", name) for name in ("Uno", "Dos", "Tres")]
+    plays = [Play([OURS, Scene([taken, done(text)])]) for text in texts]
+    plays[0].answers = [NONE, *plays[0].answers[1:]]
+    runs = [start(play, threads) for play in plays]
+    assert {run.message_id for run in runs} == {None}
+    assert [follow(Play([]), threads, run).text for run in runs] == texts
+
+
 @pytest.mark.parametrize("after", ["msg_1", None])
 def test_ids_find_the_open_stream(after: str | None) -> None:
     runs, _ = begun(done(ANSWER))
@@ -655,3 +666,18 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open
+
+
+def test_oldest_ended_streams_are_forgotten() -> None:
+    threads = threads_of()
+    failed = {"type": "error", "message": "no capacity"}
+    runs: list[RunReference] = []
+    for number in range(MOST_ENDED + 1):
+        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
+        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
+        with pytest.raises(WorkflowFailedError):
+            follow(Play([]), threads, runs[-1])
+    with pytest.raises(WorkflowFailedError):
+        follow(Play([]), threads, runs[-1])
+    with pytest.raises(WorkflowTimeoutError):
+        follow(Play([OURS]), threads, runs[0], attempts=1)

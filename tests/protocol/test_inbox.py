@@ -80,8 +80,8 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
     for event in events:
         reader.feed(json.dumps(event), watched=False)
         if each:
-            box.take(reader.messages(unfinished=False), listed=False)
-    box.take(reader.messages(unfinished=True), listed=False)
+            box.add(reader.messages(unfinished=False))
+    box.add(reader.messages(unfinished=True))
     return box, reader
 
 
@@ -133,6 +133,12 @@ def test_removed_program_is_not_delivered(events: list[dict[str, Any]], each: bo
         assert not box.has_program()
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_program_removed_under_a_temporary_id_is_delivered(each: bool) -> None:
+    box, _ = follow(item(ANSWER, "tmp"), removal("tmp"), item(ANSWER, "final"), each=each)
+    assert box.has_program()
+
+
 def test_removal_of_another_item_keeps_the_program() -> None:
     box, reader = follow(item(ANSWER), item(STEP, "b"), removal("b"), removal("c"))
     assert box.has_program()
@@ -181,7 +187,7 @@ def test_list_of_events_is_read() -> None:
     box, reader = inbox(), ThreadReader()
     events = [{"type": "progress_update", "text": "Reading"}, item(ANSWER)]
     assert len(list(reader.feed(json.dumps(events), watched=True))) == 2
-    box.take(reader.messages(unfinished=False))
+    box.add(reader.messages(unfinished=False))
     assert box.has_program()
 
 
@@ -296,7 +302,7 @@ def test_small_messages_take_linear_time() -> None:
         started = time.process_time()
         for number in range(count):
             reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
-            box.take(reader.messages(unfinished=False))
+            box.add(reader.messages(unfinished=False))
         assert box.response("program", 1, 0.0) is None
         return time.process_time() - started
 

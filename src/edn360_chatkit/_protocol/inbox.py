@@ -32,7 +32,7 @@ from .answers import (
     Truncated,
     read_answer,
 )
-from .listing import SessionMessage, answers_to
+from .listing import SessionMessage, answers_to, message_of
 from .logs import log_warning
 from .quoting import quoted
 from .thread_events import StreamError
@@ -51,6 +51,7 @@ class Inbox:
     """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
 
     Attributes:
+        run: What finds the run again.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
@@ -67,23 +68,33 @@ class Inbox:
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
-    def take(self, messages: Sequence[SessionMessage], *, listed: bool = True) -> list[StepEvent]:
-        """Add messages, newest first, and return the new steps.
+    def add(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add messages of the run's stream, oldest first, and return the new steps."""
+        steps = [self._add(message) for message in messages]
+        return [step for step in steps if step is not None]
 
-        A list may repeat earlier messages, also those that the stream has removed (``listed``). A
-        message that is missing in a later list stays.
+    def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add messages of a list, newest first, and return the new steps.
+
+        A list can have the answers to other messages. It repeats earlier ones, also those that the
+        stream has removed. A message that is missing in a later list stays.
         """
         answers = answers_to(messages, self.run)
         self.missing = answers is None
-        steps = [self._add(message, listed=listed) for message in answers or ()]
-        return [step for step in steps if step is not None]
+        if self.run.message_id is None and self.run.previous_id is not None:
+            # The server gave no id, or its response was lost: the list has it.
+            ours = message_of(messages, self.run)
+            update = {"message_id": None if ours is None else ours.id}
+            self.run = self.run.model_copy(update=update)
+        return self.add([one for one in answers or () if one.text not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
-        posts = self._posts.items()
+        # A copy, since another thread may follow the run.
+        posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
 
-    def _add(self, message: SessionMessage, *, listed: bool) -> StepEvent | None:
+    def _add(self, message: SessionMessage) -> StepEvent | None:
         text = message.text if message.text.strip() else message.refusal or ""
         if message.role == "client":
             self.pending = message.text
@@ -95,7 +106,7 @@ class Inbox:
             post = self._posts[text]
             if post.message.partial and not message.partial:
                 post.message, self._partial = message, None
-        elif text and not (listed and text in self._removed):
+        elif text:
             self.pending = None
             if self._partial is not None and text.startswith(self._partial):
                 # The rest of the message whose stream broke.
