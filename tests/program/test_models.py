@@ -17,12 +17,13 @@ from edn360_chatkit import (
     ChatSession,
     EDN360Input,
     EnrichedTrainingProgram,
+    Exercise,
     InvalidInputError,
     Message,
     Questionnaire,
     UserProfile,
 )
-from edn360_chatkit._protocol.inputs import prepare, validate_input
+from edn360_chatkit._protocol.inputs import prepare
 from tests.support.samples import ATHLETE, inputs, programs
 
 
@@ -136,8 +137,12 @@ def deep() -> dict[str, Any]:
 )
 def test_value_outside_of_json_is_refused_with_its_path(make: Callable[[], Any]) -> None:
     data = {**ATHLETE, "questionnaires": [{"payload": {"answers": [1, make()]}}]}
-    with pytest.raises(InvalidInputError, match=r"questionnaires\.0\.payload\.answers\.1"):
+    with pytest.raises(
+        InvalidInputError, match=r"questionnaires\.0\.payload\.answers\.1"
+    ) as caught:
         prepare(data).check()
+    (error,) = caught.value.errors
+    assert error["loc"][:5] == ("questionnaires", 0, "payload", "answers", 1)
 
 
 def test_mapping_that_is_no_dict_is_accepted() -> None:
@@ -148,7 +153,7 @@ def test_mapping_that_is_no_dict_is_accepted() -> None:
 
 def test_input_model_is_accepted_unchanged() -> None:
     given_input = EDN360Input.model_validate(ATHLETE)
-    assert validate_input(given_input) == given_input
+    assert prepare(given_input).text == given_input.to_json_text()
 
 
 @pytest.mark.parametrize(
@@ -250,3 +255,9 @@ def test_decimal_is_sent_as_a_number() -> None:
     assert '"weight_kg":72.5,"own":[3,0.1]' in sent
     with pytest.raises(InvalidInputError, match=r"user_profile\.own"):
         prepare({**ATHLETE, "user_profile": {"user_id": "a", "own": Decimal("NaN")}}).check()
+
+
+def test_copy_of_a_part_leaves_its_siblings_unchanged() -> None:
+    first, second = (Exercise.model_validate({"name": name}) for name in ("Plank", "Row"))
+    assert first.model_copy(update={"rest": "90s"}).model_fields_set == {"name", "rest"}
+    assert second.model_dump(exclude_unset=True) == {"name": "Row"}

@@ -24,7 +24,7 @@ ROOT_KEY: Final = "client_training_program_enriched"
 """The root key of the program in the workflow's answer (source: the workflow's own documents)."""
 
 
-class EnrichedTrainingProgram(ProgramData, defer_build=False):
+class EnrichedTrainingProgram(ProgramData):
     """A training program. Only ``sessions`` is required.
 
     Attributes:
