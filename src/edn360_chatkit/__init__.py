@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .clients import AsyncChatKitClient, AsyncWorkflowRun, ChatKitClient, WorkflowRun
+from .async_client import AsyncChatKitClient, AsyncWorkflowRun
+from .clients import ChatKitClient, WorkflowRun
 from .errors import (
     APIConnectionError,
     APIError,
