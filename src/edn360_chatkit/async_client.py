@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from typing_extensions import Unpack
 
-from ._client import BaseClient, transport_settings
+from ._client import BaseClient, checked_run, checked_session, transport_settings
 from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
 from ._progress import shown_in_notebook
 from ._protocol.inputs import WorkflowInput, prepare
@@ -54,7 +54,10 @@ class AsyncChatKitClient(BaseClient):
         """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""
         prepared = prepare(message)
         del message
-        return await self._driver.run(self._send(session, prepared))
+        operation = self._workflow.send_message(
+            checked_session(session), prepared.check(), self._waiting({})
+        )
+        return (await self._driver.run(operation)).message
 
     async def poll_response(
         self,
@@ -70,7 +73,9 @@ class AsyncChatKitClient(BaseClient):
         """
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._poll(session, after, waiting, watched=on_event is not None)
+            operation = self._workflow.poll_response(
+                *checked_run(session, after), waiting, watched=on_event is not None
+            )
             return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     async def start_workflow(
@@ -85,19 +90,21 @@ class AsyncChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._start(prepared, user, waiting)
+        operation = self._workflow.start(prepared, prepared.owner(user), waiting)
         return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     async def retrieve_run(self, run: RunReference | str) -> RunStatus:
         """Read the state of a run once; see :meth:`ChatKitClient.retrieve_run`."""
-        return await self._driver.run(self._retrieve(run))
+        return await self._driver.run(
+            self._workflow.retrieve_run(*checked_run(run), self._waiting({}))
+        )
 
     def stream_response(
         self, run: RunReference | str, **options: Unpack[WaitOptions]
     ) -> AsyncWorkflowRun:
         """Watch the events of a run; see :meth:`ChatKitClient.stream_response`."""
         waiting = self._waiting(options)
-        operation = self._poll(run, None, waiting, watched=True)
+        operation = self._workflow.poll_response(*checked_run(run), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     async def run_workflow(
@@ -116,7 +123,9 @@ class AsyncChatKitClient(BaseClient):
         del edn360_input
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._run(prepared, user, waiting, watched=on_event is not None)
+            operation = self._workflow.run(
+                prepared, prepared.owner(user), waiting, watched=on_event is not None
+            )
             return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def stream_workflow(
@@ -133,7 +142,7 @@ class AsyncChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=True)
+        operation = self._workflow.run(prepared, prepared.owner(user), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from typing_extensions import Unpack
 
-from ._client import BaseClient, transport_settings
+from ._client import BaseClient, checked_run, checked_session, transport_settings
 from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
 from ._progress import shown_in_notebook
 from ._protocol.inputs import WorkflowInput, prepare
@@ -126,7 +126,10 @@ class ChatKitClient(BaseClient):
         """
         prepared = prepare(message)
         del message
-        return self._driver.run(self._send(session, prepared))
+        operation = self._workflow.send_message(
+            checked_session(session), prepared.check(), self._waiting({})
+        )
+        return self._driver.run(operation).message
 
     def poll_response(
         self,
@@ -166,7 +169,9 @@ class ChatKitClient(BaseClient):
         """
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._poll(session, after, waiting, watched=on_event is not None)
+            operation = self._workflow.poll_response(
+                *checked_run(session, after), waiting, watched=on_event is not None
+            )
             return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def start_workflow(
@@ -202,7 +207,7 @@ class ChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._start(prepared, user, waiting)
+        operation = self._workflow.start(prepared, prepared.owner(user), waiting)
         return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def retrieve_run(self, run: RunReference | str) -> RunStatus:
@@ -220,7 +225,7 @@ class ChatKitClient(BaseClient):
             InvalidInputError: The text is not a reference.
             APIError: The request failed. It is not retried, and says nothing about the run.
         """
-        return self._driver.run(self._retrieve(run))
+        return self._driver.run(self._workflow.retrieve_run(*checked_run(run), self._waiting({})))
 
     def stream_response(
         self, run: RunReference | str, **options: Unpack[WaitOptions]
@@ -239,7 +244,7 @@ class ChatKitClient(BaseClient):
             events; another one reads the run's messages, and gets steps and the response.
         """
         waiting = self._waiting(options)
-        operation = self._poll(run, None, waiting, watched=True)
+        operation = self._workflow.poll_response(*checked_run(run), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     def run_workflow(
@@ -274,7 +279,9 @@ class ChatKitClient(BaseClient):
         del edn360_input
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._run(prepared, user, waiting, watched=on_event is not None)
+            operation = self._workflow.run(
+                prepared, prepared.owner(user), waiting, watched=on_event is not None
+            )
             return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def stream_workflow(
@@ -305,7 +312,7 @@ class ChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=True)
+        operation = self._workflow.run(prepared, prepared.owner(user), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     def close(self) -> None:

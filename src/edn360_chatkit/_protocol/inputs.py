@@ -35,6 +35,13 @@ class Prepared:
             raise self.error
         return self
 
+    def owner(self, user: str | None) -> str:
+        """The end user of a run with this input: the one named, or the input's."""
+        self.check()
+        if user is None and self.user_id is None:
+            raise InvalidInputError("A text has no user: pass user=... with it.")
+        return text_argument("user", self.user_id if user is None else user)
+
     def log(self, session_id: str) -> None:
         """Log how much will be sent; never the text."""
         size, count = len(self.text.encode()), self.questionnaires
