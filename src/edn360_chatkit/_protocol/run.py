@@ -73,6 +73,11 @@ class Run:
         self.live, self.inbox = live, live.inbox
         self.sent_text = live.inbox.sent
 
+    def response(self) -> Operation[WorkflowResponse | None]:
+        """The response, if the messages so far have it; a failed run raises its error."""
+        elapsed = (yield from now()) - self.started
+        return None if self.inbox is None else self.inbox.response(self.waiting.answer, 1, elapsed)
+
     @property
     def reference(self) -> RunReference | None:
         """What finds the run again, once its message may have been taken."""
@@ -105,7 +110,7 @@ class Protocol(ABC):
         It waits for nothing. A run that has failed raises its error.
         """
         inbox.take((yield from self.look(run)))
-        return inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
+        return (yield from run.response())
 
     def hold(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
         """Keep open what another call follows."""

@@ -8,11 +8,11 @@ from .._effects import Emitting, Operation
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
-from .api import Api, user_message
+from .api import Api, PageRequest, user_message
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage, id_of
-from .pages import PageRequest, read_back_to, read_new
+from .pages import read_back_to, read_new
 from .polling import poll
 from .requests import segment
 from .run import Protocol, Run
