@@ -16,7 +16,7 @@ from ._config import (
     checked_seconds,
 )
 from ._effects import Operation
-from ._protocol.requests import segment, text_argument
+from ._protocol.inputs import segment, text_argument
 from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow
 from ._transport import TransportSettings

@@ -21,9 +21,8 @@ from .._effects import Operation, Request, Response, send
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
-from .inputs import Prepared
+from .inputs import Prepared, segment, text_argument
 from .logs import log_info
-from .requests import segment, text_argument
 from .responses import json_object, status_error, unusable
 from .retry import retrying
 from .sessions import session_body

@@ -19,8 +19,8 @@ from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
 from .api import Api, PageRequest
+from .inputs import segment
 from .pages import LARGEST_PAGE, read_page
-from .requests import segment
 from .responses import unusable
 
 M = TypeVar("M", bound=OpenModel)

@@ -10,11 +10,10 @@ from ..events import WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
 from .api import Api, PageRequest, user_message
 from .inbox import Inbox
-from .inputs import Prepared
+from .inputs import Prepared, segment
 from .listing import SessionMessage, id_of
 from .pages import read_back_to, read_new
 from .polling import poll
-from .requests import segment
 from .run import Protocol, Run
 from .sending import Baseline, Sender
 
