@@ -298,7 +298,7 @@ def whole_stream(host: ChatKitHost, client: Any) -> int:
     return len(host.stream_bytes)
 
 
-@pytest.mark.parametrize("every", [311, pytest.param(37, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [311, pytest.param(61, marks=pytest.mark.slow)])
 def test_broken_stream_loses_and_doubles_nothing(make: Any, host: ChatKitHost, every: int) -> None:
     script = posts(STEP, ANSWER, delta=60)
     host.chatkit.script = script

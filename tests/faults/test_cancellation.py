@@ -10,8 +10,8 @@ import gc
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -78,19 +78,24 @@ def test_a_cancelled_task_gives_its_connection_back(
     gc.collect()
 
 
-@contextmanager
-def interrupted_after(seconds: float) -> Iterator[None]:
-    """A Ctrl-C comes, unless it is over before."""
+def interrupt_after(seconds: float, call: Callable[[], object]) -> None:
+    """Call a function, and press Ctrl-C after so many seconds unless it has returned before."""
+    running = True
 
     def interrupt(*args: object) -> None:
-        raise KeyboardInterrupt
+        # The signal can come when the call is over, where pytest would end.
+        if running:
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with suppress(KeyboardInterrupt):
+        try:
             signal.setitimer(signal.ITIMER_REAL, seconds)
-            yield
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            call()
+        finally:
+            running = False
+    except KeyboardInterrupt:
+        pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -105,8 +110,7 @@ def test_ctrl_c_gives_the_connection_back(
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
         for moment in moments:
-            with interrupted_after(moment):
-                client.run_workflow(INPUT)
+            interrupt_after(moment, lambda: client.run_workflow(INPUT))
         assert client.run_workflow(INPUT).program.title
     gc.collect()
 
@@ -216,7 +220,8 @@ def test_a_client_that_nobody_closes_is_closed_all_the_same(sim: ChatKitSimulato
     """As in a notebook or a short script: no warning at the end."""
     lines = f"""
 from edn360_chatkit import ChatKitClient
-client = ChatKitClient(base_url={sim.base_url!r}, api_key={sim.api_key!r}, workflow_id="wf_demo")
+settings = {settings(sim, "messages")!r}
+client = ChatKitClient(**settings)
 client.run_workflow({INPUT!r})
 """
     command = [sys.executable, "-X", "dev", "-W", "error", "-c"]

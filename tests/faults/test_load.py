@@ -83,7 +83,7 @@ def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
-@pytest.mark.parametrize("runs", [50, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [50, pytest.param(400, marks=pytest.mark.slow)])
 def test_async_runs_at_once_get_their_own_answers(
     sim: ChatKitSimulator, protocol: str, runs: int
 ) -> None:
@@ -175,6 +175,7 @@ def test_waiting_in_the_callers_pool_ends_with_the_deadline(sim: ChatKitSimulato
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
 def test_answer_of_16_mib_takes_less_than_nine_times_its_memory(make_client: MakeClient) -> None:
     """The simulator's program, with the fields that real ones have, until 16 MiB are full."""
     answer = json.loads(answer_text("program", ATHLETE.read_text()) or "")
