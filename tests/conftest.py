@@ -1,4 +1,4 @@
-"""What holds for all tests: an environment without our settings, and hypothesis's profiles.
+"""For all tests: an environment without our settings, and hypothesis's profiles.
 
 ``make test`` and ``make soak`` try the same examples each time; ``make fuzz`` tries new ones.
 """

@@ -16,9 +16,9 @@ from edn360_chatkit.testing import ChatKitSimulator
 
 
 class Blocking:
-    """An async client, called as if it were sync, so that one test proves both.
+    """An async client with sync methods, so that one test covers both.
 
-    Its calls run in one event loop in a thread of its own, as those of one program would.
+    All its calls run in one event loop, in another thread.
     """
 
     def __init__(self, portal: BlockingPortal, client: AsyncChatKitClient) -> None:
@@ -36,7 +36,7 @@ class Blocking:
 
 
 class BlockingRun:
-    """An async run, iterated over as if it were sync."""
+    """An async run with sync methods."""
 
     def __init__(self, portal: BlockingPortal, run: Any) -> None:
         self.portal = portal
@@ -80,7 +80,7 @@ def make_client(
     with ExitStack() as stack:
 
         def make(**settings: Any) -> Any:
-            told = {
+            options = {
                 "api_key": sim.api_key,
                 "base_url": sim.base_url,
                 "workflow_id": "wf_demo",
@@ -88,9 +88,9 @@ def make_client(
                 **settings,
             }
             if request.param == "sync":
-                return stack.enter_context(ChatKitClient(**told))
+                return stack.enter_context(ChatKitClient(**options))
             portal = portals[request.param]
-            client = AsyncChatKitClient(**told)
+            client = AsyncChatKitClient(**options)
             stack.callback(portal.call, client.aclose)
             return Blocking(portal, client)
 

@@ -174,9 +174,9 @@ def test_get_response_raises_stream_error_again(client: Any, sim: ChatKitSimulat
 
 
 def test_on_event_gets_every_event(client: Any, sim: ChatKitSimulator) -> None:
-    told: list[str] = []
-    client.run_workflow(ATHLETE, on_event=lambda event: told.append(event.type))
-    assert told == ["session.created", "message.sent", "response"]
+    kinds: list[str] = []
+    client.run_workflow(ATHLETE, on_event=lambda event: kinds.append(event.type))
+    assert kinds == ["session.created", "message.sent", "response"]
 
 
 def test_client_works_after_on_event_exception(client: Any) -> None:
@@ -235,7 +235,7 @@ def test_another_process_takes_run_up(client: Any, sim: ChatKitSimulator) -> Non
     assert sum(request.method == "POST" for request in sim.requests) == 2
 
 
-# --- what fails on the way ---------------------------------------------------------------------
+# --- failures ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -409,13 +409,13 @@ def test_default_logging_prints_nothing(sim: ChatKitSimulator) -> None:
 
 
 def test_callers_http_client_stays_open(sim: ChatKitSimulator) -> None:
-    seen: list[str] = []
-    hooks = {"request": [lambda request: seen.append(request.url.path)]}
+    paths: list[str] = []
+    hooks = {"request": [lambda request: paths.append(request.url.path)]}
     with httpx.Client(event_hooks=hooks, auth=("user", "password"), follow_redirects=True) as http:
         settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
         with ChatKitClient(**settings, workflow_id="wf_demo", http_client=http) as client:
             assert client.run_workflow(ATHLETE).attempts == 1
-        assert len(seen) == 3
+        assert len(paths) == 3
         assert http.get(sim.base_url).status_code == 404
 
 
@@ -430,10 +430,10 @@ def test_threads_share_one_client(sim: ChatKitSimulator) -> None:
             return session_id
 
         with ThreadPoolExecutor(16) as pool:
-            done = list(pool.map(run, range(40)))
+            session_ids = list(pool.map(run, range(40)))
     users = [r.json["user"] for r in sim.requests if r.path.endswith("/sessions")]
     assert sorted(users) == sorted(f"athlete-{number}" for number in range(40))
-    assert len(set(done)) == 40
+    assert len(set(session_ids)) == 40
     assert sum(r.method == "POST" for r in sim.requests) == 80
 
 
@@ -464,11 +464,11 @@ def test_tasks_share_one_client(sim: ChatKitSimulator, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_on_event_can_be_coroutine_function(sim: ChatKitSimulator, backend: str) -> None:
-    told: list[str] = []
+    kinds: list[str] = []
 
     async def listen(event: Any) -> None:
         await anyio.sleep(0)
-        told.append(event.type)
+        kinds.append(event.type)
 
     async def main() -> None:
         settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
@@ -476,7 +476,7 @@ def test_on_event_can_be_coroutine_function(sim: ChatKitSimulator, backend: str)
             await client.run_workflow(ATHLETE, on_event=listen)
 
     anyio.run(main, backend=backend)
-    assert told == ["session.created", "message.sent", "response"]
+    assert kinds == ["session.created", "message.sent", "response"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

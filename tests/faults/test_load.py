@@ -1,4 +1,4 @@
-"""Many runs at once, and large answers: each gets its own, within bounds."""
+"""Many runs at once get their own answers; large answers take bounded memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def athlete(number: int) -> dict[str, Any]:
 
 
 def named_after_its_athlete(text: str) -> str:
-    """A program that says whose it is."""
+    """A program whose title is its athlete."""
     title = json.loads(text)["user_profile"]["user_id"]
     return json.dumps({"client_training_program_enriched": {"title": title, "sessions": []}})
 
@@ -128,9 +128,7 @@ def test_runs_in_threads_get_their_own_answers(
 
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
-def test_a_callers_pool_of_one_connection_makes_runs_wait_and_none_fail(
-    sim: ChatKitSimulator, protocol: str
-) -> None:
+def test_runs_wait_for_callers_only_connection(sim: ChatKitSimulator, protocol: str) -> None:
     sim.delay = 0.05
     limits = httpx.Limits(max_connections=1)
     with httpx.Client(limits=limits) as http, ThreadPoolExecutor(8) as pool:
@@ -143,15 +141,15 @@ def test_a_callers_pool_of_one_connection_makes_runs_wait_and_none_fail(
     assert sim.runs == 8
 
 
-def test_waiting_in_the_callers_pool_ends_with_the_deadline(sim: ChatKitSimulator) -> None:
-    """Nothing was sent, and the error says so."""
+def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
+    """The error says that nothing was sent."""
     sim.delay = 30
-    told = settings(sim, "threads")
+    options = settings(sim, "threads")
 
     async def waiting_async() -> BaseException:
         limits = httpx.Limits(max_connections=1)
         http = httpx.AsyncClient(limits=limits)
-        async with AsyncChatKitClient(**told, http_client=http) as client:
+        async with AsyncChatKitClient(**options, http_client=http) as client:
             session = await client.create_session("athlete-0")
             await client.send_message(session, athlete(0))
             with pytest.raises(Exception, match="busy") as caught:
@@ -161,7 +159,7 @@ def test_waiting_in_the_callers_pool_ends_with_the_deadline(sim: ChatKitSimulato
 
     def waiting() -> BaseException:
         http = httpx.Client(limits=httpx.Limits(max_connections=1))
-        with ChatKitClient(**told, http_client=http) as client:
+        with ChatKitClient(**options, http_client=http) as client:
             client.send_message(client.create_session("athlete-0"), athlete(0))
             with pytest.raises(Exception, match="busy") as caught:
                 client.run_workflow(athlete(1), deadline=0.4)
@@ -218,7 +216,7 @@ def feed(operation: Emitting[Any, Any], answers: dict[type[Effect[Any]], Any]) -
 
 
 def test_ten_thousand_polls_do_not_grow_memory() -> None:
-    """The operation is fed by hand, so that nothing but the package's own memory is measured."""
+    """The test answers the effects, so that only the package's own memory is measured."""
 
     def most_memory(polls: int) -> int:
         message = Message(id="msg_1", session_id="s_1")

@@ -607,7 +607,7 @@ def test_invalid_input_has_its_cause(base_url: str, value: Any, cause: type[Exce
     assert isinstance(caught.value.__cause__, cause)
 
 
-def test_exception_of_an_input_passes_through(base_url: str) -> None:
+def test_input_exception_passes_through(base_url: str) -> None:
     with ChatKitClient(**HOSTED, base_url=base_url) as client, pytest.raises(OwnError):
         client.run_workflow(Raising(at="iter"))
 
