@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -61,6 +62,18 @@ class BlockingRun:
 
 
 MakeClient = Callable[..., Any]
+
+lost_answers = pytest.mark.parametrize(
+    ("make_client", "status", "taken"),
+    [
+        *product(["sync"], [None, 503], [True, False]),
+        # The clients share the rule; the wait for three looks takes seconds.
+        ("asyncio", 503, True),
+        ("trio", None, True),
+    ],
+    indirect=["make_client"],
+)
+"""The response to a message is lost; the server took the message or not."""
 
 
 @pytest.fixture(scope="session")

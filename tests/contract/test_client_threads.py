@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
 from typing import Any
 
 import anyio
@@ -21,7 +20,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.contract.conftest import MakeClient
+from tests.contract.conftest import MakeClient, lost_answers
 from tests.support.samples import ATHLETE
 
 
@@ -45,16 +44,7 @@ def test_unknown_events_do_not_end_run(client: Any, sim: ChatKitSimulator) -> No
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize(
-    ("make_client", "status", "taken"),
-    [
-        *product(["sync"], [None, 503], [True, False]),
-        # The clients share the rule; the wait for three looks takes seconds.
-        ("asyncio", 503, True),
-        ("trio", None, True),
-    ],
-    indirect=["make_client"],
-)
+@lost_answers
 def test_lost_answer_starts_no_second_run(
     client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
 ) -> None:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from typing import Any
 
 import anyio
@@ -44,7 +43,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-from tests.contract.conftest import MakeClient
+from tests.contract.conftest import MakeClient, lost_answers
 from tests.support.samples import ANSWER, ATHLETE
 
 # The clients share the code that checks arguments and reads answers.
@@ -238,16 +237,7 @@ def test_another_process_takes_run_up(client: Any, sim: ChatKitSimulator) -> Non
 # --- failures ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("make_client", "status", "taken"),
-    [
-        *product(["sync"], [None, 500], [True, False]),
-        # The clients share the rule; the wait for three looks takes seconds.
-        ("asyncio", 500, True),
-        ("trio", None, True),
-    ],
-    indirect=["make_client"],
-)
+@lost_answers
 def test_lost_answer_starts_no_second_run(
     client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -27,18 +26,6 @@ from edn360_chatkit import (
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.faults.test_bounds import INPUT, TAKEN, event
 from tests.faults.test_stream_end import item
-
-
-@pytest.fixture(scope="module")
-def one_simulator() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
-    one_simulator.reset()
-    return one_simulator
 
 
 def settings(sim: ChatKitSimulator, **more: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.soak
 DEADLINE = 60.0
 TOLERANCE = 3.0
 """For a machine that carries clients, proxy and servers at once, in seconds."""
-WORKERS = 80
+WORKERS = 40
 """More would starve the server, which shares the process with the clients."""
 STAGGER = 0.04
 """The time between the starts of two workers, in seconds."""
