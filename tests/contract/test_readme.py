@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from edn360_chatkit import ChatKitClient
+from edn360_chatkit import ChatKitClient, WorkflowEvent
+from edn360_chatkit.program.records import COLUMNS
+from edn360_chatkit.program.texts import words
 from edn360_chatkit.testing import ChatKitSimulator
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("guide.md", "programs.md")
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -69,3 +72,11 @@ def test_python_of_docs_compiles() -> None:
         for block in python_blocks(page):
             indented = "\n".join(f"    {line}" for line in block.splitlines())
             compile(f"async def page():\n{indented}", page.name, "exec")
+
+
+def test_docs_name_every_event_check_and_column() -> None:
+    guide, programs = ((ROOT / "docs" / name).read_text("utf-8") for name in PAGES)
+    events = [event.__name__ for event in get_args(WorkflowEvent)]
+    assert [name for name in events if f"`{name}`" not in guide] == []
+    codes_and_columns = [*words("en").findings, *COLUMNS]
+    assert [name for name in codes_and_columns if f"`{name}`" not in programs] == []
