@@ -218,6 +218,7 @@ def test_another_client_takes_run_up(make_client: MakeClient, sim: ChatKitSimula
     assert again.poll_response(session).attempts == 1
 
 
+@sync_only
 def test_another_process_takes_run_up(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("u")
     message = client.send_message(session, ATHLETE)

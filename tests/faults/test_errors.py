@@ -107,7 +107,10 @@ ODD: list[Any] = [
     Message(id="..", session_id="s", thread_id=".."),
     EDN360Input.model_validate(ATHLETE).model_copy(update={"questionnaires": Hostile()}),
 ]
-FEW_ODD: list[Any] = [None, 1.5, Hostile(), "\ud800", {1: 2}, Message.model_construct()]
+FEW_ODD: list[Any] = [
+    *[None, 1.5, Hostile(), "\ud800", "..", {1: 2}, Message.model_construct()],
+    *[value for value in ODD if isinstance(value, ChatSession)],
+]
 
 
 def holding(value: Any) -> dict[str, Any]:
@@ -219,7 +222,8 @@ def test_odd_arguments_raise_chatkit_errors(
         client = make_client(server_url=base_url, **FAST)
     else:
         client = make_client(base_url=base_url, protocol=protocol, **FAST)
-    for value in ODD:
+    # The protocols share the checks of arguments; they differ in how they use a session and ids.
+    for value in ODD if protocol == "messages" else FEW_ODD:
         with suppress(ChatKitError, OwnError):
             CALLS[name].put(client, value)
 

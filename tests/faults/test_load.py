@@ -215,7 +215,7 @@ def feed(operation: Emitting[Any, Any], answers: dict[type[Effect[Any]], Any]) -
         effect = operation.send(answers.get(type(effect)))
 
 
-def test_ten_thousand_polls_do_not_grow_memory() -> None:
+def test_polls_do_not_grow_memory() -> None:
     """The test answers the effects, so that only the package's own memory is measured."""
 
     def most_memory(polls: int) -> int:
@@ -232,4 +232,6 @@ def test_ten_thousand_polls_do_not_grow_memory() -> None:
         return peak
 
     steps = listing(assistant('{"profile": {}}'), user())
-    assert most_memory(10_000) < most_memory(100) + 20_000
+    most_memory(10)  # fills the caches of the libraries
+    # Seven bytes for each poll: one reference is more.
+    assert most_memory(3_000) < most_memory(100) + 20_000
