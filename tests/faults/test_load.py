@@ -172,8 +172,8 @@ def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
         assert getattr(error, "may_have_been_taken", None) is False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+@pytest.mark.slow
 def test_answer_of_16_mib_takes_less_than_nine_times_its_memory(make_client: MakeClient) -> None:
     """The simulator's program, with the fields that real ones have, until 16 MiB are full."""
     answer = json.loads(answer_text("program", ATHLETE.read_text()) or "")
