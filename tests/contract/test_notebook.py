@@ -73,7 +73,7 @@ def test_run_shows_progress(cells: dict[str, Any]) -> None:
     assert [step.split()[0] for step in steps] == ["done:"] * 3
 
 
-def test_values_have_html_and_markdown(cells: dict[str, Any]) -> None:
+def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
     shown = data(cells["program"])
     assert "<h1" in shown["text/html"]
     assert "Objetivo" in shown["text/html"]
