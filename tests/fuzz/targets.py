@@ -238,8 +238,8 @@ def a_listing(data: bytes) -> None:
         return API.lookup_request("items.list", "ana", "thr_1", page)
 
     with linear(len(data)):
-        read = answered(read_back_to(API, request, "msg_1", 50), answers) or []
-        for message in answers_to(read, "msg_1") or ():
+        found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
+        for message in answers_to(found, "msg_1") or ():
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = answered(read_new(API, request), answers) or []
