@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -71,6 +72,22 @@ def test_reference_finds_the_run_from_any_client(
         assert client.poll_response(text).text == status.response.text
     with here.stream_response(text) as stream:
         assert any(isinstance(event, ResponseEvent) for event in stream)
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+def test_run_is_looked_at_while_another_thread_waits(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.delay, sim.steps = 0.3, True
+    client = make_client(**settings("own server", sim))
+    run = client.start_workflow(ATHLETE)
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(wait_for_end, client, run) for _ in range(3)]
+        response = pool.submit(client.poll_response, run)
+        statuses = [look.result() for look in looks]
+        ids = [status.response and status.response.message_id for status in statuses]
+        assert ids == [response.result().message_id] * 3
     assert sim.runs == 1
 
 

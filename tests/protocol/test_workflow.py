@@ -249,6 +249,25 @@ def test_session_without_listed_users_delivers_the_new_program(stored: bool) -> 
     assert response.message_id == "msg_a2"
 
 
+def test_run_in_doubt_is_found_once_it_is_listed() -> None:
+    workflow = Workflow(config(max_retries=0))
+    waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
+    lost = APIConnectionError("lost")
+    with pytest.raises(APIConnectionError) as caught:
+        Play([listing(user("msg_0")), lost]).run(
+            workflow.send_message(SESSION, prepare("hello"), waiting)
+        )
+    run = caught.value.run
+    assert run is not None
+    assert (run.message_id, run.previous_id) == (None, "msg_0")
+    for listed, message_id in (
+        (listing(user("msg_0")), None),
+        (listing(user("msg_1"), user("msg_0")), "msg_1"),
+    ):
+        status = Play([listed]).run(workflow.retrieve_run(SESSION, run, waiting))
+        assert (status.state, status.run.message_id) == ("running", message_id)
+
+
 def test_unlisted_message_is_named() -> None:
     other = listing(assistant(ANSWER), user("msg_other"))
     with pytest.raises(WorkflowTimeoutError, match="does not list the message 'msg_1'"):

@@ -33,6 +33,11 @@ class LiveRun:
     # Who takes the only entry may read; taking it is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has ended or is broken."""
+        return self.ended or self.failure is not None
+
     def begin(self) -> bool:
         """Take the turn to read; ``False`` while another call has it."""
         try:
@@ -48,12 +53,12 @@ class LiveRun:
     def catch_up(self) -> Operation[None]:
         """Read what has arrived, without waiting."""
         arrived = True
-        while arrived and not self.ended and self.failure is None:
+        while arrived and not self.is_over:
             try:
                 arrived = yield from self.read(watched=True, wait=False)
             except APIConnectionError as error:
                 self.failure = error
-        if self.ended or self.failure is not None:
+        if self.is_over:
             # This call has read from it, and closes it.
             self.stream.keep_open = False
 

@@ -41,7 +41,7 @@ MOST_NEW_THREADS = 10
 TURN = 0.01
 """How long to wait for a call that reads what has arrived in a stream, in seconds."""
 MOST_ENDED = 100
-"""The number of held runs that are remembered after their stream has ended."""
+"""The number of held runs whose stream is over that a client remembers."""
 MOST_SESSIONS = 1000
 """The number of sessions whose thread a client remembers; the oldest are forgotten first."""
 
@@ -147,28 +147,27 @@ class Threads(Protocol):
             yield from live.catch_up()
             if not live.inbox.is_settled():
                 yield from self._look_beside(run, live)
+            return live.inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
         finally:
             live.finish()
-            if live.ended:
-                self._forget_ended()
-        return live.inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
+            if live.is_over:
+                self._forget_oldest()
 
     def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
         """Read the thread of an open stream, whose newest data may be in a buffer."""
         live.check_error()
-        is_over = live.ended or live.failure is not None
         try:
             messages = yield from self.look(run)
         except APIError:
-            if is_over:
+            if live.is_over:
                 raise
             return
         live.events += live.inbox.take(messages)
         if live.ended and not live.inbox.is_settled():
             live.inbox.end_of_run()
 
-    def _forget_ended(self) -> None:
-        for key in [key for key, live in list(self._live.items()) if live.ended][:-MOST_ENDED]:
+    def _forget_oldest(self) -> None:
+        for key in [key for key, live in list(self._live.items()) if live.is_over][:-MOST_ENDED]:
             self._live.pop(key, None)
 
     def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
@@ -230,7 +229,7 @@ class _Start(Sender):
         super().leaves()
         if self._reader.thread_id is None:
             user = self.run.session.user
-            self.run.reference = None
+            self.run.sought = None
             self.run.doubt = (
                 f"look at the user's newest threads with client.threads.list(user={user!r})"
             )

@@ -81,8 +81,12 @@ class Workflow:
             # Its frames hold the answer.
             error.__traceback__ = None
             return RunStatus(run=reference, state="failed", steps=run.steps, error=error)
-        state: Literal["running", "done"] = "running" if response is None else "done"
-        return RunStatus(run=reference, state=state, steps=run.steps, response=response)
+        return RunStatus(
+            run=run.reference or reference,
+            state="running" if response is None else "done",
+            steps=run.steps,
+            response=response,
+        )
 
     def start(
         self, prepared: Prepared, user: str, waiting: Waiting
