@@ -113,7 +113,7 @@ ODD: list[Any] = [
 ]
 FEW_ODD: list[Any] = [
     *[None, 1.5, Hostile(), "\ud800", "..", {1: 2}, Message.model_construct()],
-    *[value for value in ODD if isinstance(value, ChatSession)],
+    *[value for value in ODD if isinstance(value, (ChatSession, RunReference))],
 ]
 
 

@@ -20,7 +20,8 @@ from edn360_chatkit._effects import Effect, Emitting, Now, Send
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit._transport.pool import MAX_CONNECTIONS as MOST_CONNECTIONS
-from edn360_chatkit.models.session import ChatSession, Message
+from edn360_chatkit.models.run import RunReference
+from edn360_chatkit.models.session import ChatSession
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.contract.conftest import MakeClient
@@ -219,10 +220,10 @@ def test_polls_do_not_grow_memory() -> None:
     """The test answers the effects, so that only the package's own memory is measured."""
 
     def most_memory(polls: int) -> int:
-        message = Message(id="msg_1", session_id="s_1")
+        run = RunReference(session_id="s_1", message_id="msg_1")
         waiting = Waiting(poll_interval=2.0, max_attempts=polls, answer="program")
         session = ChatSession(id="s_1")
-        operation = Workflow(config()).poll_response(session, message, waiting, watched=False)
+        operation = Workflow(config()).poll_response(session, run, waiting, watched=False)
         gc.collect()
         tracemalloc.start()
         with pytest.raises(WorkflowTimeoutError):
