@@ -154,7 +154,7 @@ def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
             session = await client.create_session("athlete-0")
             await client.send_message(session, athlete(0))
             with pytest.raises(Exception, match="busy") as caught:
-                await client.run_workflow(athlete(1), deadline=0.4)
+                await client.run_workflow(athlete(1), deadline=1.0)
         await http.aclose()
         return caught.value
 
@@ -163,7 +163,7 @@ def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
         with ChatKitClient(**options, http_client=http) as client:
             client.send_message(client.create_session("athlete-0"), athlete(0))
             with pytest.raises(Exception, match="busy") as caught:
-                client.run_workflow(athlete(1), deadline=0.4)
+                client.run_workflow(athlete(1), deadline=1.0)
         http.close()
         return caught.value
 
