@@ -91,7 +91,19 @@ def test_run_is_looked_at_while_another_thread_waits(
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+@pytest.mark.parametrize("make_client", ["sync", "asyncio", "trio"], indirect=True)
+def test_look_at_a_silent_stream_does_not_wait(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.delay = 60
+    client = make_client(**settings("own server", sim))
+    run = client.start_workflow(ATHLETE)
+    started = time.monotonic()
+    assert {client.retrieve_run(run).state for _ in range(3)} == {"running"}
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 def test_stream_is_read_while_the_run_is_only_looked_at(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
@@ -116,9 +128,12 @@ def test_error_event_is_a_failed_run_where_the_stream_is(
         assert isinstance(status.error, WorkflowFailedError)
         assert "no capacity" in status.model_dump_json()
         assert "no capacity" in str(pickle.loads(pickle.dumps(status)).error)
-    with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
-        client.poll_response(run)
-    assert caught.value.run == run
+        with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
+            client.poll_response(run)
+        assert caught.value.run == run
+    with pytest.raises(WorkflowFailedError) as caught:
+        client.run_workflow(ATHLETE)
+    assert client.retrieve_run(caught.value.run).state == "failed"
 
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
