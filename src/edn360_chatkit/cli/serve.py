@@ -1,0 +1,91 @@
+"""``edn360-chatkit serve``: a ChatKit server around a workflow."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from .console import say
+from .errors import SUCCESS, require
+
+DEMO = "edn360_chatkit.server.demo:run_workflow"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument
+    text = "the workflow: an async or sync function of an athlete's data, run_workflow of an "
+    text += "export of Agent Builder, or an application of build_app(); default: a demo"
+    add("workflow", metavar="MODULE:FUNCTION", nargs="?", default=DEMO, help=text)
+    text = "an SQLite file or postgresql+psycopg://...; default threads.db"
+    add("--database", metavar="DATABASE", default="threads.db", help=text)
+    add("--host", metavar="HOST", default="127.0.0.1", help="default 127.0.0.1")
+    add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
+    text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
+    add("--token-file", metavar="FILE", type=Path, help=text)
+    text = "a function of a Starlette request that returns its user, or None to refuse it"
+    add("--authenticate", metavar="MODULE:FUNCTION", type=_load, help=text)
+    add("--max-runs", metavar="N", type=_positive(int), help="runs at once; default no limit")
+    text = "the longest time of a run; default 1800"
+    add("--run-timeout", metavar="SECONDS", type=_positive(float), help=text)
+    text = "the time that runs have to finish after SIGTERM; default 240"
+    add("--grace", metavar="SECONDS", type=float, help=text)
+    text = "delete threads without a new item for so long; default never"
+    add("--retention", metavar="DAYS", type=_positive(float), dest="retention_days", help=text)
+    text = "the largest request; default 10 MB"
+    add("--max-request-bytes", metavar="N", type=_positive(int), help=text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
+    from starlette.applications import Starlette
+
+    from ..server import ServerSettings, build_app, serve
+
+    names = {setting.name for setting in fields(ServerSettings)}
+    given = {name: value for name, value in vars(args).items() if name in names}
+    settings = ServerSettings(**{k: value for k, value in given.items() if value is not None})
+    workflow = _load(args.workflow)
+    app = workflow
+    if not isinstance(workflow, Starlette):
+        app = build_app(workflow, args.database, settings)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    if args.workflow == DEMO:
+        say("Serving a demo. Name your workflow to serve it: serve MODULE:FUNCTION")
+    serve(app, args.host, args.port)
+    return SUCCESS
+
+
+def _load(name: str) -> Any:
+    """The object ``MODULE:NAME``; the current directory is searched first."""
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise ConfigurationError(f"{name!r} is not of the form MODULE:FUNCTION.")
+    sys.path.insert(0, "")
+    try:
+        loaded = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"There is no module {error.name!r} to import {name} from."
+        ) from error
+    except AttributeError as error:
+        raise ConfigurationError(f"{name} can't be imported: {error}.") from error
+    if not callable(loaded):
+        raise ConfigurationError(f"{name} is not a function.")
+    return loaded
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return number

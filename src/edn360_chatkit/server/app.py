@@ -1,0 +1,181 @@
+"""The application: ``POST /chatkit`` and ``GET /health``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from chatkit import types as ck
+from chatkit.server import NonStreamingResult
+from chatkit.store import NotFoundError
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from .runs import WorkflowServer
+from .settings import ServerSettings
+from .storage import Database, Unavailable
+from .workflows import as_run
+
+RETRY_AFTER = 5
+"""The ``retry-after`` of a response with status 503, in seconds."""
+RENEWAL = 10.0
+"""The time between two renewals of the leases, in seconds."""
+REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
+
+logger = logging.getLogger(__name__)
+
+
+def build_app(
+    workflow: Callable[..., Any],
+    database: str | Path = "threads.db",
+    settings: ServerSettings | None = None,
+) -> Starlette:
+    """The application of a ChatKit server around a workflow.
+
+    Args:
+        workflow: A function of an athlete's data as a ``dict`` that returns the program, async or
+            sync (it runs in a thread); or ``run_workflow`` of an export of Agent Builder.
+        database: The path of an SQLite file, or ``postgresql+psycopg://...``. The tables are made.
+        settings: The limits, and who may use the server.
+
+    Raises:
+        ConfigurationError: The database can't be opened, or another server has the SQLite file.
+    """
+    settings = settings or ServerSettings()
+    settings.tokens()
+    run, store = as_run(workflow), Database(str(database))
+    keeper = threading.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
+        thread = threading.Thread(target=_keep, args=(store, settings, keeper), daemon=True)
+        thread.start()
+        yield
+        server.drain(settings.grace)
+        await server.end_runs()
+        keeper.set()
+        thread.join()
+        store.close()
+
+    server = WorkflowServer(store, run, settings)
+    endpoint = _Endpoint(server)
+    routes = [
+        Route("/chatkit", endpoint.chatkit, methods=["POST"]),
+        Route("/health", endpoint.health, methods=["GET"]),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.workflow_server = server
+    return app
+
+
+def _keep(store: Database, settings: ServerSettings, stop: threading.Event) -> None:
+    """Renew the leases, answer the runs of dead processes, and delete old threads."""
+    while not stop.is_set():
+        try:
+            store.renew_leases()
+            store.fail_expired_runs()
+            if settings.retention_days is not None:
+                store.delete_old_threads(settings.retention_days)
+        except SQLAlchemyError as error:
+            logger.warning("The database can't be used: %s.", type(error).__name__)
+        stop.wait(RENEWAL)
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        headers = {"retry-after": str(RETRY_AFTER)} if status == 503 else None
+        self.response = JSONResponse({"error": {"message": message}}, status, headers)
+
+
+class _Endpoint:
+    def __init__(self, server: WorkflowServer) -> None:
+        self._server = server
+        self._settings = server.settings
+
+    async def health(self, request: Request) -> Response:
+        """Whether the server is alive, and what it does."""
+        draining = self._server.deadline is not None
+        status = {"status": "ok", "runs": len(self._server.tasks), "draining": draining}
+        return JSONResponse(status)
+
+    async def chatkit(self, request: Request) -> Response:
+        """Answer a request of ChatKit's protocol."""
+        try:
+            return await self._respond(request)
+        except _RefusedError as refusal:
+            return refusal.response
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_url=False)[0]
+            path = ".".join(map(str, fault["loc"]))
+            return _RefusedError(400, f"No ChatKit request: {path}: {fault['msg']}").response
+        except NotFoundError as error:
+            return _RefusedError(404, str(error)).response
+        except Unavailable:
+            return _RefusedError(503, "The database can't be reached.").response
+
+    async def _respond(self, request: Request) -> Response:
+        user = await self._authenticated(request)
+        body = await self._body(request)
+        parsed = REQUEST.validate_json(body)
+        if self._settings.authenticate is None:
+            user = parsed.metadata.get("user")
+        if not isinstance(user, str) or not user:
+            raise _RefusedError(400, "metadata.user must name the user of the threads.")
+        if ck.is_streaming_req(parsed) and self._server.deadline is not None:
+            raise _RefusedError(503, "The server is stopping, and takes no new runs.")
+        result = await self._server.process(body, user)
+        if isinstance(result, NonStreamingResult):
+            return Response(result.json, media_type="application/json")
+        task, chunks = self._server.start(result)
+        first = await chunks.get()
+        if not first:
+            task.result()  # nothing is sent yet, so a thread that is not there can be a 404
+        stream = _stream(first, chunks, task, self._settings.keep_alive)
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+
+    async def _authenticated(self, request: Request) -> str | None:
+        """The user that ``authenticate`` names, if it is set; raise ``_RefusedError`` with 401."""
+        if self._settings.authenticate is not None:
+            user = self._settings.authenticate(request)
+            if inspect.isawaitable(user):
+                user = await user
+            if user is None:
+                raise _RefusedError(401, "The request is not authorized.")
+            return user
+        presented = request.headers.get("authorization", "")
+        if self._settings.protected and not self._settings.accepts(presented):
+            raise _RefusedError(401, "The bearer token is missing or wrong.")
+        return None
+
+    async def _body(self, request: Request) -> bytes:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self._settings.max_request_bytes:
+                limit = self._settings.max_request_bytes
+                raise _RefusedError(413, f"The request is larger than {limit} bytes.")
+        return bytes(body)
+
+
+async def _stream(
+    first: bytes, chunks: asyncio.Queue[bytes], task: asyncio.Task[None], keep_alive: float
+) -> AsyncIterator[bytes]:
+    chunk = first
+    while chunk:
+        yield chunk
+        try:
+            chunk = await asyncio.wait_for(chunks.get(), keep_alive)
+        except asyncio.TimeoutError:
+            chunk = b": keep-alive\n\n"
+    task.result()  # a failure breaks the stream off, so that it does not look complete
