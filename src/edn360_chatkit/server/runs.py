@@ -31,7 +31,7 @@ class WorkflowServer(ChatKitServer[str]):
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
         self.settings = settings
-        self._database = database
+        self.database = database
         self._run = run
         self._places = asyncio.Semaphore(settings.max_runs or 1_000_000)
         self._queued = 0
@@ -80,15 +80,15 @@ class WorkflowServer(ChatKitServer[str]):
         if input_user_message is None:  # the output of a client's tool, which nothing here uses
             return
         answer = answer_id(input_user_message.id)
-        renewed = self._database.renewed
+        renewed = self.database.renewed
         renewed.add(answer)
         try:
-            await self.threads.call(self._database.begin_run, thread.id, answer)
+            await self.threads.call(self.database.begin_run, thread.id, answer)
             text = "".join(part.text for part in input_user_message.content)
             async for event in self._events(thread, text, answer, context):
                 yield event
         except asyncio.CancelledError:  # the server stops
-            await self.threads.call(self._database.fail_runs, RUNS.c.answer_id == answer)
+            await self.threads.call(self.database.fail_runs, RUNS.c.answer_id == answer)
             raise
         finally:
             renewed.discard(answer)

@@ -159,15 +159,15 @@ def _failure(reason: str, written: str) -> Answer:
 
 
 def _answer_text(returned: object) -> str:
+    if returned is None:
+        raise TypeError("The workflow returned nothing. End it with a return.")
     if isinstance(returned, str):
         return whole_characters(returned)  # the client reads what a model has written
     # A paid answer is not lost to a date or a NaN in it: all of it becomes plain JSON.
     answer: object = to_jsonable_python(returned, fallback=str, inf_nan_mode="null")
-    if not is_object(answer):
-        kind = type(returned).__name__
-        raise TypeError(f"The workflow must return a dict, and returned a value of {kind}.")
-    has_root = ROOT_KEY in answer or "error" in answer
-    return _json_text(answer if has_root else {ROOT_KEY: answer})
+    if is_object(answer) and ROOT_KEY not in answer and "error" not in answer:
+        answer = {ROOT_KEY: answer}
+    return _json_text(answer)
 
 
 def error_text(reason: str) -> str:

@@ -1,0 +1,224 @@
+"""Hanging up, stopping, starting again."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from datetime import datetime
+
+import pytest
+import sqlalchemy as sa
+from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
+
+from edn360_chatkit import ConfigurationError
+from edn360_chatkit.server import build_app
+from edn360_chatkit.server.storage import RUNS, THREADS, Database
+from tests.server.conftest import Serve
+from tests.support.own_server import (
+    PATIENCE,
+    ROOT_KEY,
+    Gate,
+    answer,
+    echo,
+    message,
+    request,
+    stored,
+    texts,
+    thread_of,
+    wait_for,
+)
+
+
+def test_hang_up_does_not_end_run(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    while next(stream)["type"] != "progress_update":
+        pass
+    stream.close()
+    wait_for(gate.begun.is_set)
+    time.sleep(0.05)  # the server has seen that nobody listens
+    assert texts(server.items(thread_id)) == []
+
+    gate.opened.set()
+    wait_for(lambda: texts(server.items(thread_id)))
+    server.stop()  # whatever was still to be stored is stored by now
+    assert gate.ended == 1
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+    again = serve(gate)
+    thread = again.get("threads.get_by_id", thread_id=thread_id)
+    assert thread["items"]["data"] == again.items(thread_id)
+    assert "After the gate" in texts(again.items(thread_id))[0]
+
+
+def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
+    server = serve()
+    body = json.dumps(request("threads.create", "ana", input=message())).encode()
+    head = f"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head.encode() + body)
+    wait_for(lambda: "assistant_message" in stored(server.database))
+    server.stop()
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+
+def test_stop_lets_runs_finish(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=PATIENCE)
+    thread_id, left = server.begin()
+    left.close()
+    _, listening = server.begin()
+    server.begin_to_stop()
+    time.sleep(0.15)  # it is stopping by now
+    gate.opened.set()
+    assert answer(list(listening))[ROOT_KEY]["title"] == "After the gate"
+    server.stop()
+
+    assert gate.ended == 2
+    assert texts(serve().items(thread_id))
+
+
+def test_stop_waits_for_unwatched_run(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=PATIENCE)
+    _, stream = server.begin()
+    stream.close()
+    wait_for(gate.begun.is_set)
+    threading.Timer(0.4, gate.opened.set).start()  # well after the last connection is closed
+    server.stop()
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+
+def test_stopped_run_is_reported_once(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=0.01)
+    thread_id, stream = server.begin()
+    stream.close()
+    wait_for(gate.begun.is_set)
+    server.stop()
+    assert stored(server.database) == ["user_message", "assistant_message"]
+
+    for _ in range(2):
+        server = serve()
+        (text,) = texts(server.items(thread_id))
+        assert json.loads(text) == {
+            "error": {"message": "The server stopped before the workflow's end."}
+        }
+        server.stop()
+
+
+def test_stopping_server_reads_and_refuses_runs(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    assert server.http.get("/health").json() == {"status": "ok", "runs": 1, "draining": False}
+    server.begin_to_stop()
+    time.sleep(0.3)
+
+    refused = server.ask("threads.create", input=message())
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    assert len(server.items(thread_id)) == 1
+    assert server.http.get("/health").json() == {"status": "ok", "runs": 1, "draining": True}
+    gate.opened.set()
+    assert ROOT_KEY in answer(list(stream))
+    server.stop()
+    assert gate.ended == 1
+
+
+def test_second_signal_stops_at_once(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    _, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    server.begin_to_stop()
+    server.stop()
+    assert gate.ended == 0
+    assert stored(server.database) == ["user_message", "assistant_message"]
+    stream.close()
+
+
+def add_thread(tables: Database, thread_id: str) -> str:
+    """Add a thread with a message whose run has no process; return the answer's id."""
+    now = datetime.now()
+    tables.save_thread(ThreadMetadata(id=thread_id, created_at=now), "ana")
+    question = UserMessageItem(
+        id=f"msg_{thread_id}",
+        thread_id=thread_id,
+        created_at=now,
+        content=[UserMessageTextContent(text="{}")],
+        attachments=[],
+        inference_options=InferenceOptions(),
+    )
+    tables.add_item(thread_id, question, "ana")
+    return f"msg_{thread_id}_answer"
+
+
+def test_run_of_dead_process_is_reported(serve: Serve, database: str) -> None:
+    tables = Database(database)
+    answer_id = add_thread(tables, "thr_1")
+    with tables.engine.begin() as db:
+        db.execute(sa.update(RUNS).values(expires_at=0))
+    tables.close()
+    server = serve()
+    wait_for(lambda: texts(server.items("thr_1")))
+    assert server.items("thr_1")[-1]["id"] == answer_id
+    assert "server stopped" in texts(server.items("thr_1"))[0]
+
+
+def test_late_answer_replaces_error(serve: Serve) -> None:
+    """The lease of a run expired while its process could not reach the database."""
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    server.tables.fail_runs()
+    assert "server stopped" in texts(server.items(thread_id))[0]
+    gate.opened.set()
+    list(stream)
+    (text,) = texts(server.items(thread_id))
+    assert "After the gate" in text
+
+
+def test_second_server_refuses_same_database(serve: Serve, database: str) -> None:
+    if "://" in database:
+        pytest.skip("several servers use one PostgreSQL")
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
+        build_app(echo, database)
+    gate.opened.set()
+    assert ROOT_KEY in answer(list(stream))
+    assert len(texts(server.items(thread_id))) == 1
+
+
+def test_old_threads_are_deleted(database: str) -> None:
+    tables = Database(database)
+    for thread_id in ("thr_old", "thr_old_with_run", "thr_new"):
+        add_thread(tables, thread_id)
+    with tables.engine.begin() as db:
+        db.execute(sa.delete(RUNS).where(RUNS.c.thread_id != "thr_old_with_run"))
+        db.execute(sa.update(THREADS).where(THREADS.c.id != "thr_new").values(active_at=1))
+    tables.delete_old_threads(0.5)
+    page = tables.page(THREADS, "ana", None, 10, "asc")
+    assert [json.loads(data)["id"] for data in page.data] == ["thr_old_with_run", "thr_new"]
+    assert stored(database) == ["user_message", "user_message"]
+    tables.close()
+
+
+def test_threads_survive_restart(serve: Serve) -> None:
+    server = serve()
+    thread_id = thread_of(server.run({"number": 1}))
+    before = server.items(thread_id)
+    server.stop()
+
+    server = serve()
+    assert server.items(thread_id) == before
+    server.run_in(thread_id)
+    assert server.items(thread_id)[:3] == before
+    assert len(server.items(thread_id)) == 6
