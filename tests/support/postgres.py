@@ -6,6 +6,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -56,7 +57,7 @@ def postgres() -> Iterator[MakeDatabase]:
         yield make_database
         engine.dispose()
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # it ends the connections that are open
         process.wait(30)
         shutil.rmtree(directory)
 

@@ -136,7 +136,7 @@ class WorkflowServer(ChatKitServer[str]):
 
     async def _execute(self, text: str, report: Callable[[str], None]) -> Answer:
         if self._places.locked():
-            report(f"Waiting for a place; {self._queued} runs are ahead in the queue")
+            report(f"Queued, with {self._queued} runs ahead")
         self._queued += 1
         try:
             await self._places.acquire()
