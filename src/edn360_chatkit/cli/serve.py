@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from .console import say
 from .errors import SUCCESS, require
 
 DEMO = "edn360_chatkit.server.demo:run_workflow"
@@ -56,8 +55,6 @@ def execute(args: argparse.Namespace) -> int:
     if not isinstance(workflow, Starlette):
         app = build_app(workflow, args.database, settings)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    if args.workflow == DEMO:
-        say("Serving a demo. Name your workflow to serve it: serve MODULE:FUNCTION")
     serve(app, args.host, args.port)
     return SUCCESS
 

@@ -121,7 +121,7 @@ class Database:
             if self.is_sqlite and self.engine.url.database:
                 self._lock_file(self.engine.url.database)
             self._create_schema()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             self.close()
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             raise ConfigurationError(f"The database can't be opened: {reason}") from None

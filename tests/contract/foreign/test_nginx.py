@@ -42,7 +42,7 @@ class Example:
         process = subprocess.Popen(
             [*command, "--port", str(self.port), "--database", "threads.db"],
             cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
             stderr=subprocess.DEVNULL,
             text=True,
         )
