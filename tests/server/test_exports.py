@@ -111,7 +111,7 @@ class NoStream(Model):
         return ModelResponse(output=[message], usage=Usage(), response_id=None)
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
-        response = httpx.Response(400, request=httpx.Request("POST", "https://api.example"))
+        response: Any = httpx.Response(400, request=httpx.Request("POST", "https://api.example"))
         body = {"message": "Your organization must be verified.", "param": "stream"}
         raise BadRequestError("not verified", response=response, body=body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -14,7 +15,8 @@ from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, Use
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import build_app
-from edn360_chatkit.server.storage import RUNS, THREADS, Database
+from edn360_chatkit.server.schema import RUNS, THREADS
+from edn360_chatkit.server.storage import ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     PATIENCE,
@@ -142,10 +144,11 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
     stream.close()
 
 
-def add_thread(tables: Database, thread_id: str) -> str:
+def add_thread(tables: ThreadStore, thread_id: str) -> str:
     """Add a thread with a message whose run has no process; return the answer's id."""
     now = datetime.now()
-    tables.save_thread(ThreadMetadata(id=thread_id, created_at=now), "ana")
+    thread = ThreadMetadata(id=thread_id, created_at=now)
+    asyncio.run(tables.save_thread(thread, "ana"))
     question = UserMessageItem(
         id=f"msg_{thread_id}",
         thread_id=thread_id,
@@ -154,12 +157,12 @@ def add_thread(tables: Database, thread_id: str) -> str:
         attachments=[],
         inference_options=InferenceOptions(),
     )
-    tables.add_item(thread_id, question, "ana")
+    asyncio.run(tables.add_thread_item(thread_id, question, "ana"))
     return f"msg_{thread_id}_answer"
 
 
 def test_run_of_dead_process_is_reported(serve: Serve, database: str) -> None:
-    tables = Database(database)
+    tables = ThreadStore(database)
     answer_id = add_thread(tables, "thr_1")
     with tables.engine.begin() as db:
         db.execute(sa.update(RUNS).values(expires_at=0))
@@ -198,15 +201,15 @@ def test_second_server_refuses_same_database(serve: Serve, database: str) -> Non
 
 
 def test_old_threads_are_deleted(database: str) -> None:
-    tables = Database(database)
+    tables = ThreadStore(database)
     for thread_id in ("thr_old", "thr_old_with_run", "thr_new"):
         add_thread(tables, thread_id)
     with tables.engine.begin() as db:
         db.execute(sa.delete(RUNS).where(RUNS.c.thread_id != "thr_old_with_run"))
         db.execute(sa.update(THREADS).where(THREADS.c.id != "thr_new").values(active_at=1))
     tables.delete_old_threads(0.5)
-    page = tables.page(THREADS, "ana", None, 10, "asc")
-    assert [json.loads(data)["id"] for data in page.data] == ["thr_old_with_run", "thr_new"]
+    page = asyncio.run(tables.load_threads(10, None, "asc", "ana"))
+    assert [thread.id for thread in page.data] == ["thr_old_with_run", "thr_new"]
     assert stored(database) == ["user_message", "user_message"]
     tables.close()
 

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from edn360_chatkit.server import ServerSettings, build_app
     from edn360_chatkit.server.process import make_server
-    from edn360_chatkit.server.storage import Database
+    from edn360_chatkit.server.storage import ThreadStore
 
 PATIENCE = 5.0
 ROOT_KEY = "client_training_program_enriched"
@@ -48,7 +48,7 @@ class OwnServer:
         self.port: int = listener.getsockname()[1]
         app = build_app(run, database, ServerSettings(**settings))
         self._server = make_server(app)
-        self.tables: Database = app.state.workflow_server.database
+        self.tables: ThreadStore = app.state.workflow_server.threads
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         wait_for(lambda: self._server.started)

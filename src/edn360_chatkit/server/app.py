@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from .runs import WorkflowServer
 from .settings import ServerSettings
-from .storage import Database, Unavailable
+from .storage import ThreadStore, Unavailable
 from .workflows import as_run
 
 RETRY_AFTER = 5
@@ -53,7 +53,7 @@ def build_app(
     """
     settings = settings or ServerSettings()
     settings.tokens()
-    run, store = as_run(workflow), Database(str(database))
+    run, store = as_run(workflow), ThreadStore(str(database))
     keeper = threading.Event()
 
     @asynccontextmanager
@@ -78,11 +78,10 @@ def build_app(
     return app
 
 
-def _keep(store: Database, settings: ServerSettings, stop: threading.Event) -> None:
+def _keep(store: ThreadStore, settings: ServerSettings, stop: threading.Event) -> None:
     """Renew the leases, answer the runs of dead processes, and delete old threads."""
     while not stop.is_set():
         try:
-            store.renew_leases()
             store.fail_expired_runs()
             if settings.retention_days is not None:
                 store.delete_old_threads(settings.retention_days)

@@ -12,7 +12,7 @@ from chatkit.errors import CustomStreamError
 from chatkit.server import ChatKitServer, StreamingResult
 
 from .settings import ServerSettings
-from .storage import RUNS, Database, ThreadStore, answer_id, assistant_message
+from .storage import ThreadStore, answer_id, assistant_message
 from .workflows import Answer, Run, execute
 
 
@@ -25,13 +25,12 @@ class WorkflowServer(ChatKitServer[str]):
             is not stopping.
     """
 
-    def __init__(self, database: Database, run: Run, settings: ServerSettings) -> None:
-        self.threads = ThreadStore(database)
-        super().__init__(self.threads)
+    def __init__(self, threads: ThreadStore, run: Run, settings: ServerSettings) -> None:
+        super().__init__(threads)
+        self.threads = threads
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
         self.settings = settings
-        self.database = database
         self._run = run
         self._places = asyncio.Semaphore(settings.max_runs or 1_000_000)
         self._queued = 0
@@ -80,18 +79,17 @@ class WorkflowServer(ChatKitServer[str]):
         if input_user_message is None:  # the output of a client's tool, which nothing here uses
             return
         answer = answer_id(input_user_message.id)
-        renewed = self.database.renewed
-        renewed.add(answer)
+        self.threads.alive.add(answer)
         try:
-            await self.threads.call(self.database.begin_run, thread.id, answer)
+            await self.threads.begin_run(thread.id, answer)
             text = "".join(part.text for part in input_user_message.content)
             async for event in self._events(thread, text, answer, context):
                 yield event
         except asyncio.CancelledError:  # the server stops
-            await self.threads.call(self.database.fail_runs, RUNS.c.answer_id == answer)
+            await self.threads.fail_run(answer)
             raise
         finally:
-            renewed.discard(answer)
+            self.threads.alive.discard(answer)
 
     async def _events(
         self, thread: ck.ThreadMetadata, text: str, id: str, user: str

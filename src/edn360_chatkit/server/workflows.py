@@ -9,7 +9,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -100,32 +100,20 @@ def _in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Call a sync function in a daemon thread, which the process does not wait for at its exit."""
 
     async def call(argument: object) -> Any:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
         context = copy_context()
 
-        def settle(value: Any, error: BaseException | None) -> None:
-            if future.cancelled():
-                return
-            if error is None:
-                future.set_result(value)
-            else:
+        def work() -> None:
+            try:
+                future.set_result(context.run(function, argument))
+            except StopIteration:  # a future can't hold it
+                future.set_exception(RuntimeError("The workflow raised StopIteration."))
+            except BaseException as error:
                 future.set_exception(error)
 
-        def work() -> None:
-            value: Any = None
-            fault: BaseException | None = None
-            try:
-                value = context.run(function, argument)
-            except StopIteration:  # a future can't hold it
-                fault = RuntimeError("The workflow raised StopIteration.")
-            except BaseException as error:
-                fault = error
-            with suppress(RuntimeError):  # the event loop is closed: the server has stopped
-                loop.call_soon_threadsafe(settle, value, fault)
-
         threading.Thread(target=work, name="workflow", daemon=True).start()
-        return await future
+        return await asyncio.wrap_future(future)
 
     return call
 

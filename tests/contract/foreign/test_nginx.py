@@ -1,4 +1,4 @@
-"""``edn360-chatkit serve`` behind a real nginx: a run, a restart of the server in it, long silence."""
+"""``edn360-chatkit serve`` behind a real nginx: a run, a restart in it, long silence."""
 
 from __future__ import annotations
 
