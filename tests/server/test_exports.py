@@ -22,7 +22,7 @@ from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from pydantic import BaseModel
 
 from edn360_chatkit import ChatKitClient, TruncatedResponseError
-from edn360_chatkit.server.exports import StepRunner
+from edn360_chatkit.server._exports import StepRunner
 from tests.contract.foreign.model import ScriptedModel, athlete, program_text
 from tests.server.conftest import Serve
 from tests.support.own_server import Server, answer

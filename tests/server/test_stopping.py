@@ -15,8 +15,8 @@ from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, Use
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import build_app
-from edn360_chatkit.server.schema import RUNS, THREADS
-from edn360_chatkit.server.storage import ThreadStore
+from edn360_chatkit.server._schema import RUNS, THREADS
+from edn360_chatkit.server._storage import ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     PATIENCE,

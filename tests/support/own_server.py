@@ -22,8 +22,8 @@ with warnings.catch_warnings():
     # openai-chatkit warns of its own widget classes when it is imported.
     warnings.simplefilter("ignore", DeprecationWarning)
     from edn360_chatkit.server import ServerSettings, build_app
-    from edn360_chatkit.server.process import make_server
-    from edn360_chatkit.server.storage import ThreadStore
+    from edn360_chatkit.server._process import make_server
+    from edn360_chatkit.server._storage import ThreadStore
 
 PATIENCE = 5.0
 ROOT_KEY = "client_training_program_enriched"
@@ -48,7 +48,7 @@ class OwnServer:
         self.port: int = listener.getsockname()[1]
         app = build_app(run, database, ServerSettings(**settings))
         self._server = make_server(app)
-        self.tables: ThreadStore = app.state.workflow_server.threads
+        self.tables: ThreadStore = app._threads
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         wait_for(lambda: self._server.started)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
     text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
     add("--token-file", metavar="FILE", type=Path, help=text)
-    text = "a function of a Starlette request that returns its user, or None to refuse it"
+    text = "a function of a bearer token that returns its user, or None to refuse it"
     add("--authenticate", metavar="MODULE:FUNCTION", type=_load, help=text)
     add("--max-runs", metavar="N", type=_positive(int), help="runs at once; default no limit")
     text = "the longest time of a run; default 1800"
@@ -43,16 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
-    from starlette.applications import Starlette
-
-    from ..server import ServerSettings, build_app, serve
+    from ..server import ServerSettings, WorkflowApp, build_app, serve
 
     names = {setting.name for setting in fields(ServerSettings)}
     given = {name: value for name, value in vars(args).items() if name in names}
     settings = ServerSettings(**{k: value for k, value in given.items() if value is not None})
     workflow = _load(args.workflow)
-    app = workflow
-    if not isinstance(workflow, Starlette):
+    if isinstance(workflow, WorkflowApp):
+        app = workflow
+    else:
         app = build_app(workflow, args.database, settings)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     serve(app, args.host, args.port)

@@ -1,17 +1,18 @@
 """A ChatKit server around a workflow of one's own (``pip install "edn360-chatkit[server]"``).
 
-``build_app(run, database=...)`` is a Starlette application; ``serve`` runs it until SIGTERM. The
+``build_app(run, database=...)`` is an ASGI application; ``serve`` runs it until SIGTERM. The
 command ``edn360-chatkit serve MODULE:FUNCTION`` does both.
 """
 
-from .app import build_app
-from .process import serve
-from .settings import ServerSettings
-from .state import IncompleteAnswerError, report_progress
+from ._app import WorkflowApp, build_app
+from ._process import serve
+from ._settings import ServerSettings
+from ._state import IncompleteAnswerError, report_progress
 
 __all__ = [
     "IncompleteAnswerError",
     "ServerSettings",
+    "WorkflowApp",
     "build_app",
     "report_progress",
     "serve",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from .state import report_progress
+from ._state import report_progress
 
 
 async def run_workflow(edn360_input: dict[str, Any]) -> dict[str, Any]:

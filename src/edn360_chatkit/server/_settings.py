@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from starlette.requests import Request
-
 from ..errors import ConfigurationError
 
 TOKEN_VARIABLE = "EDN360_SERVER_TOKEN"  # noqa: S105 - its name
 
-Authenticate: TypeAlias = Callable[[Request], "str | Awaitable[str | None] | None"]
-"""Verifies a request and returns its user; ``None`` refuses it with 401."""
+Authenticate: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"]
+"""Verifies a bearer token, empty if there is none, and returns its user; ``None`` means 401."""
 
 
 def _token_of_environment() -> str:
@@ -32,8 +30,8 @@ class ServerSettings:
             ``$EDN360_SERVER_TOKEN``. Without a token and a ``token_file``, nobody is refused.
         token_file: A file with more tokens. It is read at each request, so that tokens can be
             rotated while the server runs.
-        authenticate: A function that verifies a request and returns its user. It replaces the
-            tokens and ``metadata.user``.
+        authenticate: A function that verifies a bearer token and returns its user; ``None``
+            refuses the request. It replaces the tokens and ``metadata.user``.
         max_runs: The number of runs at the same time; further runs wait in order.
         run_timeout: The longest time of a run, in seconds, without the time in the queue.
         grace: The time that runs have to finish when the server stops, in seconds. Real runs
@@ -58,12 +56,10 @@ class ServerSettings:
         """Whether a caller must present something."""
         return bool(self.token.strip() or self.token_file or self.authenticate)
 
-    def accepts(self, authorization: str) -> bool:
-        """Whether an ``Authorization`` header has one of the tokens, in constant time."""
-        presented = authorization.encode()
-        tokens = self.tokens()
-        same = [secrets.compare_digest(presented, f"Bearer {token}".encode()) for token in tokens]
-        return any(same)
+    def accepts(self, presented: str) -> bool:
+        """Whether a bearer token is one of the tokens, in constant time."""
+        tokens = [token.encode() for token in self.tokens()]
+        return any(secrets.compare_digest(presented.encode(), token) for token in tokens)
 
     def tokens(self) -> list[str]:
         """The tokens of the setting and of the file; raise ``ConfigurationError`` without it."""

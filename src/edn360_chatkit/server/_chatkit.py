@@ -1,4 +1,4 @@
-"""The runs of a process as ChatKit's events: their queue, their limits and their end."""
+"""A run as ChatKit's events."""
 
 from __future__ import annotations
 
@@ -9,68 +9,22 @@ from time import monotonic
 
 from chatkit import types as ck
 from chatkit.errors import CustomStreamError
-from chatkit.server import ChatKitServer, StreamingResult
+from chatkit.server import ChatKitServer
 
-from .settings import ServerSettings
-from .storage import ThreadStore, answer_id, assistant_message
-from .workflows import Answer, Run, execute
+from ._runs import Runs
+from ._storage import ThreadStore, answer_id, assistant_message
+from ._workflows import Answer, Run, execute
 
 
 class WorkflowServer(ChatKitServer[str]):
-    """ChatKit's protocol around one workflow. The context of a request is its user.
+    """ChatKit's protocol around one workflow. The context of a request is its user."""
 
-    Attributes:
-        tasks: The runs under way, those in the queue included. They outlive their requests.
-        deadline: When the runs must have ended, by ``time.monotonic``; ``None`` while the server
-            is not stopping.
-    """
-
-    def __init__(self, threads: ThreadStore, run: Run, settings: ServerSettings) -> None:
+    def __init__(self, threads: ThreadStore, runs: Runs, run: Run, timeout: float) -> None:
         super().__init__(threads)
-        self.threads = threads
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.deadline: float | None = None
-        self.settings = settings
+        self._threads = threads
+        self._runs = runs
         self._run = run
-        self._places = asyncio.Semaphore(settings.max_runs or 1_000_000)
-        self._queued = 0
-
-    def start(self, result: StreamingResult) -> tuple[asyncio.Task[None], asyncio.Queue[bytes]]:
-        """Read ChatKit's stream to its end in a task, with or without a listener.
-
-        The queue gets the stream's chunks, and an empty one at the end. It must be one task: the
-        stream sets context variables, and resets them at its end.
-        """
-        chunks: asyncio.Queue[bytes] = asyncio.Queue()
-
-        async def read() -> None:
-            async for chunk in result:
-                chunks.put_nowait(chunk)
-
-        task = asyncio.create_task(read())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        task.add_done_callback(lambda _: chunks.put_nowait(b""))
-        return task, chunks
-
-    def drain(self, seconds: float) -> None:
-        """Accept no more runs, and give those under way so many seconds at most."""
-        deadline = monotonic() + seconds
-        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether the server is stopping and no run is left, or their time is over."""
-        return self.deadline is not None and (not self.tasks or monotonic() >= self.deadline)
-
-    async def end_runs(self) -> None:
-        """Wait until the deadline, then cancel what is left; their threads say so."""
-        while not self.is_drained:
-            await asyncio.sleep(0.05)
-        late = list(self.tasks)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        self._timeout = timeout
 
     async def respond(
         self, thread: ck.ThreadMetadata, input_user_message: ck.UserMessageItem | None, context: str
@@ -79,17 +33,17 @@ class WorkflowServer(ChatKitServer[str]):
         if input_user_message is None:  # the output of a client's tool, which nothing here uses
             return
         answer = answer_id(input_user_message.id)
-        self.threads.alive.add(answer)
+        self._threads.alive.add(answer)
         try:
-            await self.threads.begin_run(thread.id, answer)
+            await self._threads.begin_run(thread.id, answer)
             text = "".join(part.text for part in input_user_message.content)
             async for event in self._events(thread, text, answer, context):
                 yield event
         except asyncio.CancelledError:  # the server stops
-            await self.threads.fail_run(answer)
+            await self._threads.fail_run(answer)
             raise
         finally:
-            self.threads.alive.discard(answer)
+            self._threads.alive.discard(answer)
 
     async def _events(
         self, thread: ck.ThreadMetadata, text: str, id: str, user: str
@@ -133,17 +87,8 @@ class WorkflowServer(ChatKitServer[str]):
             running.cancel()
 
     async def _execute(self, text: str, report: Callable[[str], None]) -> Answer:
-        if self._places.locked():
-            report(f"Queued, with {self._queued} runs ahead")
-        self._queued += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._queued -= 1
-        try:
-            return await execute(self._run, text, report, self.settings.run_timeout)
-        finally:
-            self._places.release()
+        async with self._runs.place(report):
+            return await execute(self._run, text, report, self._timeout)
 
     async def handle_stream_cancelled(
         self, thread: ck.ThreadMetadata, pending_items: list[ck.ThreadItem], context: str

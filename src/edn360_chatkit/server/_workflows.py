@@ -20,8 +20,8 @@ from pydantic_core import to_jsonable_python
 
 from .._json import as_object, is_object, whole_characters
 from ..program.model import ROOT_KEY
-from .exports import install
-from .state import IncompleteAnswerError, RunState, current_run, report_progress
+from ._exports import install
+from ._state import IncompleteAnswerError, RunState, current_run, report_progress
 
 Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
 """A workflow: an athlete's data in, the program out."""

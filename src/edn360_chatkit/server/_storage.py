@@ -25,8 +25,8 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLA
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..errors import ConfigurationError
-from .schema import ITEMS, METADATA, NOW, RUNS, THREADS
-from .workflows import error_text
+from ._schema import ITEMS, METADATA, NOW, RUNS, THREADS
+from ._workflows import error_text
 
 LEASE = 30
 """How long a lease holds without being renewed, in seconds."""

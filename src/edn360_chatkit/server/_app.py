@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from .runs import WorkflowServer
-from .settings import ServerSettings
-from .storage import ThreadStore, Unavailable
-from .workflows import as_run
+from ._chatkit import WorkflowServer
+from ._runs import Runs
+from ._settings import ServerSettings
+from ._storage import ThreadStore, Unavailable
+from ._workflows import as_run
 
 RETRY_AFTER = 5
 """The ``retry-after`` of a response with status 503, in seconds."""
@@ -39,8 +40,8 @@ def build_app(
     workflow: Callable[..., Any],
     database: str | Path = "threads.db",
     settings: ServerSettings | None = None,
-) -> Starlette:
-    """The application of a ChatKit server around a workflow.
+) -> WorkflowApp:
+    """The application of a ChatKit server around a workflow: ``/chatkit`` and ``/health``.
 
     Args:
         workflow: A function of an athlete's data as a ``dict`` that returns the program, async or
@@ -51,43 +52,7 @@ def build_app(
     Raises:
         ConfigurationError: The database can't be opened, or another server has the SQLite file.
     """
-    settings = settings or ServerSettings()
-    settings.tokens()
-    run, store = as_run(workflow), ThreadStore(str(database))
-    keeper = threading.Event()
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
-        thread = threading.Thread(target=_keep, args=(store, settings, keeper), daemon=True)
-        thread.start()
-        yield
-        server.drain(settings.grace)
-        await server.end_runs()
-        keeper.set()
-        thread.join()
-        store.close()
-
-    server = WorkflowServer(store, run, settings)
-    endpoint = _Endpoint(server)
-    routes = [
-        Route("/chatkit", endpoint.chatkit, methods=["POST"]),
-        Route("/health", endpoint.health, methods=["GET"]),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan)
-    app.state.workflow_server = server
-    return app
-
-
-def _keep(store: ThreadStore, settings: ServerSettings, stop: threading.Event) -> None:
-    """Renew the leases, answer the runs of dead processes, and delete old threads."""
-    while not stop.is_set():
-        try:
-            store.fail_expired_runs()
-            if settings.retention_days is not None:
-                store.delete_old_threads(settings.retention_days)
-        except SQLAlchemyError as error:
-            logger.warning("The database can't be used: %s.", type(error).__name__)
-        stop.wait(RENEWAL)
+    return WorkflowApp(workflow, str(database), settings or ServerSettings())
 
 
 class _RefusedError(Exception):
@@ -96,18 +61,67 @@ class _RefusedError(Exception):
         self.response = JSONResponse({"error": {"message": message}}, status, headers)
 
 
-class _Endpoint:
-    def __init__(self, server: WorkflowServer) -> None:
-        self._server = server
-        self._settings = server.settings
+class WorkflowApp:
+    """An ASGI application. Serve it as it is: in a ``Mount``, its lifespan would not run.
 
-    async def health(self, request: Request) -> Response:
+    Attributes:
+        settings: The limits, and who may use it.
+        runs: The runs of this process.
+    """
+
+    def __init__(
+        self, workflow: Callable[..., Any], database: str, settings: ServerSettings
+    ) -> None:
+        settings.tokens()
+        self.settings: ServerSettings = settings
+        self.runs: Runs = Runs(settings)
+        self._threads = ThreadStore(database)
+        run = as_run(workflow)
+        self._server = WorkflowServer(self._threads, self.runs, run, settings.run_timeout)
+        routes = [
+            Route("/chatkit", self._chatkit, methods=["POST"]),
+            Route("/health", self._health, methods=["GET"]),
+        ]
+        self._app = Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:
+        stop = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)
+        keeper.start()
+        yield
+        self.runs.drain(self.settings.grace)
+        await self.runs.end()
+        stop.set()
+        keeper.join()
+        self._threads.close()
+
+    def _keep(self, stop: threading.Event) -> None:
+        """Renew the leases, answer the runs of dead processes, and delete old threads."""
+        while not stop.is_set():
+            try:
+                self._threads.fail_expired_runs()
+                if self.settings.retention_days is not None:
+                    self._threads.delete_old_threads(self.settings.retention_days)
+            except SQLAlchemyError as error:
+                logger.warning("The database can't be used: %s.", type(error).__name__)
+            stop.wait(RENEWAL)
+
+    async def _health(self, request: Request) -> Response:
         """Whether the server is alive, and what it does."""
-        draining = self._server.deadline is not None
-        status = {"status": "ok", "runs": len(self._server.tasks), "draining": draining}
+        draining = self.runs.deadline is not None
+        status = {"status": "ok", "runs": len(self.runs.tasks), "draining": draining}
         return JSONResponse(status)
 
-    async def chatkit(self, request: Request) -> Response:
+    async def _chatkit(self, request: Request) -> Response:
         """Answer a request of ChatKit's protocol."""
         try:
             return await self._respond(request)
@@ -126,34 +140,35 @@ class _Endpoint:
         user = await self._authenticated(request)
         body = await self._body(request)
         parsed = REQUEST.validate_json(body)
-        if self._settings.authenticate is None:
+        if self.settings.authenticate is None:
             user = parsed.metadata.get("user")
         if not isinstance(user, str) or not user:
             raise _RefusedError(400, "metadata.user must name the user of the threads.")
-        if ck.is_streaming_req(parsed) and self._server.deadline is not None:
+        if ck.is_streaming_req(parsed) and self.runs.deadline is not None:
             raise _RefusedError(503, "The server is stopping, and takes no new runs.")
         result = await self._server.process(body, user)
         if isinstance(result, NonStreamingResult):
             return Response(result.json, media_type="application/json")
-        task, chunks = self._server.start(result)
+        task, chunks = self.runs.start(result)
         first = await chunks.get()
         if not first:
             task.result()  # nothing is sent yet, so a thread that is not there can be a 404
-        stream = _stream(first, chunks, task, self._settings.keep_alive)
+        stream = _stream(first, chunks, task, self.settings.keep_alive)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     async def _authenticated(self, request: Request) -> str | None:
         """The user that ``authenticate`` names, if it is set; raise ``_RefusedError`` with 401."""
-        if self._settings.authenticate is not None:
-            user = self._settings.authenticate(request)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else ""
+        if self.settings.authenticate is not None:
+            user = self.settings.authenticate(token)
             if inspect.isawaitable(user):
                 user = await user
             if user is None:
-                raise _RefusedError(401, "The request is not authorized.")
+                raise _RefusedError(401, "The bearer token is not valid.")
             return user
-        presented = request.headers.get("authorization", "")
-        if self._settings.protected and not self._settings.accepts(presented):
+        if self.settings.protected and not self.settings.accepts(token):
             raise _RefusedError(401, "The bearer token is missing or wrong.")
         return None
 
@@ -161,8 +176,8 @@ class _Endpoint:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > self._settings.max_request_bytes:
-                limit = self._settings.max_request_bytes
+            if len(body) > self.settings.max_request_bytes:
+                limit = self.settings.max_request_bytes
                 raise _RefusedError(413, f"The request is larger than {limit} bytes.")
         return bytes(body)
 

@@ -13,7 +13,7 @@ from agents import Agent, RunResult, RunResultStreaming
 from agents.run import AgentRunner, set_default_agent_runner
 from openai import BadRequestError
 
-from .state import RunState, current_run, report_progress
+from ._state import RunState, current_run, report_progress
 
 
 class StepRunner(AgentRunner):
