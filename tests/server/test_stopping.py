@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
@@ -187,15 +191,57 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     assert "After the gate" in text
 
 
-def test_second_server_refuses_same_database(serve: Serve, database: str) -> None:
-    if "://" in database:
-        pytest.skip("several servers use one PostgreSQL")
+def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) -> None:
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
-    with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
-        build_app(echo, database)
+    if "://" in database:
+        other = serve(gate)
+        assert [item["type"] for item in other.items(thread_id)] == ["user_message"]
+        other.stop()
+    else:
+        with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
+            build_app(echo, database)
     gate.opened.set()
+    assert ROOT_KEY in answer(list(stream))
+    assert len(texts(server.items(thread_id))) == 1
+
+
+def test_database_of_example_server_is_read(tmp_path: Path) -> None:
+    """That of version 0.1, which had no leases and no times."""
+    file = tmp_path / "threads.db"
+    columns = "position INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, id TEXT NOT NULL"
+    with closing(sqlite3.connect(file)) as db, db:
+        for table in ("threads", "items"):
+            db.execute(f"CREATE TABLE {table} ({columns}, data TEXT NOT NULL, UNIQUE (owner, id))")
+        thread = ThreadMetadata(id="thr_1", created_at=datetime.now()).model_dump_json()
+        db.execute("INSERT INTO threads (owner, id, data) VALUES ('ana', 'thr_1', ?)", [thread])
+    tables = ThreadStore(str(file))
+    tables.delete_old_threads(1)
+    assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
+    tables.close()
+
+
+@pytest.mark.slow
+def test_answer_waits_for_database(serve: Serve, database: str) -> None:
+    """Another program holds a lock for longer than a connection waits for it."""
+    gate = Gate()
+    server = serve(gate)
+    server.http.timeout = httpx.Timeout(30)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    other = sa.create_engine(database if "://" in database else f"sqlite:///{database}")
+    with other.connect() as db:
+        if "://" in database:
+            db.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        else:
+            db.exec_driver_sql("BEGIN EXCLUSIVE")
+        gate.opened.set()
+        if "://" not in database:
+            refused = server.ask("threads.create", input=message())
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        time.sleep(1)
+    other.dispose()
     assert ROOT_KEY in answer(list(stream))
     assert len(texts(server.items(thread_id))) == 1
 
