@@ -19,7 +19,7 @@ from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, Use
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import build_app
-from edn360_chatkit.server._schema import RUNS, THREADS
+from edn360_chatkit.server._schema import NOW, RUNS, THREADS
 from edn360_chatkit.server._storage import ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
@@ -177,18 +177,34 @@ def test_run_of_dead_process_is_reported(serve: Serve, database: str) -> None:
     assert "server stopped" in texts(server.items("thr_1"))[0]
 
 
+def test_lease_of_living_run_is_renewed(database: str) -> None:
+    tables = ThreadStore(database)
+    tables.alive.add(add_thread(tables, "thr_alive"))
+    add_thread(tables, "thr_dead")
+    with tables.engine.begin() as db:
+        db.execute(sa.update(RUNS).values(expires_at=0))
+    tables.fail_expired_runs()
+    with tables.engine.connect() as db:
+        (run,) = db.execute(sa.select(RUNS.c.thread_id, RUNS.c.expires_at - NOW)).all()
+    assert run[0] == "thr_alive"
+    assert 25 <= run[1] <= 30
+    tables.close()
+
+
 def test_late_answer_replaces_error(serve: Serve) -> None:
     """The lease of a run expired while its process could not reach the database."""
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
     wait_for(gate.begun.is_set)
+    assert len(server.tables.alive) == 1
     server.tables.fail_runs()
     assert "server stopped" in texts(server.items(thread_id))[0]
     gate.opened.set()
     list(stream)
     (text,) = texts(server.items(thread_id))
     assert "After the gate" in text
+    assert server.tables.alive == set()
 
 
 def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) -> None:
