@@ -9,23 +9,25 @@ import httpx
 import pytest
 from agents import (
     Agent,
+    GuardrailFunctionOutput,
     Model,
     ModelResponse,
     OpenAIResponsesModel,
     RunConfig,
     Runner,
     Usage,
+    output_guardrail,
 )
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from openai import AsyncOpenAI, BadRequestError
 from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from pydantic import BaseModel
 
-from edn360_chatkit import ChatKitClient, TruncatedResponseError
+from edn360_chatkit import ChatKitClient, TruncatedResponseError, WorkflowFailedError
 from edn360_chatkit.server._exports import StepRunner
 from tests.contract.foreign.model import ScriptedModel, athlete, program_text
 from tests.server.conftest import Serve
-from tests.support.own_server import Server, answer
+from tests.support.own_server import Server, answer, texts
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,21 @@ def test_incomplete_response_is_truncated(serve: Serve, model: ScriptedModel) ->
         one.run_workflow(athlete("cut short", user="ana", tag="half"))
     whole = program_text("half")
     assert caught.value.text == whole[: len(whole) // 2]
+
+
+@output_guardrail
+async def refuse(context: Any, agent: Agent[Any], output: str) -> GuardrailFunctionOutput:
+    return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+
+def test_guardrail_takes_the_text_back(serve: Serve, model: ScriptedModel) -> None:
+    export = Export(model.url)
+    export.agents[0].output_guardrails = [refuse]
+    server = serve(export.run_workflow)
+    with client(server) as one, pytest.raises(WorkflowFailedError, match="Guardrail") as caught:
+        one.run_workflow(athlete("plain", user="ana"))
+    assert caught.value.message is not None
+    assert len(texts(server.items(caught.value.message.thread_id or ""))) == 1
 
 
 class NoStream(Model):

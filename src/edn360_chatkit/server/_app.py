@@ -17,6 +17,7 @@ from chatkit.store import NotFoundError
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -27,10 +28,11 @@ from ._settings import ServerSettings
 from ._storage import ThreadStore, Unavailable
 from ._workflows import as_run
 
-RETRY_AFTER = 5
+RETRY_AFTER = "5"
 """The ``retry-after`` of a response with status 503, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
+REFUSALS = (HTTPException, ValidationError, NotFoundError, *Unavailable)
 REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
 
 logger = logging.getLogger(__name__)
@@ -55,12 +57,6 @@ def build_app(
     return WorkflowApp(workflow, str(database), settings or ServerSettings())
 
 
-class _RefusedError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        headers = {"retry-after": str(RETRY_AFTER)} if status == 503 else None
-        self.response = JSONResponse({"error": {"message": message}}, status, headers)
-
-
 class WorkflowApp:
     """An ASGI application. Serve it as it is: in a ``Mount``, its lifespan would not run.
 
@@ -82,7 +78,8 @@ class WorkflowApp:
             Route("/chatkit", self._chatkit, methods=["POST"]),
             Route("/health", self._health, methods=["GET"]),
         ]
-        self._app = Starlette(routes=routes, lifespan=self._lifespan)
+        handlers = dict.fromkeys(REFUSALS, _refuse)
+        self._app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
 
     async def __call__(
         self,
@@ -123,29 +120,15 @@ class WorkflowApp:
 
     async def _chatkit(self, request: Request) -> Response:
         """Answer a request of ChatKit's protocol."""
-        try:
-            return await self._respond(request)
-        except _RefusedError as refusal:
-            return refusal.response
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_url=False)[0]
-            path = ".".join(map(str, fault["loc"]))
-            return _RefusedError(400, f"No ChatKit request: {path}: {fault['msg']}").response
-        except NotFoundError as error:
-            return _RefusedError(404, str(error)).response
-        except Unavailable:
-            return _RefusedError(503, "The database can't be reached.").response
-
-    async def _respond(self, request: Request) -> Response:
         user = await self._authenticated(request)
         body = await self._body(request)
         parsed = REQUEST.validate_json(body)
         if self.settings.authenticate is None:
             user = parsed.metadata.get("user")
         if not isinstance(user, str) or not user:
-            raise _RefusedError(400, "metadata.user must name the user of the threads.")
+            raise HTTPException(400, "metadata.user must name the user of the threads.")
         if ck.is_streaming_req(parsed) and self.runs.deadline is not None:
-            raise _RefusedError(503, "The server is stopping, and takes no new runs.")
+            raise HTTPException(503, "The server is stopping, and takes no new runs.")
         result = await self._server.process(body, user)
         if isinstance(result, NonStreamingResult):
             return Response(result.json, media_type="application/json")
@@ -158,7 +141,7 @@ class WorkflowApp:
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     async def _authenticated(self, request: Request) -> str | None:
-        """The user that ``authenticate`` names, if it is set; raise ``_RefusedError`` with 401."""
+        """The user that ``authenticate`` names, if it is set; raise ``HTTPException`` with 401."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""
         if self.settings.authenticate is not None:
@@ -166,10 +149,10 @@ class WorkflowApp:
             if inspect.isawaitable(user):
                 user = await user
             if user is None:
-                raise _RefusedError(401, "The bearer token is not valid.")
+                raise HTTPException(401, "The bearer token is not valid.")
             return user
         if self.settings.protected and not self.settings.accepts(token):
-            raise _RefusedError(401, "The bearer token is missing or wrong.")
+            raise HTTPException(401, "The bearer token is missing or wrong.")
         return None
 
     async def _body(self, request: Request) -> bytes:
@@ -178,8 +161,23 @@ class WorkflowApp:
             body += chunk
             if len(body) > self.settings.max_request_bytes:
                 limit = self.settings.max_request_bytes
-                raise _RefusedError(413, f"The request is larger than {limit} bytes.")
+                raise HTTPException(413, f"The request is larger than {limit} bytes.")
         return bytes(body)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """The response to a request that is not served."""
+    status, message = 503, "The database can't be reached."
+    if isinstance(error, HTTPException):
+        status, message = error.status_code, error.detail
+    elif isinstance(error, NotFoundError):
+        status, message = 404, str(error)
+    elif isinstance(error, ValidationError):
+        fault = error.errors(include_input=False, include_url=False)[0]
+        path = ".".join(map(str, fault["loc"]))
+        status, message = 400, f"No ChatKit request: {path}: {fault['msg']}"
+    headers = {"retry-after": RETRY_AFTER} if status == 503 else None
+    return JSONResponse({"error": {"message": message}}, status, headers)
 
 
 async def _stream(

@@ -1,7 +1,7 @@
 """The Agents SDK in an export of Agent Builder: its agents as steps, and what they have written.
 
-An export calls ``Runner.run``. This room replaces the SDK's default runner by one that streams,
-since a response that ends incomplete keeps its text only in a stream. The SDK calls its runner
+An export calls ``Runner.run``. ``install`` replaces the SDK's default runner by one that streams:
+only a stream has the text of a response that ends incomplete. The SDK calls its runner
 experimental; ``tests/server/test_exports.py`` fails when it changes.
 """
 
@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents import Agent, RunResult, RunResultStreaming
+from agents import (
+    Agent,
+    InputGuardrailTripwireTriggered,
+    OutputGuardrailTripwireTriggered,
+    RunResult,
+    RunResultStreaming,
+)
 from agents.run import AgentRunner, set_default_agent_runner
 from openai import BadRequestError
 
@@ -30,6 +36,9 @@ class StepRunner(AgentRunner):
         try:
             result: RunResult | RunResultStreaming
             result = await self._stream(state, starting_agent, input, kwargs)
+        except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
+            state.written = ""  # a guardrail takes back what the agent has written
+            raise
         except BadRequestError as error:
             # Some models stream only to verified organizations; nothing has run then.
             if error.param != "stream":

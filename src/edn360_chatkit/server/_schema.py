@@ -27,7 +27,7 @@ def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
 METADATA = sa.MetaData()
 # Times are seconds since 1970 by the database's clock, which all processes share.
 NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.Integer)
-THREADS = _table("threads", sa.Column("active_at", sa.Integer))
+THREADS = _table("threads", sa.Column("active_at", sa.Integer, index=True))
 ITEMS = _table("items")
 RUNS = sa.Table(
     "runs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from types import CoroutineType
@@ -201,11 +201,9 @@ class ThreadStore(Store[str]):
         row = self._insert(RUNS).values(answer_id=run, thread_id=thread_id, **expires)
         db.execute(row.on_conflict_do_update(index_elements=["answer_id"], set_=expires))
 
-    def _delete_threads(self, db: sa.Connection, thread_ids: Iterable[str]) -> None:
-        for thread_id in thread_ids:
-            db.execute(sa.delete(RUNS).where(RUNS.c.thread_id == thread_id))
-            db.execute(sa.delete(ITEMS).where(ITEMS.c.owner == thread_id))
-            db.execute(sa.delete(THREADS).where(THREADS.c.id == thread_id))
+    def _delete_threads(self, db: sa.Connection, thread_ids: Sequence[str]) -> None:
+        for column in (RUNS.c.thread_id, ITEMS.c.owner, THREADS.c.id):
+            db.execute(sa.delete(column.table).where(column.in_(thread_ids)))
 
     @_in_thread
     def load_thread(self, thread_id: str, context: str) -> ck.ThreadMetadata:
@@ -317,8 +315,8 @@ class ThreadStore(Store[str]):
                     self._put(db, ITEMS, thread_id, run, item.model_dump_json())
 
     def delete_old_threads(self, days: float) -> None:
-        """Delete the threads without a new item for so many days."""
+        """Delete some of the threads without a new item for so many days."""
         old = sa.select(THREADS.c.id).where(THREADS.c.active_at < NOW - int(days * 86_400))
         old = old.where(THREADS.c.id.not_in(sa.select(RUNS.c.thread_id)))
         with self.engine.begin() as db:
-            self._delete_threads(db, db.scalars(old.limit(1000)).all())
+            self._delete_threads(db, db.scalars(old.limit(500)).all())

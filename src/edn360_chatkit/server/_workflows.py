@@ -60,10 +60,10 @@ def as_run(workflow: Callable[..., Any]) -> Run:
         if make_input is None:
             returned = await call(edn360_input)
         else:
-            text = json.dumps(edn360_input, ensure_ascii=False, separators=(",", ":"))
-            returned = _export_result(await call(make_input(**{INPUT_FIELD: text})))
-        # A sync function may return what another one awaits.
-        return await returned if inspect.isawaitable(returned) else returned
+            returned = await call(make_input(**{INPUT_FIELD: _json_text(edn360_input)}))
+        if inspect.isawaitable(returned):  # of a sync function around an async one
+            returned = await returned
+        return returned if make_input is None else _export_result(returned)
 
     return run
 
