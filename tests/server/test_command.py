@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,15 @@ def test_command_serves_function_of_current_directory(
         assert "Mine" in httpx.post(f"{url}/chatkit", json=body).text
 
 
+def test_port_in_use_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert cli.main(["serve", "--port", port]) == 2
+    assert f"edn360-chatkit: The server can't listen at 127.0.0.1, port {port}." in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -91,6 +101,7 @@ def test_command_serves_function_of_current_directory(
         (["--database", "no/such/directory.db"], "can't be opened"),
         (["--database", "postgresql://127.0.0.1:1/x"], "can't be opened"),
         (["--token-file", "no-such-file"], "token file"),
+        (["--authenticate", "no_such:user"], "no module 'no_such'"),
         (["--max-runs", "0"], "not above 0"),
     ],
 )

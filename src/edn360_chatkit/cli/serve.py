@@ -1,7 +1,6 @@
 """``edn360-chatkit serve``: a ChatKit server around a workflow."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
     add("--token-file", metavar="FILE", type=Path, help=text)
     text = "a function of a bearer token that returns its user, or None to refuse it"
-    add("--authenticate", metavar="MODULE:FUNCTION", type=_load, help=text)
+    add("--authenticate", metavar="MODULE:FUNCTION", help=text)
     add("--max-runs", metavar="N", type=_positive(int), help="runs at once; default no limit")
     text = "the longest time of a run; default 1800"
     add("--run-timeout", metavar="SECONDS", type=_positive(float), help=text)
@@ -46,14 +45,15 @@ def execute(args: argparse.Namespace) -> int:
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
     names = {setting.name for setting in fields(ServerSettings)}
-    given = {name: value for name, value in vars(args).items() if name in names}
-    settings = ServerSettings(**{k: value for k, value in given.items() if value is not None})
+    given = {k: value for k, value in vars(args).items() if k in names and value is not None}
+    if "authenticate" in given:
+        given["authenticate"] = _load(given["authenticate"])
+    settings = ServerSettings(**given)
     workflow = _load(args.workflow)
     if isinstance(workflow, WorkflowApp):
         app = workflow
     else:
         app = build_app(workflow, args.database, settings)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     serve(app, args.host, args.port)
     return SUCCESS
 

@@ -57,11 +57,14 @@ def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
     have finished or ``grace`` is over. A second signal stops it at once.
 
     Raises:
-        ConfigurationError: There is no token, and the host is not loopback.
+        ConfigurationError: There is no token, and the host is not loopback; or the port is taken.
     """
     settings = app.settings
     if host not in LOOPBACK and not settings.protected:
         raise ConfigurationError(
             f"Set ${TOKEN_VARIABLE} before other machines can reach the server at {host}."
         )
-    make_server(app, host, port).run()
+    try:
+        make_server(app, host, port).run()
+    except SystemExit:  # uvicorn has logged why it can't start
+        raise ConfigurationError(f"The server can't listen at {host}, port {port}.") from None
