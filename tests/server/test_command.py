@@ -45,10 +45,13 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.fixture(autouse=True)
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("EDN360_SERVER_TOKEN", raising=False)
     Path("workflow.py").write_text(WORKFLOW, "utf-8")
+    yield
+    sys.modules.pop("workflow", None)
 
 
 def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:

@@ -30,7 +30,7 @@ class WorkflowServer(ChatKitServer[str]):
         self, thread: ck.ThreadMetadata, input_user_message: ck.UserMessageItem | None, context: str
     ) -> AsyncIterator[ck.ThreadStreamEvent]:
         """Run the workflow. The base class stores every item that is done, and so the answer."""
-        if input_user_message is None:  # the output of a client's tool, which nothing here uses
+        if input_user_message is None:  # the output of a client's tool; no workflow asks for one
             return
         answer = answer_id(input_user_message.id)
         self._threads.alive.add(answer)
@@ -66,9 +66,9 @@ class WorkflowServer(ChatKitServer[str]):
         running.add_done_callback(lambda _: reports.put_nowait(None))
         try:
             yield ck.ThreadItemAddedEvent(item=item)
-            while (reported := await reports.get()) is not None:
-                yield ck.ProgressUpdateEvent(icon="agent", text=reported)
-                for event in _next_task(item, reported):
+            while (title := await reports.get()) is not None:
+                yield ck.ProgressUpdateEvent(icon="agent", text=title)
+                for event in _next_task(item, title):
                     yield event
             for event in _next_task(item, None):
                 yield event
@@ -93,7 +93,7 @@ class WorkflowServer(ChatKitServer[str]):
     async def handle_stream_cancelled(
         self, thread: ck.ThreadMetadata, pending_items: list[ck.ThreadItem], context: str
     ) -> None:
-        """Store nothing: only the end of this server cancels a run, and ``respond`` says so."""
+        """Store nothing: only a stop of the server cancels a run, and ``respond`` says so."""
 
     def get_stream_options(self, thread: ck.ThreadMetadata, context: str) -> ck.StreamOptions:
         """Offer no stop button, since hanging up does not stop a run."""
@@ -101,7 +101,7 @@ class WorkflowServer(ChatKitServer[str]):
 
 
 def _next_task(item: ck.WorkflowItem, title: str | None) -> Iterator[ck.ThreadStreamEvent]:
-    """End the last task of a workflow item, and begin the next one if there is one."""
+    """End the last task of a workflow item, and begin the next one if it has a title."""
     tasks = item.workflow.tasks
     if tasks:
         tasks[-1].status_indicator = "complete"

@@ -32,12 +32,12 @@ class StepRunner(AgentRunner):
         if state is None:
             return await super().run(starting_agent, input, **kwargs)
         report_progress(starting_agent.name)
-        state.written = ""
+        state.text = ""
         try:
             result: RunResult | RunResultStreaming
             result = await self._stream(state, starting_agent, input, kwargs)
         except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
-            state.written = ""  # a guardrail takes back what the agent has written
+            state.text = ""  # a guardrail takes the text back
             raise
         except BadRequestError as error:
             # Some models stream only to verified organizations; nothing has run then.
@@ -55,9 +55,9 @@ class StepRunner(AgentRunner):
             if event.type != "raw_response_event":
                 continue
             if event.data.type == "response.created":
-                state.written = ""
+                state.text = ""
             elif event.data.type == "response.output_text.delta":
-                state.written += event.data.delta
+                state.text += event.data.delta
         return result
 
 

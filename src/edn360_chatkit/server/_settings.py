@@ -53,7 +53,7 @@ class ServerSettings:
 
     @property
     def protected(self) -> bool:
-        """Whether a caller must present something."""
+        """Whether requests need a token."""
         return bool(self.token.strip() or self.token_file or self.authenticate)
 
     def accepts(self, presented: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a workflow can say to the server while it runs."""
+"""The functions and exceptions that a workflow uses."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class IncompleteAnswerError(Exception):
 
 @dataclass
 class RunState:
-    """What a run has reported, and the texts and results of its agents."""
+    """A run in its context: where it reports to, and the last agent's text and result."""
 
     report: Callable[[str], None]
-    written: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
     result: object = field(default=None, repr=False)
 
 
@@ -35,9 +35,9 @@ current_run: ContextVar[RunState | None] = ContextVar("current_run", default=Non
 
 
 def report_progress(text: str) -> None:
-    """Report what the run does now, from any place inside of the workflow and from any thread.
+    """Report what the run does now. Call it in the workflow, from any thread.
 
-    Outside of a run it does nothing, so that a workflow can be tested without a server.
+    Outside of a run it does nothing, so a workflow can be tested without a server.
     """
     state = current_run.get()
     if state is not None:

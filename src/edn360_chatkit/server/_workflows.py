@@ -39,9 +39,9 @@ class Answer:
     """The end of a run.
 
     Attributes:
-        text: The answer, an error as JSON, or the part of the answer that was written.
-        earlier: What was written before an error, if it is a whole text.
-        failure: Why ``text`` is only a part.
+        text: The answer, a part of it, or an error as JSON.
+        earlier: A whole text that a model wrote before an error.
+        failure: Why ``text`` is only a part of the answer.
     """
 
     text: str = field(repr=False)
@@ -58,12 +58,12 @@ def as_run(workflow: Callable[..., Any]) -> Run:
 
     async def run(edn360_input: dict[str, Any]) -> object:
         if make_input is None:
-            returned = await call(edn360_input)
+            result = await call(edn360_input)
         else:
-            returned = await call(make_input(**{INPUT_FIELD: _json_text(edn360_input)}))
-        if inspect.isawaitable(returned):  # of a sync function around an async one
-            returned = await returned
-        return returned if make_input is None else _export_result(returned)
+            result = await call(make_input(**{INPUT_FIELD: _json_text(edn360_input)}))
+        if inspect.isawaitable(result):  # of a sync function around an async one
+            result = await result
+        return result if make_input is None else _export_result(result)
 
     return run
 
@@ -86,14 +86,14 @@ def _export_input(workflow: Callable[..., Any]) -> type[BaseModel] | None:
     return None
 
 
-def _export_result(returned: object) -> object:
+def _export_result(result: object) -> object:
     """The last agent's output, also of an export that ends without a ``return``."""
     state = current_run.get()
-    if returned is None and state is not None:
+    if result is None and state is not None:
         return state.result
-    fields = as_object(returned)
+    fields = as_object(result)
     parsed = fields.get("output_parsed")
-    return fields.get("output_text", returned) if parsed is None else parsed
+    return fields.get("output_text", result) if parsed is None else parsed
 
 
 def _in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -130,29 +130,29 @@ async def execute(run: Run, text: str, report: Callable[[str], None], timeout: f
                 raise ValueError("The message is no JSON object with an athlete's data.")
             return Answer(_answer_text(await run(edn360_input)))
         assert scope.cancelled_caught
-        return _failure(f"The workflow took longer than {timeout:g} s.", state.written)
+        return _failure(f"The workflow took longer than {timeout:g} s.", state.text)
     except (Exception, asyncio.CancelledError, SystemExit) as error:
         # Neither its text nor the values in its frames are logged: they hold the athlete's data.
         trace = "".join(traceback.format_tb(error.__traceback__))
         logger.error("The workflow failed with %s.\n%s", type(error).__qualname__, trace.rstrip())
         reason = f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_REASON]
-        written = error.text if isinstance(error, IncompleteAnswerError) else state.written
-        return _failure(reason, written)
+        part = error.text if isinstance(error, IncompleteAnswerError) else state.text
+        return _failure(reason, part)
 
 
-def _failure(reason: str, written: str) -> Answer:
-    if written.lstrip().startswith("{") and not _is_json(written):
-        return Answer(whole_characters(written), failure=reason)
-    return Answer(error_text(reason), earlier=whole_characters(written))
+def _failure(reason: str, part: str) -> Answer:
+    if part.lstrip().startswith("{") and not _is_json(part):
+        return Answer(whole_characters(part), failure=reason)
+    return Answer(error_text(reason), earlier=whole_characters(part))
 
 
-def _answer_text(returned: object) -> str:
-    if returned is None:
+def _answer_text(result: object) -> str:
+    if result is None:
         raise TypeError("The workflow returned nothing. End it with a return.")
-    if isinstance(returned, str):
-        return whole_characters(returned)  # the client reads what a model has written
-    # A paid answer is not lost to a date or a NaN in it: all of it becomes plain JSON.
-    answer: object = to_jsonable_python(returned, fallback=str, inf_nan_mode="null")
+    if isinstance(result, str):
+        return whole_characters(result)  # the client reads and repairs a model's text
+    # A date or a NaN must not lose a paid answer: everything becomes plain JSON.
+    answer: object = to_jsonable_python(result, fallback=str, inf_nan_mode="null")
     if is_object(answer) and ROOT_KEY not in answer and "error" not in answer:
         answer = {ROOT_KEY: answer}
     return _json_text(answer)
