@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -148,4 +149,5 @@ def test_sdk_runs_without_server_as_before() -> None:
     set_default_agent_runner(StepRunner())
     assert isinstance(get_default_agent_runner(), StepRunner)
     agent: Agent[Any] = Agent(name="A", model=NoStream())
-    assert Runner.run_sync(agent, "{}", run_config=UNTRACED).final_output == '{"weeks":4}'
+    result = asyncio.run(Runner.run(agent, "{}", run_config=UNTRACED))
+    assert result.final_output == '{"weeks":4}'
