@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import edn360_chatkit
-from edn360_chatkit import ChatSession, Message, WorkflowResponse
+from edn360_chatkit import ChatSession, RunReference, WorkflowResponse
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.listing import SessionMessage
 from edn360_chatkit._protocol.thread_events import ThreadReader
@@ -18,7 +18,9 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "answers.json").read_t
 
 
 def inbox() -> Inbox:
-    return Inbox(ChatSession(id="s"), Message(id="m", session_id="s", thread_id="thr_1"))
+    return Inbox(
+        ChatSession(id="s"), RunReference(message_id="m", session_id="s", thread_id="thr_1")
+    )
 
 
 def read_texts(texts: list[str]) -> WorkflowResponse:
@@ -38,7 +40,7 @@ def read_stream(events: list[dict[str, Any]]) -> WorkflowResponse:
     for event in events:
         reader.feed(json.dumps(event), watched=False)
     reader.finish()
-    box.take(reader.messages(unfinished=True))
+    box.add(reader.messages(unfinished=True))
     if reader.error is not None and not box.has_program():
         box.given_up(reader.error)
     return box.response("program", 1, 0.0) or box.end_of_run()

@@ -171,6 +171,22 @@ EXERCISE_COLUMNS: Final = (
 EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
 """All other fields: every rendering shows them below the notes, with their labels."""
 
+SYNONYMS: Final = {
+    "rest": ("descanso", "rest_seconds", "descanso_segundos"),
+    "tempo": ("cadencia",),
+    "warmup": ("warm_up", "calentamiento"),
+    "progression": ("progresion", "progresión"),
+}
+"""Other keys that workflows write for a field."""
+
+
+def key_of(part: ProgramPart, field: str) -> str:
+    """The key under which the workflow wrote a field: its own one or a synonym."""
+    extra = part.model_extra
+    if not extra or part.raw(field) not in (None, ""):
+        return field
+    return next((key for key in SYNONYMS.get(field, ()) if extra.get(key) not in (None, "")), field)
+
 
 class Block(ProgramPart):
     """A group of exercises that are done together. No field is required.
