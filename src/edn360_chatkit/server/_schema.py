@@ -26,13 +26,13 @@ def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
 
 METADATA = sa.MetaData()
 # Times are seconds since 1970 by the database's clock, which all processes share.
-NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.Integer)
-THREADS = _table("threads", sa.Column("active_at", sa.Integer, index=True))
+NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
+THREADS = _table("threads", sa.Column("active_at", sa.BigInteger, index=True))
 ITEMS = _table("items")
 RUNS = sa.Table(
     "runs",
     METADATA,
     sa.Column("answer_id", sa.Text, primary_key=True),
     sa.Column("thread_id", sa.Text, nullable=False, index=True),
-    sa.Column("expires_at", sa.Integer, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
 )
