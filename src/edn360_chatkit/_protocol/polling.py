@@ -21,6 +21,9 @@ def poll(
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Ask for the run's messages until the answer is among them."""
     waiting = run.waiting
+    # A run of this call starts here: sending its message may have waited for a place.
+    start = (yield from now()) - waiting.age
+    earlier = 0.0
     attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
@@ -41,9 +44,12 @@ def poll(
             has_messages = has_messages or bool(messages)
             for step in inbox.take(messages):
                 yield from emit(step)
-        elapsed = (yield from now()) - run.started
+        moment = yield from now()
+        elapsed = moment - run.started
         response = inbox.response(waiting.answer, attempt, elapsed)
         if response is not None:
+            # It was posted between two polls.
+            waiting.durations.learn((earlier + moment - start) / 2)
             return (yield from deliver(run, response))
         if attempt % 10 == 0:
             log_info(run.session.id, "waiting: attempt %d of %d", attempt, waiting.max_attempts)
@@ -58,7 +64,8 @@ def poll(
         if last or attempt == waiting.max_attempts:
             break
         asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-        pause = max(waiting.poll_interval, asked)
+        earlier = moment - start
+        pause = max(waiting.pause(earlier), asked)
         remaining = run.started + waiting.deadline - (yield from now())
         if pause + LAST_LOOK > remaining:
             # The last poll comes while there is time for it, unless the server asked for more.

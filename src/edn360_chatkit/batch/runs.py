@@ -1,0 +1,298 @@
+"""A batch under way: the iterators that ``run_many`` returns.
+
+The sync one has a thread for each run, the async one a task. Neither thread nor task refers to the
+iterator, so that an iterator that is dropped is collected, and ends them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from .._effects import Emitting
+from .._transport import AsyncDriver, SyncDriver
+from .._transport.pending import Pending
+from .._transport.pool import dropped
+from .core import Batch, BatchInput, Order, read_item
+from .pace import Pause
+from .results import BatchResult
+
+if TYPE_CHECKING:
+    import anyio
+
+CLOSING_SECONDS = 5.0
+"""How long closing a batch waits for the requests in flight, in seconds."""
+
+_Operation: TypeAlias = Emitting[Pause, BatchResult]
+_Outcome: TypeAlias = tuple[int, BatchResult | BaseException]
+
+
+class Stop:
+    """A signal that ends the pauses of threads. A finalizer may set it, unlike an ``Event``."""
+
+    def __init__(self) -> None:
+        self._signal: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """End the pauses."""
+        self._signal.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Pause for so many seconds; returns whether the signal is set."""
+        try:
+            self._signal.get(timeout=max(0.0, seconds))
+        except Empty:
+            return False
+        # For the next thread.
+        self._signal.put(None)
+        return True
+
+
+class BatchRun:
+    """The results of a batch as they come: an iterator and a context manager.
+
+    If it is left early, no run starts any more, and those under way stay in the journal. The inputs
+    are read in the thread that asks for results: a database cursor may belong to it.
+    """
+
+    def __init__(self, batch: Batch, driver: SyncDriver, inputs: Iterable[BatchInput]) -> None:
+        self._batch = batch
+        self._driver = driver
+        self._inputs = iter(inputs)
+        self._has_inputs = True
+        self._order = Order(batch.ordered)
+        self._stop = Stop()
+        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._threads: dict[int, threading.Thread] = {}
+
+    def __iter__(self) -> BatchRun:
+        return self
+
+    def __next__(self) -> BatchResult:
+        try:
+            # One input is read for each result, also while more results are there.
+            self._start_next()
+            while (result := self._order.pop()) is None:
+                if not self._outcomes.empty() or not self._start_next():
+                    if not self._order.under_way:
+                        raise StopIteration
+                    self._take(*self._outcomes.get())
+        except BaseException:
+            self.close()
+            raise
+        return result
+
+    def _take(self, number: int, outcome: BatchResult | BaseException) -> None:
+        self._threads.pop(number).join()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        self._order.add(number, outcome)
+
+    def _start_next(self) -> bool:
+        """Start a run if there is a place for it and an input."""
+        if not self._has_inputs or self._order.under_way >= self._batch.max_concurrency:
+            return False
+        try:
+            value = next(self._inputs)
+        except StopIteration:
+            self._has_inputs = False
+            return False
+        number = self._order.start()
+        operation = self._batch.run(read_item(value, number))
+        del value
+        work = _Work(self._driver, operation, self._batch.waiting.deadline, number)
+        thread = threading.Thread(target=work.run, args=(self._stop, self._outcomes), daemon=True)
+        self._threads[number] = thread
+        thread.start()
+        return True
+
+    def close(self) -> None:
+        """Start no run any more, end the pauses, and wait for the requests in flight."""
+        self._has_inputs, self._order = False, Order(self._batch.ordered)
+        self._stop.set()
+        until = time.monotonic() + CLOSING_SECONDS
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
+        self._batch.close()
+
+    def __enter__(self) -> BatchRun:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_stop"):
+            self._stop.set()
+
+
+class _Work:
+    """One run in a thread."""
+
+    def __init__(
+        self, driver: SyncDriver, operation: _Operation, deadline: float, number: int
+    ) -> None:
+        self._watch = driver.watch(operation, deadline=deadline)
+        self._number = number
+
+    def run(self, stop: Stop, outcomes: SimpleQueue[_Outcome]) -> None:
+        """Run it to its end, or until the batch is closed."""
+        outcome: BatchResult | BaseException
+        try:
+            with self._watch as run:
+                for pause in run:
+                    if stop.wait(pause.seconds):
+                        return
+                outcome = run.get_response()
+        except BaseException as error:
+            outcome = error
+        outcomes.put((self._number, outcome))
+
+
+class AsyncBatchRun:
+    """:class:`BatchRun` for ``async for`` and ``async with``.
+
+    A wait for the next result that is cancelled leaves the batch as it is.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        driver: AsyncDriver,
+        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
+    ) -> None:
+        self._batch = batch
+        self._driver = driver
+        self._inputs = inputs
+        self._tasks: _Tasks | None = None
+
+    def __aiter__(self) -> AsyncBatchRun:
+        return self
+
+    async def __anext__(self) -> BatchResult:
+        if self._tasks is None:
+            self._tasks = _Tasks(self._batch, self._driver)
+            self._tasks.feed(self._inputs)
+        try:
+            return await self._tasks.next_result()
+        except Exception:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Start no run any more, and cancel those under way."""
+        if self._tasks is not None:
+            await self._tasks.close()
+        self._batch.close()
+
+    async def __aenter__(self) -> AsyncBatchRun:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        tasks: _Tasks | None = getattr(self, "_tasks", None)
+        if tasks is not None:
+            tasks.drop()
+
+
+class _Tasks:
+    """The tasks of a batch: one reads the inputs, and each run has one."""
+
+    def __init__(self, batch: Batch, driver: AsyncDriver) -> None:
+        import anyio
+
+        self._batch = batch
+        self._driver = driver
+        self._order = Order(batch.ordered)
+        self._places = anyio.Semaphore(batch.max_concurrency)
+        self._has_inputs = True
+        self._is_dropped = False
+        self._pending: dict[int, Pending] = {}
+        self._outcomes: deque[_Outcome] = deque()
+        self._news = anyio.Event()
+
+    def feed(self, inputs: Iterable[BatchInput] | AsyncIterable[BatchInput]) -> None:
+        """Start a run for each input, as places become free."""
+        self._pending[-1] = self._driver.network.start(lambda _: self._feed(inputs))
+
+    async def _feed(self, inputs: Iterable[BatchInput] | AsyncIterable[BatchInput]) -> None:
+        try:
+            await self._places.acquire()
+            if isinstance(inputs, AsyncIterable):
+                async for value in inputs:
+                    self._start(value)
+                    await self._places.acquire()
+            else:
+                for value in inputs:
+                    self._start(value)
+                    await self._places.acquire()
+        except BaseException as error:
+            self._outcomes.append((-1, error))
+            raise
+        finally:
+            self._has_inputs = False
+            self._ended(-1)
+
+    def _start(self, value: object) -> None:
+        number = self._order.start()
+        operation = self._batch.run(read_item(value, number))
+        self._pending[number] = self._driver.network.start(lambda _: self._run(number, operation))
+
+    async def _run(self, number: int, operation: _Operation) -> None:
+        import anyio
+
+        try:
+            async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
+                async for pause in run:
+                    await anyio.sleep(pause.seconds)
+                self._outcomes.append((number, await run.get_response()))
+        except BaseException as error:
+            self._outcomes.append((number, error))
+            raise
+        finally:
+            self._ended(number)
+
+    def _ended(self, number: int) -> None:
+        self._pending.pop(number, None)
+        self._news.set()
+        if self._is_dropped and not self._pending:
+            self._batch.close()
+
+    async def next_result(self) -> BatchResult:
+        """Wait for the next result."""
+        import anyio
+
+        while (result := self._order.pop()) is None:
+            if self._outcomes:
+                number, outcome = self._outcomes.popleft()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                self._order.add(number, outcome)
+            elif self._has_inputs or self._order.under_way:
+                self._news = anyio.Event()
+                await self._news.wait()
+            else:
+                raise StopAsyncIteration
+        self._places.release()
+        return result
+
+    def drop(self) -> None:
+        """Leave the tasks to the next request of the process: a finalizer does no I/O."""
+        self._is_dropped = True
+        dropped.extend(filter(None, (task.remainder() for task in self._pending.values())))
+
+    async def close(self) -> None:
+        """Cancel all tasks, and start none any more."""
+        tasks = list(self._pending.values())
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            await self._driver.network.wait_for_end(task, CLOSING_SECONDS)
+        self._has_inputs, self._order = False, Order(self._batch.ordered)
+        self._outcomes.clear()
