@@ -14,7 +14,6 @@ from .._effects import Emitting, Operation, emit
 from ..errors import ChatKitError
 from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
 from ..models.session import ChatSession, Message, resume_call
-from .durations import USUAL_INTERVAL, Durations
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
@@ -23,30 +22,17 @@ from .logs import log_info, log_warning
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait for an answer, in seconds and polls, and which message is the answer.
+    """How long to wait for an answer, in seconds and polls, and which message is the answer."""
 
-    Attributes:
-        poll_interval: The pause between two polls; ``None`` leaves it to ``durations``.
-        age: How long ago the run was started by an earlier call.
-        durations: How long earlier runs took.
-    """
-
-    poll_interval: float | None
+    poll_interval: float
     max_attempts: int
     answer: AnswerRule
     deadline: float = math.inf
-    age: float = 0.0
-    durations: Durations = field(default_factory=Durations)
 
     @property
     def patience(self) -> float:
         """How long all polls take, in seconds; a stream may be silent for as long."""
-        interval = USUAL_INTERVAL if self.poll_interval is None else self.poll_interval
-        return interval * self.max_attempts
-
-    def pause(self, spent: float) -> float:
-        """The seconds to the next poll, so many seconds after the start of the run."""
-        return self.durations.pause(spent) if self.poll_interval is None else self.poll_interval
+        return self.poll_interval * self.max_attempts
 
 
 @dataclass(slots=True)
