@@ -6,6 +6,7 @@
 
 The three steps are ``create_session``, ``send_message`` and ``poll_response``;
 ``run_workflow`` does them in one call and ``stream_workflow`` reports on the way.
+``start_workflow`` returns a ``RunReference``, which finds the run again from any process.
 ``AsyncChatKitClient`` has the same methods for asyncio and trio.
 """
 
@@ -50,6 +51,7 @@ from .events import (
     ProgressEvent,
     RawEvent,
     ResponseEvent,
+    RunStatus,
     SessionCreatedEvent,
     StepEvent,
     TaskEvent,
@@ -66,6 +68,7 @@ from .inputs import (
     Subscription,
     UserProfile,
 )
+from .models.run import RunReference
 from .models.session import ChatSession, Message
 from .models.thread import Thread, ThreadDeleted, ThreadItem
 from .program.model import Block, EnrichedTrainingProgram, Exercise, TrainingSession
@@ -127,6 +130,8 @@ __all__ = [
     "RawEvent",
     "RequestContext",
     "ResponseEvent",
+    "RunReference",
+    "RunStatus",
     "SessionCreatedEvent",
     "SessionNotFoundError",
     "StepEvent",

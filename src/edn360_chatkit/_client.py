@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from ._config import (
     Config,
     SessionOptions,
@@ -19,8 +21,10 @@ from ._protocol.requests import segment, text_argument
 from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow
 from ._transport import TransportSettings
+from ._validation import describe, field_errors
 from .errors import ConfigurationError, InvalidInputError
-from .events import WorkflowEvent, WorkflowResponse
+from .events import RunStatus, WorkflowEvent, WorkflowResponse
+from .models.run import RunReference
 from .models.session import ChatSession, Message
 
 
@@ -55,27 +59,31 @@ class BaseClient:
     def _run(
         self, prepared: Prepared, user: str | None, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        prepared.check()
-        user = prepared.user_id if user is None else text_argument("user", user)
-        if user is None:
-            raise InvalidInputError("A text has no user: pass user=... with it.")
+        user = _user_of(prepared.check(), user)
         return self._workflow.run(prepared, user, waiting, watched=watched)
 
+    def _start(
+        self, prepared: Prepared, user: str | None, waiting: Waiting
+    ) -> Emitting[WorkflowEvent, RunReference]:
+        return self._workflow.start(prepared, _user_of(prepared.check(), user), waiting)
+
     def _send(self, session: ChatSession | str, prepared: Prepared) -> Operation[Message]:
-        session = _checked_session(session)
-        return self._workflow.send_message(session, prepared.check(), self._waiting({}))
+        session, waiting = _checked_session(session), self._waiting({})
+        return _message_of(self._workflow.send_message(session, prepared.check(), waiting))
 
     def _poll(
         self,
-        session: ChatSession | str,
+        run: RunReference | ChatSession | str,
         after: Message | str | None,
         waiting: Waiting,
         *,
         watched: bool,
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        session = _checked_session(session)
-        message = _checked_message(session, after)
-        return self._workflow.poll_response(session, message, waiting, watched=watched)
+        session, reference = _checked_run(run, after)
+        return self._workflow.poll_response(session, reference, waiting, watched=watched)
+
+    def _retrieve(self, run: RunReference | str) -> Operation[RunStatus]:
+        return self._workflow.retrieve_run(*_checked_run(run, None), self._waiting({}))
 
     def _waiting(self, options: WaitOptions) -> Waiting:
         check_names(options, WaitOptions, "this method")
@@ -106,6 +114,17 @@ def transport_settings(config: Config) -> TransportSettings:
     )
 
 
+def _user_of(prepared: Prepared, user: str | None) -> str:
+    user = prepared.user_id if user is None else text_argument("user", user)
+    if user is None:
+        raise InvalidInputError("A text has no user: pass user=... with it.")
+    return user
+
+
+def _message_of(sending: Operation[RunReference]) -> Operation[Message]:
+    return (yield from sending).message
+
+
 def _checked_session(session: ChatSession | str) -> ChatSession:
     if not isinstance(session, ChatSession):
         segment("session", session)
@@ -117,14 +136,32 @@ def _checked_session(session: ChatSession | str) -> ChatSession:
     return session
 
 
-def _checked_message(session: ChatSession, message: Message | str | None) -> Message:
-    if not isinstance(message, Message):
-        if message is not None:
-            segment("after", message)
-        return Message(id=message, session_id=session.id)
-    if getattr(message, "session_id", None) != session.id:
-        raise InvalidInputError("after= is a message of another session.")
-    for name, part in (("id", message.id), ("thread_id", message.thread_id)):
-        if part is not None:
-            segment(f"after.{name}", part)
-    return message
+def _checked_run(
+    run: RunReference | ChatSession | str, after: Message | str | None
+) -> tuple[ChatSession, RunReference]:
+    """The session and the reference of a run, of whatever names it."""
+    if isinstance(run, str) and run.lstrip().startswith("{"):
+        try:
+            run = RunReference.model_validate_json(run)
+        except ValidationError as error:
+            errors = field_errors(error)
+            raise InvalidInputError(
+                f"The text is not the JSON of a RunReference:\n{describe(errors)}", errors=errors
+            ) from None
+    if isinstance(run, RunReference):
+        if after is not None:
+            raise InvalidInputError("A RunReference names its message: leave after=... out.")
+        session, reference = _checked_session(run.session), run
+    else:
+        session = _checked_session(run)
+        if not isinstance(after, Message):
+            if after is not None:
+                segment("after", after)
+            after = Message(id=after, session_id=session.id)
+        if getattr(after, "session_id", None) != session.id:
+            raise InvalidInputError("after= is a message of another session.")
+        reference = RunReference.of(after, session.user)
+    for name in ("message_id", "thread_id"):
+        if getattr(reference, name) is not None:
+            segment(name, getattr(reference, name))
+    return session, reference

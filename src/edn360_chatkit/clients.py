@@ -24,7 +24,8 @@ from ._transport import (
     OperationRun,
     SyncDriver,
 )
-from .events import WorkflowEvent, WorkflowResponse
+from .events import RunStatus, WorkflowEvent, WorkflowResponse
+from .models.run import RunReference
 from .models.session import ChatSession, Message
 from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
 
@@ -140,7 +141,7 @@ class ChatKitClient(BaseClient):
 
     def poll_response(
         self,
-        session: ChatSession | str,
+        run: RunReference | ChatSession | str,
         *,
         after: Message | str | None = None,
         on_event: OnEvent | None = None,
@@ -153,10 +154,10 @@ class ChatKitClient(BaseClient):
         protocol it reads the run's stream; without an open stream it polls the thread.
 
         Args:
-            session: The session, or its id.
-            after: The message to wait for, or its id; default the session's newest message. A
-                run of another client over the thread protocol needs the ``Message``, which has
-                the thread's id.
+            run: The run's reference, or its JSON text; or the session, or its id.
+            after: With a session: the message to wait for, or its id; default the session's newest
+                message. A run of another client over the thread protocol needs the ``Message``,
+                which has the thread's id.
             on_event: Called with each event.
             poll_interval: Seconds between two polls; default the client's.
             max_attempts: The largest number of polls; default the client's.
@@ -174,8 +175,81 @@ class ChatKitClient(BaseClient):
             APIError: The server rejected the polls.
         """
         waiting = self._waiting(options)
-        operation = self._poll(session, after, waiting, watched=on_event is not None)
+        operation = self._poll(run, after, waiting, watched=on_event is not None)
         return self._driver.run(operation, on_event, deadline=waiting.deadline)
+
+    def start_workflow(
+        self,
+        edn360_input: WorkflowInput,
+        *,
+        user: str | None = None,
+        on_event: OnEvent | None = None,
+        **options: Unpack[WaitOptions],
+    ) -> RunReference:
+        """Start a run, and return when the server has its message.
+
+        In the thread protocol the client keeps the run's stream open until :meth:`poll_response`
+        or :meth:`stream_response` reads it, or until the client is closed: on a self-hosted
+        server, closing the stream may cancel the run.
+
+        Args:
+            edn360_input: The athlete's data, as for :meth:`send_message`.
+            user: The end user of the session; default the input's ``user_profile.user_id``.
+            on_event: Called with the session, and with the message when it is sent.
+            poll_interval: With ``max_attempts``, how long the stream may be silent.
+            max_attempts: See ``poll_interval``.
+            answer: Not used here.
+            deadline: The longest time of this call, in seconds; default the client's.
+
+        Returns:
+            The reference that finds the run again, from any process. Store ``str(run)``.
+
+        Raises:
+            InvalidInputError: The input is invalid; nothing was sent.
+            APIError: A request failed; see ``.may_have_been_taken``.
+        """
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._start(prepared, user, waiting)
+        return self._driver.run(operation, on_event, deadline=waiting.deadline)
+
+    def retrieve_run(self, run: RunReference | str) -> RunStatus:
+        """Read the state of a run once, without waiting for it.
+
+        Any process may ask, several at once, and while another call waits for the run.
+
+        Args:
+            run: The run's reference, or its JSON text.
+
+        Returns:
+            The state, with the response or the error.
+
+        Raises:
+            InvalidInputError: The text is not a reference.
+            APIError: The request failed. It is not retried, and says nothing about the run.
+        """
+        return self._driver.run(self._retrieve(run))
+
+    def stream_response(
+        self, run: RunReference | str, **options: Unpack[WaitOptions]
+    ) -> WorkflowRun:
+        """Watch the events of a run that was started before, here or in another process.
+
+        Args:
+            run: The run's reference, or its JSON text.
+            poll_interval: As for :meth:`poll_response`.
+            max_attempts: As for :meth:`poll_response`.
+            answer: As for :meth:`poll_response`.
+            deadline: As for :meth:`poll_response`.
+
+        Returns:
+            As :meth:`stream_workflow`. The process that holds the run's stream gets all its
+            events; another one reads the run's messages, and gets steps and the response.
+        """
+        waiting = self._waiting(options)
+        operation = self._poll(run, None, waiting, watched=True)
+        return self._driver.watch(operation, deadline=waiting.deadline)
 
     def run_workflow(
         self,
@@ -201,7 +275,7 @@ class ChatKitClient(BaseClient):
 
         Raises:
             InvalidInputError: The input is invalid; nothing was sent.
-            APIError: A request failed; ``.session`` and ``.sent_message`` take the run up.
+            APIError: A request failed; ``.run`` takes the run up.
             WorkflowError: The run failed, or has not ended yet.
         """
         prepared = prepare(edn360_input)
@@ -292,7 +366,7 @@ class AsyncChatKitClient(BaseClient):
 
     async def poll_response(
         self,
-        session: ChatSession | str,
+        run: RunReference | ChatSession | str,
         *,
         after: Message | str | None = None,
         on_event: AsyncOnEvent | None = None,
@@ -303,8 +377,35 @@ class AsyncChatKitClient(BaseClient):
         ``on_event`` may be a coroutine function; it is awaited before the run continues.
         """
         waiting = self._waiting(options)
-        operation = self._poll(session, after, waiting, watched=on_event is not None)
+        operation = self._poll(run, after, waiting, watched=on_event is not None)
         return await self._driver.run(operation, on_event, deadline=waiting.deadline)
+
+    async def start_workflow(
+        self,
+        edn360_input: WorkflowInput,
+        *,
+        user: str | None = None,
+        on_event: AsyncOnEvent | None = None,
+        **options: Unpack[WaitOptions],
+    ) -> RunReference:
+        """Start a run; see :meth:`ChatKitClient.start_workflow`."""
+        prepared = prepare(edn360_input)
+        del edn360_input
+        waiting = self._waiting(options)
+        operation = self._start(prepared, user, waiting)
+        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
+
+    async def retrieve_run(self, run: RunReference | str) -> RunStatus:
+        """Read the state of a run once; see :meth:`ChatKitClient.retrieve_run`."""
+        return await self._driver.run(self._retrieve(run))
+
+    def stream_response(
+        self, run: RunReference | str, **options: Unpack[WaitOptions]
+    ) -> AsyncWorkflowRun:
+        """Watch the events of a run; see :meth:`ChatKitClient.stream_response`."""
+        waiting = self._waiting(options)
+        operation = self._poll(run, None, waiting, watched=True)
+        return self._driver.watch(operation, deadline=waiting.deadline)
 
     async def run_workflow(
         self,

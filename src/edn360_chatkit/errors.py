@@ -37,6 +37,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from .models.run import RunReference
     from .models.session import ChatSession, Message
 
 
@@ -60,12 +61,14 @@ class ChatKitError(Exception):
     """The base class: ``except ChatKitError`` catches every exception of this package.
 
     Attributes:
+        run: The reference of the run, if its message was sent, or may have been and can be looked
+            for: ``client.poll_response(error.run)`` takes it up, from any process.
         session: The session of the run, if a run was in flight.
-        sent_message: The run's message, if it was sent. Take the run up with
-            ``client.poll_response(error.session, after=error.sent_message)``.
+        sent_message: The run's message, if it was sent.
         text: The newest assistant text that was received before the error.
     """
 
+    run: RunReference | None = None
     session: ChatSession | None = None
     sent_message: Message | None = None
     text: str | None = None
@@ -260,7 +263,7 @@ class WorkflowTimeoutError(WorkflowError, TimeoutError):
     """No answer within ``max_attempts`` polls or the ``deadline``.
 
     The run may go on at the server, and is paid for. Wait on with
-    ``client.poll_response(error.session, after=error.message)``; do not start it again.
+    ``client.poll_response(error.run)``, from any process; do not start it again.
 
     Attributes:
         steps: The texts of the steps that the workflow has posted so far, oldest first.

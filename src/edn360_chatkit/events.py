@@ -4,11 +4,13 @@
 events: the last branch of a ``match`` should ignore other classes.
 """
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainSerializer
 
+from .errors import WorkflowError
 from .models.base import OpenModel, card_html
+from .models.run import RunReference
 from .models.session import ChatSession, Message
 from .program.model import EnrichedTrainingProgram
 
@@ -51,6 +53,28 @@ class WorkflowResponse(OpenModel):
         return self.program.to_markdown()
 
 
+def _error_fields(error: WorkflowError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+class RunStatus(OpenModel):
+    """The state of a run, as ``retrieve_run`` found it.
+
+    Attributes:
+        run: The reference of the run.
+        state: ``"running"`` while the server has not posted a program or a failure.
+        steps: The texts of the messages before the program, oldest first.
+        response: The response, if the run is done.
+        error: The error, if the run has failed. In JSON, its ``type`` and ``message``.
+    """
+
+    run: RunReference
+    state: Literal["running", "done", "failed"]
+    steps: tuple[str, ...] = Field(default=(), repr=False)
+    response: WorkflowResponse | None = None
+    error: Annotated[InstanceOf[WorkflowError], PlainSerializer(_error_fields)] | None = None
+
+
 class _Event(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -65,7 +89,7 @@ class SessionCreatedEvent(_Event):
     """The session was created.
 
     Attributes:
-        session: The session. Store it to take the run up from another process.
+        session: The session.
     """
 
     type: Literal["session.created"] = "session.created"
@@ -76,11 +100,17 @@ class MessageSentEvent(_Event):
     """The server has stored the athlete's data. From now on the run costs money.
 
     Attributes:
-        message: The message. Store it to take the run up from another process.
+        run: The reference of the run. Store it to take the run up from another process.
+        message: The message.
     """
 
     type: Literal["message.sent"] = "message.sent"
-    message: Message
+    run: RunReference
+
+    @property
+    def message(self) -> Message:
+        """The message, for ``poll_response(session, after=message)``."""
+        return self.run.message
 
 
 class WaitingEvent(_Event):

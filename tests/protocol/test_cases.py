@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import edn360_chatkit
-from edn360_chatkit import ChatSession, Message, WorkflowResponse
+from edn360_chatkit import ChatSession, RunReference, WorkflowResponse
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.listing import SessionMessage
 from edn360_chatkit._protocol.thread_events import ThreadReader
@@ -18,7 +18,9 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "answers.json").read_t
 
 
 def inbox() -> Inbox:
-    return Inbox(ChatSession(id="s"), Message(id="m", session_id="s", thread_id="thr_1"))
+    return Inbox(
+        ChatSession(id="s"), RunReference(message_id="m", session_id="s", thread_id="thr_1")
+    )
 
 
 def read_texts(texts: list[str]) -> WorkflowResponse:

@@ -18,11 +18,12 @@ from edn360_chatkit import (
     EndpointNotFoundError,
     InvalidInputError,
     InvalidResponseError,
-    Message,
     MessageSentEvent,
     MissingProgramError,
     NotFoundError,
+    PermissionDeniedError,
     RawEvent,
+    RunReference,
     TruncatedResponseError,
     WorkflowFailedError,
     WorkflowTimeoutError,
@@ -81,13 +82,17 @@ def own_server(**settings: Any) -> Threads:
 
 def start(
     play: Play, threads: Threads | None = None, session: ChatSession = HOSTED, **settings: Any
-) -> Message:
+) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     run = Run(session, waiting, play.clock)
-    return play.run((threads or threads_of(**settings)).start(run, Prepared("hello")))
+    threads = threads or threads_of(**settings)
+    play.run(threads.start(run, Prepared("hello")))
+    threads.hold(run)
+    assert run.reference is not None
+    return run.reference
 
 
-def follow(play: Play, threads: Threads, message: Message, attempts: int = 3) -> Any:
+def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 3) -> Any:
     waiting = Waiting(poll_interval=2.0, max_attempts=attempts, answer="program")
     run = Run(HOSTED, waiting, play.clock, watched=True)
     return play.run(threads.follow(run, run.sent(message)))
@@ -105,7 +110,11 @@ def kinds(play: Play) -> list[str]:
 def test_run_is_started_with_the_client_secret() -> None:
     play = Play([NONE, Scene([CREATED, TAKEN])])
     message = start(play)
-    assert (message.id, message.thread_id, message.session_id) == ("msg_1", "thr_1", "cksess_1")
+    assert (message.message_id, message.thread_id, message.session_id) == (
+        "msg_1",
+        "thr_1",
+        "cksess_1",
+    )
     baseline, request = play.requests
     assert "user=ana" in baseline.url
     assert request.credential is not None
@@ -194,13 +203,13 @@ def test_lost_message_is_looked_for_in_new_threads(lost: Scripted) -> None:
     ours = items(item("assistant_message", "msg_9", "x"), item("user_message", "msg_1", "hello"))
     play = Play([answer({"data": [old]}), lost, answer({"data": [new, old]}), ours])
     message = start(play)
-    assert (message.id, message.thread_id) == ("msg_1", "thr_1")
+    assert (message.message_id, message.thread_id) == ("msg_1", "thr_1")
     assert kinds(play) == ["GET /threads", "threads.create", "GET /threads", ITEMS]
 
 
 def test_lost_message_is_sent_again_if_no_thread_is_new() -> None:
     play = Play([NONE, LOST, NONE, NONE, NONE, Scene([CREATED, TAKEN])])
-    assert start(play).id == "msg_1"
+    assert start(play).message_id == "msg_1"
     assert kinds(play).count("threads.create") == 2
 
 
@@ -233,7 +242,7 @@ def test_our_message_is_found_among_other_threads() -> None:
 
 def test_known_thread_alone_is_read() -> None:
     play = Play([NONE, Scene([CREATED], LOST), OURS])
-    assert start(play).id == "msg_1"
+    assert start(play).message_id == "msg_1"
     assert kinds(play) == ["GET /threads", "threads.create", ITEMS]
 
 
@@ -243,7 +252,7 @@ def test_empty_thread_is_not_ours() -> None:
     threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
     play = Play([NONE, Scene([CREATED], LOST), *[empty] * 3, LOST, threads, OURS])
     message = start(play)
-    assert (message.id, message.thread_id) == ("msg_1", "thr_2")
+    assert (message.message_id, message.thread_id) == ("msg_1", "thr_2")
     assert kinds(play).count("threads.create") == 2
 
 
@@ -252,13 +261,13 @@ def test_later_message_does_not_hide_ours() -> None:
     start(Play([NONE, Scene([CREATED, TAKEN])]), threads)
     ours, later = item("user_message", "msg_2", "hello"), item("user_message", "msg_3", "other")
     first = item("user_message", "msg_1", "hello")
-    assert start(Play([OURS, LOST, items(later, ours, first)]), threads).id == "msg_2"
+    assert start(Play([OURS, LOST, items(later, ours, first)]), threads).message_id == "msg_2"
 
 
 def test_flood_before_taken_message_is_looked_up() -> None:
     flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
     play = Play([NONE, flood, OURS])
-    assert start(play, max_response_bytes=1024).id == "msg_1"
+    assert start(play, max_response_bytes=1024).message_id == "msg_1"
 
 
 def test_silence_is_never_followed_by_a_second_send() -> None:
@@ -274,12 +283,12 @@ def test_missing_baseline_allows_known_thread_only(failed: Response) -> None:
     play = Play([failed, LOST])
     with pytest.raises(APIConnectionError, match="may have been taken"):
         start(play)
-    assert start(Play([failed, Scene([CREATED], LOST), OURS])).id == "msg_1"
+    assert start(Play([failed, Scene([CREATED], LOST), OURS])).message_id == "msg_1"
 
 
 def test_any_message_in_own_thread_is_ours() -> None:
     other = items(item("user_message", "msg_1", "written anew by the server"))
-    assert start(Play([NONE, Scene([CREATED], LOST), other])).id == "msg_1"
+    assert start(Play([NONE, Scene([CREATED], LOST), other])).message_id == "msg_1"
 
 
 def test_message_stays_in_doubt_while_the_server_fails() -> None:
@@ -326,7 +335,7 @@ def test_error_event_before_the_message_is_not_retried() -> None:
 # --- following ----------------------------------------------------------------------------------
 
 
-def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[Threads, Message]:
+def begun(*events: dict[str, Any], breaks_with: Any = None) -> tuple[Threads, RunReference]:
     threads = threads_of()
     scene = Scene([CREATED, TAKEN, *events], breaks_with)
     return threads, start(Play([NONE, scene]), threads)
@@ -343,17 +352,17 @@ def test_stream_is_read_to_its_end() -> None:
 @pytest.mark.parametrize("after", ["msg_1", None])
 def test_ids_find_the_open_stream(after: str | None) -> None:
     runs, _ = begun(done(ANSWER))
-    response = follow(Play([]), runs, Message(id=after, session_id="cksess_1"))
+    response = follow(Play([]), runs, RunReference(message_id=after, session_id="cksess_1"))
     assert (response.text, response.thread_id) == (ANSWER, "thr_1")
 
 
 def test_ids_find_the_known_thread() -> None:
     runs, _ = begun(breaks_with=LOST)
     ours = item("user_message", "msg_1", "hello")
-    play = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
-    assert follow(play, runs, Message(id="msg_1", session_id="cksess_1")).text == ANSWER
-    again = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
-    assert follow(again, runs, Message(id="msg_1", session_id="cksess_1")).text == ANSWER
+    run = RunReference(message_id="msg_1", session_id="cksess_1")
+    for _ in range(2):
+        play = Play([items(item("assistant_message", "msg_3", ANSWER), ours)])
+        assert follow(play, runs, run).text == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -372,11 +381,15 @@ def test_answer_missing_in_stream_is_looked_up(said: Any) -> None:
     assert kinds(play) == ["GET /threads/thr_1/items"] * 2
 
 
-def test_unreadable_thread_keeps_the_streams_answer() -> None:
-    runs, message = begun(done("Sorry."))
-    with pytest.raises(InvalidResponseError) as caught:
-        follow(Play([api_error(403)]), runs, message)
-    assert caught.value.text == "Sorry."
+def test_refused_thread_does_not_confirm_the_end() -> None:
+    workflow = Workflow(config(protocol="threads"))
+    operation, play = send_in(workflow, HOSTED, NONE, Scene([CREATED, TAKEN, done("Sorry.")]))
+    run = play.run(operation)
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    operation = workflow.poll_response(HOSTED, run, waiting, watched=False)
+    with pytest.raises(PermissionDeniedError) as caught:
+        Play([api_error(403)] * 2).run(operation)
+    assert (caught.value.text, caught.value.run) == ("Sorry.", run)
 
 
 def test_failed_run_is_not_looked_up() -> None:
@@ -394,17 +407,12 @@ def test_stream_without_answer_ends_the_run() -> None:
     runs, message = begun()
     with pytest.raises(WorkflowTimeoutError, match="stream ended") as caught:
         follow(Play([items(item("user_message", "msg_1", "hello"))]), runs, message)
-    # What is told can be pasted into another process.
-    told = str(caught.value)
-    call = told[told.index("poll_response(") :].rstrip(".")
-    taken_up: list[tuple[Any, Any]] = []
-    names = {
-        "ChatSession": ChatSession,
-        "Message": Message,
-        "poll_response": lambda session, after: taken_up.append((session, after)),
-    }
-    exec(call, names)
-    assert taken_up == [(ChatSession(id="cksess_1", user="ana"), message)]
+    # The call in the text can be pasted into another process.
+    text = str(caught.value)
+    call = text[text.index("poll_response(") :].rstrip(".")
+    references: list[str] = []
+    exec(call, {"poll_response": references.append})
+    assert [RunReference.model_validate_json(one) for one in references] == [message]
 
 
 def test_broken_stream_continues_with_the_thread() -> None:
@@ -419,7 +427,7 @@ def test_broken_stream_continues_with_the_thread() -> None:
 
 
 def test_thread_is_read_page_after_page() -> None:
-    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    message = RunReference(message_id="msg_1", session_id="cksess_1", thread_id="thr_1")
     task = {"type": "chatkit.task", "id": "t"}
     first = items(item("assistant_message", "msg_3", ANSWER), task, more=True)
     play = Play([first, items(item("user_message", "msg_1", "hello"))])
@@ -428,24 +436,24 @@ def test_thread_is_read_page_after_page() -> None:
 
 
 def test_repeated_page_ends_the_list() -> None:
-    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    message = RunReference(message_id="msg_1", session_id="cksess_1", thread_id="thr_1")
     page = items(item("assistant_message", "msg_3", ANSWER), more=True)
     assert follow(Play([page, page]), threads_of(), message).text == ANSWER
 
 
 def test_refused_look_carries_the_run() -> None:
-    message = Message(id="msg_1", session_id="cksess_1", thread_id="thr_1")
+    message = RunReference(message_id="msg_1", session_id="cksess_1", thread_id="thr_1")
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
     workflow = Workflow(config(protocol="threads"))
     operation = workflow.poll_response(HOSTED, message, waiting, watched=True)
     with pytest.raises(AuthenticationError) as caught:
         Play([api_error(401)]).run(operation)
-    assert (caught.value.session, caught.value.sent_message) == (HOSTED, message)
+    assert (caught.value.session, caught.value.run) == (HOSTED, message)
 
 
 def test_id_alone_does_not_find_its_thread() -> None:
-    with pytest.raises(InvalidInputError, match="stored Message"):
-        follow(Play([]), threads_of(), Message(id="msg_1", session_id="cksess_9"))
+    with pytest.raises(InvalidInputError, match="stored RunReference"):
+        follow(Play([]), threads_of(), RunReference(message_id="msg_1", session_id="cksess_9"))
 
 
 def test_program_before_the_stream_broke_counts() -> None:
@@ -539,14 +547,14 @@ def test_auto_ignores_a_gateways_page() -> None:
     with pytest.raises(EndpointNotFoundError):
         play.run(operation)
     operation, play = send_in(workflow, HOSTED, NONE, answer({"id": "msg_1"}))
-    assert play.run(operation).id == "msg_1"
+    assert play.run(operation).message_id == "msg_1"
 
 
 def test_auto_learns_nothing_from_a_proxys_page() -> None:
     workflow = Workflow(config())
     page = Response(200, {}, b"<h1>Welcome to the hotel</h1>")
     operation, play = send_in(workflow, HOSTED, NONE, page)
-    assert play.run(operation).id is None
+    assert play.run(operation).message_id is None
     operation, play = send_in(workflow, HOSTED, NONE, REFUSED, NONE, Scene([CREATED, TAKEN]))
     assert play.run(operation).thread_id == "thr_1"
 
@@ -601,7 +609,7 @@ def test_end_of_the_stream_is_the_end_of_the_run(texts: list[str], cls: type[Exc
         assert caught.value.keys == ("profile", "training_plan")
 
 
-@pytest.mark.parametrize("failed", [api_error(502), APIConnectionError("refused")])
+@pytest.mark.parametrize("failed", [api_error(502), api_error(404), APIConnectionError("refused")])
 def test_unreadable_thread_is_waited_for(failed: Scripted) -> None:
     """A proxy ends the stream in order while the server behind it restarts."""
     runs, message = begun(done('{"profile": 1}'))
@@ -644,7 +652,6 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
             reply = (json.dumps(scene.events.pop(0)),)
         elif isinstance(effect, Emit) and isinstance(effect.event, MessageSentEvent):
             break
-    assert scene.keep_open
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open

@@ -13,9 +13,9 @@ import pytest
 from edn360_chatkit import (
     ChatSession,
     InvalidResponseError,
-    Message,
     MissingProgramError,
     ProgramValidationError,
+    RunReference,
     TruncatedResponseError,
     WorkflowError,
     WorkflowFailedError,
@@ -39,7 +39,13 @@ USER = SessionMessage("m", "user", "")
 
 
 def inbox(**fields: Any) -> Inbox:
-    return Inbox(ChatSession(id="s"), Message(id="m", session_id="s", thread_id="t"), **fields)
+    return Inbox(
+        ChatSession(id="s"), RunReference(message_id="m", session_id="s", thread_id="t"), **fields
+    )
+
+
+def run_of(message_id: str | None) -> RunReference:
+    return RunReference(session_id="s", message_id=message_id)
 
 
 def said(text: str, message_id: str = "a", **fields: Any) -> SessionMessage:
@@ -74,8 +80,8 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
     for event in events:
         reader.feed(json.dumps(event), watched=False)
         if each:
-            box.take(reader.messages(unfinished=False))
-    box.take(reader.messages(unfinished=True))
+            box.take(reader.messages(unfinished=False), listed=False)
+    box.take(reader.messages(unfinished=True), listed=False)
     return box, reader
 
 
@@ -315,18 +321,18 @@ def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
     messages = newest_first(listed, "m2", complete=True)
     assert [message.id for message in messages] == ["a2", "m2", "a1", "m1"]
     for ours, answer in (("m1", "a1"), ("m2", "a2")):
-        assert [one.id for one in answers_to(messages, ours) or ()] == [answer]
+        assert [one.id for one in answers_to(messages, run_of(ours)) or ()] == [answer]
 
 
 @pytest.mark.parametrize("order", [["m1", "a1", "m2"], ["m2", "a1", "m1"]])
 def test_older_answer_never_answers_our_message(order: list[str]) -> None:
     listed = [read_message(entry(i, "user" if i[0] == "m" else "assistant")) for i in order]
-    assert answers_to(newest_first(listed, "m2", complete=True), "m2") == []
+    assert answers_to(newest_first(listed, "m2", complete=True), run_of("m2")) == []
 
 
 def test_cut_page_keeps_its_order() -> None:
     listed = [read_message(entry("m2", "user")), read_message(entry("a1", "assistant"))]
-    assert answers_to(newest_first(listed, "m2"), "m2") == []
+    assert answers_to(newest_first(listed, "m2"), run_of("m2")) == []
 
 
 @pytest.mark.parametrize("page", [{}, {"data": None}, {"error": "x", "data": []}, {"data": {}}])

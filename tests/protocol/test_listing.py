@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edn360_chatkit import RunReference
 from edn360_chatkit._protocol.listing import SessionMessage as Listed
 from edn360_chatkit._protocol.listing import answers_to, direction, read_message
 
@@ -54,7 +55,7 @@ def a(number: int) -> Listed:
 def test_answers_stand_before_the_next_message(
     newest_first: list[Listed], after: str | None, answers: list[str] | None
 ) -> None:
-    assert ids(answers_to(newest_first, after)) == answers
+    assert ids(answers_to(newest_first, RunReference(session_id="s", message_id=after))) == answers
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,9 @@ def test_message_under_another_id_is_known_by_its_place(
     previous_id: str | None, answers: list[str] | None
 ) -> None:
     newest_first = [a(3), u(3), a(2), u(2), a(1), u(1)]
-    assert ids(answers_to(newest_first, "id of the stream", previous_id)) == answers
+    for message_id in ("id of the stream", None) if previous_id is not None else ("id",):
+        run = RunReference(session_id="s", message_id=message_id, previous_id=previous_id)
+        assert ids(answers_to(newest_first, run)) == answers
 
 
 def test_times_may_have_any_number_of_digits() -> None:

@@ -27,7 +27,7 @@ from edn360_chatkit import (
     ChatSession,
     InvalidInputError,
     InvalidResponseError,
-    Message,
+    RunReference,
     WorkflowError,
     WorkflowEvent,
     WorkflowFailedError,
@@ -202,7 +202,7 @@ class Conversations(RuleBasedStateMachine):
         assert message is not None
         if stored:
             session = ChatSession.model_validate_json(session.model_dump_json())
-            message = Message.model_validate_json(message.model_dump_json())
+            message = RunReference.model_validate_json(str(message))
             workflow = Workflow(self.config)
         waiting = Waiting(INTERVAL, ATTEMPTS, "program", deadline)
         operation = workflow.poll_response(session, message, waiting, watched=True)
@@ -316,7 +316,7 @@ class Conversations(RuleBasedStateMachine):
                     got = self._at_once(call, effect)
         except StopIteration as stop:
             call.result = stop.value
-            if isinstance(call.result, Message):
+            if isinstance(call.result, RunReference):
                 call.follows = call.result
         except ChatKitError as error:
             call.error = error
@@ -343,7 +343,7 @@ class Conversations(RuleBasedStateMachine):
             if isinstance(event, SessionCreatedEvent):
                 call.session = event.session
             elif isinstance(event, MessageSentEvent):
-                call.follows = event.message
+                call.follows = event.run
             elif isinstance(event, WaitingEvent):
                 call.attempts += 1
                 assert event.attempt == call.attempts <= ATTEMPTS
@@ -351,7 +351,7 @@ class Conversations(RuleBasedStateMachine):
 
     def _note_list(self, call: Call, got: Response, further: bool) -> None:
         """Note what a list tells the call of its run, once it reaches back to the message."""
-        run = self.server.run_of(call.follows.id if call.follows else None)
+        run = self.server.run_of(call.follows.message_id if call.follows else None)
         try:
             page = json.loads(got.content)
         except ValueError:
@@ -405,14 +405,14 @@ class Conversations(RuleBasedStateMachine):
         assert run is not None
         message = call.follows
         assert message is not None
-        if message.id is not None:
-            assert run.message.id == message.id, "another run's program"
-        if call.text is not None and message.id is not None:
+        if message.message_id is not None:
+            assert run.message.id == message.message_id, "another run's program"
+        if call.text is not None and message.message_id is not None:
             assert run.message.text == call.text
         came = run.program in call.seen or run.program in call.written
         # An ambiguous list is not noted as seen, but the client may read it rightly.
         came = came or response.message_id in call.shown
-        assert came or message.id is None
+        assert came or message.message_id is None
 
     def _check_error(self, call: Call, error: ChatKitError) -> None:
         if call.session is not None:
@@ -423,9 +423,8 @@ class Conversations(RuleBasedStateMachine):
                 doubt = isinstance(error, APIError) and error.may_have_been_taken
                 assert doubt or isinstance(error, WorkflowFailedError), "the doubt is not said"
             return
-        message = error.message if isinstance(error, WorkflowError) else error.sent_message
-        assert call.follows.id is None or message == call.follows, "the message is forgotten"
-        run = self.server.run_of(call.follows.id)
+        assert call.follows.message_id is None or error.run == call.follows, "the run is forgotten"
+        run = self.server.run_of(call.follows.message_id)
         if isinstance(error, WorkflowFailedError):
             assert run is None or run.failed
         elif isinstance(error, WorkflowError):
@@ -438,7 +437,7 @@ class Conversations(RuleBasedStateMachine):
             assert error.text or not call.seen, "what came is thrown away"
         elif isinstance(error, InvalidInputError):
             # A proxy's page was taken for the answer of a server that speaks the other protocol.
-            assert (call.follows.id, call.follows.thread_id) == (None, None)
+            assert (call.follows.message_id, call.follows.thread_id) == (None, None)
         else:
             assert isinstance(error, APIStatusError)
             assert error.status_code in (401, 404)
@@ -449,7 +448,7 @@ class Conversations(RuleBasedStateMachine):
             call.operation.close()
             call.effect = None
         for call in list(self.calls):
-            run = self.server.run_of(call.follows.id if call.follows else None)
+            run = self.server.run_of(call.follows.message_id if call.follows else None)
             if run is None or run.failed or self.is_ambiguous(run):
                 continue
             if not any(post.text == run.program for post in run.place.posts):

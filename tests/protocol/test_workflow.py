@@ -16,10 +16,10 @@ from edn360_chatkit import (
     ChatSession,
     InternalServerError,
     InvalidResponseError,
-    Message,
     MissingProgramError,
     ProgramValidationError,
     ResponseEvent,
+    RunReference,
     SessionNotFoundError,
     StepEvent,
     TruncatedResponseError,
@@ -35,12 +35,13 @@ from edn360_chatkit._protocol.answers import AnswerFormat, read_answer
 from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
+from edn360_chatkit.models.run import resume_call
 from edn360_chatkit.program.model import ROOT_KEY
 from tests.support.samples import ANSWER, ATHLETE, PROGRAM
 from tests.support.script import Play, Scripted, answer, api_error, assistant, config, listing, user
 
 SESSION = ChatSession(id="cksess_1", user="u")
-SENT = Message(id="msg_1", session_id="cksess_1")
+SENT = RunReference(message_id="msg_1", session_id="cksess_1", user="u")
 INVALID = json.dumps({ROOT_KEY: {"title": "t"}})
 FAILED = json.dumps({"error": {"message": "no tokens"}})
 STEP = json.dumps({"profile": {}})
@@ -51,7 +52,7 @@ def poll(
     attempts: int | None = None,
     rule: AnswerRule = "program",
     interval: float = 2.0,
-    message: Message = SENT,
+    message: RunReference = SENT,
 ) -> tuple[WorkflowResponse, Play]:
     play = Play(answers)
     return run_poll(play, attempts or len(answers), rule, interval, message), play
@@ -62,7 +63,7 @@ def run_poll(
     attempts: int,
     rule: AnswerRule = "program",
     interval: float = 2.0,
-    message: Message = SENT,
+    message: RunReference = SENT,
 ) -> WorkflowResponse:
     waiting = Waiting(poll_interval=interval, max_attempts=attempts, answer=rule)
     return play.run(Workflow(config()).poll_response(SESSION, message, waiting, watched=True))
@@ -156,7 +157,7 @@ def test_end_of_attempts_is_timeout_with_steps(text: str) -> None:
     with pytest.raises(WorkflowTimeoutError, match="60 to 205 s") as caught:
         run_poll(play, 3)
     error = caught.value
-    assert (error.text, error.session, error.message) == (text, SESSION, SENT)
+    assert (error.text, error.session, error.run) == (text, SESSION, SENT)
     assert error.steps[:1] == (STEP,)
     assert len(play.requests) == 3
     assert play.sleeps == [2.0, 2.0]
@@ -173,7 +174,7 @@ def test_end_of_attempts_is_timeout_with_steps(text: str) -> None:
 def test_final_error_ends_the_run_at_once(text: str, cls: type[WorkflowError], says: str) -> None:
     with pytest.raises(cls, match=says) as caught:
         poll(NOTHING, posted(text, STEP), attempts=60)
-    assert (caught.value.text, caught.value.session, caught.value.message) == (text, SESSION, SENT)
+    assert (caught.value.text, caught.value.session, caught.value.run) == (text, SESSION, SENT)
 
 
 def test_program_beside_an_error_counts() -> None:
@@ -213,19 +214,19 @@ def test_timeout_carries_session_and_message() -> None:
     with pytest.raises(WorkflowTimeoutError) as caught:
         poll(NOTHING, NOTHING)
     error = caught.value
-    assert (error.session, error.message, error.text) == (SESSION, SENT, None)
-    assert "poll_response('cksess_1', after='msg_1')" in str(error)
+    assert (error.session, error.run, error.text) == (SESSION, SENT, None)
+    assert resume_call(SENT) in str(error)
     assert "max_attempts" in str(error)
 
 
 def test_timeout_without_message_id_is_explained() -> None:
-    with pytest.raises(WorkflowTimeoutError, match=r"poll_response\('cksess_1'\)"):
-        poll(listing(user(None)), message=Message(session_id="cksess_1"))
+    with pytest.raises(WorkflowTimeoutError, match='"session_id":"cksess_1"}'):
+        poll(listing(user(None)), message=RunReference(session_id="cksess_1"))
 
 
 def test_session_without_message_says_so() -> None:
     with pytest.raises(WorkflowTimeoutError, match="has no message") as caught:
-        poll(listing(), listing(), message=Message(session_id="cksess_1"))
+        poll(listing(), listing(), message=RunReference(session_id="cksess_1"))
     assert "paid" not in str(caught.value)
 
 
@@ -265,7 +266,7 @@ def test_failed_poll_counts_as_attempt(failed: Scripted, caplog: pytest.LogCaptu
 def test_refused_poll_carries_the_run(status: int) -> None:
     with pytest.raises(APIError) as caught:
         poll(NOTHING, api_error(status), attempts=60)
-    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+    assert (caught.value.session, caught.value.run) == (SESSION, SENT)
 
 
 @pytest.mark.parametrize("status", [400, 405, 422, 302])
@@ -275,10 +276,10 @@ def test_second_refusal_in_a_row_counts(status: int) -> None:
     assert response.attempts == 4
     with pytest.raises(APIError) as caught:
         poll(NOTHING, fault, fault, attempts=60)
-    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+    assert (caught.value.session, caught.value.run) == (SESSION, SENT)
     with pytest.raises(APIError) as caught:
         poll(NOTHING, fault)
-    assert (caught.value.session, caught.value.sent_message) == (SESSION, SENT)
+    assert (caught.value.session, caught.value.run) == (SESSION, SENT)
 
 
 def test_missing_session_is_named() -> None:
@@ -420,9 +421,10 @@ def test_foreign_exception_gets_note_once_message_left() -> None:
     assert not hasattr(interrupted(), "__notes__")
     (note,) = interrupted(created).__notes__  # type: ignore[attr-defined]
     assert "may have been taken" in note
-    assert "poll_response('cksess_1')" in note
+    run = RunReference(session_id="cksess_1", user="athlete-1", previous_id="")
+    assert resume_call(run) in note
     (note,) = interrupted(created, sent).__notes__  # type: ignore[attr-defined]
-    assert "poll_response('cksess_1', after='msg_1')" in note
+    assert resume_call(run.model_copy(update={"message_id": "msg_1"})) in note
     assert "Ejemplo" not in note
 
 

@@ -18,7 +18,7 @@ from edn360_chatkit import (
     APITimeoutError,
     ChatKitError,
     ChatSession,
-    Message,
+    RunReference,
     WorkflowEvent,
     WorkflowResponse,
 )
@@ -363,12 +363,12 @@ class Call:
         overtime: What it has still asked for after that.
     """
 
-    operation: Emitting[WorkflowEvent, WorkflowResponse | Message]
+    operation: Emitting[WorkflowEvent, WorkflowResponse | RunReference]
     workflow: Workflow
     until: float
     text: str | None = None
     session: ChatSession | None = None
-    follows: Message | None = None
+    follows: RunReference | None = None
     effect: Effect[WorkflowEvent] | None = None
     runs: list[Run] = field(default_factory=list[Run])
     on_its_way: tuple[Request, int] | None = None
@@ -381,7 +381,7 @@ class Call:
     answered: bool = False
     last: object = None
     over: bool = False
-    result: WorkflowResponse | Message | None = None
+    result: WorkflowResponse | RunReference | None = None
     error: ChatKitError | None = None
     dropped: bool = False
     overtime: int = 0

@@ -18,7 +18,8 @@ from ..errors import (
     WorkflowTimeoutError,
 )
 from ..events import StepEvent, WorkflowResponse
-from ..models.session import ChatSession, Message, resume_call
+from ..models.run import RunReference, resume_call
+from ..models.session import ChatSession
 from .answers import (
     TRAINING_PROGRAM,
     Answer,
@@ -56,7 +57,7 @@ class Inbox:
     """
 
     session: ChatSession
-    message: Message
+    run: RunReference
     format: AnswerFormat = TRAINING_PROGRAM
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
@@ -66,17 +67,23 @@ class Inbox:
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
-    def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+    def take(self, messages: Sequence[SessionMessage], *, listed: bool = True) -> list[StepEvent]:
         """Add messages, newest first, and return the new steps.
 
-        A list may repeat earlier messages. A message that is missing in a later list stays.
+        A list may repeat earlier messages, also those that the stream has removed (``listed``). A
+        message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.message.id, self.message.previous_id)
+        answers = answers_to(messages, self.run)
         self.missing = answers is None
-        steps = [self._add(message) for message in answers or ()]
+        steps = [self._add(message, listed=listed) for message in answers or ()]
         return [step for step in steps if step is not None]
 
-    def _add(self, message: SessionMessage) -> StepEvent | None:
+    def steps(self) -> tuple[str, ...]:
+        """The texts of the messages that have no program, oldest first."""
+        posts = self._posts.items()
+        return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
+
+    def _add(self, message: SessionMessage, *, listed: bool) -> StepEvent | None:
         text = message.text if message.text.strip() else message.refusal or ""
         if message.role == "client":
             self.pending = message.text
@@ -88,7 +95,7 @@ class Inbox:
             post = self._posts[text]
             if post.message.partial and not message.partial:
                 post.message, self._partial = message, None
-        elif text and text not in self._removed:
+        elif text and not (listed and text in self._removed):
             self.pending = None
             if self._partial is not None and text.startswith(self._partial):
                 # The rest of the message whose stream broke.
@@ -133,7 +140,7 @@ class Inbox:
             text=post.message.text,
             message_id=post.message.id,
             session_id=self.session.id,
-            thread_id=self.message.thread_id,
+            thread_id=self.run.thread_id,
             attempts=attempt,
             elapsed=elapsed,
             repaired=post.answer.repaired,
@@ -146,7 +153,7 @@ class Inbox:
             self._fail(self._most_telling())
         raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
-            f"items with {resume_call(self.session, self.message)}.",
+            f"items with {resume_call(self.run)}.",
             **self._facts(),
         )
 
@@ -159,11 +166,10 @@ class Inbox:
                 self._fail(post)
         if self.missing:
             reason += (
-                f" The server does not list the message {self.message.id!r}: leave after= out "
+                f" The server does not list the message {self.run.message_id!r}: leave its id out "
                 "to take the answer of the newest message."
             )
-        steps = [text for text, p in self._posts.items() if isinstance(p.answer, (Step, Prose))]
-        raise WorkflowTimeoutError(reason, steps=steps, **self._facts()) from failure
+        raise WorkflowTimeoutError(reason, steps=self.steps(), **self._facts()) from failure
 
     def given_up(self, error: StreamError) -> NoReturn:
         """Raise the server's ``error`` event. A cut answer before it says why it came."""
@@ -202,7 +208,7 @@ class Inbox:
 
     def _facts(self, post: _Post | None = None) -> dict[str, Any]:
         text = post.message.text or post.message.refusal if post else self.newest_text()
-        return {"session": self.session, "message": self.message, "text": text}
+        return {"session": self.session, "message": self.run.message, "text": text}
 
     def _quoted(self, reason: str) -> str:
         words = quoted(reason, self.sent)

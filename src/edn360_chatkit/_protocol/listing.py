@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
 from .._json import as_list, as_object, as_text, is_object
+from ..models.run import RunReference
 
 Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
 """``client`` waits for the client, ``other`` is no message (a task), ``unknown`` can be one."""
@@ -170,28 +171,28 @@ def _ends_with_newest(messages: Sequence[SessionMessage], message_id: str | None
 
 
 def answers_to(
-    messages: Sequence[SessionMessage], message_id: str | None, previous_id: str | None = None
+    messages: Sequence[SessionMessage], run: RunReference
 ) -> list[SessionMessage] | None:
-    """The answers to a message: what stands between it and the next user message.
+    """The answers to a run's message: the entries between it and the next user message.
 
     Args:
         messages: The messages, newest first.
-        message_id: The id of our message; ``None`` for the newest one.
-        previous_id: The id of the user message before ours, for a list without our id; empty if
-            ours is the first one, ``None`` if it is unknown.
+        run: The run; without the id of its message, its message is the one after ``previous_id``,
+            or else the newest one.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first. ``None`` if
-        the list has other user messages but not ours: it shows the answers to other messages.
+        the list shows the answers to other messages only.
     """
     users = [message for message in messages if message.role == "user"]
-    ours = next((m for m in users if None in (message_id, m.id) or m.id == message_id), None)
-    if ours is None and previous_id is not None:
-        newer = list(takewhile(lambda message: message.id != previous_id, users))
-        if newer and (len(newer) < len(users) or not previous_id):
-            ours = newer[-1]
+    ours = _our_message(users, run) if users else None
+    if users and ours is None:
+        return None
+    newer = _newer_than(messages, run.previous_id) if ours is None else messages
+    if newer is None:
+        return None
     answers: list[SessionMessage] = []
-    for message in messages:
+    for message in newer:
         if message is ours:
             break
         if message.role in ("assistant", "client"):
@@ -199,4 +200,29 @@ def answers_to(
         elif message.role == "user":
             # A later run of the same session: the messages above answer that one.
             answers = []
-    return None if users and ours is None else answers[::-1]
+    return answers[::-1]
+
+
+def _our_message(users: Sequence[SessionMessage], run: RunReference) -> SessionMessage | None:
+    ids = [message.id for message in users]
+    if run.message_id is None and run.previous_id is None:
+        return users[0]
+    for message_id in (run.message_id, None):
+        if run.message_id is not None and message_id in ids:
+            return users[ids.index(message_id)]
+    # The server lists our message under another id than it gave it, or gave it none.
+    newer = None if run.previous_id is None else _newer_than(users, run.previous_id)
+    return newer[-1] if newer else None
+
+
+def _newer_than(
+    messages: Sequence[SessionMessage], message_id: str | None
+) -> Sequence[SessionMessage] | None:
+    """The messages that are newer than another one; ``None`` if that one is not listed.
+
+    All of them if the id is unknown, or empty for the beginning.
+    """
+    ids = [message.id for message in messages]
+    if message_id and ids and message_id not in ids:
+        return None
+    return messages[: ids.index(message_id)] if message_id and ids else messages

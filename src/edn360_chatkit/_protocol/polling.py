@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._effects import Emitting, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError
 from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
-from ..models.session import resume_call
+from ..models.run import resume_call
 from .inbox import Inbox
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
@@ -75,7 +75,7 @@ def poll(
         yield from sleep(pause)
     if refused and failure is not None:
         raise failure
-    if reads and not has_messages and run.sent_text is None and inbox.message.id is None:
+    if reads and not has_messages and run.sent_text is None and inbox.run.message_id is None:
         inbox.out_of_patience(
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
             "one with send_message(...)."
@@ -89,7 +89,7 @@ def poll(
     inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
         "after 2 minutes: the run may still be at work, and is paid for. Take it up with "
-        f"{resume_call(inbox.session, inbox.message)}, from any process, or wait longer with "
+        f"{resume_call(inbox.run)}, from any process, or wait longer with "
         f"{setting}",
         failure,
     )

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .._config import AnswerRule
-from .._effects import Emitting, Operation, emit
+from .._effects import Emitting, Operation, emit, now
 from ..errors import ChatKitError
 from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
-from ..models.session import ChatSession, Message, resume_call
+from ..models.run import RunReference, resume_call
+from ..models.session import ChatSession
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
+from .live import LiveRun
 from .logs import log_info, log_warning
 
 
@@ -44,8 +46,10 @@ class Run:
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
-        sending: Whether its message may have left.
+        doubt: How to look for the message while the server may have taken it; else ``None``.
+        reference: What finds the run again, once its message may have been taken.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
+        live: Its open stream, if this run has started it.
     """
 
     session: ChatSession
@@ -54,25 +58,23 @@ class Run:
     sent_text: str | None = field(default=None, repr=False)
     watched: bool = False
     own_session: bool = False
-    sending: bool = False
+    doubt: str | None = None
+    reference: RunReference | None = None
     inbox: Inbox | None = None
+    live: LiveRun | None = None
 
-    def sent(self, message: Message) -> Inbox:
+    def sent(self, reference: RunReference) -> Inbox:
         """Note that the server has the message; returns the inbox for its answers."""
-        self.inbox = Inbox(self.session, message, sent=self.sent_text)
+        self.reference = reference
+        self.inbox = Inbox(self.session, reference, sent=self.sent_text)
         return self.inbox
-
-    @property
-    def message(self) -> Message | None:
-        """The message that started the run, once it is sent."""
-        return None if self.inbox is None else self.inbox.message
 
 
 class Protocol(ABC):
     """A way to run a workflow."""
 
     @abstractmethod
-    def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
+    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
         """Send the run's message once."""
 
     @abstractmethod
@@ -83,8 +85,13 @@ class Protocol(ABC):
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """Wait for the answer."""
 
-    def abandon(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
-        """Give up what is open of a run that is left. It does no I/O."""
+    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
+        """The response, if the server has it now; ``None`` while the run goes on."""
+        inbox.take((yield from self.look(run)))
+        return inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
+
+    def hold(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
+        """Keep open what another call follows."""
 
 
 def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:
@@ -105,24 +112,26 @@ def noted(run: Run) -> Generator[None, None, None]:
     try:
         yield
     except ChatKitError as error:
-        error.session = error.session or run.session
+        error.run, error.session = run.reference, error.session or run.session
         if run.inbox is not None:
-            error.sent_message = error.sent_message or run.message
+            error.sent_message = run.inbox.run.message
             error.text = error.text or run.inbox.newest_text()
         raise
     except GeneratorExit:
         raise
     except BaseException as error:
-        call = resume_call(run.session, run.message)
-        text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}."
-        if run.inbox is None:
+        if run.inbox is not None:
+            call = resume_call(run.inbox.run)
+            text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}"
+        elif run.doubt is not None:
             text = (
-                f"edn360-chatkit: the message may have been taken: look with {call} or "
-                f"client.threads.list(user={run.session.user!r}) before you send it again."
+                "edn360-chatkit: the message may have been taken. Before you send it again, "
+                f"{run.doubt}"
             )
-        if run.sending or run.inbox is not None:
-            if sys.version_info >= (3, 11):
-                error.add_note(text)
-            else:
-                log_warning(run.session.id, "%s", text)
+        else:
+            raise
+        if sys.version_info >= (3, 11):
+            error.add_note(text)
+        else:
+            log_warning(run.session.id, "%s", text)
         raise

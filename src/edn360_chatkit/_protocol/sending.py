@@ -9,11 +9,11 @@ from __future__ import annotations
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from .._effects import Operation
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
-from ..models.session import Message
+from ..models.run import RunReference, resume_call
 from .api import Api
 from .inputs import Prepared
 from .listing import SessionMessage
@@ -37,15 +37,12 @@ class Baseline:
     ``own``: The place is made for our message, and no other message comes into it.
     """
 
-    def __init__(self, ids: Iterable[str | None] = (), *, own: bool = False) -> None:
-        self._ids = Counter(ids)
+    def __init__(self, entries: Sequence[SessionMessage] = (), *, own: bool = False) -> None:
+        self._ids = Counter(entry.id for entry in entries)
         self._own = own
-
-    @classmethod
-    def of(cls, messages: Sequence[SessionMessage]) -> Baseline:
-        """The baseline of a list of messages."""
-        _check_users(messages)
-        return cls(message.id for message in messages)
+        before = [entry.id for entry in entries if entry.role == "user"]
+        before = before or [entry.id for entry in entries]
+        self.previous_id = before[0] if before else ""
 
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
@@ -98,16 +95,12 @@ def _bare(text: str) -> str:
 
 
 class Sender(ABC):
-    """The message of a run on its way: one subclass for each protocol.
+    """The message of a run on its way: one subclass for each protocol."""
 
-    ``hint`` says what the caller can do if the message stays in doubt.
-    """
-
-    def __init__(self, api: Api, run: Run, prepared: Prepared, hint: str) -> None:
+    def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
         self.api = api
         self.run = run
         self.prepared = prepared
-        self.hint = hint
         self.baseline = Baseline()
         self.baseline_read = True
         # The error that leaves in doubt whether the message was taken, while it is in doubt.
@@ -116,12 +109,32 @@ class Sender(ABC):
         self._looks_left = 0
         self._may_send = True
 
+    @property
+    def previous_id(self) -> str | None:
+        """The id of the message before ours, as ``RunReference`` has it."""
+        return self.baseline.previous_id if self.baseline_read else None
+
+    def reference(self, message_id: str | None = None) -> RunReference:
+        """What finds the run again."""
+        session = self.run.session
+        return RunReference(
+            session_id=session.id,
+            message_id=message_id,
+            user=session.user,
+            previous_id=self.previous_id,
+        )
+
+    def leaves(self) -> None:
+        """Note that the message may be taken from now on, and how to look for it."""
+        self.run.reference = self.reference()
+        self.run.doubt = f"look with {resume_call(self.run.reference)}"
+
     @abstractmethod
     def read_baseline(self) -> Operation[None]:
         """Read what is there before the message is sent."""
 
     @abstractmethod
-    def send(self) -> Operation[Message]:
+    def send(self) -> Operation[RunReference]:
         """Send the message."""
 
     def can_look(self) -> bool:
@@ -129,10 +142,10 @@ class Sender(ABC):
         return self.baseline_read
 
     @abstractmethod
-    def look(self) -> Operation[Message | None]:
+    def look(self) -> Operation[RunReference | None]:
         """Look for the message; ``None`` if nothing new is there."""
 
-    def send_once(self) -> Operation[Message]:
+    def send_once(self) -> Operation[RunReference]:
         """Send the message, again only if the server has proven not to have it."""
         session_id, retries = self.run.session.id, self.api.config.max_retries
         try:
@@ -147,9 +160,8 @@ class Sender(ABC):
             self.baseline_read = False
             name = type(error).__name__
             log_warning(session_id, "the list before sending can't be read (%s)", name)
-        self.run.sending = True
         try:
-            message = yield from retrying(
+            reference = yield from retrying(
                 self._attempt,
                 max_retries=retries,
                 transient=self._can_be_settled,
@@ -157,20 +169,19 @@ class Sender(ABC):
             )
         except ChatKitError as error:
             if self._doubt is None:
-                self.run.sending = False
                 raise
             # A failed look does not end the doubt, whatever its error is.
             shown = error if isinstance(error, APIError) else self._doubt
             shown.may_have_been_taken = True
             shown.message += (
-                f" The message may have been taken all the same, and a run started: {self.hint} "
-                "before you send it again."
+                " The message may have been taken all the same, and a run started. Before you send "
+                f"it again, {self.run.doubt}."
             )
             if shown is error:
                 raise
             raise shown from error
-        log_info(session_id, "message sent: %s", message.id or "(no id)")
-        return message
+        log_info(session_id, "message sent: %s", reference.message_id or "(no id)")
+        return reference
 
     def _can_be_settled(self, error: BaseException) -> bool:
         """Whether a retry can help. While the message is in doubt, a look can."""
@@ -179,17 +190,18 @@ class Sender(ABC):
         # A look that is refused can work a moment later, whatever its status is.
         return self.can_look() and (isinstance(error, APIStatusError) or is_transient(error))
 
-    def _attempt(self) -> Operation[Message]:
+    def _attempt(self) -> Operation[RunReference]:
         """Send the message, or find it at the server."""
         if self._was_in_doubt:
             try:
-                message = yield from self.look()
+                reference = yield from self.look()
             except DoubtError as error:
                 self._doubt = self._doubt or error
+                self.leaves()
                 raise
-            if message is not None:
+            if reference is not None:
                 log_info(self.run.session.id, "message found: it had been taken")
-                return message
+                return reference
             self._looks_left -= 1
             if self._doubt is not None and (self._looks_left > 0 or not self._may_send):
                 raise self._doubt
@@ -201,6 +213,8 @@ class Sender(ABC):
                 self._doubt, self._was_in_doubt, self._looks_left = error, True, LOOKS
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
+            elif self._doubt is None:
+                self.run.doubt = self.run.reference = None
             raise
 
 

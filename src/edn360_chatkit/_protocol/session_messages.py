@@ -7,7 +7,7 @@ from functools import partial
 from .._effects import Emitting, Operation
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
-from ..models.session import Message
+from ..models.run import RunReference
 from .api import Api, user_message
 from .inbox import Inbox
 from .inputs import Prepared
@@ -25,13 +25,13 @@ class SessionMessages(Protocol):
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
-        message = yield from _Post(self._api, run, prepared).send_once()
-        run.sent(message)
-        return message
+    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
+        reference = yield from _Post(self._api, run, prepared).send_once()
+        run.sent(reference)
+        return reference
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        message_id = None if run.message is None else run.message.id
+        message_id = None if run.inbox is None else run.inbox.run.message_id
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
         return (yield from read_back_to(self._api, request, message_id, limit, strict=False))
 
@@ -50,29 +50,26 @@ def _list_request(api: Api, run: Run) -> PageRequest:
 class _Post(Sender):
     """The message of a run, posted in its session."""
 
-    def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
-        super().__init__(api, run, prepared, f"look with poll_response({run.session.id!r})")
-        self._list = _list_request(api, run)
-
     def read_baseline(self) -> Operation[None]:
         if self.run.own_session:
             self.baseline = Baseline(own=True)
         else:
-            self.baseline = Baseline.of((yield from read_new(self.api, self._list)))
+            self.baseline = Baseline((yield from self._messages()))
 
-    def send(self) -> Operation[Message]:
-        request = self.api.rest_request("POST", _path(self.run))
-        response = yield from self.api.fetch(user_message(request, self.prepared))
+    def send(self) -> Operation[RunReference]:
+        request = user_message(self.api.rest_request("POST", _path(self.run)), self.prepared)
+        self.leaves()
+        response = yield from self.api.fetch(request)
         # 2xx: the message is taken, whatever else the response says.
         try:
             message_id = id_of(self.api.json(response).get("id"))
         except APIError:
             message_id = None
-        # In a session of its own it is the first message, also if it is listed by another id.
-        previous_id = "" if self.run.own_session else None
-        session_id = self.run.session.id
-        return Message(id=message_id, session_id=session_id, previous_id=previous_id)
+        return self.reference(message_id)
 
-    def look(self) -> Operation[Message | None]:
-        message = self.baseline.find((yield from read_new(self.api, self._list)), self.prepared)
-        return Message(id=message.id, session_id=self.run.session.id) if message else None
+    def look(self) -> Operation[RunReference | None]:
+        message = self.baseline.find((yield from self._messages()), self.prepared)
+        return self.reference(message.id) if message else None
+
+    def _messages(self) -> Operation[list[SessionMessage]]:
+        return (yield from read_new(self.api, _list_request(self.api, self.run)))

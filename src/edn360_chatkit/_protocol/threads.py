@@ -6,20 +6,28 @@ thread's items are read until the answer is there; the message is never sent aga
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
-from .._effects import Emitting, Operation, Response, Stream, emit, now, open_stream, read
-from ..errors import APIConnectionError, APIError, InvalidInputError
+from .._effects import Emitting, Operation, Response, emit, now, open_stream
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    InvalidInputError,
+    NotFoundError,
+)
 from ..events import WorkflowEvent, WorkflowResponse
-from ..models.session import ChatSession, Message
+from ..models.run import RunReference
+from ..models.session import ChatSession
 from .api import Api
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
+from .live import LiveRun
 from .logs import log_warning
 from .pages import read_back_to, read_new
-from .polling import poll, poll_verdict
+from .polling import poll
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
@@ -34,17 +42,6 @@ MOST_SESSIONS = 1000
 """The number of sessions whose thread a client remembers; the oldest are forgotten first."""
 
 
-@dataclass(slots=True, eq=False)
-class LiveRun:
-    """A run whose stream is open; ``early`` are the events from before it was followed."""
-
-    message: Message
-    stream: Stream
-    reader: ThreadReader
-    early: list[WorkflowEvent]
-    sent_text: str = field(repr=False)
-
-
 class Threads(Protocol):
     """Runs over the thread protocol, and the streams that wait to be followed.
 
@@ -53,7 +50,9 @@ class Threads(Protocol):
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._live: dict[tuple[str, str | None], LiveRun] = {}
+        # By session and message; by a number if the server gave the message no id.
+        self._live: dict[tuple[str, str | int], LiveRun] = {}
+        self._numbers = count()
         self._threads: dict[str, tuple[ChatSession, str]] = {}
 
     def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
@@ -67,130 +66,90 @@ class Threads(Protocol):
         for oldest in list(self._threads)[:-MOST_SESSIONS]:
             self._threads.pop(oldest, None)
 
-    def _release(self, message: Message) -> LiveRun | None:
-        """Take the open stream of a run; without an id, the newest one of its session."""
-        key = (message.session_id, message.id)
-        if message.id is None:
-            keys = [key for key in list(self._live) if key[0] == message.session_id]
-            key = keys[-1] if keys else key
-        live = self._live.pop(key, None)
-        if live is not None:
-            live.stream.keep_open = False
-        return live
+    def hold(self, run: Run) -> None:
+        if run.live is not None:
+            run.live.stream.keep_open = True
+            message_id = run.live.inbox.run.message_id
+            key = next(self._numbers) if message_id is None else message_id
+            self._live[run.session.id, key] = run.live
 
-    def abandon(self, run: Run) -> None:
-        if run.message is not None:
-            self._release(run.message)
+    def _find(self, run: RunReference) -> tuple[str, str | int]:
+        """The place of a run's open stream; the newest one of a session if only that is known."""
+        if run.message_id is not None:
+            return run.session_id, run.message_id
+        live = {key: one for key, one in list(self._live.items()) if key[0] == run.session_id}
+        same = (key for key, one in live.items() if one.inbox.run == run)
+        return next(same, None) or next(reversed(live), (run.session_id, -1))
 
-    def start(self, run: Run, prepared: Prepared) -> Operation[Message]:
+    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
         run.session, thread_id = self.known(run.session)
         sender = _Start(self._api, run, prepared, thread_id)
-        message = yield from sender.send_once()
-        if message.thread_id is not None:
-            self._remember(run.session, message.thread_id)
-        if sender.live is not None:
-            # Open until the run is followed, by this call or by another one.
-            sender.live.stream.keep_open = True
-            self._live[run.session.id, message.id] = sender.live
-        run.sent(message)
-        return message
+        reference = yield from sender.send_once()
+        if reference.thread_id is not None:
+            self._remember(run.session, reference.thread_id)
+        run.sent(reference)
+        return reference
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
         session, thread_id = self.known(run.session)
         message_id = None
-        if run.message is not None:
-            message_id, thread_id = run.message.id, run.message.thread_id or thread_id
+        if run.inbox is not None:
+            message_id, thread_id = run.inbox.run.message_id, run.inbox.run.thread_id or thread_id
         if thread_id is None:
             raise InvalidInputError(
                 f"The thread of this run is not known: the session {run.session.id!r} has no "
-                "message yet, or another client sent it. Pass the stored Message as after=..., "
-                "which knows its thread; an id alone does not."
+                "message yet, or another client sent it. Pass the stored RunReference, which knows "
+                "its thread; an id alone does not."
             )
         request = partial(self._api.lookup_request, "items.list", session.user, thread_id)
-        return (yield from read_back_to(self._api, request, message_id, PAGE))
+        try:
+            return (yield from read_back_to(self._api, request, message_id, PAGE))
+        except NotFoundError as error:
+            if run.live is None:
+                raise
+            # Its stream has named the thread, so it exists: the server can't read it just now.
+            raise APIConnectionError(error.message) from error
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        live = self._release(inbox.message)
+        live = run.live or self._live.pop(self._find(inbox.run), None)
         if live is None:
             run.session, _ = self.known(run.session)
             return (yield from poll(self, run, inbox))
-        run.sent_text = live.sent_text
-        inbox = run.sent(live.message)
+        live.stream.keep_open = False
+        run.live, run.inbox = live, live.inbox
+        run.sent_text, run.reference = live.inbox.sent, live.inbox.run
         try:
-            yield from self._follow_stream(run, inbox, live)
-        except APIConnectionError as error:
+            yield from self._follow_stream(run, live)
+        except (APIConnectionError, APIStatusError) as error:
             failure = error
         else:
-            return (yield from _end(run, inbox))
+            return (yield from _end(run, live.inbox))
         if not is_deadline(failure):
             name = type(failure).__name__
             log_warning(run.session.id, "stream broke (%s); reading the thread", name)
-        # What came before it broke counts.
-        inbox.take(live.reader.messages(unfinished=True))
-        _fail_by_error(live.reader, inbox)
-        if inbox.has_program():
-            return (yield from _end(run, inbox))
-        return (yield from poll(self, run, inbox, failure))
+        live.break_off()
+        if live.inbox.has_program():
+            return (yield from _end(run, live.inbox))
+        return (yield from poll(self, run, live.inbox, failure))
 
-    def _follow_stream(
-        self, run: Run, inbox: Inbox, live: LiveRun
-    ) -> Emitting[WorkflowEvent, None]:
+    def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
         """Read the stream to its end; then the thread, if the answer is not there.
-
-        An ``APIConnectionError`` says that the stream broke, or that its end proves nothing.
-        """
-        reader, limit = live.reader, self._api.config.max_response_bytes
-        for event in live.early if run.watched else ():
-            yield from emit(event, live.stream)
-        while (events := (yield from _read(live.stream, reader, watched=run.watched))) is not None:
-            for event in events:
-                yield from emit(event)
-            if reader.size > limit:
-                inbox.take(reader.messages(unfinished=True))
-                raise APIError(
-                    f"The stream brought more than {limit} bytes to keep. Raise "
-                    "max_response_bytes=... if you trust the server; the run can be taken up again."
-                )
-            if reader.news:
-                # A message is done: it may be a step, or already the answer.
-                for step in inbox.take(reader.messages(unfinished=False)):
-                    yield from emit(step)
-                if run.waiting.answer == "first":
-                    inbox.response("first", 1, 0.0)
-        reader.finish()
-        for step in inbox.take(reader.messages(unfinished=True)):
-            yield from emit(step)
-        _fail_by_error(reader, inbox)
-        if run.waiting.answer == "program" and not inbox.is_settled():
-            yield from self._confirm_end(run, inbox)
-
-    def _confirm_end(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, None]:
-        """Read what the thread holds at the end of its stream.
 
         A proxy may end the stream in order for a server that has stopped. If the thread can't be
         read then, the end of the stream proves nothing.
         """
-        try:
-            messages = yield from self.look(run)
-        except APIConnectionError:
-            raise
-        except APIError as error:
-            if poll_verdict(error) != "final":
-                raise APIConnectionError(error.message) from error
-            log_warning(run.session.id, "the thread can't be read (%s)", type(error).__name__)
-            return
-        for step in inbox.take(messages):
-            yield from emit(step)
-
-
-def _read(
-    stream: Stream, reader: ThreadReader, *, watched: bool
-) -> Operation[list[WorkflowEvent] | None]:
-    """Read from a stream; ``None`` at its end. No frame holds the data while others run."""
-    data = yield from read(stream)
-    if data is None:
-        return None
-    return [event for one in data for event in reader.feed(one, watched=watched)]
+        while True:
+            for event in live.take_events():
+                yield from emit(event, live.stream)
+            if live.ended:
+                break
+            yield from live.read(watched=run.watched)
+            if run.waiting.answer == "first":
+                live.inbox.response("first", 1, 0.0)
+        live.check_error()
+        if run.waiting.answer == "program" and not live.inbox.is_settled():
+            for step in live.inbox.take((yield from self.look(run))):
+                yield from emit(step)
 
 
 def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
@@ -201,42 +160,41 @@ def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
     return (yield from deliver(run, response))
 
 
-def _fail_by_error(reader: ThreadReader, inbox: Inbox) -> None:
-    """Raise the server's ``error`` event, unless a program came before it.
-
-    It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
-    """
-    if reader.error is not None and not inbox.has_program():
-        inbox.given_up(reader.error)
-
-
 class _Start(Sender):
-    """The message of a run, in a thread that it starts or that is known.
-
-    ``live`` is the run, once its stream says that the server has the message.
-    """
+    """The message of a run, in a thread that it starts or that is known."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
-        user = run.session.user
-        hint = f"look at the user's newest threads with client.threads.list(user={user!r})"
-        super().__init__(api, run, prepared, hint)
+        super().__init__(api, run, prepared)
         self._thread_id = thread_id
-        self._previous_id = "" if thread_id is None else None
         self._reader = ThreadReader(thread_id=thread_id)
-        self.live: LiveRun | None = None
 
     def read_baseline(self) -> Operation[None]:
         # A session that can't send fails before anything is asked for.
         self.api.credential(self.run.session)
         if self._thread_id is None:
-            self.baseline = Baseline(thread.id for thread in (yield from self._newest_threads()))
+            self.baseline = Baseline((yield from self._newest_threads()))
         else:
-            messages = yield from self._messages(self._thread_id)
-            self.baseline = Baseline.of(messages)
-            users = [message.id for message in messages if message.role == "user"]
-            self._previous_id = users[0] if users else ""
+            self.baseline = Baseline((yield from self._messages(self._thread_id)))
 
-    def send(self) -> Operation[Message]:
+    def reference(self, message_id: str | None = None) -> RunReference:
+        return RunReference(
+            session_id=self.run.session.id,
+            message_id=message_id or self._reader.message_id,
+            thread_id=self._reader.thread_id,
+            user=self.run.session.user,
+            previous_id="" if self._thread_id is None else self.previous_id,
+        )
+
+    def leaves(self) -> None:
+        super().leaves()
+        if self._reader.thread_id is None:
+            user = self.run.session.user
+            self.run.reference = None
+            self.run.doubt = (
+                f"look at the user's newest threads with client.threads.list(user={user!r})"
+            )
+
+    def send(self) -> Operation[RunReference]:
         run, limit = self.run, self.api.config.max_response_bytes
         request = self.api.run_request(
             run.session, self.prepared, self._thread_id, run.waiting.patience
@@ -245,44 +203,44 @@ class _Start(Sender):
         if self._thread_id is None and self._reader.thread_id is not None:
             self.baseline.add(self._reader.thread_id)
         reader = self._reader = ThreadReader(thread_id=self._thread_id)
+        self.leaves()
         stream = yield from open_stream(request)
         if isinstance(stream, Response):
             raise unusable(self.api.check(stream), "no event stream")
-        early: list[WorkflowEvent] = []
+        inbox = Inbox(run.session, self.reference(), sent=self.prepared.text)
+        live = LiveRun(stream, reader, inbox, limit)
         while not reader.taken:
             try:
-                events = yield from _read(stream, reader, watched=True)
+                yield from live.read(watched=True)
             except APIConnectionError:
                 raise
             except APIError as error:
                 # Too large to be read; the message may have been taken.
                 raise APIConnectionError(error.message) from error
-            if events is None or (reader.received > limit and not reader.taken):
-                end = "ended" if events is None else "brought more than max_response_bytes=..."
+            inbox.run = self.reference()
+            if reader.thread_id is not None:
+                self.leaves()
+            live.check_error()
+            if not reader.taken and (live.ended or reader.received > limit):
+                end = "ended" if live.ended else "brought more than max_response_bytes=..."
                 raise APIConnectionError(
                     f"The stream {end} before the server said that it has taken the message."
                 )
-            early += events
-            if not reader.taken:
-                inbox = Inbox(run.session, self._message(), sent=run.sent_text)
-                _fail_by_error(reader, inbox)
-        message = self._message()
-        self.live = LiveRun(message, stream, reader, early, self.prepared.text)
-        return message
+        run.live = live
+        return inbox.run
 
     def can_look(self) -> bool:
         # A thread that the stream has named was started by us.
         return self.baseline_read or (self._thread_id is None and bool(self._reader.thread_id))
 
-    def look(self) -> Operation[Message | None]:
-        thread_id = self._reader.thread_id
-        if thread_id is None:
+    def look(self) -> Operation[RunReference | None]:
+        if self._reader.thread_id is None:
             return (yield from self._search_new_threads())
         place = Baseline(own=True) if self._thread_id is None else self.baseline
-        message = place.find((yield from self._messages(thread_id)), self.prepared)
-        return self._message(message.id, thread_id) if message else None
+        message = place.find((yield from self._messages(self._reader.thread_id)), self.prepared)
+        return self.reference(message.id) if message else None
 
-    def _search_new_threads(self) -> Operation[Message | None]:
+    def _search_new_threads(self) -> Operation[RunReference | None]:
         new = self.baseline.new((yield from self._newest_threads()))
         if len(new) > MOST_NEW_THREADS:
             raise DoubtError("The user has many new threads, and one of them can be ours.")
@@ -294,9 +252,12 @@ class _Start(Sender):
             messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
             places += [thread.id] * max(1, len(entries))
         message = our_message(messages, self.prepared)
-        if message is None and new:
+        if message is not None:
+            self._reader.thread_id = places[messages.index(message)]
+            return self.reference(message.id)
+        if new:
             raise DoubtError("The user has a new thread without a message, which can be ours.")
-        return self._message(message.id, places[messages.index(message)]) if message else None
+        return None
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
         user = self.run.session.user
@@ -308,11 +269,3 @@ class _Start(Sender):
         user = self.run.session.user
         request = partial(self.api.lookup_request, "threads.list", user, None)
         return (yield from read_new(self.api, request))
-
-    def _message(self, message_id: str | None = None, thread_id: str | None = None) -> Message:
-        return Message(
-            id=message_id or self._reader.message_id,
-            session_id=self.run.session.id,
-            thread_id=thread_id or self._reader.thread_id,
-            previous_id=self._previous_id,
-        )

@@ -7,10 +7,18 @@ from typing import Literal
 
 from .._config import Config
 from .._effects import Emitting, Operation, emit, now
-from ..errors import EndpointNotFoundError
-from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
-from ..models.session import ChatSession, Message
+from ..errors import EndpointNotFoundError, WorkflowError
+from ..events import (
+    MessageSentEvent,
+    RunStatus,
+    SessionCreatedEvent,
+    WorkflowEvent,
+    WorkflowResponse,
+)
+from ..models.run import RunReference
+from ..models.session import ChatSession
 from .api import make_api
+from .inbox import Inbox
 from .inputs import Prepared
 from .logs import log_info
 from .mending import json_repair
@@ -42,64 +50,96 @@ class Workflow:
 
     def send_message(
         self, session: ChatSession, prepared: Prepared, waiting: Waiting
-    ) -> Operation[Message]:
+    ) -> Operation[RunReference]:
         """The second step: send a message in a session."""
         run = Run(session, waiting, (yield from now()))
         prepared.log(session.id)
         with noted(run):
-            _, message = yield from self._start(run, prepared)
-            return message
+            protocol, reference = yield from self._start(run, prepared)
+            protocol.hold(run)
+            return reference
 
     def poll_response(
-        self, session: ChatSession, message: Message, waiting: Waiting, *, watched: bool
+        self, session: ChatSession, reference: RunReference, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """The third step: wait for the answer."""
         run = Run(session, waiting, (yield from now()), watched=watched)
-        inbox = run.sent(message)
-        _, thread_id = self._threads.known(session)
-        in_thread = message.thread_id is not None or thread_id is not None
-        protocol = self._threads if in_thread else self._current()
+        protocol, inbox = self._take_up(run, reference)
         with noted(run):
             return (yield from protocol.follow(run, inbox))
+
+    def retrieve_run(
+        self, session: ChatSession, reference: RunReference, waiting: Waiting
+    ) -> Operation[RunStatus]:
+        """Read the state of a run once."""
+        run = Run(session, waiting, (yield from now()))
+        protocol, inbox = self._take_up(run, reference)
+        try:
+            with noted(run):
+                response = yield from protocol.check(run, inbox)
+        except WorkflowError as error:
+            # Its frames hold the answer.
+            error.__traceback__ = None
+            return RunStatus(run=reference, state="failed", steps=inbox.steps(), error=error)
+        state: Literal["running", "done"] = "running" if response is None else "done"
+        return RunStatus(run=reference, state=state, steps=inbox.steps(), response=response)
+
+    def start(
+        self, prepared: Prepared, user: str, waiting: Waiting
+    ) -> Emitting[WorkflowEvent, RunReference]:
+        """A session and the message, for another call to follow."""
+        run = yield from self._begin(prepared, user, waiting)
+        with noted(run):
+            protocol, reference = yield from self._start(run, prepared)
+            protocol.hold(run)
+            yield from emit(MessageSentEvent(run=reference))
+            return reference
 
     def run(
         self, prepared: Prepared, user: str, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """The three steps: a session, the message, the answer."""
+        run = yield from self._begin(prepared, user, waiting)
+        run.watched = watched
+        with noted(run):
+            protocol, reference = yield from self._start(run, prepared)
+            yield from emit(MessageSentEvent(run=reference))
+            return (yield from protocol.follow(run, run.sent(reference)))
+
+    def _begin(
+        self, prepared: Prepared, user: str, waiting: Waiting
+    ) -> Emitting[WorkflowEvent, Run]:
         started = yield from now()
         session = yield from self.create_session(user, {})
-        run = Run(session, waiting, started, watched=watched, own_session=True)
         prepared.log(session.id)
-        with noted(run):
-            yield from emit(SessionCreatedEvent(session=session))
-            protocol, message = yield from self._start(run, prepared)
-            try:
-                yield from emit(MessageSentEvent(message=message))
-            except BaseException:
-                protocol.abandon(run)
-                raise
-            return (yield from protocol.follow(run, run.sent(message)))
+        yield from emit(SessionCreatedEvent(session=session))
+        return Run(session, waiting, started, own_session=True)
+
+    def _take_up(self, run: Run, reference: RunReference) -> tuple[Protocol, Inbox]:
+        _, thread_id = self._threads.known(run.session)
+        in_thread = reference.thread_id is not None or thread_id is not None
+        return self._threads if in_thread else self._current(), run.sent(reference)
 
     def _current(self) -> Protocol:
         return self._threads if self._protocol == "threads" else self._messages
 
-    def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, Message]]:
+    def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, RunReference]]:
         """Send the message; the protocol that has taken it follows the run."""
         run.sent_text = prepared.text
         # Several runs may start before one of them has learned the protocol.
         undecided = self._protocol == "auto"
         protocol = self._current()
         try:
-            message = yield from protocol.start(run, prepared)
+            reference = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
             if not undecided or self._protocol == "messages" or not _is_refused(error):
                 raise
             refusal = error
         else:
             # Without an id, the response may be a proxy's page and not the API's.
-            if self._protocol == "auto" and message.id is not None:
+            if self._protocol == "auto" and reference.message_id is not None:
                 self._protocol = "messages"
-            return protocol, message
+            return protocol, reference
         self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import ChatKitClient, EDN360Input, EnrichedTrainingProgram, errors, events
-from ..models.session import ChatSession, Message, resume_call
+from ..models.run import RunReference, resume_call
+from ..models.session import ChatSession
 from ..reading import read_input
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, INTERRUPTED, SUCCESS, error_text
@@ -70,21 +71,22 @@ _FINAL = (*_OVER, errors.WorkflowTimeoutError)
 
 
 class _Started:
-    """The session and the message of the run, once the server has them."""
+    """The session and the reference of the run, once the server has them."""
 
     session: ChatSession | None = None
-    message: Message | None = None
+    run: RunReference | None = None
 
 
 def _how_to_resume(args: argparse.Namespace, started: _Started, *, in_doubt: bool = False) -> str:
     """The Python call that resumes the run, if one was started, or may have been (in_doubt)."""
-    if started.session is None or args.simulate or not (started.message or in_doubt):
+    if started.session is None or args.simulate or not (started.run or in_doubt):
         return ""
-    doubt = "" if started.message else "If the athlete's data arrived: "
+    doubt = "" if started.run else "If the athlete's data arrived: "
     urls = {"base_url": args.base_url, "server_url": args.server_url}
     client = ", ".join(f"{name}={url!r}" for name, url in urls.items() if url)
     state = f"{doubt}The run goes on at the server, and is paid for. Resume it from Python:"
-    return f"{state}\n  ChatKitClient({client}).{resume_call(started.session, started.message)}"
+    run = started.run or RunReference(session_id=started.session.id, user=started.session.user)
+    return f"{state}\n  ChatKitClient({client}).{resume_call(run).removeprefix('client.')}"
 
 
 def _run_workflow(
@@ -107,7 +109,7 @@ def _run_workflow(
             if isinstance(event, events.SessionCreatedEvent):
                 started.session = event.session
             elif isinstance(event, events.MessageSentEvent):
-                started.message = event.message
+                started.run = event.run
             show(event)
 
         return client.run_workflow(

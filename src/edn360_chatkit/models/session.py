@@ -44,9 +44,7 @@ class Message(OpenModel):
             of its session.
         session_id: The id of the message's session.
         thread_id: The id of the message's thread; ``None`` with session messages.
-        previous_id: The id of the user message before it in its thread, as the server lists it;
-            empty for the first one, ``None`` if unknown. It finds the message at servers that list
-            it under another id than its stream had, such as ``adk-chatkit``.
+        previous_id: The id of the message before it; see ``RunReference.previous_id``.
     """
 
     id: str | None = None
@@ -62,19 +60,3 @@ class Message(OpenModel):
         names = ["id", "session_id", "thread_id"]
         names += ["previous_id"] if self.previous_id is not None else []
         return [(name, getattr(self, name)) for name in names]
-
-
-def resume_call(session: ChatSession, message: Message | None = None) -> str:
-    """The Python call that takes a run up, also in another process.
-
-    Args:
-        session: The session of the run.
-        message: The message that started the run; default the session's newest message.
-    """
-    if message is None or (message.id is None and message.thread_id is None):
-        return f"poll_response({session.id!r})"
-    if message.thread_id is None:
-        return f"poll_response({session.id!r}, after={message.id!r})"
-    # The message has the id of its thread, and the session that of its user.
-    owner = f"ChatSession(id={session.id!r}, user={session.user!r})"
-    return f"poll_response({owner}, after={message!r})"

@@ -1,0 +1,74 @@
+"""A run whose stream is open, and what the stream has brought so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._effects import Operation, Stream, read
+from ..errors import APIError
+from ..events import WorkflowEvent
+from .inbox import Inbox
+from .thread_events import ThreadReader
+
+
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run whose stream is open.
+
+    Attributes:
+        inbox: The messages that the stream has brought.
+        limit: The most text that is kept of the stream, in characters.
+        events: The events that the caller has not seen yet.
+        ended: Whether the stream has ended.
+    """
+
+    stream: Stream
+    reader: ThreadReader
+    inbox: Inbox
+    limit: int
+    events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
+    ended: bool = False
+
+    def read(self, *, watched: bool) -> Operation[None]:
+        """Read on. An ``APIConnectionError`` says that the stream broke.
+
+        No frame holds the data while others run.
+        """
+        data = yield from read(self.stream)
+        for one in data or ():
+            self.events += self.reader.feed(one, watched=watched)
+        if data is None:
+            self.ended = True
+            self.reader.finish()
+            self._take(unfinished=True)
+        elif self.reader.size > self.limit:
+            del data
+            self._take(unfinished=True)
+            raise APIError(
+                f"The stream brought more than {self.limit} bytes to keep. Raise "
+                "max_response_bytes=... if you trust the server; the run can be taken up again."
+            )
+        elif self.reader.news:
+            # A message is done: it may be a step, or already the answer.
+            self._take(unfinished=False)
+
+    def take_events(self) -> list[WorkflowEvent]:
+        """The events that the caller has not seen yet."""
+        events, self.events = self.events, []
+        return events
+
+    def break_off(self) -> None:
+        """Count what came before the stream broke."""
+        self._take(unfinished=True)
+        self.check_error()
+
+    def check_error(self) -> None:
+        """Raise the server's ``error`` event, unless a program came before it.
+
+        It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
+        """
+        if self.reader.error is not None and not self.inbox.has_program():
+            self.inbox.given_up(self.reader.error)
+
+    def _take(self, *, unfinished: bool) -> None:
+        self.events += self.inbox.take(self.reader.messages(unfinished=unfinished), listed=False)

@@ -1,0 +1,64 @@
+"""A reference to a run: what finds the run again, from any process."""
+
+from __future__ import annotations
+
+from .base import OpenModel, card_html
+from .session import ChatSession, Message
+
+
+class RunReference(OpenModel):
+    """A run as ids, without a secret. Store ``str(run)`` or ``run.model_dump_json()``.
+
+    Attributes:
+        session_id: The id of the run's session.
+        message_id: The id of the message that started the run; ``None`` if the server gave no id.
+        thread_id: The id of the run's thread; ``None`` with session messages.
+        user: The end user. A self-hosted server keeps the threads of its users apart.
+        previous_id: The id of the message before ours, as the server lists it: the newest one of
+            the user, or of anybody if the server lists none of the user. Empty if ours is the
+            first message, ``None`` if unknown. It finds the answer where our message is not
+            listed, or under another id than its stream had (``adk-chatkit``).
+    """
+
+    session_id: str
+    message_id: str | None = None
+    thread_id: str | None = None
+    user: str | None = None
+    previous_id: str | None = None
+
+    def __str__(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+    def _repr_html_(self) -> str:
+        return card_html("RunReference", **self.model_dump(exclude={"previous_id"}))
+
+    @classmethod
+    def of(cls, message: Message, user: str | None = None) -> RunReference:
+        """The run that a message of ``send_message`` has started."""
+        return cls(
+            session_id=message.session_id,
+            message_id=message.id,
+            thread_id=message.thread_id,
+            user=user,
+            previous_id=message.previous_id,
+        )
+
+    @property
+    def message(self) -> Message:
+        """The message that started the run."""
+        return Message(
+            id=self.message_id,
+            session_id=self.session_id,
+            thread_id=self.thread_id,
+            previous_id=self.previous_id,
+        )
+
+    @property
+    def session(self) -> ChatSession:
+        """The session of the run, without its client secret."""
+        return ChatSession(id=self.session_id, user=self.user)
+
+
+def resume_call(run: RunReference) -> str:
+    """The Python call that takes a run up, from any process."""
+    return f"client.poll_response({str(run)!r})"
