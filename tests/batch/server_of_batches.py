@@ -39,9 +39,11 @@ def main() -> None:
             programs = {result.key: result.response is not None for result in results}
             output.write_text(json.dumps(programs))
             os._exit(0)
-        print(process, flush=True)
+        sys.stdout.write(f"{process}\n")
+        sys.stdout.flush()
         os.waitpid(process, 0)
-        print("ended", flush=True)
+        sys.stdout.write("ended\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._config import WaitOptions, checked_count
 from .._effects import Emitting
@@ -25,9 +25,11 @@ from ..errors import (
 )
 from ..events import MessageSentEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
-from .journal import Entry, Journal, digest
 from .pace import Pace, Pause, paced
 from .results import BatchResult, error_from_json, error_json
+
+if TYPE_CHECKING:
+    from .journal import Entry, Journal
 
 BatchInput: TypeAlias = WorkflowInput | tuple[str, WorkflowInput]
 """An input of a batch; with a key of its own as a ``(key, input)`` pair."""
@@ -113,9 +115,7 @@ class Order:
 class Batch:
     """The runs of a batch as operations. Threads share it."""
 
-    def __init__(
-        self, workflow: Workflow, waiting: Waiting, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, workflow: Workflow, waiting: Waiting, options: Mapping[str, Any]) -> None:
         rate = options.get("rate")
         if rate is not None and not (isinstance(rate, (int, float)) and rate > 0):
             raise ConfigurationError("rate must be a number of requests a minute, above 0.")
@@ -127,8 +127,12 @@ class Batch:
         self._workflow = workflow
         self._pace = Pace(rate)
         path = options.get("journal")
-        self._journal = None if path is None else Journal(path)
-        if self._journal is not None:
+        self._journal: Journal | None = None
+        if path is not None:
+            # Here, since few batches need SQLite.
+            from .journal import Journal
+
+            self._journal = Journal(path)
             for seconds in self._journal.durations():
                 waiting.durations.learn(seconds)
 
@@ -155,7 +159,7 @@ class Batch:
         item.earlier = earlier
         if earlier is not None:
             item.run = RunReference.model_validate_json(earlier.run)
-            if earlier.input != digest(item.prepared.text):
+            if not earlier.is_of(item.prepared.text):
                 words = "the input of %r has changed since it was sent; it is not sent again"
                 log_warning(item.run.session_id, words, item.key)
             if earlier.result is not None and earlier.state == "failed":
@@ -200,6 +204,7 @@ class Batch:
             return
         if isinstance(error, WorkflowError) and not isinstance(error, WorkflowTimeoutError):
             self._journal.ended(item.key, "failed", error_json(error))
-        elif item.earlier is None and not item.is_sent:
-            if not (isinstance(error, APIError) and error.may_have_been_taken):
-                self._journal.not_sent(item.key)
+            return
+        in_doubt = isinstance(error, APIError) and error.may_have_been_taken
+        if item.earlier is None and not item.is_sent and not in_doubt:
+            self._journal.not_sent(item.key)

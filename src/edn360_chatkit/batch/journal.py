@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -41,8 +41,12 @@ class Entry:
     input: str
     state: State
     run: str
-    result: str | None
+    result: str | None = field(repr=False)
     started: float | None
+
+    def is_of(self, text: str) -> bool:
+        """Whether this is the text that was sent."""
+        return self.input == _digest(text)
 
 
 class Journal:
@@ -65,8 +69,8 @@ class Journal:
             if "locked" in str(error):
                 raise ConfigurationError(
                     f"The journal {self.path} is in use by another batch, in this process or "
-                    "another one. Wait for its end, or use another journal; nothing was sent. A batch "
-                    "that is left early is closed by a with block around it."
+                    "another one. Wait for its end, or use another journal; nothing was sent. A "
+                    "with block around a batch closes it when it is left early."
                 ) from None
             raise ConfigurationError(
                 f"The journal {self.path} can't be used: {error}. Nothing was sent."
@@ -104,7 +108,7 @@ class Journal:
     def sending(self, key: str, text: str, run: str) -> None:
         """Note that the message will be sent now."""
         values = "(key, input, state, run) VALUES (?, ?, 'sending', ?)"
-        self._write(f"INSERT OR REPLACE INTO runs {values}", key, digest(text), run)
+        self._write(f"INSERT OR REPLACE INTO runs {values}", key, _digest(text), run)
 
     def started(self, key: str, run: str) -> None:
         """Note that the server has the message."""
@@ -133,7 +137,7 @@ class Journal:
             self._connection.execute(statement, values)
 
 
-def digest(text: str) -> str:
+def _digest(text: str) -> str:
     """A digest of a message's text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -142,7 +146,9 @@ def _open(path: Path) -> sqlite3.Connection:
     # Created by us, so that no other user can open it before its mode is set.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
-    connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
         # The lock is held until the file is closed or the process ends, however it ends.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_json
 
@@ -59,4 +59,5 @@ def error_from_json(text: str) -> WorkflowError:
 def _attribute(name: str, value: Any) -> Any:
     if name in _MODELS and isinstance(value, dict):
         return _MODELS[name].model_validate(value)
-    return tuple(value) if isinstance(value, list) else value
+    # The errors keep their lists as tuples.
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
@@ -20,9 +20,6 @@ from .._transport.pool import dropped
 from .core import Batch, BatchInput, Order, read_item
 from .pace import Pause
 from .results import BatchResult
-
-if TYPE_CHECKING:
-    import anyio
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
