@@ -52,8 +52,9 @@ class Entry:
 class Journal:
     """The states of a batch's runs, by key. Threads share it.
 
-    Each change is on the disk before the method returns: a killed process and a power failure lose
-    nothing. The file holds programs, so only its owner can read it; it holds no credentials.
+    A killed process loses no change. A power failure does not lose that a message will be sent,
+    which is on the disk before it is; it can lose later changes, which the server still knows.
+    The file holds programs, so only its owner can read it; it holds no credentials.
 
     Raises:
         ConfigurationError: The file is in use by another batch, is no journal, or can't be
@@ -108,7 +109,8 @@ class Journal:
     def sending(self, key: str, text: str, run: str) -> None:
         """Note that the message will be sent now."""
         values = "(key, input, state, run) VALUES (?, ?, 'sending', ?)"
-        self._write(f"INSERT OR REPLACE INTO runs {values}", key, _digest(text), run)
+        statement = f"INSERT OR REPLACE INTO runs {values}"
+        self._write(statement, key, _digest(text), run, synchronous="FULL")
 
     def started(self, key: str, run: str) -> None:
         """Note that the server has the message."""
@@ -132,8 +134,9 @@ class Journal:
         with self._lock:
             return [row[0] for row in self._connection.execute(query)]
 
-    def _write(self, statement: str, *values: object) -> None:
+    def _write(self, statement: str, *values: object, synchronous: str = "NORMAL") -> None:
         with self._lock:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
             self._connection.execute(statement, values)
 
 
@@ -153,7 +156,6 @@ def _open(path: Path) -> sqlite3.Connection:
         # The lock is held until the file is closed or the process ends, however it ends.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_TABLES)
     except BaseException:
         connection.close()

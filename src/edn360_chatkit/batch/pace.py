@@ -19,6 +19,8 @@ E = TypeVar("E")
 
 STEPS_BACK = 50
 """How many successful requests bring back one half of the speed that a 429 took away."""
+SLOWEST = 0.1
+"""The speed that a 429 does not reduce any more, in requests a second."""
 SHORTEST_FREEZE = 1.0
 """How long all requests wait after a 429 without a ``retry-after``, in seconds."""
 
@@ -72,11 +74,13 @@ class Pace:
             # Requests that were in flight together are refused together, and count once.
             if sent >= self._slowed_at:
                 self._slowed_at = moment
-                self._slowest = self._speed = min(self._speed, self._measured(moment)) / 2
+                speed = min(self._speed, self._measured(moment)) / 2
+                self._slowest = self._speed = max(speed, SLOWEST)
 
     def _measured(self, moment: float) -> float:
         """The speed of the last requests, in requests a second."""
-        return len(self._recent) / max(1.0, moment - min(self._recent, default=moment))
+        recent = [time for time in self._recent if time > moment - 60.0]
+        return len(recent) / max(1.0, moment - min(recent, default=moment))
 
 
 @dataclass(frozen=True)

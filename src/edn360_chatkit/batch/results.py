@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -60,4 +60,4 @@ def _attribute(name: str, value: Any) -> Any:
     if name in _MODELS and isinstance(value, dict):
         return _MODELS[name].model_validate(value)
     # The errors keep their lists as tuples.
-    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    return tuple(value) if type(value) is list else value

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -77,11 +78,17 @@ class BatchRun:
                 if not self._outcomes.empty() or not self._start_next():
                     if not self._order.under_way:
                         raise StopIteration
-                    self._take(*self._outcomes.get())
+                    self._take(*self._wait())
         except BaseException:
             self.close()
             raise
         return result
+
+    def _wait(self) -> _Outcome:
+        while True:
+            # Windows raises a KeyboardInterrupt only between two waits.
+            with suppress(Empty):
+                return self._outcomes.get(timeout=0.5)
 
     def _take(self, number: int, outcome: BatchResult | BaseException) -> None:
         self._threads.pop(number).join()
