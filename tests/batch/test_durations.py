@@ -40,12 +40,12 @@ def test_third_of_the_polls_of_a_loop() -> None:
     loop_polls, loop_delay = figures(real_duration, None)
     polls, delay = figures(real_duration, Durations())
     assert polls < loop_polls / 2.95
-    # Less is not possible with so few polls: decision 17 has the bound.
+    # Less is not possible with so few polls: decision 18 has the bound.
     assert delay < 1.8 * loop_delay
 
 
 def test_best_polls_for_any_delay() -> None:
-    """Their product is near the least one for this distribution, 30: see decision 17."""
+    """Their product is near the least one for this distribution, 30: see decision 18."""
     polls, delay = figures(real_duration, Durations())
     assert polls * delay < 36
 

@@ -1,8 +1,8 @@
 """Adaptive polling: few polls while an answer is unlikely, close ones where it is likely.
 
 Polls cost most where no answer can be. With the rate of answers at a moment, h(t), the delay of the
-answer is least for a number of polls if their rate follows the square root of h(t). Page 17 of
-``docs/decisions`` derives it.
+answer is least for a number of polls if their rate follows the square root of h(t). Decision 18
+derives it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, InvalidInputError
 State: TypeAlias = Literal["sending", "started", "done", "failed"]
 """``sending``: the message may have been sent. ``started``: the server has it."""
 
-LOCK_SECONDS = 2.0
+LOCK_SECONDS = 1.0
 """How long a journal is waited for, in seconds: a batch that was left just now still closes it."""
 
 _TABLES = """
