@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 USUAL_SECONDS = 111.0
 """The middle of real runs: they took 60 to 205 s."""
-USUAL_SPREAD = 0.31
-"""The standard deviation of their logarithm: nineteen of twenty lie between 60 and 205 s."""
+USUAL_SPREAD = 0.4
+"""The standard deviation of their logarithm: between 60 and 205 s lie six of seven."""
 USUAL_WEIGHT = 4
 """As many runs as the two numbers above count for, beside those that were seen."""
-SECONDS_PER_POLL = 6.6
+SECONDS_PER_POLL = 6.7
 """An average run gets one poll for so many seconds: a third of those of a fixed 2 s loop."""
+FIRST_SECONDS_PER_POLL = 5.5
+"""The same before any run was seen."""
 ADAPTIVE_ATTEMPTS = 200
 """How many polls a run gets by default: enough for some 20 minutes."""
 USUAL_INTERVAL = 3.0
@@ -89,8 +91,10 @@ def _make_plan(logarithms: tuple[float, ...], count: int) -> _Plan:
     squares = USUAL_WEIGHT * (USUAL_SPREAD**2 + (usual - middle) ** 2)
     squares += sum((logarithm - middle) ** 2 for logarithm in logarithms)
     spread = math.sqrt(squares / weight)
-    # Any other duration is possible, too; the less so the more runs were seen.
-    others = 2 / (len(logarithms) + 10)
+    # The part of what is not known yet, which shrinks with the number of runs.
+    unknown = 10 / (len(logarithms) + 10)
+    # Any other duration is possible, too.
+    others = unknown / 5
     width = math.log(_MOMENTS[-1] / _MOMENTS[0])
 
     def remaining(moment: float) -> float:
@@ -108,5 +112,6 @@ def _make_plan(logarithms: tuple[float, ...], count: int) -> _Plan:
         measure.append(measure[-1] + root * seconds)
         rooted += ended / root
         average += ended * _MOMENTS[place]
-    unit = SECONDS_PER_POLL * rooted / average
+    interval = unknown * FIRST_SECONDS_PER_POLL + (1 - unknown) * SECONDS_PER_POLL
+    unit = interval * rooted / average
     return _Plan(tuple(value / unit for value in measure), count)
