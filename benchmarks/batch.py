@@ -27,7 +27,7 @@ MOST_REQUESTS = 1 / 3
 MOST_KIBIBYTES = 40.0
 SLACK = 20.0
 """How many seconds more than one run the whole batch may take."""
-PROGRAM = {
+PROGRAM: dict[str, Any] = {
     "title": "Strength",
     "sessions": [{"id": "D1", "blocks": [{"id": "A", "exercises": []}]}],
 }
@@ -55,7 +55,7 @@ class Figures:
             self.messages[key] = self.messages.get(key, 0) + 1
             self.due[key] = now + self.seconds
             return {"id": f"msg_{key}", "role": "user"}
-        message = {"id": f"msg_{key}", "role": "user", "content": []}
+        message: dict[str, Any] = {"id": f"msg_{key}", "role": "user", "content": []}
         if now < self.due[key]:
             return {"data": [message]}
         self.delays.setdefault(key, now - self.due[key])
@@ -106,7 +106,7 @@ def inputs(count: int) -> Iterator[dict[str, Any]]:
 
 def memory() -> float:
     """The memory of this process now, in KiB."""
-    with open("/proc/self/statm") as statm:  # noqa: PTH123 - read often
+    with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize() / 1024
 
 
@@ -168,10 +168,8 @@ def main(runs: int = 5000, seconds: float = 60.0) -> bool:
     (adaptive, seen), (fixed, seen_fixed) = rows
     # Each run has two requests that are no polls.
     polls = (seen.requests - 2 * runs) / (seen_fixed.requests - 2 * runs)
-    print(
-        f"polls of the adaptive batch: {polls:.2f} of those of the loop (at most {MOST_REQUESTS:.2f})"
-    )
-    print(f"CPU of the adaptive batch: {adaptive.cpu / fixed.cpu:.2f} of that of the loop")
+    print(f"polls of the adaptive batch / of the loop = {polls:.2f} (at most {MOST_REQUESTS:.2f})")
+    print(f"CPU of the adaptive batch / of the loop = {adaptive.cpu / fixed.cpu:.2f}")
     return (
         adaptive.answered == runs
         and max(seen.messages.values()) == 1
