@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pkgutil
-from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -15,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 import edn360_chatkit
 from edn360_chatkit.testing import ChatKitSimulator
+
+pytest_plugins = ["edn360_chatkit.testing.fixtures"]
 
 # Whether an example is slow depends on how busy the machine is.
 # One failure at a time: to shrink several takes minutes.
@@ -32,7 +33,7 @@ settings.load_profile("test")
 # Hypothesis takes constants from the modules that are imported. With all of them, the examples of
 # a test do not depend on which tests ran before it.
 for module in pkgutil.walk_packages(edn360_chatkit.__path__, "edn360_chatkit."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith(("__main__", ".fixtures")):  # pytest imports the fixtures
         import_module(module.name)
 
 
@@ -63,14 +64,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
-def one_simulator() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator() as simulator:
-        yield simulator
-
-
 @pytest.fixture
-def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
+def sim(chatkit_simulator: ChatKitSimulator) -> ChatKitSimulator:
     """The simulator, reset."""
-    one_simulator.reset()
-    return one_simulator
+    return chatkit_simulator

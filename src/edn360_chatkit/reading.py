@@ -75,7 +75,10 @@ def _program(text: str) -> EnrichedTrainingProgram | InvalidInputError:
         return answer.program
     if isinstance(answer, InvalidProgram):
         return invalid(EnrichedTrainingProgram, answer.errors)
-    return validate(EnrichedTrainingProgram, _json_object(text))
+    fields = _json_object(text)
+    if isinstance(fields, dict) and fields.keys() >= {"user_profile", "questionnaires"}:
+        return InvalidInputError("This is an EDN360Input, the athlete's data, and not a program.")
+    return validate(EnrichedTrainingProgram, fields)
 
 
 def _input_or_program(

@@ -173,8 +173,21 @@ def test_an_unknown_url_is_named(http: httpx.Client, method: str, path: str) -> 
     assert error(http.request(method, path))[:2] == expected
 
 
-def test_a_cancelled_session_says_so(http: httpx.Client, session: str) -> None:
+def test_cancelled_session_takes_no_message(
+    sim: ChatKitSimulator, http: httpx.Client, session: str
+) -> None:
     assert http.post(f"/sessions/{session}/cancel").json()["status"] == "cancelled"
+    response = http.post(f"/sessions/{session}/messages", json=message())
+    assert error(response)[:2] == (404, f"Chatkit Session with id '{session}' not found.")
+    assert sim.runs == 0
+
+
+def test_latest_version_fails_the_run(http: httpx.Client) -> None:
+    body = {"workflow": {"id": "wf_demo", "version": "latest"}, "user": "u"}
+    session_id = http.post("/sessions", json=body).json()["id"]
+    http.post(f"/sessions/{session_id}/messages", json=message())
+    item = http.get(f"/sessions/{session_id}/messages").json()["data"][0]
+    assert json.loads(item["content"][0]["text"])["error"]["code"] == "simulated"
 
 
 def test_a_text_that_is_no_input_makes_the_workflow_fail(http: httpx.Client, session: str) -> None:
@@ -244,6 +257,11 @@ def test_a_failure_can_be_set(sim: ChatKitSimulator, http: httpx.Client) -> None
     sim.fail_next("create_session", status=500, taken=True)
     assert http.post("/sessions", json=SESSION).status_code == 500
     assert len(sim.sessions) == 2
+
+
+def test_failure_of_an_unknown_endpoint_is_refused(sim: ChatKitSimulator) -> None:
+    with pytest.raises(ValueError, match=r"no endpoint 'sesions'; there are create_session, "):
+        sim.fail_next("sesions")  # type: ignore[arg-type]
 
 
 def test_a_reset_forgets_everything(

@@ -7,9 +7,10 @@ from typing import NoReturn, Protocol
 
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
-from . import diff, run, show, simulate, validate
+from . import diff, resume, run, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
-from .errors import BAD_USAGE, INTERRUPTED, error_text
+from .errors import BAD_USAGE, error_text
+from .signals import STOP_SIGNALS, stop_status, stop_text
 
 
 class _Command(Protocol):  # the module of a subcommand
@@ -19,6 +20,8 @@ class _Command(Protocol):  # the module of a subcommand
 
 _COMMANDS: tuple[tuple[str, str, _Command], ...] = (
     ("run", "run the workflow on an athlete's data", run),
+    ("resume", "wait for a run that was started before", resume),
+    ("status", "look at a run without waiting", status),
     ("show", "show a training program, or write it as files", show),
     ("validate", "check an EDN360Input or a training program", validate),
     ("diff", "compare two training programs", diff),
@@ -33,15 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed its text
         return BAD_USAGE if stop.code else print_text("")
     try:
-        with log_to_stderr() if "verbose" in args else nullcontext():
+        with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
             command: _Command = args.command
             return command.execute(args)
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
-    except KeyboardInterrupt:
-        complain("Interrupted.")
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        complain(stop_text(stop))
+        return stop_status(stop)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Run the EDN360 training workflow through ChatKit.",
         epilog="A file can be - for standard input or output. Exit status: 0; 1 the run failed; "
-        "2 bad usage or bad input; 130 interrupted.",
+        "2 bad usage or bad input; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP.",
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -5,19 +5,25 @@ from importlib.util import find_spec
 
 from ..errors import ConfigurationError
 
-# After Ctrl-C it is 128 and the number of SIGINT, as shells report it.
-SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILED, BAD_USAGE = 0, 1, 2
 
-_OPTION = re.compile(
-    r"(base_url|server_url|workflow_id|user|poll_interval|max_attempts)(?:=\.\.\.|(?= \(or| must))"
-)
+_NAMES = "base_url|server_url|workflow_id|user|poll_interval|max_attempts|deadline"
+_TEXTS = {
+    "Pass api_key=..., or": "Use run --simulate, or",
+    "api_key=..., ": "",
+    "headers=... or in $": "$",
+    "protocol='auto' or 'threads'": "--protocol auto or threads",
+    " to the client or to this call": "",
+    "(base_url or server_url)": "(--base-url or --server-url)",
+}
+_OPTION = re.compile(rf"({_NAMES})(?:=\.\.\.|(?= \(or| must))")
 
 
 def error_text(error: Exception) -> str:
     """The text of an error, with options in the place of the library's parameters."""
-    text = str(error).replace("Pass api_key=..., or", "Use --simulate, or")
-    text = text.replace("api_key=..., ", "").replace(" to the client or to this call", "")
-    text = text.replace("(base_url or server_url)", "(--base-url or --server-url)")
+    text = str(error)
+    for python, option in _TEXTS.items():
+        text = text.replace(python, option)
     return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)
 
 

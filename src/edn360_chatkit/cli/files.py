@@ -69,21 +69,21 @@ class Destination:
             return "it is a directory"
         if not self.path.parent.is_dir():
             return f"there is no directory {self.path.parent}"
-        places = [self.path] if self._is_special() else [self.path.parent, self.path]
+        places = [self.path.parent, self.path] if self.is_regular() else [self.path]
         if any(place.exists() and not os.access(place, os.W_OK) for place in places):
             return "it is read-only, or its directory is"
         return None
 
-    def _is_special(self) -> bool:
-        """Whether it is a device or a pipe, such as /dev/null, which must not be replaced."""
-        return self.path is not None and self.path.exists() and not self.path.is_file()
+    def is_regular(self) -> bool:
+        """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
+        return self.path is not None and (self.path.is_file() or not self.path.exists())
 
     def write(self, text: str) -> None:
         """Write a result, or raise ``OSError`` and leave an existing file unchanged."""
         data = text.encode("utf-8", "replace")
         if self.path is None:
             write_output(text)
-        elif self._is_special():
+        elif not self.is_regular():
             self.path.write_bytes(data)
         else:
             temporary = self.path.with_name(f".edn360-{secrets.token_hex(8)}.tmp")
@@ -101,7 +101,7 @@ class Destination:
         Returns the name of the new file; raises ``OSError`` if neither place can be written.
         """
         data = text.encode("utf-8", "backslashreplace")
-        if self.path is not None and not self._is_special():
+        if self.path is not None and self.is_regular():
             for number in itertools.count(1):
                 end = suffix if number == 1 else f".{number}{suffix}"
                 new = self.path.with_name(self.path.name + end)

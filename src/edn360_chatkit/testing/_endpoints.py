@@ -78,7 +78,10 @@ def cancel_session(store: Store, _: RecordedRequest, session_id: str) -> Data:
 def send_message(store: Store, request: RecordedRequest, session_id: str) -> Data:
     session = store.session(session_id)
     new = read(NewMessage, request.json)
-    run = store.start_run("".join(part.text for part in new.content))
+    if session.data["status"] != "active":
+        raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
+    text = "".join(part.text for part in new.content)
+    run = store.start_run(text, session.data["workflow"]["version"])
     content = [part.model_dump() for part in new.content]
     run.messages.append(Item(store.new_id("msg"), session_id, "user", {"content": content}))
     session.runs.append(run)
@@ -153,28 +156,28 @@ def _item(item: Item) -> Data:
 
 
 def conversation(store: Store, request: RecordedRequest, _: str) -> Data | Response:
-    sessions = [session.data for session in store.sessions.values()]
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    data = next((d for d in sessions if (scheme, secret) == ("Bearer", d["client_secret"])), None)
-    if data is None:
-        raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
-    if data["status"] == "active" and data["expires_at"] <= time.time():
-        data["status"] = "expired"
-    if data["status"] != "active":
-        raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
-    return _converse(store, read(Envelope, request.json), data["user"], hosted=True)
+    header = request.headers.get("authorization", "")
+    for session_id in store.sessions:
+        data = store.session(session_id).data
+        if header != f"Bearer {data['client_secret']}":
+            continue
+        if data["status"] != "active":
+            raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
+        return _converse(store, request, data)
+    raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
 
 
 def server(store: Store, request: RecordedRequest, _: str) -> Data | Response:
     for name, value in (store.server_headers or {}).items():
         if request.headers.get(name.lower()) != value:
             raise APIError(401, f"The header '{name}' is missing or wrong.")
-    envelope = read(Envelope, request.json)
-    return _converse(store, envelope, str(envelope.metadata.get("user", "default")), hosted=False)
+    return _converse(store, request, None)
 
 
-def _converse(store: Store, envelope: Envelope, user: str, *, hosted: bool) -> Data | Response:
-    kind = envelope.type
+def _converse(store: Store, request: RecordedRequest, session: Data | None) -> Data | Response:
+    """Answer a request of the thread protocol, hosted in a session or else self-hosted."""
+    envelope, hosted = read(Envelope, request.json), session is not None
+    kind, user = envelope.type, str((session or envelope.metadata).get("user", "default"))
     if kind not in _REQUIRED:
         text = f"Invalid value for 'type': '{kind}' is not simulated."
         raise APIError(400, text, param="type", code="invalid_value")
@@ -193,7 +196,8 @@ def _converse(store: Store, envelope: Envelope, user: str, *, hosted: bool) -> D
     if params.input is not None:
         fields = params.input.model_dump(exclude_none=True)
         thread.items.append(new_item(store, thread, "user_message", **fields))
-        run = store.start_run("".join(part.text for part in params.input.content))
+        version = session["workflow"]["version"] if session else None
+        run = store.start_run("".join(part.text for part in params.input.content), version)
         survives = hosted or run.settings.survives_hang_up
         return EventStream(Turn(store, thread, run), survives=survives)
     if kind == "items.list":

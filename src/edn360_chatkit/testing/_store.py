@@ -40,9 +40,11 @@ class Settings:
     every_event: bool = False
     unknown_events: bool = False
 
-    def settings(self) -> dict[str, Any]:
-        """The settings as they are now, by name."""
-        return {setting.name: getattr(self, setting.name) for setting in fields(Settings)}
+    def settings(self) -> Settings:
+        """A copy of the settings as they are now."""
+        return Settings(
+            **{setting.name: getattr(self, setting.name) for setting in fields(Settings)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +180,22 @@ class Store(Settings):
         del self._cuts[:1], self._stalls[:1]
         return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
 
-    def start_run(self, text: str) -> Run:
-        """Start the workflow on a message."""
+    def start_run(self, text: str, version: str | None = None) -> Run:
+        """Start a version of the workflow on a message; the API accepts "latest", which fails."""
         self.runs += 1
         steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
-        kind = self.answer
+        kind = "error" if version == "latest" else self.answer
         answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        return Run(Settings(**self.settings()), list(steps), answer)
+        return Run(self.settings(), list(steps), answer)
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""
-        if session_id not in self.sessions:
+        session = self.sessions.get(session_id)
+        if session is None:
             raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-        return self.sessions[session_id]
+        if session.data["status"] == "active" and session.data["expires_at"] <= time.time():
+            session.data["status"] = "expired"
+        return session
 
     def threads_of(self, user: str | None, *, hosted: bool) -> list[Thread]:
         """The threads of a user, or of all users, in one of the two worlds; oldest first."""

@@ -128,6 +128,7 @@ class Turn:
 
     def __init__(self, store: Store, thread: Thread, run: Run) -> None:
         self.store, self.thread, self.settings = store, thread, run.settings
+        self._mood = {"mood": "curious"} if run.settings.unknown_events else {}
         self.steps: Steps = self._steps(run, thread.items[-1])
 
     def _steps(self, run: Run, message: Item) -> Steps:
@@ -141,10 +142,9 @@ class Turn:
             yield self._event("thread.updated", thread=thread_data(thread))
         if settings.notice is not None:
             yield self._event("notice", level="info", message=settings.notice)
-        if settings.every_event:
-            yield from self._every_event()
-        if settings.unknown_events:
-            yield from self._unknown_events(message)
+        for name in ("every_event", "unknown_events"):
+            if getattr(settings, name):
+                yield from self._extra_events(name)
         fails = settings.stream_error is not None
         texts: list[str] = run.steps if fails else run.posts
         # A run without an answer has a last stage without a message.
@@ -201,39 +201,31 @@ class Turn:
             item.fields["content"].append({"type": "output_hologram", "depth": 3})
         yield self._done(item)
 
-    def _every_event(self) -> Steps:
-        """The known kinds of events and items that a run of the workflow does not have."""
-        yield self._event("client_effect", name="simulated", data={"run": True})
-        for kind, canned in read_data("items.json").items():
-            item = self._new(kind, **canned["fields"])
-            item.rest_fields = canned.get("rest_fields")
-            yield self._done(item)
-            if kind == "client_tool_call":
-                item.fields |= {"status": "completed", "output": {"ok": True}}
-                yield self._event("thread.item.replaced", item=item_data(item))
-        removed = self._new("assistant_message", content=[output_text('{"withdrawn":true}')])
-        yield self._done(removed)
-        self.thread.items.remove(removed)
-        yield self._event("thread.item.removed", item_id=removed.id)
-
-    def _unknown_events(self, message: Item) -> Steps:
-        """Events, items, updates and tasks of kinds that do not exist."""
-        yield self._event("thread.weather", forecast={"sun": 0.8})
-        yield self._update(message, "user_message.highlighted", start=0)
-        workflow = {"type": "custom", "tasks": [{"type": "dance", "steps": 8}], "expanded": False}
-        yield self._done(self._new("workflow", workflow=workflow))
-        hologram = self._new("hologram", hologram={"depth": 3}, content="no list of parts")
-        yield self._event("thread.item.added", item=item_data(hologram))
-        yield self._update(hologram, "hologram.turned", degrees=90)
-        yield self._done(hologram)
+    def _extra_events(self, name: str) -> Steps:
+        """The events of a list in ``extras.json``; "new" makes the item that the next ones name."""
+        item = self.thread.items[-1]
+        for kind, data in read_data("extras.json")[name]:
+            if kind == "new":
+                item = self._new(**data)
+                item.rest_fields = item.fields.pop("rest_fields", None)
+            elif kind == "thread.item.updated":
+                yield self._update(item, **data)
+            elif kind == "thread.item.done":
+                yield self._done(item)
+            elif kind == "thread.item.removed":
+                self.thread.items.remove(item)
+                yield self._event(kind, item_id=item.id)
+            elif kind.startswith("thread.item."):
+                item.fields |= data
+                yield self._event(kind, item=item_data(item))
+            else:
+                yield self._event(kind, **data)
 
     def _new(self, kind: str, **fields: Any) -> Item:
-        mood = {"mood": "curious"} if self.settings.unknown_events else {}
-        return new_item(self.store, self.thread, kind, **fields, **mood)
+        return new_item(self.store, self.thread, kind, **fields, **self._mood)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        mood = {"mood": "curious"} if self.settings.unknown_events else {}
-        return f"data: {dumps({'type': kind, **fields, **mood})}\n\n".encode()
+        return f"data: {dumps({'type': kind, **fields, **self._mood})}\n\n".encode()
 
     def _done(self, item: Item) -> bytes:
         self.thread.items.append(item)

@@ -7,22 +7,25 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import uvicorn
 
 from ._server import PREFIX, SERVER_PATH, build_app
 from ._store import Fault, Store
 
-Endpoint: TypeAlias = (
-    Literal["create_session", "cancel_session", "send_message", "list_messages"]
-    | Literal["conversation", "server"]  # all requests of the thread protocol: hosted, self-hosted
-    # requests of one type, at both
-    | Literal["threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list"]
-    | Literal["threads.delete", "items.list"]
+# fmt: off
+Endpoint: TypeAlias = Literal[
+    "create_session", "cancel_session", "send_message", "list_messages",
+    # all requests of the thread protocol: hosted, self-hosted
+    "conversation", "server",
+    # its requests of one type, at both
+    "threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list",
+    "threads.delete", "items.list",
     # the REST endpoints for threads
-    | Literal["list_threads", "retrieve_thread", "delete_thread", "list_items"]
-)
+    "list_threads", "retrieve_thread", "delete_thread", "list_items",
+]
+# fmt: on
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -101,7 +104,9 @@ class ChatKitSimulator(Store):
         headers: Mapping[str, str] | None = None,
         body: str | None = None,
     ) -> None:
-        """Make the next requests to an endpoint fail; a failure has as many sides as parameters.
+        """Make the next requests to an endpoint fail.
+
+        It has six parameters, since a failing answer has a status, headers and a body.
 
         Args:
             endpoint: The endpoint, or the type of a request of the thread protocol.
@@ -111,7 +116,13 @@ class ChatKitSimulator(Store):
                 hangs up at its start.
             headers: Headers of the answer, such as ``{"retry-after": "1"}``.
             body: The body of the answer; by default, the API's error body for the status.
+
+        Raises:
+            ValueError: There is no such endpoint.
         """
+        if endpoint not in get_args(Endpoint):
+            names = ", ".join(get_args(Endpoint))
+            raise ValueError(f"There is no endpoint {endpoint!r}; there are {names}.")
         self._faults += [Fault(endpoint, status, taken, headers or {}, body)] * times
 
     def cut_next_stream(self, at: int) -> None:
@@ -130,9 +141,7 @@ class ChatKitSimulator(Store):
 
     def reset(self) -> None:
         """Forget all sessions, threads, requests and failures, and restore the first settings."""
-        for name, value in self._first_settings.items():
-            if name != "api_key":
-                setattr(self, name, value)
+        vars(self).update({**vars(self._first_settings), "api_key": self.api_key})
         self.forget()
 
     def start(self) -> ChatKitSimulator:

@@ -1,0 +1,26 @@
+"""Fixtures for pytest: ``pytest_plugins = ["edn360_chatkit.testing.fixtures"]`` in ``conftest.py``.
+
+``chatkit_simulator`` is a simulator without memory of earlier tests, started once a test session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .simulator import ChatKitSimulator
+
+
+@pytest.fixture(scope="session")
+def running_chatkit_simulator() -> Iterator[ChatKitSimulator]:
+    """The simulator of the test session."""
+    with ChatKitSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def chatkit_simulator(running_chatkit_simulator: ChatKitSimulator) -> ChatKitSimulator:
+    """The same simulator, reset for one test."""
+    running_chatkit_simulator.reset()
+    return running_chatkit_simulator

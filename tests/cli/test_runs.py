@@ -1,0 +1,246 @@
+"""A run that outlives its command: its reference, ``resume`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edn360_chatkit import RunReference, cli
+from edn360_chatkit.cli import main
+from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.samples import ATHLETE
+
+RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
+    """An empty directory, and an environment that leads to the simulator."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
+    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
+    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
+    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
+
+
+def server(sim: ChatKitSimulator, world: str) -> list[str]:
+    """The options of one of the three worlds."""
+    sim.survives_hang_up = True
+    options = {"messages": [], "threads": ["--protocol", "threads"]}
+    return options.get(world, ["--server-url", sim.server_url])
+
+
+WORLDS = pytest.mark.parametrize("world", ["messages", "threads", "self-hosted"])
+
+
+@WORLDS
+def test_second_run_takes_up_the_first(
+    world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*RUN, *server(sim, world)]
+    sim.delay = 0.5
+    sim.fail_next("list_messages", status=403)
+    sim.cut_next_stream(2000)
+    sim.fail_next("items.list", status=403)
+    sim.fail_next("list_items", status=403)
+    sim.fail_next("threads.get_by_id", status=403)
+    assert main(command) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("The run is in out.json.run until its program is delivered.\n")
+    assert "The run may go on at the server, and is paid for." in err
+    assert "input_sha256" in Path("out.json.run").read_text("utf-8")
+    assert main(command) == 0
+    err = capsys.readouterr().err
+    assert err == "Taking up the run in out.json.run. To start a new one, remove that file.\n"
+    assert "title" in json.loads(Path("out.json").read_text("utf-8"))
+    assert not Path("out.json.run").exists()
+    assert sim.runs == 1
+
+
+@WORLDS
+def test_run_is_resumed_from_file_or_text(
+    world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = server(sim, world)
+    sim.delay = 1.0
+    process = start(*RUN, *options)
+    wait_for(Path("out.json.run"), '"message_id"')
+    assert main(["status", "out.json.run", *options]) == 0
+    assert capsys.readouterr().out.startswith("running, steps so far: ")
+    process.kill()
+    process.wait()
+    text = Path("out.json.run").read_text("utf-8")
+    assert RunReference.model_validate_json(text).user == "athlete-1"
+    assert main(["resume", text, *options]) == 0
+    program = json.loads(capsys.readouterr().out)
+    assert main(["status", "out.json.run", *options]) == 0
+    assert capsys.readouterr().out == "done\n"
+    assert main(["resume", "out.json.run", "-o", "other.json", *options]) == 0
+    assert json.loads(Path("other.json").read_text("utf-8")) == program
+    assert not Path("out.json.run").exists()
+    assert sim.runs == 1
+
+
+def start(*args: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "edn360_chatkit", *args])
+
+
+def wait_for(file: Path, part: str) -> None:
+    deadline = time.monotonic() + 20
+    while not file.exists() or part not in file.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_status_of_a_failed_run_is_1(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("list_messages", status=403)
+    sim.answer = "error"
+    main(RUN)
+    capsys.readouterr()
+    assert main(["status", "out.json.run"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("failed: ")
+    assert out.count("\n") == 1
+    sim.fail_next("list_messages", status=401)
+    assert main(["status", "out.json.run"]) == 1
+    assert capsys.readouterr().err.startswith("edn360-chatkit: ")
+
+
+def test_run_of_another_input_is_not_taken_up(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("list_messages", status=403)
+    assert main(RUN) == 1
+    other = {**ATHLETE, "questionnaires": [{"answers": {"days": 2}}]}
+    Path("athlete.json").write_text(json.dumps(other), "utf-8")
+    capsys.readouterr()
+    assert main(RUN) == 2
+    assert "out.json.run has a run of another input." in capsys.readouterr().err
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"session": 1}'])
+def test_broken_reference_is_refused(
+    content: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out.json.run").write_text(content, "utf-8")
+    for command in (RUN, ["resume", "out.json.run"], ["status", "out.json.run"]):
+        assert main(command) == 2
+        assert "out.json.run: This is not the reference of a run" in capsys.readouterr().err
+    assert sim.requests == []
+
+
+def test_reference_has_a_place_of_its_own(sim: ChatKitSimulator) -> None:
+    command = ["run", "athlete.json", "--reference", "kept.run", "--poll-interval", "0"]
+    sim.fail_next("list_messages", status=403)
+    assert main(command) == 1
+    assert Path("kept.run").exists()
+    assert main(command) == 0
+    assert not Path("kept.run").exists()
+    assert main([*command, "--reference", "no/such/file"]) == 2
+    assert main([*command, "--reference", "-"]) == 2
+    assert sim.runs == 1
+
+
+def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -> None:
+    sim.fail_next("send_message", status=401)
+    assert main(RUN) == 1
+    assert not Path("out.json.run").exists()
+    assert main(RUN) == 0
+    assert sim.runs == 1
+
+
+def test_message_in_doubt_is_not_sent_again(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = {"session_id": "local_1", "user": "athlete-1"}
+    Path("out.json.run").write_text(json.dumps(reference), "utf-8")
+    assert main(["resume", "out.json.run", "--server-url", sim.server_url]) == 1
+    err = capsys.readouterr().err
+    assert "can't find a run by its session alone: look at the threads of the user athlete-1" in err
+    assert Path("out.json.run").exists()
+    assert sim.requests == []
+
+
+def test_lost_answer_leaves_the_reference(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*RUN, "--server-url", sim.server_url]
+    sim.fail_next("threads.create", status=503, taken=True)
+    sim.fail_next("threads.list", status=404, times=10)
+    assert main(command) == 1
+    assert "If the athlete's data arrived, the run may go on" in capsys.readouterr().err
+    assert main(command) == 1
+    assert sim.runs == 1
+
+
+def test_program_that_is_not_written_keeps_the_reference(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if target.name == "out.json":
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        assert main(RUN) == 1
+    assert main(RUN) == 0
+    assert sim.runs == 1
+
+
+def test_reference_that_cannot_be_written_is_printed(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = Path.write_bytes
+
+    def fail(self: Path, data: bytes) -> int:
+        if b"session_id" in data:
+            raise OSError(28, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    assert main(RUN) == 0
+    line = """out.json.run can't be written: No space left on device. The run: {"session_id"""
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@WORLDS
+def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimulator) -> None:
+    """Three athletes, each command ended at a random moment, until every program is there."""
+    options, moments = server(sim, world), Random(7)
+    sim.delay = 1.0
+    names = [f"a{number}" for number in range(3)]
+    for name in names:
+        profile = {**ATHLETE["user_profile"], "user_id": name}
+        Path(f"{name}.json").write_text(json.dumps({**ATHLETE, "user_profile": profile}), "utf-8")
+    options += ["--poll-interval", "0.2"]
+    for patience in range(40):
+        missing = [name for name in names if not Path(f"{name}.out").exists()]
+        processes = [start("run", f"{n}.json", "-o", f"{n}.out", *options) for n in missing]
+        for process in processes:
+            end_after(process, moments.uniform(0.3, 1.5 + patience / 10))
+    assert all("title" in Path(f"{name}.out").read_text("utf-8") for name in names)
+    assert sim.runs == len(names)
+    assert not list(Path().glob("*.run"))
+
+
+def end_after(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Let a process run so long, and end it as ``timeout`` does."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait(timeout=20)
