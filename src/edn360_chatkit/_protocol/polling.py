@@ -48,8 +48,9 @@ def poll(
         elapsed = moment - run.started
         response = inbox.response(waiting.answer, attempt, elapsed)
         if response is not None:
-            # It was posted between two polls.
-            waiting.durations.learn((earlier + moment - start) / 2)
+            if _is_new(run, inbox):
+                # The answer was posted between two polls.
+                waiting.durations.learn((earlier + moment - start) / 2)
             return (yield from deliver(run, response))
         if attempt % 10 == 0:
             log_info(run.session.id, "waiting: attempt %d of %d", attempt, waiting.max_attempts)
@@ -93,6 +94,12 @@ def poll(
         f"{setting}",
         failure,
     )
+
+
+def _is_new(run: Run, inbox: Inbox) -> bool:
+    """Whether the polls began when the message was sent: not after a stream or another process."""
+    in_thread = inbox.run.thread_id is not None
+    return run.sent_text is not None and not run.sent_before and not in_thread
 
 
 def poll_verdict(error: APIError) -> Polling:

@@ -53,14 +53,14 @@ class Item:
         key: The key of its pair, else its ``user_id``, else its number.
         earlier: What the journal knows from an earlier batch.
         run: What finds the run again, once its message may have been sent.
-        is_sent: Whether the server has its message.
+        sent_at: When the server took its message, on the monotonic clock.
     """
 
     key: str
     prepared: Prepared
     earlier: Entry | None = field(default=None, repr=False)
     run: RunReference | None = None
-    is_sent: bool = False
+    sent_at: float | None = None
 
 
 def read_item(value: object, number: int) -> Item:
@@ -171,7 +171,8 @@ class Batch:
         operation = self._operation(item)
         response = yield from paced(operation, self._pace, lambda event: self._note(item, event))
         if self._journal is not None:
-            seconds = response.elapsed if earlier is None else None
+            sent_at = item.sent_at if earlier is None else None
+            seconds = None if sent_at is None else time.monotonic() - sent_at
             self._journal.ended(item.key, "done", response.model_dump_json(), seconds)
         return BatchResult(item.key, response=response, run=item.run)
 
@@ -194,7 +195,7 @@ class Batch:
             if self._journal is not None:
                 self._journal.sending(item.key, item.prepared.text, str(item.run))
         elif isinstance(event, MessageSentEvent):
-            item.run, item.is_sent = event.run, True
+            item.run, item.sent_at = event.run, time.monotonic()
             if self._journal is not None:
                 self._journal.started(item.key, str(item.run))
 
@@ -203,8 +204,10 @@ class Batch:
         if self._journal is None or item.run is None:
             return
         if isinstance(error, WorkflowError) and not isinstance(error, WorkflowTimeoutError):
-            self._journal.ended(item.key, "failed", error_json(error))
+            # The first message was the answer that was asked for, but need not be the run's last.
+            if self.waiting.answer == "program":
+                self._journal.ended(item.key, "failed", error_json(error))
             return
         in_doubt = isinstance(error, APIError) and error.may_have_been_taken
-        if item.earlier is None and not item.is_sent and not in_doubt:
+        if item.earlier is None and item.sent_at is None and not in_doubt:
             self._journal.not_sent(item.key)
