@@ -59,12 +59,12 @@ def test_other_durations_are_learnt(seconds: float, most_polls: int) -> None:
     figures(draw, durations, runs=30)
     polls, delay = figures(draw, durations, runs=200)
     assert polls <= most_polls
-    assert delay <= max(1.5, 0.05 * seconds)
+    assert delay <= max(2.0, 0.1 * seconds)
 
 
 def test_first_runs_of_seconds_are_not_late() -> None:
     _, delay = poll(1.5, Durations())
-    assert delay < 2.5
+    assert delay < 5.0
 
 
 def test_pauses_have_bounds() -> None:

@@ -18,9 +18,9 @@ USUAL_SPREAD = 0.4
 """The standard deviation of their logarithm: between 60 and 205 s lie six of seven."""
 USUAL_WEIGHT = 4
 """As many runs as the two numbers above count for, beside those that were seen."""
-SECONDS_PER_POLL = 6.7
+SECONDS_PER_POLL = 6.6
 """An average run gets one poll for so many seconds: a third of those of a fixed 2 s loop."""
-FIRST_SECONDS_PER_POLL = 5.5
+FIRST_SECONDS_PER_POLL = 5.2
 """The same before any run was seen."""
 ADAPTIVE_ATTEMPTS = 200
 """How many polls a run gets by default: enough for some 20 minutes."""
@@ -94,7 +94,7 @@ def _make_plan(logarithms: tuple[float, ...], count: int) -> _Plan:
     # The part of what is not known yet, which shrinks with the number of runs.
     unknown = 10 / (len(logarithms) + 10)
     # Any other duration is possible, too.
-    others = unknown / 5
+    others = unknown / 10
     width = math.log(_MOMENTS[-1] / _MOMENTS[0])
 
     def remaining(moment: float) -> float:
