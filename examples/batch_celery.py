@@ -7,14 +7,15 @@
 The broker is ``$CELERY_BROKER_URL``, the folder of the journals ``$JOURNALS``.
 """
 
+# pyright: basic, reportMissingImports=false
 import os
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
+from one_athlete import run_athlete
 
 from edn360_chatkit import APIConnectionError, ConfigurationError, WorkflowTimeoutError
-from one_athlete import run_athlete
 
 app = Celery("athletes", result_backend=os.environ.get("CELERY_RESULT_BACKEND"))
 # A task is acknowledged after the answer, so that the task of a killed worker is started again.

@@ -1,4 +1,4 @@
-"""One athlete as a task of Dask, Celery or another engine, which may kill the task and start it again.
+"""One athlete as a task of an engine, such as Dask or Celery, which may start it again.
 
 Each athlete has a journal, in a folder that all workers share. A task that is started again finds
 there what the killed one had begun: it sends nothing a second time, and takes the run up.
