@@ -153,27 +153,28 @@ def _checked_run(
     run: RunReference | ChatSession | str, after: Message | str | None
 ) -> tuple[ChatSession, RunReference]:
     """The session and the reference of a run, of whatever names it."""
-    if isinstance(run, str) and run.lstrip().startswith("{"):
-        try:
+    try:
+        if isinstance(run, str) and run.lstrip().startswith("{"):
             run = RunReference.model_validate_json(run)
-        except ValidationError as error:
-            errors = field_errors(error)
-            raise InvalidInputError(
-                f"The text is not the JSON of a RunReference:\n{describe(errors)}", errors=errors
-            ) from None
-    if isinstance(run, RunReference):
-        if after is not None:
-            raise InvalidInputError("A RunReference names its message: leave after=... out.")
-        session, reference = _checked_session(run.session), run
-    else:
-        session = _checked_session(run)
-        if not isinstance(after, Message):
-            if after is not None:
-                segment("after", after)
-            after = Message(id=after, session_id=session.id)
-        if getattr(after, "session_id", None) != session.id:
-            raise InvalidInputError("after= is a message of another session.")
-        reference = RunReference.of(after, session.user)
+        # model_construct and model_copy(update=...) validate nothing.
+        if isinstance(run, RunReference):
+            reference = RunReference.model_validate(dict(run))
+            session = _checked_session(reference.session)
+        else:
+            session = _checked_session(run)
+            ids = {"id": after, "session_id": session.id}
+            message = Message.model_validate(dict(after) if isinstance(after, Message) else ids)
+            reference = RunReference.of(message, session.user)
+    except ValidationError as error:
+        errors = field_errors(error)
+        raise InvalidInputError(
+            f"This is not the RunReference, session or message of a run:\n{describe(errors)}",
+            errors=errors,
+        ) from None
+    if isinstance(run, RunReference) and after is not None:
+        raise InvalidInputError("A RunReference names its message: leave after=... out.")
+    if reference.session_id != session.id:
+        raise InvalidInputError("after= is a message of another session.")
     for name in ("message_id", "thread_id"):
         if getattr(reference, name) is not None:
             segment(name, getattr(reference, name))

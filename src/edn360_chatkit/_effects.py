@@ -105,9 +105,13 @@ class Read:
 
     Result: the data of the events that have arrived, at least one; ``None`` at the end of the
     stream. If the connection breaks, an ``APIConnectionError`` is raised.
+
+    Attributes:
+        wait: Whether to wait for an event. If not, the result can be empty.
     """
 
     stream: Stream
+    wait: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +159,9 @@ def open_stream(request: Request) -> Operation[Stream | Response]:
     return answer
 
 
-def read(stream: Stream) -> Operation[tuple[str, ...] | None]:
+def read(stream: Stream, *, wait: bool = True) -> Operation[tuple[str, ...] | None]:
     """Read the events that have arrived; ``None`` at the end of the stream."""
-    events = yield Read(stream)
+    events = yield Read(stream, wait)
     assert events is None or isinstance(events, tuple)
     return cast("tuple[str, ...] | None", events)
 

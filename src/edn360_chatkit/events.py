@@ -61,7 +61,7 @@ class RunStatus(OpenModel):
     """The state of a run, as ``retrieve_run`` found it.
 
     Attributes:
-        run: The reference of the run.
+        run: The reference of the run, with the id of its message if the server lists it.
         state: ``"running"`` while the server has not posted a program or a failure.
         steps: The texts of the messages before the program, oldest first.
         response: The response, if the run is done.

@@ -34,6 +34,9 @@ class Blocking:
     def stream_workflow(self, *args: Any, **kwargs: Any) -> Any:
         return BlockingRun(self.portal, self.client.stream_workflow(*args, **kwargs))
 
+    def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+        return BlockingRun(self.portal, self.client.stream_response(*args, **kwargs))
+
 
 class BlockingRun:
     """An async run, iterated over as if it were sync."""

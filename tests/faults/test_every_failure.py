@@ -35,6 +35,7 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
     MessageSentEvent,
+    RunReference,
 )
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import Blocking, MakeClient
@@ -105,6 +106,9 @@ ODD: list[Any] = [
     Message.model_construct(id=5, session_id="s"),
     Message.model_construct(id="m", session_id="s", thread_id=5),
     Message(id="..", session_id="s", thread_id=".."),
+    *[RunReference.model_construct(), RunReference.model_construct(session_id=5), "{", "{}"],
+    RunReference(session_id="s", message_id=".."),
+    RunReference.model_construct(session_id="s", previous_id=Hostile()),
     EDN360Input.model_validate(ATHLETE).model_copy(update={"questionnaires": Hostile()}),
 ]
 FEW_ODD: list[Any] = [None, 1.5, Hostile(), "\ud800", {1: 2}, Message.model_construct()]
@@ -132,7 +136,7 @@ def call(client: Any, name: str, *args: Any, **options: Any) -> Any:
         result = start(client.client)
         if is_list:
             return await read_all(result)
-        return result if method == "stream_workflow" else await result
+        return result if method.startswith("stream_") else await result
 
     if isinstance(client, Blocking):
         return client.portal.call(run)
@@ -177,6 +181,7 @@ CALLS: dict[str, Place] = {
     "send_message(session)": Place("send_message", name="session", more={"message": "hello"}),
     "poll_response": Place("poll_response"),
     **places("poll_response", "s", names="after " + WAITING),
+    **{name: Place(name) for name in ("retrieve_run", "stream_response", "start_workflow")},
     "run_workflow": Place("run_workflow"),
     "run_workflow(inside)": Place("run_workflow", wrap=holding),
     **places("run_workflow", ATHLETE, names="user " + WAITING),
@@ -434,7 +439,9 @@ def failures(all_failures: list[Failure]) -> list[Any]:
 def has_note(error: BaseException) -> bool:
     """Whether an exception says how to take the run up; Python 3.10 has no notes."""
     notes: list[str] = getattr(error, "__notes__", [])
-    return sys.version_info < (3, 11) or any("poll_response(" in note for note in notes)
+    return sys.version_info < (3, 11) or any(
+        "poll_response(" in note or "threads.list(" in note for note in notes
+    )
 
 
 # Session messages need two requests to start a run, and threads three.

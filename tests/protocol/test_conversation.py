@@ -349,6 +349,17 @@ def test_stream_is_read_to_its_end() -> None:
     assert [event.type for event in play.events if event.type != "raw"] == ["step", "response"]
 
 
+def test_messages_without_ids_keep_their_streams() -> None:
+    threads = threads_of()
+    taken = {"type": "thread.item.done", "item": {"type": "user_message", "thread_id": "thr_1"}}
+    texts = [ANSWER.replace("Fuerza", name) for name in ("Uno", "Dos", "Tres")]
+    plays = [Play([OURS, Scene([taken, done(text)])]) for text in texts]
+    plays[0].answers = [NONE, *plays[0].answers[1:]]
+    runs = [start(play, threads) for play in plays]
+    assert {run.message_id for run in runs} == {None}
+    assert [follow(Play([]), threads, run).text for run in runs] == texts
+
+
 @pytest.mark.parametrize("after", ["msg_1", None])
 def test_ids_find_the_open_stream(after: str | None) -> None:
     runs, _ = begun(done(ANSWER))

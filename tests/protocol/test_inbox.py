@@ -133,6 +133,12 @@ def test_removed_program_is_not_delivered(events: list[dict[str, Any]], each: bo
         assert not box.has_program()
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_program_removed_under_a_temporary_id_is_delivered(each: bool) -> None:
+    box, _ = follow(item(ANSWER, "tmp"), removal("tmp"), item(ANSWER, "final"), each=each)
+    assert box.has_program()
+
+
 def test_removal_of_another_item_keeps_the_program() -> None:
     box, reader = follow(item(ANSWER), item(STEP, "b"), removal("b"), removal("c"))
     assert box.has_program()

@@ -159,6 +159,20 @@ def test_refusal_is_not_in_doubt(refused: Response, cls: type[APIError]) -> None
     assert "may have been taken" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 418, 460, 499, 600])
+def test_status_that_proves_nothing_leaves_doubt(status: int) -> None:
+    play = Play([api_error(status), listing(user("msg_7"))])
+    assert send(play).message_id == "msg_7"
+    assert play.paths == [POST, GET]
+
+
+@pytest.mark.parametrize("status", [307, 308, 402, 405, 413, 415, 422, 431])
+def test_rejection_leaves_no_doubt(status: int) -> None:
+    with pytest.raises(APIError) as caught:
+        send(Play([api_error(status)]))
+    assert not caught.value.may_have_been_taken
+
+
 def test_every_send_after_a_doubt_is_preceded_by_a_look() -> None:
     play = Play([LOST, EMPTY, EMPTY, EMPTY, api_error(429), listing(user("msg_7"))])
     assert send(play).message_id == "msg_7"
@@ -342,8 +356,10 @@ def test_number_as_id_becomes_text() -> None:
 def test_first_message_is_known_by_its_place() -> None:
     # A server may list it under another id than it gave it.
     assert send(Play([SENT])).previous_id == ""
-    assert resend(Play([EMPTY, SENT])).previous_id == ""
-    assert resend(Play([listing(user("msg_0")), SENT])).previous_id == "msg_0"
+    for baseline in (EMPTY, listing(user("msg_0"))):
+        assert resend(Play([baseline, SENT])).previous_id is None
+    # Servers exist that list only the assistant's messages.
+    assert resend(Play([listing(assistant("x", "msg_0")), SENT])).previous_id == "msg_0"
 
 
 def test_doubt_of_a_later_look_is_in_the_error() -> None:

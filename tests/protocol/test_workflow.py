@@ -235,6 +235,39 @@ def test_error_names_failure_of_every_poll() -> None:
         poll(api_error(503), api_error(503))
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_session_without_listed_users_delivers_the_new_program(stored: bool) -> None:
+    old, new = assistant(ANSWER, "msg_a1"), assistant(ANSWER.replace("Fuerza", "Nueva"), "msg_a2")
+    workflow = Workflow(config())
+    waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
+    play = Play([listing(old), answer({"id": "msg_2"})])
+    reference = play.run(workflow.send_message(SESSION, prepare("hello"), waiting))
+    if stored:
+        workflow, reference = Workflow(config()), RunReference.model_validate_json(str(reference))
+    play = Play([listing(old), listing(new, old)])
+    response = play.run(workflow.poll_response(SESSION, reference, waiting, watched=False))
+    assert response.message_id == "msg_a2"
+
+
+def test_run_in_doubt_is_found_once_it_is_listed() -> None:
+    workflow = Workflow(config(max_retries=0))
+    waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
+    lost = APIConnectionError("lost")
+    with pytest.raises(APIConnectionError) as caught:
+        Play([listing(user("msg_0")), lost]).run(
+            workflow.send_message(SESSION, prepare("hello"), waiting)
+        )
+    run = caught.value.run
+    assert run is not None
+    assert (run.message_id, run.previous_id) == (None, "msg_0")
+    for listed, message_id in (
+        (listing(user("msg_0")), None),
+        (listing(user("msg_1"), user("msg_0")), "msg_1"),
+    ):
+        status = Play([listed]).run(workflow.retrieve_run(SESSION, run, waiting))
+        assert (status.state, status.run.message_id) == ("running", message_id)
+
+
 def test_unlisted_message_is_named() -> None:
     other = listing(assistant(ANSWER), user("msg_other"))
     with pytest.raises(WorkflowTimeoutError, match="does not list the message 'msg_1'"):
@@ -426,6 +459,21 @@ def test_foreign_exception_gets_note_once_message_left() -> None:
     (note,) = interrupted(created, sent).__notes__  # type: ignore[attr-defined]
     assert resume_call(run.model_copy(update={"message_id": "msg_1"})) in note
     assert "Ejemplo" not in note
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_headers_function_that_fails_before_the_post_gets_no_note() -> None:
+    calls: list[None] = []
+
+    def headers() -> dict[str, str]:
+        calls.append(None)
+        if len(calls) == 2:
+            raise JobTimeLimitError
+        return {}
+
+    with pytest.raises(JobTimeLimitError) as caught:
+        run(Play([answer({"id": "cksess_1"})]), headers=headers)
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_log_has_no_athletes_data(caplog: pytest.LogCaptureFixture) -> None:

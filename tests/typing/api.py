@@ -31,6 +31,8 @@ from edn360_chatkit import (
     RateLimitError,
     RawEvent,
     ResponseEvent,
+    RunReference,
+    RunStatus,
     SessionCreatedEvent,
     StepEvent,
     TaskEvent,
@@ -148,12 +150,47 @@ async def the_same_awaited(data: dict[str, Any]) -> WorkflowResponse:
             return response
 
 
+def start(client: ChatKitClient, edn360_input: EDN360Input, path: Path) -> None:
+    run = client.start_workflow(edn360_input, user="athlete-1", deadline=60.0)
+    assert_type(run, RunReference)
+    path.write_text(str(run))
+
+
+def take_up(client: ChatKitClient, path: Path) -> WorkflowResponse | None:
+    run = RunReference.model_validate_json(path.read_text())
+    status = client.retrieve_run(run)
+    assert_type(status, RunStatus)
+    assert_type(status.state, Literal["running", "done", "failed"])
+    assert_type(status.steps, tuple[str, ...])
+    assert_type(status.error, WorkflowError | None)
+    with client.stream_response(path.read_text(), max_attempts=100) as stream:
+        for event in stream:
+            assert_type(event, WorkflowEvent)
+            if isinstance(event, MessageSentEvent):
+                assert_type((event.run, event.message), tuple[RunReference, Message])
+    if status.state == "done":
+        return status.response
+    return client.poll_response(path.read_text(), poll_interval=1.0)
+
+
+async def start_and_take_up_awaited(client: AsyncChatKitClient, data: dict[str, Any]) -> None:
+    run = await client.start_workflow(data)
+    assert_type(run, RunReference)
+    assert_type(await client.retrieve_run(str(run)), RunStatus)
+    assert_type(await client.poll_response(run), WorkflowResponse)
+    async with client.stream_response(run) as stream:
+        async for event in stream:
+            assert_type(event, WorkflowEvent)
+
+
 def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
     try:
         return client.run_workflow(data)
     except InvalidInputError as error:
         return [(fault["path"], fault["msg"]) for fault in error.errors]
     except WorkflowTimeoutError as error:
+        if error.run is not None:
+            return client.poll_response(error.run)
         return client.poll_response(error.session, after=error.message)
     except ProgramValidationError as error:
         return [fault["loc"] for fault in error.errors]

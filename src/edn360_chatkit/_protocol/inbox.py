@@ -32,7 +32,7 @@ from .answers import (
     Truncated,
     read_answer,
 )
-from .listing import SessionMessage, answers_to
+from .listing import SessionMessage, answers_to, message_of
 from .logs import log_warning
 from .quoting import quoted
 from .thread_events import StreamError
@@ -51,6 +51,7 @@ class Inbox:
     """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
 
     Attributes:
+        run: What finds the run again.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
@@ -70,17 +71,24 @@ class Inbox:
     def take(self, messages: Sequence[SessionMessage], *, listed: bool = True) -> list[StepEvent]:
         """Add messages, newest first, and return the new steps.
 
-        A list may repeat earlier messages, also those that the stream has removed (``listed``). A
-        message that is missing in a later list stays.
+        A list of the server (``listed``) can have the answers to other messages, and repeats
+        earlier ones, also those that the stream has removed. A message that is missing in a later
+        list stays.
         """
-        answers = answers_to(messages, self.run)
+        answers = answers_to(messages, self.run) if listed else messages[::-1]
+        if listed and self.run.message_id is None and self.run.previous_id is not None:
+            # The server gave no id, or its response was lost: the list has it.
+            ours = message_of(messages, self.run)
+            update = {"message_id": None if ours is None else ours.id}
+            self.run = self.run.model_copy(update=update)
         self.missing = answers is None
         steps = [self._add(message, listed=listed) for message in answers or ()]
         return [step for step in steps if step is not None]
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
-        posts = self._posts.items()
+        # A copy, since another thread may follow the run.
+        posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
 
     def _add(self, message: SessionMessage, *, listed: bool) -> StepEvent | None:

@@ -184,9 +184,8 @@ def answers_to(
         The assistant's messages and the items that wait for the client, oldest first. ``None`` if
         the list shows the answers to other messages only.
     """
-    users = [message for message in messages if message.role == "user"]
-    ours = _our_message(users, run) if users else None
-    if users and ours is None:
+    ours = message_of(messages, run)
+    if ours is None and any(message.role == "user" for message in messages):
         return None
     newer = _newer_than(messages, run.previous_id) if ours is None else messages
     if newer is None:
@@ -203,9 +202,11 @@ def answers_to(
     return answers[::-1]
 
 
-def _our_message(users: Sequence[SessionMessage], run: RunReference) -> SessionMessage | None:
+def message_of(messages: Sequence[SessionMessage], run: RunReference) -> SessionMessage | None:
+    """The message that started a run, in a list; ``None`` if it is not listed."""
+    users = [message for message in messages if message.role == "user"]
     ids = [message.id for message in users]
-    if run.message_id is None and run.previous_id is None:
+    if users and run.message_id is None and run.previous_id is None:
         return users[0]
     for message_id in (run.message_id, None):
         if run.message_id is not None and message_id in ids:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._effects import Operation, Stream, read
-from ..errors import APIError
+from ..errors import APIConnectionError, APIError
 from ..events import WorkflowEvent
 from .inbox import Inbox
 from .thread_events import ThreadReader
@@ -20,6 +20,7 @@ class LiveRun:
         limit: The most text that is kept of the stream, in characters.
         events: The events that the caller has not seen yet.
         ended: Whether the stream has ended.
+        failure: Why the stream broke, if it did.
     """
 
     stream: Stream
@@ -28,13 +29,46 @@ class LiveRun:
     limit: int
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
+    failure: APIConnectionError | None = None
+    # Who takes the only entry may read; taking it is atomic.
+    _turn: list[None] = field(default_factory=lambda: [None])
 
-    def read(self, *, watched: bool) -> Operation[None]:
-        """Read on. An ``APIConnectionError`` says that the stream broke.
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has ended or is broken."""
+        return self.ended or self.failure is not None
+
+    def begin(self) -> bool:
+        """Take the turn to read; ``False`` while another call has it."""
+        try:
+            self._turn.pop()
+        except IndexError:
+            return False
+        return True
+
+    def finish(self) -> None:
+        """Give the turn back."""
+        self._turn.append(None)
+
+    def catch_up(self) -> Operation[None]:
+        """Read what has arrived, without waiting."""
+        arrived = True
+        while arrived and not self.is_over:
+            try:
+                arrived = yield from self.read(watched=True, wait=False)
+            except APIConnectionError as error:
+                self.failure = error
+        if self.is_over:
+            # This call has read from it, and closes it.
+            self.stream.keep_open = False
+
+    def read(self, *, watched: bool, wait: bool = True) -> Operation[bool]:
+        """Read on; returns whether something came. An ``APIConnectionError``: the stream broke.
 
         No frame holds the data while others run.
         """
-        data = yield from read(self.stream)
+        data = yield from read(self.stream, wait=wait)
+        arrived = bool(data)
         for one in data or ():
             self.events += self.reader.feed(one, watched=watched)
         if data is None:
@@ -51,6 +85,7 @@ class LiveRun:
         elif self.reader.news:
             # A message is done: it may be a step, or already the answer.
             self._take(unfinished=False)
+        return arrived
 
     def take_events(self) -> list[WorkflowEvent]:
         """The events that the caller has not seen yet."""

@@ -62,7 +62,7 @@ class Run:
         own_session: Whether the session was made for this run, so that no other message is in it.
         sent_before: Whether an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
-        reference: What finds the run again, once its message may have been taken.
+        sought: What finds the run while it is in doubt; ``None`` if nothing does.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
         live: Its open stream, if this run has started it.
     """
@@ -75,15 +75,29 @@ class Run:
     own_session: bool = False
     sent_before: bool = False
     doubt: str | None = None
-    reference: RunReference | None = None
+    sought: RunReference | None = None
     inbox: Inbox | None = None
     live: LiveRun | None = None
 
     def sent(self, reference: RunReference) -> Inbox:
         """Note that the server has the message; returns the inbox for its answers."""
-        self.reference = reference
         self.inbox = Inbox(self.session, reference, sent=self.sent_text)
         return self.inbox
+
+    def take_over(self, live: LiveRun) -> None:
+        """Go on with a run whose stream another call has opened."""
+        self.live, self.inbox = live, live.inbox
+        self.sent_text = live.inbox.sent
+
+    @property
+    def reference(self) -> RunReference | None:
+        """What finds the run again, once its message may have been taken."""
+        return self.sought if self.inbox is None else self.inbox.run
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The texts of the workflow's steps so far."""
+        return () if self.inbox is None else self.inbox.steps()
 
 
 class Protocol(ABC):
@@ -102,7 +116,10 @@ class Protocol(ABC):
         """Wait for the answer."""
 
     def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
-        """The response, if the server has it now; ``None`` while the run goes on."""
+        """The response, if the server has it now; ``None`` while the run goes on.
+
+        It waits for nothing. A run that has failed raises its error.
+        """
         inbox.take((yield from self.look(run)))
         return inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
 

@@ -36,14 +36,18 @@ class Baseline:
     """What is in a place before our message is sent: the ids of its entries.
 
     ``own``: The place is made for our message, and no other message comes into it.
+
+    Attributes:
+        previous_id: The id of the newest message, as ``RunReference`` has it.
+        hides_users: Whether the place lists messages, but not the user's.
     """
 
     def __init__(self, entries: Sequence[SessionMessage] = (), *, own: bool = False) -> None:
         self._ids = Counter(entry.id for entry in entries)
         self._own = own
-        before = [entry.id for entry in entries if entry.role == "user"]
-        before = before or [entry.id for entry in entries]
-        self.previous_id = before[0] if before else ""
+        users = [entry.id for entry in entries if entry.role == "user"]
+        self.hides_users = bool(entries) and not users
+        self.previous_id = next(iter(users or self._ids), "")
 
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
@@ -130,8 +134,8 @@ class Sender(ABC):
 
     def leaves(self) -> None:
         """Note that the message may be taken from now on, and how to look for it."""
-        self.run.reference = self.reference()
-        self.run.doubt = f"look with {resume_call(self.run.reference)}"
+        self.run.sought = self.reference()
+        self.run.doubt = f"look with {resume_call(self.run.sought)}"
 
     @abstractmethod
     def read_baseline(self) -> Operation[None]:
@@ -223,7 +227,7 @@ class Sender(ABC):
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
             elif self._doubt is None:
-                self.run.doubt = self.run.reference = None
+                self.run.doubt = self.run.sought = None
             raise
 
 

@@ -59,6 +59,12 @@ class _Post(Sender):
         else:
             self.baseline = Baseline((yield from self._messages()))
 
+    def reference(self, message_id: str | None = None) -> RunReference:
+        reference = super().reference(message_id)
+        place = self.run.own_session or message_id is None or self.baseline.hides_users
+        # Where others may write, a listed message is ours by its id and not by its place.
+        return reference if place else reference.model_copy(update={"previous_id": None})
+
     def send(self) -> Operation[RunReference]:
         request = user_message(self.api.rest_request("POST", _path(self.run)), self.prepared)
         self.leaves()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from .. import errors
@@ -23,7 +24,8 @@ class Status:
     Attributes:
         own_advice: What the users of a self-hosted server can do, if that differs.
         retried: Whether the same request is sent again.
-        taken: Whether the server may have taken a message that it answers like this.
+        taken: Whether the server may have taken a message that it answers like this. A status that
+            proves nothing leaves it in doubt.
     """
 
     error: type[errors.APIStatusError]
@@ -31,7 +33,7 @@ class Status:
     own_advice: str | None = None
     polling: Polling = "twice"
     retried: bool = False
-    taken: bool = False
+    taken: bool = True
 
 
 _BODY = "The API does not accept the request; see .param and .body."
@@ -39,41 +41,53 @@ _CREDENTIALS = "Pass the server's credentials in headers=... or in $EDN360_SERVE
 _THREAD = "Your server does not know the thread, or not for this user."
 _LATER = "The server failed; try again later."
 
+_refusal = partial(Status, taken=False)
+_redirect = partial(
+    Status,
+    errors.APIStatusError,
+    "Redirects are not followed, so that credentials and data stay here. Set base_url or "
+    "server_url to the new address.",
+)
+
 STATUSES: Mapping[str, Status] = {
-    "2xx": Status(errors.APIStatusError, polling="wait", taken=True),
-    "3xx": Status(
-        errors.APIStatusError,
-        "Redirects are not followed, so that credentials and data stay here. Set base_url or "
-        "server_url to the new address.",
-    ),
+    "2xx": Status(errors.APIStatusError, polling="wait"),
+    # After a 301, 302 or 303 the same message is not sent again (RFC 9110): it may be taken.
+    "3xx": _redirect(),
+    "307": _redirect(taken=False),
+    "308": _redirect(taken=False),
     "4xx": Status(errors.APIStatusError),
-    "400": Status(errors.BadRequestError, _BODY),
-    "401": Status(
+    # No content of ours, or none at this address (RFC 9110, RFC 6585).
+    **dict.fromkeys(
+        ("402", "405", "406", "410", "411", "413", "414", "415", "417", "421", "426", "428", "431"),
+        _refusal(errors.APIStatusError),
+    ),
+    "400": _refusal(errors.BadRequestError, _BODY),
+    "401": _refusal(
         errors.AuthenticationError,
         "Check the API key: api_key=..., $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY.",
         _CREDENTIALS,
         "final",
     ),
-    "403": Status(
+    "403": _refusal(
         errors.PermissionDeniedError,
         "The API key may not do this; use a key of the workflow's project.",
         _CREDENTIALS,
         "final",
     ),
-    "404": Status(
+    "404": _refusal(
         errors.NotFoundError,
         "Check workflow_id (or $EDN360_TRAINING_WORKFLOW_ID) and the key's project.",
         _THREAD,
         "final",
     ),
-    "404 session": Status(
+    "404 session": _refusal(
         errors.SessionNotFoundError,
         "The session has expired, was cancelled, or belongs to another project: make a new one "
         "with create_session(...).",
         _THREAD,
         "final",
     ),
-    "404 endpoint": Status(
+    "404 endpoint": _refusal(
         errors.EndpointNotFoundError,
         "This server has no such endpoint. OpenAI's published API has no session messages: leave "
         "protocol= out or use protocol='threads'. Otherwise check base_url (or "
@@ -82,23 +96,23 @@ STATUSES: Mapping[str, Status] = {
         "$EDN360_CHATKIT_SERVER_URL).",
         "final",
     ),
-    "408": Status(errors.APIStatusError, polling="wait", retried=True, taken=True),
-    "409": Status(
+    "408": Status(errors.APIStatusError, polling="wait", retried=True),
+    "409": _refusal(
         errors.ConflictError,
         "Another request was in the way; try again.",
         polling="wait",
         retried=True,
     ),
-    "422": Status(errors.UnprocessableEntityError, _BODY),
-    "429": Status(
+    "422": _refusal(errors.UnprocessableEntityError, _BODY),
+    "429": _refusal(
         errors.RateLimitError,
         "Too many requests or no quota left; wait .retry_after seconds, or raise the limit.",
         polling="wait",
         retried=True,
     ),
-    "5xx": Status(errors.InternalServerError, _LATER, polling="wait", retried=True, taken=True),
-    "501": Status(errors.InternalServerError, _LATER, polling="wait", taken=True),
-    "505": Status(errors.InternalServerError, _LATER, polling="wait", taken=True),
+    "5xx": Status(errors.InternalServerError, _LATER, polling="wait", retried=True),
+    "501": Status(errors.InternalServerError, _LATER, polling="wait"),
+    "505": Status(errors.InternalServerError, _LATER, polling="wait"),
 }
 
 

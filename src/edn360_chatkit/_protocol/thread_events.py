@@ -98,7 +98,7 @@ class ThreadReader:
         new, self._new = self._new, []
         for item_id, writing in self._writing.items() if unfinished else ():
             new.append(_message(item_id, writing, partial=True))
-        return [*new[::-1], SessionMessage(self.message_id, "user", "")]
+        return new[::-1]
 
     def finish(self) -> None:
         """Count all messages as complete: the stream has ended."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import count
 
-from .._effects import Emitting, Operation, Response, emit, now, open_stream
+from .._effects import Emitting, Operation, Response, emit, now, open_stream, sleep
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -38,6 +38,10 @@ PAGE = 50
 """The size of a page of a thread's items."""
 MOST_NEW_THREADS = 10
 """The largest number of new threads that are searched for a message."""
+TURN = 0.01
+"""How long to wait for a call that reads what has arrived in a stream, in seconds."""
+MOST_ENDED = 100
+"""The number of held runs whose stream is over that a client remembers."""
 MOST_SESSIONS = 1000
 """The number of sessions whose thread a client remembers; the oldest are forgotten first."""
 
@@ -115,9 +119,10 @@ class Threads(Protocol):
         if live is None:
             run.session, _ = self.known(run.session)
             return (yield from poll(self, run, inbox))
+        while not live.begin():
+            yield from sleep(TURN)
         live.stream.keep_open = False
-        run.live, run.inbox = live, live.inbox
-        run.sent_text, run.reference = live.inbox.sent, live.inbox.run
+        run.take_over(live)
         try:
             yield from self._follow_stream(run, live)
         except (APIConnectionError, APIStatusError) as error:
@@ -132,6 +137,39 @@ class Threads(Protocol):
             return (yield from _end(run, live.inbox))
         return (yield from poll(self, run, live.inbox, failure))
 
+    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
+        live = self._live.get(self._find(inbox.run))
+        if live is None or not live.begin():
+            run.session, _ = self.known(run.session)
+            return (yield from super().check(run, inbox))
+        try:
+            run.take_over(live)
+            yield from live.catch_up()
+            if not live.inbox.is_settled():
+                yield from self._look_beside(run, live)
+            return live.inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
+        finally:
+            live.finish()
+            if live.is_over:
+                self._forget_oldest()
+
+    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
+        """Read the thread of an open stream, whose newest data may be in a buffer."""
+        live.check_error()
+        try:
+            messages = yield from self.look(run)
+        except APIError:
+            if live.is_over:
+                raise
+            return
+        live.events += live.inbox.take(messages)
+        if live.ended and not live.inbox.is_settled():
+            live.inbox.end_of_run()
+
+    def _forget_oldest(self) -> None:
+        for key in [key for key, live in list(self._live.items()) if live.is_over][:-MOST_ENDED]:
+            self._live.pop(key, None)
+
     def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
         """Read the stream to its end; then the thread, if the answer is not there.
 
@@ -143,6 +181,8 @@ class Threads(Protocol):
                 yield from emit(event, live.stream)
             if live.ended:
                 break
+            if live.failure is not None:
+                raise live.failure
             yield from live.read(watched=run.watched)
             if run.waiting.answer == "first":
                 live.inbox.response("first", 1, 0.0)
@@ -189,7 +229,7 @@ class _Start(Sender):
         super().leaves()
         if self._reader.thread_id is None:
             user = self.run.session.user
-            self.run.reference = None
+            self.run.sought = None
             self.run.doubt = (
                 f"look at the user's newest threads with client.threads.list(user={user!r})"
             )

@@ -80,9 +80,13 @@ class Workflow:
         except WorkflowError as error:
             # Its frames hold the answer.
             error.__traceback__ = None
-            return RunStatus(run=reference, state="failed", steps=inbox.steps(), error=error)
-        state: Literal["running", "done"] = "running" if response is None else "done"
-        return RunStatus(run=reference, state=state, steps=inbox.steps(), response=response)
+            return RunStatus(run=reference, state="failed", steps=run.steps, error=error)
+        return RunStatus(
+            run=run.reference or reference,
+            state="running" if response is None else "done",
+            steps=run.steps,
+            response=response,
+        )
 
     def start(
         self, prepared: Prepared, user: str, waiting: Waiting

@@ -90,7 +90,7 @@ class BaseDriver:
             await self.network.sleep(effect.seconds)
             return None
         if isinstance(effect, Read):
-            return await self._read(effect.stream, until, pending)
+            return await self._read(effect, until, pending)
         assert isinstance(effect, (Send, Open))
         answer = await self._send(effect.request, until, pending, isinstance(effect, Open))
         if pending.is_cancelled and isinstance(answer, OpenStream):
@@ -157,12 +157,13 @@ class BaseDriver:
                 return exchange.answer(response, too_large=True)
             raise
 
-    async def _read(self, stream: Stream, until: float, pending: Pending) -> object:
+    async def _read(self, effect: Read, until: float, pending: Pending) -> object:
+        stream = effect.stream
         assert isinstance(stream, OpenStream)
         handled = sys.exc_info()[1]
         stream.exchange.limit = TimeLimit(until)
         try:
-            return await stream.read()
+            return await stream.read(wait=effect.wait)
         except BaseException as error:
             if not pending.is_cancelled:
                 self._result_of(error, stream.exchange, self._pool(), handled, self._closed)

@@ -125,8 +125,7 @@ class BaseRun(Generic[E, T]):
         if self._outcome is None:
             raise ChatKitError(
                 "The run was left before its response came. Ask for it inside the with block, or "
-                "take the run up with poll_response(session, after=message): its events carried "
-                "both."
+                "take the run up with poll_response(run): the MessageSentEvent has its reference."
             )
         if self._outcome.error is not None:
             raise self._outcome.error

@@ -85,7 +85,7 @@ class OpenStream(Stream):
         self._chunks: Any = network.chunks(response)
         self._on_close: Callable[[OpenStream], None] | None = on_close
 
-    async def read(self) -> tuple[str, ...] | None:
+    async def read(self, *, wait: bool = True) -> tuple[str, ...] | None:
         """The data of the events that have arrived; ``None`` at the end."""
         if self.home != self._network.home():
             # The answers of another process or event loop could arrive.
@@ -96,6 +96,8 @@ class OpenStream(Stream):
                 limit.check()
                 await network.yield_to_others()
                 continue
+            if not wait and not _is_readable(self._response):
+                return ()
             with network.limited(limit):
                 is_open = self._events.feed(await network.next_chunk(self._chunks))
             if not is_open:
@@ -112,6 +114,15 @@ class OpenStream(Stream):
                 await self._network.close(self._response, self._chunks)
             finally:
                 on_close(self)
+
+
+def _is_readable(response: httpx.Response) -> bool:
+    """Whether a read returns at once: only HTTP/1 has a connection for each stream."""
+    connection = response.extensions.get("network_stream")
+    version = bytes(response.extensions.get("http_version", b""))
+    if connection is None or not version.startswith(b"HTTP/1"):
+        return False
+    return bool(connection.get_extra_info("is_readable"))
 
 
 def _has_marked_end(response: httpx.Response) -> bool:

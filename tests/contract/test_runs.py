@@ -1,0 +1,152 @@
+"""A run as a thing of its own: started here, looked at and taken up there, in three worlds."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from edn360_chatkit import (
+    AuthenticationError,
+    InvalidInputError,
+    MessageSentEvent,
+    ResponseEvent,
+    RunReference,
+    RunStatus,
+    SessionCreatedEvent,
+    WorkflowEvent,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.testing import ChatKitSimulator
+from tests.contract.conftest import MakeClient
+from tests.support.samples import ANSWER, ATHLETE
+
+WORLDS: dict[str, dict[str, Any]] = {
+    "messages": {},
+    "threads": {"protocol": "threads"},
+    "own server": {"api_key": None, "base_url": None, "workflow_id": None},
+}
+
+
+def settings(world: str, sim: ChatKitSimulator) -> dict[str, Any]:
+    own = {"server_url": sim.server_url} if world == "own server" else {}
+    return {**WORLDS[world], **own}
+
+
+def wait_for_end(client: Any, run: RunReference) -> RunStatus:
+    deadline = time.monotonic() + 20
+    while True:
+        status: RunStatus = client.retrieve_run(run)
+        if status.state != "running":
+            return status
+        assert time.monotonic() < deadline, "the run does not end"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("make_client", "world"),
+    [*(("sync", world) for world in WORLDS), ("asyncio", "own server"), ("trio", "messages")],
+    indirect=["make_client"],
+)
+def test_reference_finds_the_run_from_any_client(
+    make_client: MakeClient, world: str, sim: ChatKitSimulator
+) -> None:
+    sim.delay, sim.steps = 0.3, True
+    here, there = (make_client(**settings(world, sim)) for _ in range(2))
+    events: list[WorkflowEvent] = []
+    run = here.start_workflow(ATHLETE, on_event=events.append)
+    assert [type(event) for event in events] == [SessionCreatedEvent, MessageSentEvent]
+    assert isinstance(events[1], MessageSentEvent)
+    assert events[1].run == run == RunReference.model_validate_json(str(run))
+    text = str(run)
+    assert [client.retrieve_run(run).state for client in (here, there)] == ["running"] * 2
+    for client in (here, there):
+        status = wait_for_end(client, run)
+        assert (status.state, status.run, len(status.steps)) == ("done", run, 3)
+        assert status.response is not None
+        assert RunStatus.model_validate_json(status.model_dump_json()).response == status.response
+        assert client.poll_response(text).text == status.response.text
+    with here.stream_response(text) as stream:
+        assert any(isinstance(event, ResponseEvent) for event in stream)
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+def test_run_is_looked_at_while_another_thread_waits(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.delay, sim.steps = 0.3, True
+    client = make_client(**settings("own server", sim))
+    run = client.start_workflow(ATHLETE)
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(wait_for_end, client, run) for _ in range(3)]
+        response = pool.submit(client.poll_response, run)
+        statuses = [look.result() for look in looks]
+        ids = [status.response and status.response.message_id for status in statuses]
+        assert ids == [response.result().message_id] * 3
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+def test_stream_is_read_while_the_run_is_only_looked_at(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    # More than the buffers of a connection hold, so that the server would wait for ever.
+    sim.delta_size, sim.answer = 400_000, lambda _: ANSWER + " " * 12_000_000
+    client = make_client(**settings("own server", sim), max_response_bytes=50_000_000)
+    run = client.start_workflow(ATHLETE)
+    assert wait_for_end(client, run).state == "done"
+    assert client.poll_response(run).program.title
+
+
+@pytest.mark.parametrize("make_client", ["sync", "trio"], indirect=True)
+def test_error_event_is_a_failed_run_where_the_stream_is(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.stream_error = "no capacity"
+    # The end of a connection that is kept alive may stay in httpcore's buffer for some seconds.
+    client = make_client(**settings("own server", sim), headers={"Connection": "close"})
+    run = client.start_workflow(ATHLETE)
+    for _ in range(2):
+        status = wait_for_end(client, run)
+        assert isinstance(status.error, WorkflowFailedError)
+        assert "no capacity" in status.model_dump_json()
+        assert "no capacity" in str(pickle.loads(pickle.dumps(status)).error)
+    with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
+        client.poll_response(run)
+    assert caught.value.run == run
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+def test_every_error_of_a_run_has_its_reference(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.answer = "nothing"
+    client = make_client(max_attempts=1)
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        client.run_workflow(ATHLETE)
+    assert caught.value.run is not None
+    assert caught.value.run.message == caught.value.message
+    assert pickle.loads(pickle.dumps(caught.value)).run == caught.value.run
+    sim.fail_next("list_messages", status=401)
+    with pytest.raises(AuthenticationError) as refused:
+        client.poll_response(caught.value.run)
+    assert refused.value.run == caught.value.run
+    sim.fail_next("create_session", status=401)
+    with pytest.raises(AuthenticationError) as refused:
+        client.run_workflow(ATHLETE)
+    assert refused.value.run is None
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+@pytest.mark.parametrize("text", ["{", '{"message_id": "m"}', '{"session_id": 7}'])
+def test_text_that_is_no_reference_is_refused(
+    make_client: MakeClient, text: str, sim: ChatKitSimulator
+) -> None:
+    with pytest.raises(InvalidInputError, match="RunReference"):
+        make_client().poll_response(text)
+    assert sim.requests == []
