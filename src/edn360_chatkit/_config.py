@@ -75,13 +75,15 @@ class ClientOptions(TypedDict, total=False):
 class WaitOptions(TypedDict, total=False):
     """How long a call waits for the answer; the client's settings are the default.
 
-    ``answer`` is the rule by which a message is the answer; the rest is that of the client.
+    ``answer`` is the rule by which a message is the answer; ``progress`` is for notebooks; the
+    rest is that of the client.
     """
 
     poll_interval: float | Literal["adaptive"] | None
     max_attempts: int | None
     answer: AnswerRule
     deadline: float | None
+    progress: bool
 
 
 class SessionOptions(TypedDict, total=False):

@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 
 from ._client import BaseClient, transport_settings
 from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
+from ._progress import shown_in_notebook
 from ._protocol.inputs import WorkflowInput, prepare
 from ._transport import (
     AsyncDriver,
@@ -167,6 +168,7 @@ class ChatKitClient(BaseClient):
                 first message as the answer, and fails at once if it has no program.
             deadline: The longest time of this call, in seconds; default the client's. The last
                 poll starts one second before.
+            progress: Without ``on_event``, a notebook shows time and steps; ``False`` for nothing.
 
         Returns:
             The response with the program.
@@ -177,8 +179,9 @@ class ChatKitClient(BaseClient):
             APIError: The server rejected the polls.
         """
         waiting = self._waiting(options)
-        operation = self._poll(run, after, waiting, watched=on_event is not None)
-        return self._driver.run(operation, on_event, deadline=waiting.deadline)
+        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
+            operation = self._poll(run, after, waiting, watched=on_event is not None)
+            return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def start_workflow(
         self,
@@ -271,6 +274,7 @@ class ChatKitClient(BaseClient):
             max_attempts: As for :meth:`poll_response`.
             answer: As for :meth:`poll_response`.
             deadline: The longest time of the whole run, in seconds; default the client's.
+            progress: As for :meth:`poll_response`.
 
         Returns:
             The response with the program.
@@ -283,8 +287,9 @@ class ChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=on_event is not None)
-        return self._driver.run(operation, on_event, deadline=waiting.deadline)
+        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
+            operation = self._run(prepared, user, waiting, watched=on_event is not None)
+            return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def stream_workflow(
         self,
@@ -412,8 +417,9 @@ class AsyncChatKitClient(BaseClient):
         ``on_event`` may be a coroutine function; it is awaited before the run continues.
         """
         waiting = self._waiting(options)
-        operation = self._poll(run, after, waiting, watched=on_event is not None)
-        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
+        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
+            operation = self._poll(run, after, waiting, watched=on_event is not None)
+            return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     async def start_workflow(
         self,
@@ -457,8 +463,9 @@ class AsyncChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=on_event is not None)
-        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
+        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
+            operation = self._run(prepared, user, waiting, watched=on_event is not None)
+            return await self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def stream_workflow(
         self,

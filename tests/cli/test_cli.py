@@ -27,8 +27,8 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import ChatKitClient, EnrichedTrainingProgram, __version__, cli
-from edn360_chatkit.cli import main
+from edn360_chatkit import EnrichedTrainingProgram, __version__, cli
+from edn360_chatkit.cli import main, signals
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.support.samples import ATHLETE, programs
@@ -204,7 +204,8 @@ def test_run_writes_one_file(sim: ChatKitSimulator, capsys: pytest.CaptureFixtur
     assert json.loads(Path("out.json").read_text("utf-8")) == PROGRAM
     assert "niño" in Path("out.json").read_text("utf-8")
     assert set(Path().iterdir()) - before == {Path("out.json")}
-    assert capsys.readouterr() == ("", "")
+    line = "The run is in out.json.run until its program is delivered.\n"
+    assert capsys.readouterr() == ("", line)
 
 
 def test_run_reads_standard_input(
@@ -255,7 +256,7 @@ def test_run_with_protocol_threads_sends_no_session_message(
 @pytest.mark.parametrize(
     ("options", "variables", "expected"),
     [
-        ([], {"EDN360_OPENAI_API_KEY": ""}, "No API key. Use --simulate, or set"),
+        ([], {"EDN360_OPENAI_API_KEY": ""}, "No API key. Use run --simulate, or set"),
         ([], {"EDN360_TRAINING_WORKFLOW_ID": ""}, "No workflow id. Pass --workflow-id, or set"),
         (["--poll-interval", "nan"], {}, "--poll-interval must be from 0 to"),
         (["--poll-interval", "-1"], {}, "--poll-interval must be from 0 to"),
@@ -282,7 +283,7 @@ def test_run_names_the_option_at_fault(
     assert sim.requests == []
 
 
-def test_timeout_names_the_resume_call_once(
+def test_timeout_names_the_resume_command_once(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "nothing"
@@ -290,7 +291,9 @@ def test_timeout_names_the_resume_call_once(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("edn360-chatkit: No answer")
-    assert err.count("client.poll_response('") == 1
+    assert err.count("""edn360-chatkit resume '{"session_id":"cksess_""") == 1
+    assert "--max-attempts" in err
+    assert "poll_response" not in err
     assert temporary_files() == []
 
 
@@ -301,14 +304,16 @@ def test_answer_without_program_is_saved_beside_output(
     sim.answer = kind
     for _ in range(2):
         assert main(["run", "athlete.json", "-o", "out.json", "--max-attempts", "1"]) == 1
+        may_go_on = Path("out.json.run").exists()
     first, second = Path("out.json.answer.txt"), Path("out.json.2.answer.txt")
     assert first.read_text("utf-8") == second.read_text("utf-8") != ""
     assert not Path("out.json").exists()
     out, err = capsys.readouterr()
     assert out == ""
     assert f"The answer is in {Path.cwd() / first}\n" in err
-    # Only what may still change is worth waiting for.
-    assert ("client.poll_response('" in err) == (kind in ("step", "text"))
+    # Only what may still change is worth waiting for; a run that is over is not taken up again.
+    assert ("edn360-chatkit resume out.json.run" in err) == may_go_on == (kind in ("step", "text"))
+    assert sim.runs == (1 if may_go_on else 2)
 
 
 @pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "pipe"]])
@@ -554,41 +559,7 @@ def test_wrong_key_fails_without_printing_the_key(
     out, err = capsys.readouterr()
     assert "Incorrect API key" in err
     assert "secret" not in out + err
-    assert "poll_response" not in err
-
-
-def test_failed_poll_names_the_resume_call(
-    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sim.fail_next("list_messages", status=403)
-    assert main(["run", "athlete.json", "--base-url", sim.base_url]) == 1
-    err = capsys.readouterr().err
-    call = f"ChatKitClient(base_url='{sim.base_url}').poll_response('"
-    assert call in err
-    assert '"message_id":"msg_' in err
-
-
-def test_resume_call_returns_the_program(
-    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
-    sim.fail_next("list_messages", status=403)
-    main(["run", "athlete.json"])
-    call = capsys.readouterr().err.splitlines()[-1].strip()
-    with ChatKitClient() as client:
-        response = eval(call, {"ChatKitClient": lambda: client})
-    assert response.program.title == PROGRAM["title"]
-
-
-def test_resume_call_without_message_id(
-    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sim.fail_next("send_message", status=200, taken=True, body="{}")
-    sim.fail_next("list_messages", status=403)
-    assert main(["run", "athlete.json"]) == 1
-    err = capsys.readouterr().err
-    assert "ChatKitClient().poll_response('{" in err
-    assert "message_id" not in err
+    assert "resume" not in err
 
 
 @pytest.mark.parametrize("arguments", [["-v", "run"], ["run", "-v"], ["run", "--verbose"]])
@@ -638,7 +609,7 @@ def poll_count(sim: ChatKitSimulator) -> int:
 
 
 @pytest.mark.parametrize("option", [[], ["--base-url"], ["--server-url"]])
-def test_ctrl_c_names_the_resume_call(
+def test_ctrl_c_names_the_resume_command(
     option: list[str], sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "nothing"
@@ -646,21 +617,17 @@ def test_ctrl_c_names_the_resume_call(
     url = sim.server_url if "--server-url" in option else sim.base_url
     arguments = [*option, url] if option else []
 
-    def is_time() -> bool:
-        return poll_count(sim) > 1 or ("--server-url" in option and sim.runs > 0)
-
-    if "--server-url" in option:
-        sim.survives_hang_up = True
-    with ctrl_c_when(is_time):
+    reference = Path("out.json.run")
+    with ctrl_c_when(lambda: reference.exists() and "message_id" in reference.read_text("utf-8")):
         command = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
         assert main([*command, *arguments]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("edn360-chatkit: Interrupted.\n")
-    assert "The run goes on at the server, and is paid for." in err
-    name = option[0].removeprefix("--").replace("-", "_") if option else ""
-    call = f"ChatKitClient({name}={url!r})" if option else "ChatKitClient()"
-    assert f"{call}.poll_response(" in err
+    resume = " ".join(["edn360-chatkit resume out.json.run -o out.json", *arguments])
+    assert err.partition("\n")[2] == (
+        "edn360-chatkit: Interrupted.\n"
+        f"The run may go on at the server, and is paid for. Take it up with:\n  {resume}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -674,11 +641,29 @@ def test_ctrl_c_before_sending_claims_no_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A server that answers slowly stands before the simulator."""
+    monkeypatch.setattr(signals, "GRACE", 0.3)
     with slow_server(sim, held) as (base_url, arrived), ctrl_c_when(arrived.is_set):
-        assert main(["run", "athlete.json", "--base-url", base_url]) == 130
+        assert main(["run", "athlete.json", "-o", "o", "--base-url", base_url]) == 130
     err = capsys.readouterr().err
     assert expected in err
-    assert ("poll_response" in err) == bool(expected)
+    assert ("edn360-chatkit resume o.run" in err) == Path("o.run").exists() == bool(expected)
+    if expected:  # The data may have arrived: no second message is sent.
+        assert main(["run", "athlete.json", "-o", "o", "--max-attempts", "1"]) == 1
+        assert "which may have started. To start a new one, remove" in capsys.readouterr().err
+        assert sim.runs == 0
+
+
+def test_ctrl_c_waits_until_the_message_is_taken(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.fail_next("send_message", status=503, headers={"retry-after": "0.5"})
+    with ctrl_c_when(lambda: any(r.path.endswith("/messages") for r in sim.requests)):
+        assert main(["run", "athlete.json", "-o", "out.json"]) == 130
+    err = capsys.readouterr().err
+    assert err.startswith("Waiting for the server to take the message.")
+    assert "edn360-chatkit: Interrupted.\nThe run may go on at the server" in err
+    assert "message_id" in Path("out.json.run").read_text("utf-8")
+    assert sim.runs == 1
 
 
 @contextmanager
@@ -720,20 +705,25 @@ def slow_server(
         server.server_close()
 
 
-def test_ctrl_c_ends_a_real_process_with_status_130(sim: ChatKitSimulator) -> None:
+def test_signals_end_real_processes(sim: ChatKitSimulator) -> None:
     sim.answer = "nothing"
-    process = command("run", "athlete.json", "--poll-interval", "0.1")
+    texts = {
+        signal.SIGINT: "Interrupted.",
+        signal.SIGTERM: "Ended by SIGTERM.",
+        signal.SIGHUP: "Ended by SIGHUP.",
+    }
+    processes = [command("run", "athlete.json", "--poll-interval", "0.1") for _ in texts]
     deadline = time.monotonic() + 30
-    while poll_count(sim) < 2:
+    while len({r.path for r in sim.requests if r.method == "GET"}) < len(texts):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert out == ""
-    assert "poll_response('{" in err
-    assert '"message_id":"msg_' in err
-    assert "Traceback" not in err
+    for process, (number, text) in zip(processes, texts.items(), strict=True):
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out) == (128 + number, "")
+        assert err.startswith(f"edn360-chatkit: {text}\nThe run may go on")
+        assert """edn360-chatkit resume '{"session_id":"cksess_""" in err
+        assert "Traceback" not in err
 
 
 def test_ctrl_c_while_reading_input_is_130(
@@ -803,7 +793,7 @@ def test_run_without_rich_has_no_spinner(
     watch(monkeypatch)
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main(["run", "athlete.json", "-o", "out.json"]) == 0
-    assert capsys.readouterr() == ("", "Written to out.json.\n")
+    assert capsys.readouterr().err.endswith("delivered.\nWritten to out.json.\n")
 
 
 def test_run_survives_closed_standard_error(
@@ -1058,7 +1048,7 @@ def test_show_reads_standard_input(
         ),
         ({ROOT_KEY: {"title": "t"}}, "  sessions: Field required"),
         ("once upon a time", "This is not JSON"),
-        (ATHLETE, "EnrichedTrainingProgram"),
+        (ATHLETE, "bad.json: This is an EDN360Input, the athlete's data, and not a program."),
     ],
 )
 def test_show_names_faults(

@@ -64,7 +64,7 @@ def test_second_run_takes_up_the_first(
     assert sim.runs == 1
 
 
-@WORLDS
+@pytest.mark.parametrize("world", ["messages", "self-hosted"])
 def test_run_is_resumed_from_file_or_text(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

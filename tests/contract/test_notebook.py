@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ def test_a_run_shows_its_progress(cells: dict[str, Any]) -> None:
     assert [step.split()[0] for step in steps] == ["done:"] * 3
 
 
+def test_run_without_on_event_shows_one_line(cells: dict[str, Any]) -> None:
+    *written, result = cells["evolution"].outputs
+    line = "".join(output.text for output in written).split("\r")[-1]
+    steps = "profile · questionnaire_normalized · training_plan"
+    assert re.fullmatch(rf"\d:\d\d · program received after \d s · {steps} *\n", line)
+    assert result.data["text/plain"] == "[]"
+
+
 def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
     shown = data(cells["program"])
     assert "<h1" in shown["text/html"]
@@ -91,7 +100,6 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
 def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
     assert data(cells["check"])["text/plain"] == "[]"
     assert printed(cells["later"]).count("carga la rodilla") == 3
-    assert data(cells["evolution"])["text/plain"] == "[]"
     codes = ["days_mismatch", "days_not_as_asked"]
     assert printed(cells["guard"]).strip() == str([codes, codes])
 

@@ -56,7 +56,7 @@ def start_thread(theirs: openai.OpenAI, sim: ChatKitSimulator) -> StartThread:
     return start
 
 
-def test_a_session_is_made_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSimulator) -> None:
+def test_session_is_created_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSimulator) -> None:
     with theirs:
         session = theirs.beta.chatkit.sessions.create(
             user="athlete-1",
@@ -73,7 +73,7 @@ def test_a_session_is_made_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSimu
         assert theirs.beta.chatkit.sessions.cancel(session.id).status == "cancelled"
 
 
-def test_errors_are_read_as_those_of_the_api(theirs: openai.OpenAI) -> None:
+def test_errors_have_the_classes_of_the_api(theirs: openai.OpenAI) -> None:
     with theirs:
         with pytest.raises(openai.NotFoundError, match="No workflow found with id 'nope'"):
             theirs.beta.chatkit.sessions.create(user="u", workflow={"id": "nope"})
@@ -86,7 +86,7 @@ def test_errors_are_read_as_those_of_the_api(theirs: openai.OpenAI) -> None:
     assert (caught.value.param, caught.value.code) == ("input", "unknown_parameter")
 
 
-def test_a_wrong_key_is_refused(sim: ChatKitSimulator) -> None:
+def test_wrong_key_is_refused(sim: ChatKitSimulator) -> None:
     base_url = sim.base_url.removesuffix("/chatkit")
     with (
         openai.OpenAI(api_key="sk-wrong", base_url=base_url, max_retries=0) as wrong,
@@ -95,9 +95,7 @@ def test_a_wrong_key_is_refused(sim: ChatKitSimulator) -> None:
         wrong.beta.chatkit.sessions.create(user="u", workflow={"id": "wf_demo"})
 
 
-def test_a_thread_is_retrieved_and_deleted(
-    theirs: openai.OpenAI, start_thread: StartThread
-) -> None:
+def test_thread_is_retrieved_and_deleted(theirs: openai.OpenAI, start_thread: StartThread) -> None:
     with theirs:
         thread_id = start_thread()
         threads = theirs.beta.chatkit.threads
@@ -111,7 +109,7 @@ def test_a_thread_is_retrieved_and_deleted(
                 call(thread_id)
 
 
-def test_threads_are_listed_page_after_page(
+def test_threads_are_listed_in_pages(
     theirs: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
 ) -> None:
     with theirs:
@@ -160,9 +158,7 @@ def test_items_of_every_kind_are_listed(
     assert "client_training_program_enriched" in json.loads(answer.content[0].text)
 
 
-def test_a_wrong_parameter_of_a_list_is_named(
-    theirs: openai.OpenAI, start_thread: StartThread
-) -> None:
+def test_wrong_list_parameter_is_named(theirs: openai.OpenAI, start_thread: StartThread) -> None:
     with theirs:
         thread_id = start_thread()
         with pytest.raises(openai.BadRequestError) as caught:
@@ -170,7 +166,7 @@ def test_a_wrong_parameter_of_a_list_is_named(
     assert (caught.value.param, caught.value.code) == ("user", "unknown_parameter")
 
 
-def test_their_async_client_lists_the_same(
+def test_async_client_lists_the_same(
     sim: ChatKitSimulator, theirs: openai.OpenAI, start_thread: StartThread
 ) -> None:
     with theirs:

@@ -1,4 +1,4 @@
-"""The simulator enforces what the real API enforces; asked without our clients."""
+"""The simulator enforces what the real API enforces; called without our clients."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def error(response: httpx.Response) -> tuple[int, str, str | None, str | None]:
     return response.status_code, said["message"], said["param"], said["code"]
 
 
-def test_a_session_has_what_the_api_gives(http: httpx.Client) -> None:
+def test_session_has_the_fields_of_the_api(http: httpx.Client) -> None:
     response = http.post("/sessions", json=SESSION)
     data = response.json()
     assert data["object"] == "chatkit.session"
@@ -73,7 +73,7 @@ def test_a_session_has_what_the_api_gives(http: httpx.Client) -> None:
         ),
     ],
 )
-def test_a_session_takes_known_parameters_only(
+def test_session_refuses_unknown_parameters(
     http: httpx.Client, body: Any, says: str, param: str
 ) -> None:
     status, text, at, code = error(http.post("/sessions", json=body))
@@ -82,7 +82,7 @@ def test_a_session_takes_known_parameters_only(
     assert code is not None
 
 
-def test_an_unknown_workflow_is_not_found(http: httpx.Client, sim: ChatKitSimulator) -> None:
+def test_unknown_workflow_is_not_found(http: httpx.Client, sim: ChatKitSimulator) -> None:
     body: dict[str, Any] = {"workflow": {"id": "demo"}, "user": "u"}
     assert error(http.post("/sessions", json=body))[:2] == (
         404,
@@ -105,14 +105,14 @@ def test_an_unknown_workflow_is_not_found(http: httpx.Client, sim: ChatKitSimula
         ({"Content-Type": "text/plain"}, 400, "content_type"),
     ],
 )
-def test_the_headers_are_checked(
+def test_wrong_header_is_refused(
     http: httpx.Client, headers: dict[str, str], status: int, code: str
 ) -> None:
     found = error(http.post("/sessions", json=SESSION, headers=headers))
     assert (found[0], found[3]) == (status, code)
 
 
-def test_a_body_that_is_no_json_is_refused(http: httpx.Client) -> None:
+def test_body_without_json_is_refused(http: httpx.Client) -> None:
     response = http.post("/sessions", content=b"{", headers={"Content-Type": "application/json"})
     assert error(response)[0] == 400
 
@@ -127,7 +127,7 @@ def test_a_body_that_is_no_json_is_refused(http: httpx.Client) -> None:
         ({"input": "x"}, "input"),
     ],
 )
-def test_a_message_is_a_users_input_text(
+def test_message_must_be_input_text_of_a_user(
     http: httpx.Client, session: str, change: dict[str, Any], param: str
 ) -> None:
     status, _, at, _ = error(http.post(f"/sessions/{session}/messages", json=message(**change)))
@@ -135,7 +135,9 @@ def test_a_message_is_a_users_input_text(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "order=up", "offset=1"])
-def test_a_list_takes_known_values_only(http: httpx.Client, session: str, query: str) -> None:
+def test_list_of_messages_refuses_bad_parameters(
+    http: httpx.Client, session: str, query: str
+) -> None:
     assert error(http.get(f"/sessions/{session}/messages?{query}"))[0] == 400
 
 
@@ -162,13 +164,13 @@ def test_messages_are_listed_newest_first(http: httpx.Client, session: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/sessions/x/messages", "/sessions/x/cancel"])
-def test_an_unknown_session_is_not_found(http: httpx.Client, path: str) -> None:
+def test_unknown_session_is_not_found(http: httpx.Client, path: str) -> None:
     response = http.post(path, json=message())
     assert error(response)[:2] == (404, "Chatkit Session with id 'x' not found.")
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/threads"), ("GET", "/sessions")])
-def test_an_unknown_url_is_named(http: httpx.Client, method: str, path: str) -> None:
+def test_unknown_url_is_named(http: httpx.Client, method: str, path: str) -> None:
     expected = (404, f"Invalid URL ({method} /v1/chatkit{path})")
     assert error(http.request(method, path))[:2] == expected
 
@@ -190,14 +192,14 @@ def test_latest_version_fails_the_run(http: httpx.Client) -> None:
     assert json.loads(item["content"][0]["text"])["error"]["code"] == "simulated"
 
 
-def test_a_text_that_is_no_input_makes_the_workflow_fail(http: httpx.Client, session: str) -> None:
+def test_text_without_input_fails_the_workflow(http: httpx.Client, session: str) -> None:
     http.post(f"/sessions/{session}/messages", json=message("hello"))
     item = http.get(f"/sessions/{session}/messages").json()["data"][0]
     assert json.loads(item["content"][0]["text"])["error"]["code"] == "bad_input"
 
 
 @pytest.mark.parametrize(("lang", "word"), [("es", "simulado"), ("en", "simulated")])
-def test_the_program_says_that_it_is_simulated(
+def test_program_says_that_it_is_simulated(
     sim: ChatKitSimulator, http: httpx.Client, session: str, lang: Literal["es", "en"], word: str
 ) -> None:
     sim.lang = lang
@@ -209,14 +211,14 @@ def test_the_program_says_that_it_is_simulated(
         assert word in str(text).lower()
 
 
-def test_an_answer_may_be_a_function_of_the_message(sim: ChatKitSimulator) -> None:
+def test_answer_can_be_a_function(sim: ChatKitSimulator) -> None:
     sim.answer = lambda text: f"got {len(text)}"
     sim.steps = ["first", "second"]
     run = sim.start_run("hello")
     assert run.posts == ["first", "second", "got 5"]
 
 
-def test_steps_and_answer_come_evenly_within_the_delay(
+def test_steps_and_answer_divide_the_delay(
     sim: ChatKitSimulator, http: httpx.Client, session: str
 ) -> None:
     sim.delay, sim.steps = 0.3, ["first", "second"]
@@ -228,7 +230,7 @@ def test_steps_and_answer_come_evenly_within_the_delay(
     assert seen == [0, 1, 2, 3]
 
 
-def test_requests_are_written_down(sim: ChatKitSimulator, http: httpx.Client) -> None:
+def test_requests_are_recorded(sim: ChatKitSimulator, http: httpx.Client) -> None:
     http.post("/sessions?a=1", json=SESSION)
     request = sim.requests[-1]
     assert (request.method, request.path, request.query) == (
@@ -243,7 +245,7 @@ def test_requests_are_written_down(sim: ChatKitSimulator, http: httpx.Client) ->
     assert (sim.requests[-1].body, sim.requests[-1].json) == (b"{", None)
 
 
-def test_a_failure_can_be_set(sim: ChatKitSimulator, http: httpx.Client) -> None:
+def test_next_request_fails_as_set(sim: ChatKitSimulator, http: httpx.Client) -> None:
     sim.fail_next("create_session", status=503, headers={"retry-after": "9"})
     response = http.post("/sessions", json=SESSION)
     assert response.json()["error"]["type"] == "server_error"
@@ -264,9 +266,7 @@ def test_failure_of_an_unknown_endpoint_is_refused(sim: ChatKitSimulator) -> Non
         sim.fail_next("sesions")  # type: ignore[arg-type]
 
 
-def test_a_reset_forgets_everything(
-    sim: ChatKitSimulator, http: httpx.Client, session: str
-) -> None:
+def test_reset_forgets_everything(sim: ChatKitSimulator, http: httpx.Client, session: str) -> None:
     sim.answer, sim.delay = "text", 5.0
     sim.fail_next("list_messages")
     sim.reset()
@@ -274,7 +274,7 @@ def test_a_reset_forgets_everything(
     assert http.get(f"/sessions/{session}/messages").status_code == 404
 
 
-def test_it_starts_again_on_its_port_and_frees_it() -> None:
+def test_simulator_restarts_on_its_port() -> None:
     simulator = ChatKitSimulator()
     for _ in range(2):
         with simulator as sim:
@@ -286,7 +286,7 @@ def test_it_starts_again_on_its_port_and_frees_it() -> None:
         pass
 
 
-def test_it_does_not_import_the_clients_operations_or_answers() -> None:
+def test_simulator_imports_nothing_of_the_client() -> None:
     program = """
 import sys
 # The package's own __init__ imports the clients; the simulator must do without it.
@@ -313,7 +313,7 @@ print(sorted(name for name in sys.modules if name.startswith("edn360_chatkit."))
         assert f"edn360_chatkit.{room}" not in loaded
 
 
-def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("edn360_chatkit.testing")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
@@ -321,7 +321,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
         __import__("edn360_chatkit.testing")
 
 
-def test_the_examples_make_programs(sim: ChatKitSimulator) -> None:
+def test_examples_get_programs(sim: ChatKitSimulator) -> None:
     from pathlib import Path
 
     from edn360_chatkit import ChatKitClient
@@ -334,7 +334,7 @@ def test_the_examples_make_programs(sim: ChatKitSimulator) -> None:
             assert client.run_workflow(example).program.sessions
 
 
-def test_the_example_script_runs() -> None:
+def test_example_script_runs() -> None:
     from pathlib import Path
 
     script = Path(__file__).parents[2] / "examples" / "watch_a_run.py"

@@ -1,4 +1,4 @@
-"""The simulator's thread protocol and REST endpoints; asked without our clients.
+"""The simulator's thread protocol and REST endpoints; called without our clients.
 
 What it writes is held against ``openai-chatkit``'s own types: an event has to pass through them
 unchanged, so that no field is missing, added or of another name.
@@ -191,9 +191,7 @@ def error(response: httpx.Response) -> tuple[int, str, str | None, str | None]:
 # --- the stream -----------------------------------------------------------------------------
 
 
-def test_a_stream_is_written_as_chatkits_own_server_writes_it(
-    sim: ChatKitSimulator, world: World
-) -> None:
+def test_events_pass_through_the_types_of_chatkit(sim: ChatKitSimulator, world: World) -> None:
     sim.steps, sim.every_event, sim.end_of_turn, sim.notice = True, True, True, "Be patient."
     response = world.ask("threads.create", input=sent_input())
     frames = response.content.split(b"\n\n")
@@ -204,7 +202,7 @@ def test_a_stream_is_written_as_chatkits_own_server_writes_it(
         assert written_by_chatkit(EVENT.validate_python(event)) == event
 
 
-def test_a_stream_opens_with_the_thread_the_message_and_its_options(self_hosted: World) -> None:
+def test_stream_starts_with_thread_message_options(self_hosted: World) -> None:
     created, message, options, progress = self_hosted.run()[:4]
     assert created["type"] == "thread.created"
     assert created["thread"]["items"] == {"data": [], "has_more": False}
@@ -215,14 +213,14 @@ def test_a_stream_opens_with_the_thread_the_message_and_its_options(self_hosted:
     assert (progress["type"], progress["icon"]) == ("progress_update", "bolt")
 
 
-def test_the_answer_is_the_last_message_and_a_program(world: World) -> None:
+def test_last_message_is_the_program(world: World) -> None:
     events = world.run()
     assert events[-1]["type"] == "thread.item.done"
     text = events[-1]["item"]["content"][0]["text"]
     EnrichedTrainingProgram.model_validate(json.loads(text)[ROOT_KEY])
 
 
-def test_every_step_is_a_message_of_its_own(sim: ChatKitSimulator, world: World) -> None:
+def test_each_step_is_one_message(sim: ChatKitSimulator, world: World) -> None:
     sim.steps = True
     texts = [item["content"][0]["text"] for item in done(world.run())]
     assert [next(iter(json.loads(text))) for text in texts] == [
@@ -234,7 +232,7 @@ def test_every_step_is_a_message_of_its_own(sim: ChatKitSimulator, world: World)
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 26), (7, 4), (26, 1), (0, 1)])
-def test_text_comes_in_deltas_of_the_size_asked_for(
+def test_deltas_have_the_set_size(
     sim: ChatKitSimulator, self_hosted: World, size: int, count: int
 ) -> None:
     sim.answer, sim.delta_size = (lambda text: "abcdefghijklmnopqrstuvwxyz"), size
@@ -246,14 +244,14 @@ def test_text_comes_in_deltas_of_the_size_asked_for(
     assert found[-1]["content"]["text"] == "abcdefghijklmnopqrstuvwxyz"
 
 
-def test_messages_can_come_whole(sim: ChatKitSimulator, self_hosted: World) -> None:
+def test_messages_can_be_sent_without_deltas(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.delta_size = None
     events = self_hosted.run()
     assert not any("content_part" in update["type"] for update in updates(events))
     assert has_program(done(events)[0])
 
 
-def test_a_workflow_item_tells_what_is_being_done(self_hosted: World) -> None:
+def test_workflow_item_has_tasks(self_hosted: World) -> None:
     events = self_hosted.run()
     (added,) = [e for e in events if e["type"] == "thread.item.added" and "workflow" in e["item"]]
     # The first task is in the item itself.
@@ -267,7 +265,7 @@ def test_a_workflow_item_tells_what_is_being_done(self_hosted: World) -> None:
     assert [task["status_indicator"] for task in item["workflow"]["tasks"]] == ["complete"] * 2
 
 
-def test_the_steps_come_evenly_within_the_delay(sim: ChatKitSimulator, self_hosted: World) -> None:
+def test_streamed_steps_divide_the_delay(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.delay, sim.steps, sim.delta_size = 0.3, ["first", "second"], None
     request = self_hosted.request("threads.create", input=sent_input())
     started, seen = time.monotonic(), list[float]()
@@ -282,7 +280,7 @@ def test_the_steps_come_evenly_within_the_delay(sim: ChatKitSimulator, self_host
     assert seen[2] - seen[0] >= 0.1
 
 
-def test_any_character_comes_as_it_is(sim: ChatKitSimulator, world: World) -> None:
+def test_every_character_is_kept(sim: ChatKitSimulator, world: World) -> None:
     text = 'U+2028 \u2028, U+0085 \x85, \x1c, \u2029, "é" and 🏋️\r\n\t'
     sim.answer, sim.delta_size = (lambda sent: sent + sent), 1
     response = world.ask("threads.create", input=sent_input(text))
@@ -293,7 +291,7 @@ def test_any_character_comes_as_it_is(sim: ChatKitSimulator, world: World) -> No
     assert "".join(deltas) == done(events)[0]["content"][0]["text"] == text + text
 
 
-def test_a_run_without_an_answer_ends_all_the_same(sim: ChatKitSimulator, world: World) -> None:
+def test_run_without_answer_ends(sim: ChatKitSimulator, world: World) -> None:
     sim.answer, sim.steps = "nothing", ["{}"]
     assert [item["content"][0]["text"] for item in done(world.run())] == ["{}"]
     sim.steps = False
@@ -308,7 +306,7 @@ def test_a_run_without_an_answer_ends_all_the_same(sim: ChatKitSimulator, world:
     ],
 )
 @pytest.mark.parametrize("allow_retry", [False, True])
-def test_an_error_event_takes_the_place_of_the_answer(
+def test_error_event_replaces_the_answer(
     sim: ChatKitSimulator,
     self_hosted: World,
     message: str,
@@ -322,18 +320,14 @@ def test_an_error_event_takes_the_place_of_the_answer(
     assert [item["content"][0]["text"] for item in done(events)] == ["{}"]
 
 
-def test_a_notice_and_the_end_of_the_turn_are_there_if_wanted(
-    sim: ChatKitSimulator, self_hosted: World
-) -> None:
+def test_notice_and_end_of_turn_are_optional(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.notice, sim.end_of_turn = "Nearly out of **quota**.", True
     events = self_hosted.run()
     assert {"type": "notice", "level": "info", "message": "Nearly out of **quota**."} in events
     assert events[-1]["item"]["type"] == "end_of_turn"
 
 
-def test_every_known_kind_of_item_and_event_is_there_if_wanted(
-    sim: ChatKitSimulator, self_hosted: World
-) -> None:
+def test_every_event_adds_all_known_kinds(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.every_event = True
     events = self_hosted.run()
     assert {"client_effect", "thread.item.replaced", "thread.item.removed"} <= set(types(events))
@@ -355,9 +349,7 @@ def test_every_known_kind_of_item_and_event_is_there_if_wanted(
     assert [item["type"] for item in self_hosted.newest_items()].count("assistant_message") == 1
 
 
-def test_unknown_kinds_come_between_the_known_ones_if_wanted(
-    sim: ChatKitSimulator, world: World
-) -> None:
+def test_unknown_events_adds_unknown_kinds(sim: ChatKitSimulator, world: World) -> None:
     sim.unknown_events = True
     events = world.run()
     assert {event["mood"] for event in events} == {"curious"}
@@ -386,7 +378,7 @@ def test_comments_keep_a_waiting_stream_open(sim: ChatKitSimulator, self_hosted:
 # --- threads and their items ----------------------------------------------------------------
 
 
-def test_a_thread_takes_further_messages(sim: ChatKitSimulator, world: World) -> None:
+def test_thread_takes_a_second_message(sim: ChatKitSimulator, world: World) -> None:
     thread_id = world.run()[0]["thread"]["id"]
     sim.answer = "text"
     events = world.run("And now?", thread_id=thread_id)
@@ -397,7 +389,7 @@ def test_a_thread_takes_further_messages(sim: ChatKitSimulator, world: World) ->
     assert [item["type"] for item in items] == kinds
 
 
-def test_a_thread_and_its_items_can_be_read(sim: ChatKitSimulator, world: World) -> None:
+def test_thread_and_items_are_read_back(sim: ChatKitSimulator, world: World) -> None:
     sim.every_event = True
     events = world.run()
     thread_id = events[0]["thread"]["id"]
@@ -464,7 +456,7 @@ def test_thread_can_be_deleted(world: World) -> None:
         ("threads.fly", {}, "type"),
     ],
 )
-def test_a_bad_request_says_where(
+def test_bad_request_names_the_parameter(
     sim: ChatKitSimulator, world: World, kind: str, params: dict[str, Any], at: str
 ) -> None:
     status, _, param, _ = error(world.ask(kind, **params))
@@ -472,7 +464,7 @@ def test_a_bad_request_says_where(
     assert (sim.runs, sim.threads) == (0, {})
 
 
-def test_fields_that_are_not_known_do_no_harm(world: World) -> None:
+def test_unknown_fields_are_ignored(world: World) -> None:
     response = world.ask("threads.create", input=sent_input(mood="good"), colour="red")
     assert response.status_code == 200
 
@@ -480,7 +472,7 @@ def test_fields_that_are_not_known_do_no_harm(world: World) -> None:
 # --- who may ask ----------------------------------------------------------------------------
 
 
-def test_a_conversation_needs_the_secret_of_an_active_session(
+def test_conversation_needs_an_active_session(
     sim: ChatKitSimulator, rest: httpx.Client, hosted: World
 ) -> None:
     (session,) = sim.sessions.values()
@@ -496,13 +488,13 @@ def test_a_conversation_needs_the_secret_of_an_active_session(
     assert error(hosted.ask("threads.list"))[:2] == (401, "The session is cancelled.")
 
 
-def test_a_conversation_takes_json_only(hosted: World) -> None:
+def test_conversation_refuses_other_content_types(hosted: World) -> None:
     headers = {**hosted.headers, "Content-Type": "text/plain"}
     response = hosted.http.post(hosted.url, content=b"{}", headers=headers)
     assert error(response)[3] == "content_type"
 
 
-def test_hosted_threads_are_the_users_and_not_the_sessions(make_hosted: MakeHosted) -> None:
+def test_hosted_threads_belong_to_the_user(make_hosted: MakeHosted) -> None:
     first, again, other = make_hosted("a"), make_hosted("a"), make_hosted("b")
     thread_id = first.run()[0]["thread"]["id"]
     assert again.newest_items()[0]["thread_id"] == thread_id
@@ -518,7 +510,7 @@ def test_hosted_thread_gets_one_title(hosted: World) -> None:
     assert "thread.updated" not in types(again)
 
 
-def test_self_hosted_threads_are_those_of_the_user_in_the_metadata(
+def test_metadata_names_the_self_hosted_user(
     sim: ChatKitSimulator, http: httpx.Client, rest: httpx.Client
 ) -> None:
     worlds = [World(http, sim.server_url, metadata=m) for m in ({"user": "a"}, {"user": "b"}, {})]
@@ -530,16 +522,14 @@ def test_self_hosted_threads_are_those_of_the_user_in_the_metadata(
     assert rest.get(f"/threads/{ids[0]}").status_code == 404
 
 
-def test_a_user_has_other_threads_in_the_other_world(hosted: World, self_hosted: World) -> None:
+def test_hosted_and_self_hosted_threads_are_separate(hosted: World, self_hosted: World) -> None:
     ids = [world.run()[0]["thread"]["id"] for world in (hosted, self_hosted)]
     for world, mine, other in ((hosted, *ids), (self_hosted, *ids[::-1])):
         assert [thread["id"] for thread in world.ask("threads.list").json()["data"]] == [mine]
         assert world.ask("threads.get_by_id", thread_id=other).status_code == 404
 
 
-def test_the_self_hosted_server_wants_its_owners_headers(
-    sim: ChatKitSimulator, http: httpx.Client
-) -> None:
+def test_self_hosted_server_requires_its_headers(sim: ChatKitSimulator, http: httpx.Client) -> None:
     sim.server_headers = {"X-Token": "t-1"}
     for headers in ({}, {"X-Token": "t-2"}):
         assert error(World(http, sim.server_url, headers).ask("threads.list"))[0] == 401
@@ -549,7 +539,7 @@ def test_the_self_hosted_server_wants_its_owners_headers(
 # --- broken streams -------------------------------------------------------------------------
 
 
-def test_a_stream_is_cut_after_exactly_so_many_bytes(sim: ChatKitSimulator, world: World) -> None:
+def test_stream_is_cut_after_the_set_bytes(sim: ChatKitSimulator, world: World) -> None:
     sim.answer = lambda text: "x" * 1000
     whole, seen = world.broken_run()
     assert seen is None
@@ -567,7 +557,7 @@ def test_a_stream_is_cut_after_exactly_so_many_bytes(sim: ChatKitSimulator, worl
 
 @pytest.mark.parametrize("survives", [False, True])
 @pytest.mark.parametrize("at", [0, 200, 6000])
-def test_whether_a_cut_ends_the_run_is_the_servers_to_say(
+def test_cut_cancels_a_run_that_does_not_survive(
     sim: ChatKitSimulator, world: World, hosted: World, at: int, survives: bool
 ) -> None:
     sim.survives_hang_up = survives
@@ -582,7 +572,7 @@ def test_whether_a_cut_ends_the_run_is_the_servers_to_say(
     assert sim.runs == 1
 
 
-def test_a_cancelled_run_leaves_the_part_of_the_message_that_was_written(
+def test_cancelled_run_stores_the_partial_message(
     sim: ChatKitSimulator, self_hosted: World
 ) -> None:
     sim.delta_size = 10
@@ -600,7 +590,7 @@ def test_a_cancelled_run_leaves_the_part_of_the_message_that_was_written(
 
 
 @pytest.mark.parametrize("survives", [False, True])
-def test_hanging_up_ends_the_run_where_a_cut_does(
+def test_hang_up_cancels_a_run_that_does_not_survive(
     sim: ChatKitSimulator, world: World, hosted: World, survives: bool
 ) -> None:
     sim.delay, sim.survives_hang_up = 0.1, survives
@@ -611,16 +601,14 @@ def test_hanging_up_ends_the_run_where_a_cut_does(
         assert not eventually(world.has_answer, within=0.2)
 
 
-def test_hanging_up_is_noticed_while_much_is_written(
-    sim: ChatKitSimulator, self_hosted: World
-) -> None:
+def test_hang_up_stops_a_long_message(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.answer, sim.delta_size = (lambda text: "x" * 500_000), 1
     self_hosted.leave(after=lambda event: "delta" in event.get("update", {}))
     assert eventually(lambda: len(self_hosted.newest_items()) == 3)
     assert 0 < len(self_hosted.newest_items()[0]["content"][0]["text"]) < 500_000
 
 
-def test_a_stream_stands_still_and_goes_on(sim: ChatKitSimulator, world: World) -> None:
+def test_stalled_stream_continues(sim: ChatKitSimulator, world: World) -> None:
     whole, _ = world.broken_run()
     sim.stall_next_stream(at=150, seconds=0.2)
     sim.keep_alive = 0.01
@@ -639,7 +627,7 @@ def test_a_stream_stands_still_and_goes_on(sim: ChatKitSimulator, world: World) 
     assert after[0] - before >= 0.1
 
 
-def test_a_stall_ends_when_the_client_hangs_up(sim: ChatKitSimulator, hosted: World) -> None:
+def test_hang_up_ends_a_stall(sim: ChatKitSimulator, hosted: World) -> None:
     sim.stall_next_stream(at=300, seconds=60.0)
     impatient = World(httpx.Client(timeout=0.1), hosted.url, hosted.headers)
     with impatient.http:
@@ -648,9 +636,7 @@ def test_a_stall_ends_when_the_client_hangs_up(sim: ChatKitSimulator, hosted: Wo
     assert eventually(hosted.has_answer)
 
 
-def test_faults_of_streams_come_one_after_the_other(
-    sim: ChatKitSimulator, self_hosted: World
-) -> None:
+def test_each_stream_takes_one_fault(sim: ChatKitSimulator, self_hosted: World) -> None:
     for at in (10, 20):
         sim.cut_next_stream(at)
     sim.stall_next_stream(5, 0.05)
@@ -672,7 +658,7 @@ def test_faults_of_streams_come_one_after_the_other(
     ],
 )
 @pytest.mark.parametrize("taken", [False, True])
-def test_a_rest_endpoint_can_fail(
+def test_rest_endpoint_fails_as_set(
     sim: ChatKitSimulator,
     rest: httpx.Client,
     hosted: World,
@@ -694,7 +680,7 @@ def test_a_rest_endpoint_can_fail(
 @pytest.mark.parametrize("status", [503, None])
 @pytest.mark.parametrize("taken", [False, True])
 @pytest.mark.parametrize("by_type", [False, True])
-def test_a_message_can_be_lost_before_or_after_it_was_taken(
+def test_message_fails_before_or_after_it_is_taken(
     sim: ChatKitSimulator,
     world: World,
     hosted: World,
@@ -718,9 +704,7 @@ def test_a_message_can_be_lost_before_or_after_it_was_taken(
             assert eventually(world.has_answer)
 
 
-def test_a_failure_of_one_type_of_request_leaves_the_others(
-    sim: ChatKitSimulator, world: World
-) -> None:
+def test_failure_of_one_request_type_spares_others(sim: ChatKitSimulator, world: World) -> None:
     sim.fail_next("items.list", status=500)
     thread_id = world.run()[0]["thread"]["id"]
     assert world.ask("items.list", thread_id=thread_id).status_code == 500
@@ -730,7 +714,7 @@ def test_a_failure_of_one_type_of_request_leaves_the_others(
 # --- the REST endpoints ---------------------------------------------------------------------
 
 
-def test_the_rest_endpoints_give_what_the_protocol_left(
+def test_rest_endpoints_list_the_same_items(
     sim: ChatKitSimulator, rest: httpx.Client, hosted: World
 ) -> None:
     sim.end_of_turn = True
@@ -758,7 +742,7 @@ def test_the_rest_endpoints_give_what_the_protocol_left(
     assert (page["first_id"], page["last_id"]) == (ids[0], ids[-1])
 
 
-def test_a_part_of_a_list_is_asked_for_by_place(rest: httpx.Client, hosted: World) -> None:
+def test_list_is_limited_by_after_and_before(rest: httpx.Client, hosted: World) -> None:
     ids = [hosted.run("x")[0]["thread"]["id"] for _ in range(4)]
 
     def listed(query: str) -> tuple[list[int], bool]:
@@ -785,7 +769,7 @@ def test_threads_are_listed_by_user(rest: httpx.Client, make_hosted: MakeHosted)
 
 @pytest.mark.parametrize("path", ["/threads", "/threads/{id}/items"])
 @pytest.mark.parametrize("query", ["limit=101", "limit=x", "order=up", "offset=1", "after=x"])
-def test_a_list_takes_known_parameters_only(
+def test_list_refuses_unknown_parameters(
     rest: httpx.Client, hosted: World, path: str, query: str
 ) -> None:
     path = path.format(id=hosted.run("x")[0]["thread"]["id"])
@@ -793,7 +777,7 @@ def test_a_list_takes_known_parameters_only(
     assert (status, param) == (400, query.partition("=")[0])
 
 
-def test_items_have_no_user_to_ask_for(rest: httpx.Client, hosted: World) -> None:
+def test_list_of_items_refuses_user(rest: httpx.Client, hosted: World) -> None:
     thread_id = hosted.run("x")[0]["thread"]["id"]
     said = error(rest.get(f"/threads/{thread_id}/items?user=athlete-1"))
     assert said[:2] == (400, "Unknown parameter: 'user'.")
@@ -803,12 +787,12 @@ def test_items_have_no_user_to_ask_for(rest: httpx.Client, hosted: World) -> Non
     ("method", "path"),
     [("GET", "/threads/x"), ("DELETE", "/threads/x"), ("GET", "/threads/x/items")],
 )
-def test_an_unknown_thread_is_not_found(rest: httpx.Client, method: str, path: str) -> None:
+def test_unknown_thread_is_not_found(rest: httpx.Client, method: str, path: str) -> None:
     said = error(rest.request(method, path))
     assert said[:2] == (404, "Chatkit Thread with id 'x' not found.")
 
 
-def test_the_rest_endpoints_need_the_key_and_the_beta_header(rest: httpx.Client) -> None:
+def test_rest_endpoints_require_key_and_beta_header(rest: httpx.Client) -> None:
     assert error(rest.get("/threads", headers={"Authorization": "Bearer x"}))[0] == 401
     assert error(rest.get("/threads", headers={"OpenAI-Beta": ""}))[3] == "invalid_beta"
 
@@ -816,7 +800,7 @@ def test_the_rest_endpoints_need_the_key_and_the_beta_header(rest: httpx.Client)
 # --- the two worlds -------------------------------------------------------------------------
 
 
-def test_the_messages_endpoint_can_be_left_out(sim: ChatKitSimulator, rest: httpx.Client) -> None:
+def test_messages_endpoint_can_be_switched_off(sim: ChatKitSimulator, rest: httpx.Client) -> None:
     sim.messages_endpoint = False
     body: dict[str, Any] = {"workflow": {"id": "wf_demo"}, "user": "u"}
     session_id = rest.post("/sessions", json=body).json()["id"]
@@ -842,9 +826,7 @@ def test_runs_are_counted_over_all_protocols(
     assert len(rest.get("/threads").json()["data"]) == 1
 
 
-def test_requests_of_the_protocol_are_written_down(
-    sim: ChatKitSimulator, self_hosted: World
-) -> None:
+def test_protocol_requests_are_recorded(sim: ChatKitSimulator, self_hosted: World) -> None:
     self_hosted.run()
     request = sim.requests[-1]
     assert (request.method, request.path) == ("POST", "/chatkit")
@@ -852,7 +834,7 @@ def test_requests_of_the_protocol_are_written_down(
     assert request.json["metadata"] == {"user": "athlete-1"}
 
 
-def test_a_reset_restores_every_setting(sim: ChatKitSimulator, self_hosted: World) -> None:
+def test_reset_restores_every_setting(sim: ChatKitSimulator, self_hosted: World) -> None:
     knobs = {name: value for name, value in vars(sim).items() if not name.startswith("_")}
     for name in knobs.keys() - {"api_key"}:
         setattr(sim, name, "changed")
@@ -870,7 +852,7 @@ def test_a_reset_restores_every_setting(sim: ChatKitSimulator, self_hosted: Worl
     assert has_program(done(self_hosted.run())[-1])
 
 
-def test_settings_can_be_given_when_it_is_made(http: httpx.Client) -> None:
+def test_constructor_takes_settings(http: httpx.Client) -> None:
     with ChatKitSimulator(
         messages_endpoint=False, server_headers={"x-token": "t"}, delta_size=None, notice="Hello."
     ) as made:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from .. import events
-from ..program.rendering.printable import one_line
+from .._progress import describe
 
 
 @contextmanager
@@ -19,10 +19,10 @@ def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, N
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
     progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("Creating a session")
+    task = progress.add_task("Connecting to the server")
 
     def on_event(event: events.WorkflowEvent) -> None:
-        state, line = _texts(event)
+        state, line = describe(event)
         with suppress(OSError):
             if state:
                 progress.update(task, description=state)
@@ -36,25 +36,3 @@ def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, N
     finally:
         with suppress(OSError):
             progress.stop()
-
-
-def _texts(event: events.WorkflowEvent) -> tuple[str, str]:
-    """The state beside the spinner, and a line above it; empty for no change."""
-    match event:
-        case events.SessionCreatedEvent():
-            return "Sending the athlete's data", ""
-        case events.MessageSentEvent():
-            return "Waiting for the program", ""
-        case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
-            failure = "; the last poll failed, still waiting" if error else ""
-            return f"Waiting for the program, poll {attempt} of {most}{failure}", ""
-        case events.ProgressEvent(text=text):
-            return one_line(text), ""
-        case events.StepEvent(keys=keys):
-            return "", f"step: {one_line(', '.join(keys)) or 'text'}"
-        case events.NoticeEvent(level=level, message=message):
-            return "", one_line(f"{level}: {message}")
-        case events.ResponseEvent(response=response):
-            return "", f"program received after {response.elapsed:.0f} s"
-        case _:
-            return "", ""

@@ -1,0 +1,117 @@
+"""The progress of a run in words, and the line that shows it below a notebook's cell."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from . import events
+from .program.rendering.printable import one_line
+
+F = TypeVar("F")
+_one_at_a_time = threading.Lock()
+
+
+def describe(event: events.WorkflowEvent) -> tuple[str, str]:
+    """What the run does from this event on, and what it has done; empty for no change."""
+    match event:
+        case events.SessionCreatedEvent():
+            return "Sending the athlete's data", ""
+        case events.MessageSentEvent():
+            return "Waiting for the program", ""
+        case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
+            failure = "; the last poll failed, still waiting" if error else ""
+            return f"Waiting for the program, poll {attempt} of {most}{failure}", ""
+        case events.ProgressEvent(text=text):
+            return one_line(text), ""
+        case events.StepEvent(keys=keys):
+            return "", f"step: {one_line(', '.join(keys)) or 'text'}"
+        case events.NoticeEvent(level=level, message=message):
+            return "", one_line(f"{level}: {message}")
+        case events.ResponseEvent(response=response):
+            return "", f"program received after {response.elapsed:.0f} s"
+        case _:
+            return "", ""
+
+
+@contextmanager
+def shown_in_notebook(
+    on_event: F | None, *, progress: bool
+) -> Generator[F | Callable[[events.WorkflowEvent], object] | None, None, None]:
+    """Show the progress of a run in a notebook, and give the function for its events.
+
+    A caller with an ``on_event`` shows the events itself. Of several runs at once, one is shown.
+    """
+    # IPython is never imported: where there is a notebook, its kernel is loaded.
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    in_notebook = kernel is not None and kernel.IPKernelApp.initialized()
+    if not (progress and in_notebook and on_event is None and _one_at_a_time.acquire(False)):
+        yield on_event
+        return
+    try:
+        with _Line() as line:
+            yield line.on_event
+    finally:
+        _one_at_a_time.release()
+
+
+class _Line:
+    """One line with the time, the state and the steps, written again each second."""
+
+    def __init__(self) -> None:
+        self._started, self._width = time.monotonic(), 0
+        self._state, self._steps = "Connecting to the server", list[str]()
+        self._label: Any = None
+        if find_spec("ipywidgets"):
+            self._label = import_module("ipywidgets").Label()
+            sys.modules["IPython"].display.display(self._label)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="run-progress", daemon=True)
+
+    def __enter__(self) -> _Line:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._write()
+        if self._label is None:
+            _print("\n")
+
+    def on_event(self, event: events.WorkflowEvent) -> None:
+        """Take over the text of an event."""
+        state, line = describe(event)
+        if isinstance(event, events.ResponseEvent):
+            self._state = line
+        elif line:
+            self._steps.append(line.removeprefix("step: "))
+        self._state = state or self._state
+
+    def _tick(self) -> None:
+        while not self._ended.wait(1.0):
+            self._write()
+
+    def _write(self) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        parts = [f"{minutes}:{seconds:02}", self._state, *self._steps]
+        text = " · ".join(parts)
+        if self._label is not None:
+            self._label.value = text
+        else:
+            # Blanks cover the rest of a longer line before.
+            _print(f"\r{text.ljust(self._width)}")
+            self._width = len(text)
+
+
+def _print(text: str) -> None:
+    # A closed output must not cost the run its answer.
+    with suppress(OSError, ValueError):
+        sys.stdout.write(text)
+        sys.stdout.flush()
