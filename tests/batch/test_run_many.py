@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import sqlite3
 import stat
 import threading
@@ -446,3 +447,11 @@ def test_runs_over_the_thread_protocol(sim: ChatKitSimulator, tmp_path: Path) ->
         again = list(client.run_many(athletes(6), journal=tmp_path / "runs.db"))
     assert [result.error for result in results + again] == [None] * 12
     assert sim.runs == 6
+
+
+def test_results_can_be_pickled(sim: ChatKitSimulator) -> None:
+    sim.fail_next("send_message", status=400)
+    for result in run_sync(sim, athletes(2), max_concurrency=1):
+        copy = pickle.loads(pickle.dumps(result))
+        assert (copy.key, copy.response, copy.run) == (result.key, result.response, result.run)
+        assert (str(copy.error), type(copy.error)) == (str(result.error), type(result.error))

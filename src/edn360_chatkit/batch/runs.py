@@ -231,10 +231,12 @@ class _Tasks:
             if isinstance(inputs, AsyncIterable):
                 async for value in inputs:
                     self._start(value)
+                    del value
                     await self._places.acquire()
             else:
                 for value in inputs:
                     self._start(value)
+                    del value
                     await self._places.acquire()
         except BaseException as error:
             self._outcomes.append((-1, error))
@@ -246,6 +248,8 @@ class _Tasks:
     def _start(self, value: object) -> None:
         number = self._order.start()
         operation = self._batch.run(read_item(value, number))
+        # No frame of a traceback holds the athlete's data.
+        del value
         self._pending[number] = self._driver.network.start(lambda _: self._run(number, operation))
 
     async def _run(self, number: int, operation: _Operation) -> None:
