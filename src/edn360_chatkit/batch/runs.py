@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from .._effects import Emitting
-from .._transport import AsyncDriver, SyncDriver
+from .._transport import AsyncDriver, OperationRun, SyncDriver
 from .._transport.pending import Pending
 from .._transport.pool import dropped
 from .core import Batch, BatchInput, Order, read_item
@@ -25,7 +25,6 @@ from .results import BatchResult
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
 
-_Operation: TypeAlias = Emitting[Pause, BatchResult]
 _Outcome: TypeAlias = tuple[int, BatchResult | BaseException]
 
 
@@ -108,8 +107,9 @@ class BatchRun:
         number = self._order.start()
         operation = self._batch.run(read_item(value, number))
         del value
-        work = _Work(self._driver, operation, self._batch.waiting.deadline, number)
-        thread = threading.Thread(target=work.run, args=(self._stop, self._outcomes), daemon=True)
+        run = self._driver.watch(operation, deadline=self._batch.waiting.deadline)
+        args = (run, number, self._stop, self._outcomes)
+        thread = threading.Thread(target=_work, args=args, daemon=True)
         self._threads[number] = thread
         thread.start()
         return True
@@ -134,27 +134,20 @@ class BatchRun:
             self._stop.set()
 
 
-class _Work:
-    """One run in a thread."""
-
-    def __init__(
-        self, driver: SyncDriver, operation: _Operation, deadline: float, number: int
-    ) -> None:
-        self._watch = driver.watch(operation, deadline=deadline)
-        self._number = number
-
-    def run(self, stop: Stop, outcomes: SimpleQueue[_Outcome]) -> None:
-        """Run it to its end, or until the batch is closed."""
-        outcome: BatchResult | BaseException
-        try:
-            with self._watch as run:
-                for pause in run:
-                    if stop.wait(pause.seconds):
-                        return
-                outcome = run.get_response()
-        except BaseException as error:
-            outcome = error
-        outcomes.put((self._number, outcome))
+def _work(
+    run: OperationRun[Pause, BatchResult], number: int, stop: Stop, outcomes: SimpleQueue[_Outcome]
+) -> None:
+    """Run it in this thread to its end, or until the batch is closed."""
+    outcome: BatchResult | BaseException
+    try:
+        with run:
+            for pause in run:
+                if stop.wait(pause.seconds):
+                    return
+            outcome = run.get_response()
+    except BaseException as error:
+        outcome = error
+    outcomes.put((number, outcome))
 
 
 class AsyncBatchRun:
@@ -252,7 +245,7 @@ class _Tasks:
         del value
         self._pending[number] = self._driver.network.start(lambda _: self._run(number, operation))
 
-    async def _run(self, number: int, operation: _Operation) -> None:
+    async def _run(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
         import anyio
 
         try:
