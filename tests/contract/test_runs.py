@@ -116,9 +116,12 @@ def test_error_event_is_a_failed_run_where_the_stream_is(
         assert isinstance(status.error, WorkflowFailedError)
         assert "no capacity" in status.model_dump_json()
         assert "no capacity" in str(pickle.loads(pickle.dumps(status)).error)
-    with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
-        client.poll_response(run)
-    assert caught.value.run == run
+        with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
+            client.poll_response(run)
+        assert caught.value.run == run
+    with pytest.raises(WorkflowFailedError) as caught:
+        client.run_workflow(ATHLETE)
+    assert client.retrieve_run(caught.value.run).state == "failed"
 
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)

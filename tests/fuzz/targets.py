@@ -27,6 +27,7 @@ from edn360_chatkit import (
     EnrichedTrainingProgram,
     InvalidInputError,
     Message,
+    RunReference,
 )
 from edn360_chatkit._config import ClientOptions, is_loopback, load_config
 from edn360_chatkit._effects import Operation, Request, Response, Send
@@ -34,7 +35,7 @@ from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared, prepare
-from edn360_chatkit._protocol.listing import answers_to
+from edn360_chatkit._protocol.listing import SessionMessage, answers_to
 from edn360_chatkit._protocol.pages import MOST_PAGES, read_back_to, read_new
 from edn360_chatkit._protocol.responses import status_error
 from edn360_chatkit._protocol.sending import Baseline
@@ -237,11 +238,12 @@ def a_listing(data: bytes) -> None:
 
     with linear(len(data)):
         found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
-        for message in answers_to(found, "msg_1") or ():
+        run = RunReference(session_id="cksess_1", message_id="msg_1")
+        for message in answers_to(found, run) or ():
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = answered(read_new(API, request), answers) or []
-        for baseline in (Baseline(own=True), Baseline(["x"])):
+        for baseline in (Baseline(own=True), Baseline([SessionMessage("x", "user", "")])):
             with suppress(APIError):
                 baseline.find(messages, HELLO)
 

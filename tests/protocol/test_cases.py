@@ -40,7 +40,7 @@ def read_stream(events: list[dict[str, Any]]) -> WorkflowResponse:
     for event in events:
         reader.feed(json.dumps(event), watched=False)
     reader.finish()
-    box.take(reader.messages(unfinished=True))
+    box.add(reader.messages(unfinished=True))
     if reader.error is not None and not box.has_program():
         box.given_up(reader.error)
     return box.response("program", 1, 0.0) or box.end_of_run()

@@ -33,7 +33,7 @@ from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
+from edn360_chatkit._protocol.threads import MOST_ENDED, MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
 from tests.support.samples import ANSWER
 from tests.support.script import Play, Scene, Scripted, answer, api_error, config
@@ -666,3 +666,18 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open
+
+
+def test_oldest_ended_streams_are_forgotten() -> None:
+    threads = threads_of()
+    failed = {"type": "error", "message": "no capacity"}
+    runs: list[RunReference] = []
+    for number in range(MOST_ENDED + 1):
+        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
+        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
+        with pytest.raises(WorkflowFailedError):
+            follow(Play([]), threads, runs[-1])
+    with pytest.raises(WorkflowFailedError):
+        follow(Play([]), threads, runs[-1])
+    with pytest.raises(WorkflowTimeoutError):
+        follow(Play([OURS]), threads, runs[0], attempts=1)

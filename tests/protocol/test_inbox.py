@@ -80,8 +80,8 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
     for event in events:
         reader.feed(json.dumps(event), watched=False)
         if each:
-            box.take(reader.messages(unfinished=False), listed=False)
-    box.take(reader.messages(unfinished=True), listed=False)
+            box.add(reader.messages(unfinished=False))
+    box.add(reader.messages(unfinished=True))
     return box, reader
 
 
@@ -187,7 +187,7 @@ def test_list_of_events_is_read() -> None:
     box, reader = inbox(), ThreadReader()
     events = [{"type": "progress_update", "text": "Reading"}, item(ANSWER)]
     assert len(list(reader.feed(json.dumps(events), watched=True))) == 2
-    box.take(reader.messages(unfinished=False))
+    box.add(reader.messages(unfinished=False))
     assert box.has_program()
 
 
@@ -302,7 +302,7 @@ def test_small_messages_take_linear_time() -> None:
         started = time.process_time()
         for number in range(count):
             reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
-            box.take(reader.messages(unfinished=False))
+            box.add(reader.messages(unfinished=False))
         assert box.response("program", 1, 0.0) is None
         return time.process_time() - started
 

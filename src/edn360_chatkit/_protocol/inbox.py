@@ -68,22 +68,25 @@ class Inbox:
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
-    def take(self, messages: Sequence[SessionMessage], *, listed: bool = True) -> list[StepEvent]:
-        """Add messages, newest first, and return the new steps.
+    def add(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add messages of the run's stream, oldest first, and return the new steps."""
+        steps = [self._add(message) for message in messages]
+        return [step for step in steps if step is not None]
 
-        A list of the server (``listed``) can have the answers to other messages, and repeats
-        earlier ones, also those that the stream has removed. A message that is missing in a later
-        list stays.
+    def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add messages of a list, newest first, and return the new steps.
+
+        A list can have the answers to other messages. It repeats earlier ones, also those that the
+        stream has removed. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.run) if listed else messages[::-1]
-        if listed and self.run.message_id is None and self.run.previous_id is not None:
+        answers = answers_to(messages, self.run)
+        self.missing = answers is None
+        if self.run.message_id is None and self.run.previous_id is not None:
             # The server gave no id, or its response was lost: the list has it.
             ours = message_of(messages, self.run)
             update = {"message_id": None if ours is None else ours.id}
             self.run = self.run.model_copy(update=update)
-        self.missing = answers is None
-        steps = [self._add(message, listed=listed) for message in answers or ()]
-        return [step for step in steps if step is not None]
+        return self.add([one for one in answers or () if one.text not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
@@ -91,7 +94,7 @@ class Inbox:
         posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
 
-    def _add(self, message: SessionMessage, *, listed: bool) -> StepEvent | None:
+    def _add(self, message: SessionMessage) -> StepEvent | None:
         text = message.text if message.text.strip() else message.refusal or ""
         if message.role == "client":
             self.pending = message.text
@@ -103,7 +106,7 @@ class Inbox:
             post = self._posts[text]
             if post.message.partial and not message.partial:
                 post.message, self._partial = message, None
-        elif text and not (listed and text in self._removed):
+        elif text:
             self.pending = None
             if self._partial is not None and text.startswith(self._partial):
                 # The rest of the message whose stream broke.

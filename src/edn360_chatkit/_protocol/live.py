@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from .._effects import Operation, Stream, read
 from ..errors import APIConnectionError, APIError
@@ -68,15 +69,14 @@ class LiveRun:
         No frame holds the data while others run.
         """
         data = yield from read(self.stream, wait=wait)
-        arrived = bool(data)
-        for one in data or ():
-            self.events += self.reader.feed(one, watched=watched)
-        if data is None:
-            self.ended = True
+        self.ended, arrived = data is None, bool(data)
+        feed = partial(self.reader.feed, watched=watched)
+        self.events += [event for one in data or () for event in feed(one)]
+        del data
+        if self.ended:
             self.reader.finish()
             self._take(unfinished=True)
         elif self.reader.size > self.limit:
-            del data
             self._take(unfinished=True)
             raise APIError(
                 f"The stream brought more than {self.limit} bytes to keep. Raise "
@@ -106,4 +106,4 @@ class LiveRun:
             self.inbox.given_up(self.reader.error)
 
     def _take(self, *, unfinished: bool) -> None:
-        self.events += self.inbox.take(self.reader.messages(unfinished=unfinished), listed=False)
+        self.events += self.inbox.add(self.reader.messages(unfinished=unfinished))

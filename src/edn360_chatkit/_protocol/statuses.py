@@ -56,7 +56,7 @@ STATUSES: Mapping[str, Status] = {
     "307": _redirect(taken=False),
     "308": _redirect(taken=False),
     "4xx": Status(errors.APIStatusError),
-    # No content of ours, or none at this address (RFC 9110, RFC 6585).
+    # The server rejects the request (RFC 9110, RFC 6585).
     **dict.fromkeys(
         ("402", "405", "406", "410", "411", "413", "414", "415", "417", "421", "426", "428", "431"),
         _refusal(errors.APIStatusError),

@@ -94,11 +94,11 @@ class ThreadReader:
         return bool(self._new)
 
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
-        """The messages that are new since the last call, newest first."""
+        """The messages that are new since the last call, oldest first."""
         new, self._new = self._new, []
         for item_id, writing in self._writing.items() if unfinished else ():
             new.append(_message(item_id, writing, partial=True))
-        return new[::-1]
+        return new
 
     def finish(self) -> None:
         """Count all messages as complete: the stream has ended."""

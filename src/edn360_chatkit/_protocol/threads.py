@@ -16,6 +16,7 @@ from ..errors import (
     APIStatusError,
     InvalidInputError,
     NotFoundError,
+    WorkflowError,
 )
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
@@ -73,9 +74,18 @@ class Threads(Protocol):
     def hold(self, run: Run) -> None:
         if run.live is not None:
             run.live.stream.keep_open = True
-            message_id = run.live.inbox.run.message_id
-            key = next(self._numbers) if message_id is None else message_id
-            self._live[run.session.id, key] = run.live
+            self._remember_live(run.live)
+
+    def _remember_live(self, live: LiveRun) -> None:
+        message_id = live.inbox.run.message_id
+        number = next(self._numbers) if message_id is None else message_id
+        self._live[live.inbox.run.session_id, number] = live
+
+    def _finish(self, live: LiveRun) -> None:
+        live.finish()
+        if live.is_over:
+            for key in [key for key, one in list(self._live.items()) if one.is_over][:-MOST_ENDED]:
+                self._live.pop(key, None)
 
     def _find(self, run: RunReference) -> tuple[str, str | int]:
         """The place of a run's open stream; the newest one of a session if only that is known."""
@@ -124,6 +134,16 @@ class Threads(Protocol):
         live.stream.keep_open = False
         run.take_over(live)
         try:
+            return (yield from self._follow_live(run, live))
+        except WorkflowError:
+            # The thread may not show the failure to a later look.
+            if live.is_over:
+                self._remember_live(live)
+                self._finish(live)
+            raise
+
+    def _follow_live(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        try:
             yield from self._follow_stream(run, live)
         except (APIConnectionError, APIStatusError) as error:
             failure = error
@@ -149,9 +169,7 @@ class Threads(Protocol):
                 yield from self._look_beside(run, live)
             return live.inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
         finally:
-            live.finish()
-            if live.is_over:
-                self._forget_oldest()
+            self._finish(live)
 
     def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
         """Read the thread of an open stream, whose newest data may be in a buffer."""
@@ -165,10 +183,6 @@ class Threads(Protocol):
         live.events += live.inbox.take(messages)
         if live.ended and not live.inbox.is_settled():
             live.inbox.end_of_run()
-
-    def _forget_oldest(self) -> None:
-        for key in [key for key, live in list(self._live.items()) if live.is_over][:-MOST_ENDED]:
-            self._live.pop(key, None)
 
     def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
         """Read the stream to its end; then the thread, if the answer is not there.

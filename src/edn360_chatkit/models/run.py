@@ -1,4 +1,4 @@
-"""A reference to a run: what finds the run again, from any process."""
+"""A reference to a run. It finds the run again from any process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class RunReference(OpenModel):
         message_id: The id of the message that started the run; ``None`` if the server gave no id.
         thread_id: The id of the run's thread; ``None`` with session messages.
         user: The end user. A self-hosted server keeps the threads of its users apart.
-        previous_id: The id of the message before ours, as the server lists it: the newest one of
-            the user, or of anybody if the server lists none of the user. Empty if ours is the
-            first message, ``None`` if unknown. It finds the answer where our message is not
-            listed, or under another id than its stream had (``adk-chatkit``).
+        previous_id: The id of the message before the run's message, as the server lists it: the
+            user's newest one, or the assistant's if no message of the user is listed. Empty for
+            the first message, ``None`` if unknown. It finds the answer where the run's message is
+            not listed, or is listed under another id (``adk-chatkit``).
     """
 
     session_id: str
