@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from edn360_chatkit import RunReference, cli
+from edn360_chatkit import ChatKitClient, RunReference, cli
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
@@ -162,6 +162,11 @@ def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -
 def test_message_in_doubt_is_not_sent_again(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with ChatKitClient() as client:
+        session = client.create_session("athlete-1")
+    assert main(["status", json.dumps({"session_id": session.id, "previous_id": ""})]) == 0
+    assert capsys.readouterr().out == "running, but the server lists no message of it\n"
+    sim.requests.clear()
     reference = {"session_id": "local_1", "user": "athlete-1"}
     Path("out.json.run").write_text(json.dumps(reference), "utf-8")
     assert main(["resume", "out.json.run", "--server-url", sim.server_url]) == 1

@@ -73,7 +73,9 @@ class RunRecord:
             if self._file is not None and self._file.path is not None and self._file.path.exists():
                 text = f"Another command has written {self._file.label}; nothing was sent."
                 raise ConfigurationError(text)
-            self._save(RunReference(session_id=event.session.id, user=event.session.user))
+            # The session is new: its first message is that of the run.
+            session = event.session
+            self._save(RunReference(session_id=session.id, user=session.user, previous_id=""))
             STOP_SIGNALS.hold()
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)

@@ -29,8 +29,10 @@ def execute(args: argparse.Namespace) -> int:
         except APIError as error:
             complain(error_text(error))
             return FAILED
+    is_listed = bool(status.run.message_id or status.run.thread_id)
+    steps = f", steps so far: {len(status.steps)}"
     details = {
-        "running": f", steps so far: {len(status.steps)}",
+        "running": steps if is_listed else ", but the server lists no message of it",
         "failed": f": {one_line(error_text(status.error))}" if status.error else "",
     }
     written = print_text(f"{status.state}{details.get(status.state, '')}\n")
