@@ -336,7 +336,8 @@ class ChatKitClient(BaseClient):
                 In any case a 429 slows down all runs.
             journal: A file that records each run. With the same file, another call goes on where
                 this one ended, however it ended: no run is paid for twice. One batch at a time can
-                use it. It holds the programs.
+                use it. It holds the programs. Other data under the same key is an error: a new
+                month needs a new journal.
             ordered: Whether the results come in the order of the inputs. The default is the order
                 in which the runs end.
             retry_failed: Whether the journal's failed runs are run again, and paid for again.

@@ -374,15 +374,22 @@ def test_two_inputs_with_one_key_are_an_error(sim: ChatKitSimulator, tmp_path: P
     assert sim.runs == 2
 
 
-def test_changed_input_is_not_sent_again(
-    sim: ChatKitSimulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_changed_input_is_an_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """A new month needs a new journal: no old program is delivered for new data."""
     path = tmp_path / "runs.db"
     run_sync(sim, athletes(1), journal=path)
-    (result,) = run_sync(sim, [("athlete-0", athlete(7))], journal=path)
+    changed = {**athlete(0), "context": {"request_type": "evolution"}}
+    (result,) = run_sync(sim, [changed], journal=path)
+    assert isinstance(result.error, InvalidInputError)
+    assert result.run is not None
+    # Only the time at which the input was made may differ.
+    later = {
+        **athlete(0),
+        "context": {**athlete(0)["context"], "timestamp": "2026-02-01T10:00:00Z"},
+    }
+    (result,) = run_sync(sim, [later], journal=path)
     assert result.response is not None
     assert sim.runs == 1
-    assert "has changed" in caplog.text
 
 
 @pytest.mark.parametrize(

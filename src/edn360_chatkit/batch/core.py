@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from .._config import WaitOptions, checked_count
 from .._effects import Emitting
 from .._protocol.inputs import Prepared, WorkflowInput, prepare
-from .._protocol.logs import log_warning
 from .._protocol.requests import text_argument
 from .._protocol.run import Waiting
 from .._protocol.workflow import Workflow
@@ -160,8 +159,10 @@ class Batch:
         if earlier is not None:
             item.run = RunReference.model_validate_json(earlier.run)
             if not earlier.is_of(item.prepared.text):
-                words = "the input of %r has changed since it was sent; it is not sent again"
-                log_warning(item.run.session_id, words, item.key)
+                raise InvalidInputError(
+                    f"The journal has a run of {item.key!r} with another input. Use another "
+                    "journal for a new batch, or another key for a new run; this one was not sent."
+                )
             if earlier.result is not None and earlier.state == "failed":
                 error = error_from_json(earlier.result)
                 return BatchResult(item.key, error=error, run=item.run)

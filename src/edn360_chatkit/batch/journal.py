@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import threading
@@ -23,7 +24,7 @@ LOCK_SECONDS = 1.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     key TEXT PRIMARY KEY,
-    input TEXT NOT NULL,    -- a digest of the text that was sent
+    input TEXT NOT NULL,    -- a digest of the input
     state TEXT NOT NULL,
     run TEXT NOT NULL,      -- the reference as JSON; at first without the message's id
     result TEXT,            -- the response or the error as JSON
@@ -45,7 +46,7 @@ class Entry:
     started: float | None
 
     def is_of(self, text: str) -> bool:
-        """Whether this is the text that was sent."""
+        """Whether this is the input that was sent."""
         return self.input == _digest(text)
 
 
@@ -141,7 +142,16 @@ class Journal:
 
 
 def _digest(text: str) -> str:
-    """A digest of a message's text."""
+    """A digest of a message's text, without the time at which the input was made.
+
+    A program that is started again often writes another time into the same input.
+    """
+    try:
+        data = json.loads(text)
+        data["context"].pop("timestamp", None)
+        text = json.dumps(data, sort_keys=True)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass  # another text, or no context
     return hashlib.sha256(text.encode()).hexdigest()
 
 
