@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 import pytest
 
-from edn360_chatkit._protocol.durations import Durations
+from edn360_chatkit._protocol.durations import Durations, RunTiming
 
 
-def poll(seconds: float, durations: Durations | None) -> tuple[int, float]:
+def poll(
+    seconds: float, durations: Durations | None, steps: Sequence[float] = ()
+) -> tuple[int, float]:
     """How many polls a run takes, and how late the last one is; a 2 s loop by default."""
-    moment, earlier, polls = 0.0, 0.0, 1
+    moment, polls, seen = 0.0, 1, 0
+    timing = None if durations is None else RunTiming(durations, 0.0)
     while moment < seconds:
-        pause = 2.0 if durations is None else durations.pause(moment)
-        earlier, moment, polls = moment, moment + pause, polls + 1
-    if durations is not None:
-        durations.learn((earlier + moment) / 2)
+        if timing is not None:
+            posted = sum(step <= moment for step in steps)
+            timing.look(moment, posted - seen)
+            seen = posted
+        moment += 2.0 if timing is None else timing.pause(moment)
+        polls += 1
+    if timing is not None:
+        timing.look(moment, len(steps) - seen)
+        timing.learn(polls)
     return polls, moment - seconds
 
 
@@ -29,10 +37,16 @@ def real_duration(chance: random.Random) -> float:
 
 
 def figures(
-    draw: Callable[[random.Random], float], durations: Durations | None, runs: int = 1500
+    draw: Callable[[random.Random], float],
+    durations: Durations | None,
+    runs: int = 1500,
+    steps: Sequence[float] = (),
 ) -> tuple[float, float]:
-    chance = random.Random(11)
-    results = [poll(draw(chance), durations) for _ in range(runs)]
+    """The mean number of polls, and the mean delay; ``steps`` come at these parts of a run."""
+    chance, results = random.Random(11), list[tuple[int, float]]()
+    for _ in range(runs):
+        seconds = draw(chance)
+        results.append(poll(seconds, durations, [seconds * part for part in steps]))
     return mean(polls for polls, _ in results), mean(delay for _, delay in results)
 
 
@@ -42,6 +56,13 @@ def test_third_of_the_polls_of_a_loop() -> None:
     assert polls < loop_polls / 2.95
     # Less is not possible with so few polls: decision 18 has the bound.
     assert delay < 1.8 * loop_delay
+
+
+def test_steps_make_the_delay_that_of_a_loop() -> None:
+    loop_polls, loop_delay = figures(real_duration, None)
+    polls, delay = figures(real_duration, Durations(), steps=(0.25, 0.5, 0.75))
+    assert polls < loop_polls / 3
+    assert delay < loop_delay
 
 
 def test_best_polls_for_any_delay() -> None:

@@ -2,23 +2,28 @@
 
 Polls cost most where no answer can be. With the rate of answers at a moment, h(t), the delay of the
 answer is least for a number of polls if their rate follows the square root of h(t). Decision 18
-derives it.
+derives it. A step of the workflow (a message before the answer) narrows down when the answer comes.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import deque
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 USUAL_SECONDS = 111.0
 """The middle of real runs: they took 60 to 205 s."""
 USUAL_SPREAD = 0.4
 """The standard deviation of their logarithm: between 60 and 205 s lie six of seven."""
+LEAST_SPREAD = 0.02
+ENOUGH = 5
+"""How many runs with a step must be seen before the time of the step predicts the answer."""
 USUAL_WEIGHT = 4
 """As many runs as the two numbers above count for, beside those that were seen."""
-SECONDS_PER_POLL = 6.6
+SECONDS_PER_POLL = 6.1
 """An average run gets one poll for so many seconds: a third of those of a fixed 2 s loop."""
 FIRST_SECONDS_PER_POLL = 5.2
 """The same before any run was seen."""
@@ -28,6 +33,8 @@ USUAL_INTERVAL = 3.0
 """The pause between two polls of a run that takes longer than most, in seconds."""
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
+MOST_STEPS = 20
+"""How many steps of a run are used."""
 MOST_SEEN = 500
 """How many runs are remembered: the newest ones."""
 
@@ -35,20 +42,19 @@ MOST_SEEN = 500
 _MOMENTS = tuple(0.25 * 1.025**step for step in range(400))
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where the polls lie: one at each whole number of a measure that grows with the time.
+class _Plan(NamedTuple):
+    """Where the polls lie: one after each ``step`` of a measure that grows with the time.
 
     ``measure`` has its values at ``_MOMENTS``; ``seen`` is the number of runs behind it.
     """
 
     measure: tuple[float, ...]
+    step: float
     seen: int
 
-    def pause(self, spent: float) -> float:
-        position = _between(_MOMENTS, self.measure, spent) + 1.0
-        moment = _between(self.measure, _MOMENTS, position)
-        return min(max(moment - spent, SHORTEST_PAUSE), LONGEST_PAUSE)
+    def next(self, moment: float, step: float) -> float:
+        """When the measure has grown by a step since a moment."""
+        return _between(self.measure, _MOMENTS, _between(_MOMENTS, self.measure, moment) + step)
 
 
 def _between(xs: tuple[float, ...], ys: tuple[float, ...], x: float) -> float:
@@ -60,6 +66,31 @@ def _between(xs: tuple[float, ...], ys: tuple[float, ...], x: float) -> float:
     return ys[place - 1] + part * (ys[place] - ys[place - 1])
 
 
+class _Stage:
+    """How long runs took, as multiples of the time of one of their steps, or in seconds.
+
+    ``weight`` is how many runs the usual durations count for.
+    """
+
+    def __init__(self, weight: int) -> None:
+        self._weight = weight
+        self._logarithms: deque[float] = deque(maxlen=MOST_SEEN)
+        self.count = 0
+        self._plan: _Plan | None = None
+
+    def learn(self, value: float) -> None:
+        """Note a run."""
+        self._logarithms.append(math.log(max(value, _MOMENTS[0])))
+        self.count += 1
+
+    def plan(self) -> _Plan:
+        """The polls for what is known now."""
+        plan = self._plan
+        if plan is None or self.count > plan.seen * 1.1:
+            plan = self._plan = _make_plan(tuple(self._logarithms), self._weight, self.count)
+        return plan
+
+
 class Durations:
     """How long runs took, and when to poll for that reason. Threads share it without a lock.
 
@@ -67,30 +98,71 @@ class Durations:
     """
 
     def __init__(self) -> None:
-        self._logarithms: deque[float] = deque(maxlen=MOST_SEEN)
-        self._count = 0
-        self._plan: _Plan | None = None
+        # By the number of the steps that were seen.
+        self._stages: defaultdict[int, _Stage] = defaultdict(lambda: _Stage(0))
+        self._stages[0] = _Stage(USUAL_WEIGHT)
+        self._factor = 1.0
 
-    def learn(self, seconds: float) -> None:
-        """Note how long a run took."""
-        self._logarithms.append(math.log(max(seconds, _MOMENTS[0])))
-        self._count += 1
+    def learn(self, seconds: float, steps: Sequence[float] = (), polls: int | None = None) -> None:
+        """Note how long a run took, when its steps were posted, and how many polls it had."""
+        self._stages[0].learn(seconds)
+        if polls is not None:
+            # Steps save polls, which are better spent on a shorter delay.
+            excess = (polls * SECONDS_PER_POLL - seconds) / USUAL_SECONDS
+            self._factor = min(max(self._factor + 0.02 * excess, 0.6), 1.1)
+        for number, moment in enumerate(steps, start=1):
+            self._stages[number].learn(seconds / max(moment, _MOMENTS[0]))
 
-    def pause(self, spent: float) -> float:
-        """The seconds to the next poll, so many seconds after the start of the run."""
-        plan = self._plan
-        if plan is None or self._count > plan.seen * 1.1:
-            plan = self._plan = _make_plan(tuple(self._logarithms), self._count)
-        return plan.pause(spent)
+    def pause(self, spent: float, steps: Sequence[float] = ()) -> float:
+        """The seconds to the next poll.
+
+        Args:
+            spent: How long the run has taken, in seconds.
+            steps: When its steps were posted, in seconds after its start.
+        """
+        plan = self._stages[0].plan()
+        step, unit, stage = plan.step * self._factor, 1.0, self._stages[len(steps)]
+        if steps and stage.count >= ENOUGH:
+            unit = max(steps[-1], _MOMENTS[0])
+            # The rate of answers is one for each unit of time.
+            plan, step = stage.plan(), step / math.sqrt(unit)
+        moment = plan.next(spent / unit, step) * unit
+        return min(max(moment - spent, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
-def _make_plan(logarithms: tuple[float, ...], count: int) -> _Plan:
-    weight = USUAL_WEIGHT + len(logarithms)
+@dataclass(slots=True)
+class RunTiming:
+    """When a run was looked at, and when its steps were posted. ``start`` is its start."""
+
+    durations: Durations
+    start: float
+    _looked: float = 0.0
+    _middle: float = 0.0
+    _steps: list[float] = field(default_factory=list[float])
+
+    def look(self, moment: float, new_steps: int) -> None:
+        """Note a look that found so many new steps."""
+        spent = moment - self.start
+        # Something new was posted between two looks.
+        self._looked, self._middle = spent, (self._looked + spent) / 2
+        self._steps += [self._middle] * min(new_steps, MOST_STEPS - len(self._steps))
+
+    def pause(self, moment: float) -> float:
+        """The seconds to the next poll."""
+        return self.durations.pause(moment - self.start, self._steps)
+
+    def learn(self, polls: int) -> None:
+        """Note that the last look found the answer."""
+        self.durations.learn(self._middle, self._steps, polls)
+
+
+def _make_plan(logarithms: tuple[float, ...], usual_weight: int, count: int) -> _Plan:
+    weight = usual_weight + len(logarithms)
     usual = math.log(USUAL_SECONDS)
-    middle = (USUAL_WEIGHT * usual + sum(logarithms)) / weight
-    squares = USUAL_WEIGHT * (USUAL_SPREAD**2 + (usual - middle) ** 2)
+    middle = (usual_weight * usual + sum(logarithms)) / weight
+    squares = usual_weight * (USUAL_SPREAD**2 + (usual - middle) ** 2)
     squares += sum((logarithm - middle) ** 2 for logarithm in logarithms)
-    spread = math.sqrt(squares / weight)
+    spread = max(math.sqrt(squares / weight), LEAST_SPREAD)
     # The part of what is not known yet, which shrinks with the number of runs.
     unknown = 10 / (len(logarithms) + 10)
     # Any other duration is possible, too.
@@ -113,5 +185,4 @@ def _make_plan(logarithms: tuple[float, ...], count: int) -> _Plan:
         rooted += ended / root
         average += ended * _MOMENTS[place]
     interval = unknown * FIRST_SECONDS_PER_POLL + (1 - unknown) * SECONDS_PER_POLL
-    unit = interval * rooted / average
-    return _Plan(tuple(value / unit for value in measure), count)
+    return _Plan(tuple(measure), interval * rooted / average, count)

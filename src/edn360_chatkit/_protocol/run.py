@@ -46,10 +46,6 @@ class Waiting:
         interval = USUAL_INTERVAL if self.poll_interval is None else self.poll_interval
         return interval * self.max_attempts
 
-    def pause(self, spent: float) -> float:
-        """The seconds to the next poll, so many seconds after the start of the run."""
-        return self.durations.pause(spent) if self.poll_interval is None else self.poll_interval
-
 
 @dataclass(slots=True)
 class Run:
