@@ -91,7 +91,19 @@ def test_run_is_looked_at_while_another_thread_waits(
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
+@pytest.mark.parametrize("make_client", ["sync", "asyncio", "trio"], indirect=True)
+def test_look_at_a_silent_stream_does_not_wait(
+    make_client: MakeClient, sim: ChatKitSimulator
+) -> None:
+    sim.delay = 60
+    client = make_client(**settings("own server", sim))
+    run = client.start_workflow(ATHLETE)
+    started = time.monotonic()
+    assert {client.retrieve_run(run).state for _ in range(3)} == {"running"}
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 def test_stream_is_read_while_the_run_is_only_looked_at(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:

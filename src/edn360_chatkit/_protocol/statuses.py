@@ -111,8 +111,7 @@ STATUSES: Mapping[str, Status] = {
         retried=True,
     ),
     "5xx": Status(errors.InternalServerError, _LATER, polling="wait", retried=True),
-    "501": Status(errors.InternalServerError, _LATER, polling="wait"),
-    "505": Status(errors.InternalServerError, _LATER, polling="wait"),
+    **dict.fromkeys(("501", "505"), Status(errors.InternalServerError, _LATER, polling="wait")),
 }
 
 
