@@ -342,7 +342,7 @@ class ChatKitClient(BaseClient):
                 in which the runs end.
             retry_failed: Whether the journal's failed runs are run again, and paid for again.
             poll_interval: As for :meth:`poll_response`; ``"adaptive"`` by default.
-            max_attempts: As for :meth:`poll_response`, for each run; 200 by default if the
+            max_attempts: As for :meth:`poll_response`, for each run; 400 by default if the
                 interval is adaptive.
             answer: As for :meth:`poll_response`.
             deadline: The longest time of each run, in seconds; default the client's.

@@ -27,10 +27,10 @@ SECONDS_PER_POLL = 6.1
 """An average run gets one poll for so many seconds: a third of those of a fixed 2 s loop."""
 FIRST_SECONDS_PER_POLL = 5.2
 """The same before any run was seen."""
-ADAPTIVE_ATTEMPTS = 200
-"""How many polls a run gets by default: enough for some 20 minutes."""
+ADAPTIVE_ATTEMPTS = 400
+"""How many polls a run gets by default: enough for twice as long as other runs took, or longer."""
 USUAL_INTERVAL = 3.0
-"""The pause between two polls of a run that takes longer than most, in seconds."""
+"""The pause between two polls that stands for all of them, in seconds."""
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
 MOST_STEPS = 20
