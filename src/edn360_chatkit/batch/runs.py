@@ -28,24 +28,58 @@ CLOSING_SECONDS = 5.0
 _Outcome: TypeAlias = tuple[int, BatchResult | BaseException]
 
 
-class Stop:
-    """A signal that ends the pauses of threads. A finalizer may set it, unlike an ``Event``."""
+class _Workers:
+    """What the threads of a batch share. The last one of a dropped batch closes its journal."""
 
-    def __init__(self) -> None:
-        self._signal: SimpleQueue[None] = SimpleQueue()
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._alive: set[int] = set()
+        # A finalizer may put into a SimpleQueue, but must not set an Event, which has a lock.
+        self._stop: SimpleQueue[None] = SimpleQueue()
+        self._is_dropped = False
+        self.outcomes: SimpleQueue[_Outcome] = SimpleQueue()
 
-    def set(self) -> None:
-        """End the pauses."""
-        self._signal.put(None)
+    def start(self, number: int, run: OperationRun[Pause, BatchResult]) -> threading.Thread:
+        """Do a run in a thread."""
+        self._alive.add(number)
+        thread = threading.Thread(target=self._work, args=(number, run), daemon=True)
+        thread.start()
+        return thread
 
-    def wait(self, seconds: float) -> bool:
-        """Pause for so many seconds; returns whether the signal is set."""
+    def stop(self) -> None:
+        """End the pauses of all threads, and so the threads."""
+        self._stop.put(None)
+
+    def drop(self) -> None:
+        """Stop, and close the journal after the last thread."""
+        self._is_dropped = True
+        self.stop()
+        if not self._alive:
+            self._batch.close()
+
+    def _work(self, number: int, run: OperationRun[Pause, BatchResult]) -> None:
+        outcome: BatchResult | BaseException
         try:
-            self._signal.get(timeout=max(0.0, seconds))
+            with run:
+                for pause in run:
+                    if self._is_stopped_after(pause.seconds):
+                        return
+                outcome = run.get_response()
+        except BaseException as error:
+            outcome = error
+        finally:
+            self._alive.discard(number)
+            if self._is_dropped and not self._alive:
+                self._batch.close()
+        self.outcomes.put((number, outcome))
+
+    def _is_stopped_after(self, seconds: float) -> bool:
+        try:
+            self._stop.get(timeout=max(0.0, seconds))
         except Empty:
             return False
         # For the next thread.
-        self._signal.put(None)
+        self._stop.put(None)
         return True
 
 
@@ -62,8 +96,7 @@ class BatchRun:
         self._inputs = iter(inputs)
         self._has_inputs = True
         self._order = Order(batch.ordered)
-        self._stop = Stop()
-        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._workers = _Workers(batch)
         self._threads: dict[int, threading.Thread] = {}
 
     def __iter__(self) -> BatchRun:
@@ -74,7 +107,7 @@ class BatchRun:
             # One input is read for each result, also while more results are there.
             self._start_next()
             while (result := self._order.pop()) is None:
-                if not self._outcomes.empty() or not self._start_next():
+                if not self._workers.outcomes.empty() or not self._start_next():
                     if not self._order.under_way:
                         raise StopIteration
                     self._take(*self._wait())
@@ -87,7 +120,7 @@ class BatchRun:
         while True:
             # Windows raises a KeyboardInterrupt only between two waits.
             with suppress(Empty):
-                return self._outcomes.get(timeout=0.5)
+                return self._workers.outcomes.get(timeout=0.5)
 
     def _take(self, number: int, outcome: BatchResult | BaseException) -> None:
         self._threads.pop(number).join()
@@ -108,16 +141,13 @@ class BatchRun:
         operation = self._batch.run(read_item(value, number))
         del value
         run = self._driver.watch(operation, deadline=self._batch.waiting.deadline)
-        args = (run, number, self._stop, self._outcomes)
-        thread = threading.Thread(target=_work, args=args, daemon=True)
-        self._threads[number] = thread
-        thread.start()
+        self._threads[number] = self._workers.start(number, run)
         return True
 
     def close(self) -> None:
         """Start no run any more, end the pauses, and wait for the requests in flight."""
         self._has_inputs, self._order = False, Order(self._batch.ordered)
-        self._stop.set()
+        self._workers.stop()
         until = time.monotonic() + CLOSING_SECONDS
         for thread in list(self._threads.values()):
             thread.join(max(0.0, until - time.monotonic()))
@@ -130,24 +160,8 @@ class BatchRun:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_stop"):
-            self._stop.set()
-
-
-def _work(
-    run: OperationRun[Pause, BatchResult], number: int, stop: Stop, outcomes: SimpleQueue[_Outcome]
-) -> None:
-    """Run it in this thread to its end, or until the batch is closed."""
-    outcome: BatchResult | BaseException
-    try:
-        with run:
-            for pause in run:
-                if stop.wait(pause.seconds):
-                    return
-            outcome = run.get_response()
-    except BaseException as error:
-        outcome = error
-    outcomes.put((number, outcome))
+        if hasattr(self, "_workers"):
+            self._workers.drop()
 
 
 class AsyncBatchRun:
@@ -286,6 +300,8 @@ class _Tasks:
     def drop(self) -> None:
         """Leave the tasks to the next request of the process: a finalizer does no I/O."""
         self._is_dropped = True
+        if not self._pending:
+            self._batch.close()
         dropped.extend(filter(None, (task.remainder() for task in self._pending.values())))
 
     async def close(self) -> None:
