@@ -222,20 +222,28 @@ def checked_choice(
         raise error(f"{setting} is not supported; use {', '.join(map(repr, choices))}.")
 
 
-def checked_count(name: str, value: object, *, least: int = 1, most: int = LARGEST_COUNT) -> int:
-    """A whole number within its limits, or a ``ConfigurationError`` that names it."""
+def checked_count(
+    name: str,
+    value: object,
+    *,
+    least: int = 1,
+    most: int = LARGEST_COUNT,
+    error: type[ChatKitError] = ConfigurationError,
+) -> int:
+    """A whole number within its limits, or an error that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigurationError(
-            f"{name} must be a whole number of {least} or more, at most {most}."
-        )
+        raise error(f"{name} must be a whole number of {least} or more, at most {most}.")
     return value
 
 
 def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
     """A number of seconds, or a ``ConfigurationError`` that names it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigurationError(f"{name} must be a number of seconds.")
-    if not 0 <= value <= LONGEST_TIME or (value == 0 and not zero):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 <= value <= LONGEST_TIME
+        or (value == 0 and not zero)
+    ):
         limits = f"from 0 to {LONGEST_TIME:.0f} seconds (a week)"
         raise ConfigurationError(f"{name} must be {limits}{'' if zero else ', and not 0'}.")
     return float(value)

@@ -8,22 +8,20 @@ from typing import Any, TypeGuard
 
 from pydantic_core import from_json
 
-_HALF_CHARACTER = "[\ud800-\udfff]"
+_LONE_SURROGATE = "[\ud800-\udfff]"
 
 
 def parse(text: str | bytes) -> Any:
-    """The value that a text is.
+    """Parse JSON, also with line breaks and lone surrogates in its strings.
 
-    Models write line breaks and half characters (lone surrogates) into strings. The first stay;
-    the second, which no UTF-8 text can hold, become U+FFFD, so that what is around them is saved.
+    A lone surrogate becomes U+FFFD: no UTF-8 text can hold it.
 
     Raises:
-        ValueError: It is no JSON, or it is nested deeper than anything sensible.
+        ValueError: The text is not JSON, or is nested too deep.
     """
     try:
         return from_json(text)
-    except (ValueError, TypeError):
-        # A TypeError is what a str with a half character in it raises here.
+    except (ValueError, TypeError):  # a TypeError for a lone surrogate
         pass
     try:
         lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
@@ -33,8 +31,8 @@ def parse(text: str | bytes) -> Any:
 
 
 def whole_characters(text: str) -> str:
-    """The text with U+FFFD for each half character."""
-    return re.sub(_HALF_CHARACTER, "\ufffd", text)
+    """The text with U+FFFD for each lone surrogate."""
+    return re.sub(_LONE_SURROGATE, "\ufffd", text)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

@@ -15,24 +15,21 @@ _UNION_BRANCHES = frozenset(
 )
 
 
-def field_errors(error: ValidationError, root: str | None = None) -> tuple[FieldError, ...]:
-    """Every invalid field, one entry a field.
-
-    Args:
-        error: The error that pydantic raised.
-        root: A key that is removed from the beginning of every path.
-    """
+def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
+    """Every invalid field, one entry a field."""
     errors: dict[tuple[int | str, ...], FieldError] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         loc = tuple(part for part in detail["loc"] if part not in _UNION_BRANCHES)
-        if root is not None and loc[:1] == (root,):
-            loc = loc[1:]
         if loc in errors:
             errors[loc]["msg"] += " or " + detail["msg"].removeprefix("Input should be ")
         else:
-            path = ".".join(map(str, loc))
-            errors[loc] = FieldError(path=path, loc=loc, msg=detail["msg"], type=detail["type"])
+            errors[loc] = field_error(loc, detail["msg"], detail["type"])
     return tuple(errors.values())
+
+
+def field_error(loc: tuple[int | str, ...], msg: str, type: str) -> FieldError:
+    """One invalid field."""
+    return FieldError(path=".".join(map(str, loc)), loc=loc, msg=msg, type=type)
 
 
 def describe(errors: Sequence[FieldError]) -> str:
@@ -61,7 +58,7 @@ def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
         return invalid(kind, field_errors(error))
 
 
-def invalid(kind: type[BaseModel], errors: tuple[FieldError, ...]) -> InvalidInputError:
+def invalid(kind: type[BaseModel], errors: Sequence[FieldError]) -> InvalidInputError:
     """The error that lists every invalid field."""
     text = f"This is no valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
     return InvalidInputError(text, errors=errors)

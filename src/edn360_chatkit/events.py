@@ -4,12 +4,12 @@
 events: the last branch of a ``match`` should ignore other classes.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainSerializer
+from pydantic import Field, InstanceOf, PlainSerializer
 
 from .errors import WorkflowError
-from .models.base import OpenModel, card_html
+from .models.base import FrozenModel, OpenModel, card_html
 from .models.run import RunReference
 from .models.session import ChatSession, Message
 from .program.model import EnrichedTrainingProgram
@@ -75,17 +75,13 @@ class RunStatus(OpenModel):
     error: Annotated[InstanceOf[WorkflowError], PlainSerializer(_error_fields)] | None = None
 
 
-class _Event(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-class _ThreadEvent(_Event):
+class _ThreadEvent(FrozenModel):
     """An event of a thread protocol stream; ``data`` is its JSON, unchanged."""
 
     data: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
 
 
-class SessionCreatedEvent(_Event):
+class SessionCreatedEvent(FrozenModel):
     """The session was created.
 
     Attributes:
@@ -96,7 +92,7 @@ class SessionCreatedEvent(_Event):
     session: ChatSession
 
 
-class MessageSentEvent(_Event):
+class MessageSentEvent(FrozenModel):
     """The server has stored the athlete's data. From now on the run costs money.
 
     Attributes:
@@ -113,7 +109,7 @@ class MessageSentEvent(_Event):
         return self.run.message
 
 
-class WaitingEvent(_Event):
+class WaitingEvent(FrozenModel):
     """A poll found no answer yet, or failed.
 
     Attributes:
@@ -130,7 +126,7 @@ class WaitingEvent(_Event):
     error: str | None = Field(default=None, repr=False)
 
 
-class StepEvent(_Event):
+class StepEvent(FrozenModel):
     """The workflow posted an intermediate message: one of its agents has finished.
 
     Attributes:
@@ -145,7 +141,7 @@ class StepEvent(_Event):
     text: str = Field(repr=False)
 
 
-class ResponseEvent(_Event):
+class ResponseEvent(FrozenModel):
     """The run has ended with a program.
 
     Attributes:

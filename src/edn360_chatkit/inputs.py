@@ -1,7 +1,7 @@
 """``EDN360Input``: the input of the workflow.
 
-Backends differ in what they put inside. Known keys are typed, unknown keys are kept, and the
-same keys and values go out that came in.
+Backends send different keys. Known keys are typed and unknown keys are kept; the workflow gets the
+same keys and values.
 """
 
 import json
@@ -12,8 +12,16 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from ._validation import validate
-from .models.base import Moment, NumberOrText, OpenModel, card_html, plain_number
+from ._json import is_object
+from ._validation import field_error, invalid, validate
+from .models.base import (
+    FrozenModel,
+    Moment,
+    NumberOrText,
+    OpenModel,
+    card_html,
+    plain_number,
+)
 
 
 def _not_blank(text: str) -> str:
@@ -88,6 +96,24 @@ class Questionnaire(AthleteData):
         return self.payload or self.answers or self.responses or {}
 
 
+class TrainingBlock(FrozenModel):
+    """The part of a previous program's block that can be invalid."""
+
+    exercises: list[dict[str, Any]] | None = None
+
+
+class TrainingDay(FrozenModel):
+    """The part of a previous program's session that can be invalid."""
+
+    blocks: list[TrainingBlock] | None = None
+
+
+class TrainingProgram(FrozenModel):
+    """The part of a previous program that can be invalid; other fields may have any value."""
+
+    sessions: list[TrainingDay]
+
+
 class PreviousTrainingPlan(AthleteData):
     """The plan that an evolution starts from."""
 
@@ -130,7 +156,7 @@ class EDN360Input(AthleteData):
             The same keys and values that came in; ``datetime`` and ``date`` objects as ISO 8601.
 
         Raises:
-            ValueError: A value has no JSON form; the message names its path, never the value.
+            InvalidInputError: A value has no JSON form; the error names its path, never the value.
         """
         try:
             data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
@@ -139,9 +165,10 @@ class EDN360Input(AthleteData):
         try:
             return _dumps(data)
         except (ValueError, TypeError, RecursionError):
-            path = _faulty_path(data)
+            loc = _faulty_loc(data)
         del data
-        raise ValueError(f"{path}: JSON can't hold it (NaN, half a character, a loop, unknown)")
+        reason = "JSON can't hold this value (NaN, half a character, a loop, an unknown type)"
+        raise invalid(EDN360Input, [field_error(loc, reason, "no_json")])
 
     def with_previous_program(
         self,
@@ -164,8 +191,6 @@ class EDN360Input(AthleteData):
         Raises:
             InvalidInputError: ``program`` is no program; ``.errors`` has every invalid field.
         """
-        from ._skeleton import TrainingProgram
-
         data: Any = program
         if isinstance(program, BaseModel):
             data = program.model_dump(mode="json", exclude_unset=True)
@@ -209,16 +234,16 @@ def _plain(value: Any) -> Any:
     return plain_number(value) if isinstance(value, Decimal) else to_jsonable_python(value)
 
 
-def _faulty_path(value: Any, path: str = "") -> str:
-    """The path of the innermost value that has no JSON form, at most 20 levels deep."""
+def _faulty_loc(value: Any, loc: tuple[int | str, ...] = ()) -> tuple[int | str, ...]:
+    """The place of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        items = cast("dict[object, object]", value).items()
+    if is_object(value):
+        items = value.items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(cast("Iterable[Any]", value))
-    for key, item in items if path.count(".") < 20 else ():
+    for key, item in items if len(loc) < 20 else ():
         try:
             _dumps(item)
         except (ValueError, TypeError, RecursionError):
-            return _faulty_path(item, f"{path}.{key}".lstrip("."))
-    return path
+            return _faulty_loc(item, (*loc, key))
+    return loc

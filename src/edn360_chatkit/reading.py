@@ -64,8 +64,8 @@ def _input(fields: dict[str, Any] | InvalidInputError) -> EDN360Input | InvalidI
     try:
         if isinstance(edn360_input, EDN360Input):
             edn360_input.to_json_text()
-    except ValueError as error:
-        return InvalidInputError(f"This can't be sent as JSON: {error}.")
+    except InvalidInputError as error:
+        return error.with_traceback(None)
     return edn360_input
 
 

@@ -51,8 +51,17 @@ Twelve weeks of work.
 - Goal: Strength
 - Type: full body
 - Weeks: 12
-- Days a week: 1
-- Minutes a session: 60
+- Days per week: 1
+- Minutes per session: 60
+
+General notes
+{"-" * 80}
+
+- sleep: 8 hours
+- drink:
+  - water
+    - tea: 2
+- none: []
 
 Weekly sets per muscle group:
      3  Pectoralis
@@ -61,6 +70,8 @@ Weekly sets per muscle group:
 
 D1 · Upper body
 {"-" * 80}
+
+≈ 29 min (estimated)
 
 Focus: Chest, Back
 
@@ -90,14 +101,8 @@ Session notes
 
 Warm up first.
 
-General notes
-{"-" * 80}
-
-- sleep: 8 hours
-- drink:
-  - water
-    - tea: 2
-- none: []
+≈: estimated minutes, with 10 for the warm-up and the rests as written; where
+none is written, 90 s between sets and 10 s within a superset.
 """
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
 

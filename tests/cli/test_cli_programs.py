@@ -51,9 +51,9 @@ def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "old.json: training program, 1 session, 2 exercises",
-        "  error: days_per_week: It says 2 days a week and has sessions for 1.",
-        "  warning: sessions.0: By its sets the session takes some 26 minutes; the program says "
-        "60.",
+        "  error: days_per_week: It says 2 days a week but has 1 session.",
+        "  warning: sessions.0: By its sets, the session takes about 22 minutes; the program says "
+        "60 minutes.",
     ]
     assert err == ""
 
@@ -61,7 +61,7 @@ def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
 def test_validate_is_in_spanish_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json"]) == 0
     _, error, warning = capsys.readouterr().out.splitlines()
-    assert error == "  error: days_per_week: Dice 2 días por semana y tiene sesiones para 1."
+    assert error == "  error: days_per_week: Dice 2 días por semana, pero tiene 1 sesión."
     assert warning.startswith("  aviso: sessions.0: ")
     sessions = [{"blocks": [{"exercises": [{"name": "x", "series": 3, "reps": 8, "rpe": 7}]}]}]
     assert main(["validate", write("short.json", {"title": "t", "sessions": sessions})]) == 0
@@ -109,9 +109,10 @@ def test_control_characters_in_findings_are_replaced(capsys: pytest.CaptureFixtu
 def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
-    assert "  Days a week: 2 → 3\n" in out
-    assert "  Dumbbell floor press: D1 · A · 2, series 3-4 → 4; reps 4-6 → 5-6; RPE 7.5 →\n" in out
-    assert "  Quadriceps: 3 → 0 (-3)\n" in out
+    assert "- Days per week: 2 → 3\n" in out
+    press = "- Dumbbell floor press: A · 2, series 3-4 → 4, reps 4-6 → 5-6, RPE 7.5"
+    assert press in out
+    assert "- Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""
 
 
@@ -141,8 +142,9 @@ def test_diff_needs_two_programs(args: list[str], capsys: pytest.CaptureFixture[
 def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--csv", "out.csv"]) == 0
     assert capsys.readouterr() == ("", "")
-    with open("out.csv", encoding="utf-8", newline="") as file:
+    with open("out.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
+    assert Path("out.csv").read_bytes().startswith(b"\xef\xbb\xbfsession_number,")
     assert [row["name"] for row in rows][:2] == [
         "Dumbbell Romanian deadlift",
         "Dumbbell floor press",

@@ -37,7 +37,41 @@ def test_circle_of_imports_is_found() -> None:
 def test_package_import_loads_no_event_loop() -> None:
     code = (
         "import sys, edn360_chatkit;"
-        "loaded = {'anyio', 'tenacity', 'edn360_chatkit._skeleton'} & set(sys.modules);"
+        "loaded = {'anyio', 'tenacity', 'json_repair'} & set(sys.modules);"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+MODELS_IN_THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from edn360_chatkit import EnrichedTrainingProgram, Exercise
+
+sys.setswitchinterval(1e-6)
+together = Barrier(8)
+
+def make(number):
+    together.wait()
+    assert Exercise(name="Plank").name == "Plank"
+    assert EnrichedTrainingProgram.model_validate({"sessions": [{"blocks": []}]}).sessions
+
+with ThreadPoolExecutor(8) as threads:
+    list(threads.map(make, range(8)))
+"""
+
+
+def test_first_models_can_be_made_by_several_threads() -> None:
+    """Validators are built when they are needed; pydantic 2.11 builds them without a lock."""
+    subprocess.run([sys.executable, "-c", MODELS_IN_THREADS], check=True)
+
+
+def test_first_client_builds_all_models() -> None:
+    code = (
+        "import edn360_chatkit as e;"
+        "assert not e.RawEvent.__pydantic_complete__;"
+        "e.ChatKitClient(api_key='sk-1', workflow_id='wf_1').close();"
+        "assert e.RawEvent.__pydantic_complete__ and e.Exercise.__pydantic_complete__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import re
 from pathlib import Path
@@ -13,10 +14,15 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.program import checks
+from edn360_chatkit.program.vocabulary import loaded_joints
 from edn360_chatkit.testing._workflow import simulated_program
 from tests.support.samples import inputs, programs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "checks.json").read_text("utf-8"))
+with (Path(__file__).parent / "exercises.csv").open(encoding="utf-8") as table:
+    EXERCISES = [(row["name"], set(row["joints"].split())) for row in csv.DictReader(table)]
+JOINTS = {joint for _, joints in EXERCISES for joint in joints}
 
 GOOD: dict[str, Any] = {
     "title": "Fuerza",
@@ -74,6 +80,35 @@ def named(name: str) -> EnrichedTrainingProgram:
     return changed(f"{EXERCISE}.name", name)
 
 
+@pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])
+def test_program_of_the_field_is_checked(case: dict[str, Any]) -> None:
+    asked = None
+    if "questionnaire" in case:
+        data = {"user_profile": {"user_id": "a"}, "questionnaires": [case["questionnaire"]]}
+        asked = EDN360Input.model_validate(data)
+    want = case["want"]
+    findings = EnrichedTrainingProgram.model_validate(case["program"]).check(asked)
+    codes = {finding.code for finding in findings}
+    assert set(want.get("has", [])) <= codes
+    assert not codes & set(want.get("has_not", []))
+    if "finds_more_than" in want:
+        sound = EnrichedTrainingProgram.model_validate(want["finds_more_than"])
+        assert codes - {finding.code for finding in sound.check(asked)}
+    for lang, text in want.get("text_has_not", {}).items():
+        assert not [finding for finding in findings if text in finding.message(lang)]
+
+
+@pytest.mark.parametrize("joint", sorted(JOINTS))
+def test_joints_are_known_by_the_name_of_the_exercise(joint: str) -> None:
+    assert len(EXERCISES) >= 200
+    loads = [name for name, joints in EXERCISES if joint in joints]
+    others = [name for name, joints in EXERCISES if joint not in joints]
+    recall = sum(joint in loaded_joints(name) for name in loads) / len(loads)
+    false_alarms = sum(joint in loaded_joints(name) for name in others) / len(others)
+    assert recall >= 0.9
+    assert false_alarms <= 0.02
+
+
 def test_there_is_nothing_to_say_of_a_good_program() -> None:
     assert EnrichedTrainingProgram.model_validate(GOOD).check() == []
 
@@ -86,7 +121,7 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         ("sessions.0.blocks", [], "error", "empty_session", "sessions.0"),
         ("sessions.0.blocks.1.exercises", [], "error", "empty_block", "sessions.0.blocks.1"),
         ("session_duration_min", 90, "warning", "time_far", "sessions.0"),
-        ("session_duration_min", 25, "warning", "time_far", "sessions.0"),
+        ("session_duration_min", 20, "warning", "time_far", "sessions.0"),
         ("session_duration_min", 10**400, "warning", "time_far", "sessions.0"),
         (
             f"{EXERCISE}.order",
@@ -165,6 +200,106 @@ def test_an_rpe_that_says_that_there_is_none_is_no_fault(rpe: str) -> None:
     assert found(changed(f"{EXERCISE}.rpe", rpe)) == []
 
 
+def sessions_of(count: int, **fields: Any) -> list[str]:
+    """The codes of errors in a program with the good session that many times."""
+    data = {**GOOD, "session_duration_min": None, **fields}
+    data["sessions"] = [{**GOOD["sessions"][0], "id": f"D{day}"} for day in range(count)]
+    return [f.code for f in EnrichedTrainingProgram.model_validate(data).check()]
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "codes"),
+    [
+        (12, {"weeks": 4, "days_per_week": 3}, ["weeks_written_out"]),
+        (4, {"weeks": 4, "days_per_week": 1}, ["weeks_written_out"]),
+        (12, {"weeks": 4, "days_per_week": None}, ["weeks_written_out"]),
+        (12, {"weeks": 4, "days_per_week": 12}, ["weeks_written_out"]),
+        (4, {"weeks": 4, "days_per_week": None}, []),
+        (4, {"weeks": 4, "days_per_week": 4}, []),
+        (6, {"weeks": 1, "days_per_week": 6}, []),
+        (2, {"weeks": 4, "days_per_week": 3}, ["days_mismatch"]),
+    ],
+)
+def test_weeks_written_out_as_sessions_are_found(
+    count: int, fields: dict[str, Any], codes: list[str]
+) -> None:
+    assert sessions_of(count, **fields) == codes
+
+
+def test_week_numbers_in_names_are_weeks_written_out() -> None:
+    data = copy.deepcopy(GOOD)
+    data |= {"session_duration_min": None, "days_per_week": None}
+    data["sessions"] = [{**GOOD["sessions"][0], "id": f"S{week}-D1"} for week in (1, 2)]
+    codes = [f.code for f in EnrichedTrainingProgram.model_validate(data).check()]
+    assert codes == ["weeks_written_out"]
+
+
+@pytest.mark.parametrize(
+    ("reps", "is_typo"),
+    [
+        *(("8-129", True), ("10-122", True), ("1012", True), ("8-120", True), ("30-450 s", True)),
+        *(
+            ("8-12", False),
+            ("12-8", False),
+            ("2-12", False),
+            ("1-5", False),
+            ("5-20", False),
+            ("100", False),
+        ),
+        *(("20-60 s", False), ("30s-2min", False), ("21-15-9", False)),
+    ],
+)
+def test_reps_that_can_not_be_meant_are_a_typo(reps: str, is_typo: bool) -> None:
+    codes = [code for _, code, _ in found(changed(f"{EXERCISE}.reps", reps))]
+    assert ("reps_implausible" in codes) is is_typo
+
+
+@pytest.mark.parametrize(
+    ("muscles", "groups", "is_found"),
+    [
+        (["Cuádriceps", "glúteos"], ["bíceps", "tríceps"], True),
+        (["Legs"], ["Chest", "Triceps"], True),
+        (["Pierna"], ["Isquiosurales", "tríceps"], False),
+        (["Espalda"], ["dorsal ancho", "lats"], False),
+        (["Tren superior"], ["Pectoral", "Deltoides"], False),
+        (["Empuje"], ["Femoral", "Femoral"], False),  # not in the table of muscles
+        (["Piernas"], ["bíceps", None], False),
+        ([], ["bíceps", "tríceps"], False),
+    ],
+)
+def test_block_that_trains_none_of_its_muscles_is_found(
+    muscles: list[str], groups: list[str | None], is_found: bool
+) -> None:
+    data = copy.deepcopy(GOOD)
+    block = data["sessions"][0]["blocks"][0]
+    block["primary_muscles"] = muscles
+    for exercise, group in zip(block["exercises"], groups, strict=True):
+        exercise["primary_group"] = group
+    codes = found(EnrichedTrainingProgram.model_validate(data))
+    assert (("warning", "muscles_not_trained", "sessions.0.blocks.0") in codes) is is_found
+
+
+def test_exercise_twice_in_a_session_is_found() -> None:
+    program = changed("sessions.0.blocks.1.exercises.0.name", "Remo con mancuernas")
+    (finding,) = program.check()
+    assert finding.code == "exercise_repeated"
+    assert finding.path == "sessions.0.blocks.1.exercises.0.name"
+    assert finding.en == '"Remo con mancuernas" appears twice in the session.'
+
+
+def test_messages_know_singular_and_plural() -> None:
+    data = copy.deepcopy(GOOD)
+    data["days_per_week"] = 3
+    for block in data["sessions"][0]["blocks"]:
+        for exercise in block["exercises"]:
+            exercise["video_url"] = None
+    texts = [f.es for f in EnrichedTrainingProgram.model_validate(data).check()]
+    assert texts == [
+        "Dice 3 días por semana, pero tiene 1 sesión.",
+        "Ningún ejercicio tiene vídeo.",
+    ]
+
+
 def test_a_single_day_is_one_day() -> None:
     program = EnrichedTrainingProgram.model_validate(GOOD)
     (finding,) = program.check(athlete({"dias_por_semana": 3}))
@@ -197,7 +332,7 @@ def test_videos_that_are_missing_are_counted() -> None:
         del exercise["video_url"]
     (finding,) = EnrichedTrainingProgram.model_validate(data).check()
     assert (finding.code, finding.path) == ("video_missing", "sessions.0")
-    assert finding.es == "Sin vídeo: 3 de los 4 ejercicios."
+    assert finding.es == "Sin vídeo: 3 de 4 ejercicios."
     assert finding.en == "Without a video: 3 of 4 exercises."
 
 
@@ -273,8 +408,10 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"minutes_per_session": "20-30 min"}, ["minutes_over"]),
         ({"¿Cuánto tiempo tienes por sesión?": "entre 20 y 30 minutos"}, ["minutes_over"]),
         ({"tiempo_disponible": "30 min"}, []),  # in a day, or in a week
-        ({"tiempo_por_sesion": "media hora"}, []),
-        ({"tiempo_por_sesion": "1h30"}, []),
+        ({"tiempo_por_sesion": "media hora"}, ["minutes_over"]),
+        ({"tiempo_por_sesion": "1h30"}, ["minutes_under"]),
+        ({"tiempo_por_sesion": "mínimo 30 minutos"}, []),
+        ({"tiempo_por_sesion": "30 minutos (o más)"}, []),
         ({"tiempo_por_sesion": "1 hora"}, ["minutes_under"]),
         ({"How much time do you have for each session?": "20 minutes"}, ["minutes_over"]),
         ({"How much time can you spend per session?": "20-30"}, ["minutes_over"]),
@@ -419,7 +556,7 @@ def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
 def test_a_finding_names_what_is_missing(name: str, kind: str) -> None:
     findings = named(name).check(athlete({"equipamiento": "Ninguno"}))
     says = [f.es for f in findings if f.code == "equipment_missing" and f.path.startswith(EXERCISE)]
-    assert says == [f"«{name}» pide {kind}, y según el cuestionario no hay."]
+    assert says == [f"«{name}» requiere {kind} y el atleta no lo tiene."]
 
 
 @pytest.mark.parametrize("able", ["puedo", "puede", "soporto", "tolero", "aguanto", "able to"])
@@ -565,17 +702,50 @@ def test_hostile_text_is_checked_at_once() -> None:
     assert max(len(f.es) + len(f.en) for f in findings) < 400
 
 
-def test_answer_of_a_plain_yes_names_what_its_question_asks() -> None:
-    data = {
-        "user_profile": {"user_id": "a"},
-        "questionnaires": [
-            {"payload": {"acceso_a_gimnasio": "Sí", "equipamiento_en_casa": "Nada"}}
-        ],
-    }
-    exercise = {"name": "Press de banca con barra", "series": 3, "reps": 10}
-    program = {"sessions": [{"blocks": [{"exercises": [exercise]}]}]}
-    codes = {f.code for f in EnrichedTrainingProgram.model_validate(program).check(data)}
-    assert "equipment_missing" not in codes
+@pytest.mark.parametrize(
+    ("name", "answers", "is_found"),
+    [
+        *(
+            ("Press de banca con barra", answers, False)
+            for answers in (
+                {"gimnasio": "Sí", "material_casa": "Nada"},
+                {"gimnasio": "El de mi barrio", "equipamiento_casa": "ninguno"},
+                {"acceso_gimnasio": "Sí, comercial", "equipamiento": "Nada"},
+                {"entrenas_en": "gimnasio", "material_casa": "Nada"},
+                {"gym_access": "full", "equipment_at_home": "none"},
+            )
+        ),
+        ("Press de banca con barra", {"gimnasio": "No", "material_casa": "Nada"}, True),
+        ("Press de banca con barra", {"gimnasio": False, "material_casa": "gomas"}, True),
+        ("Jalón al pecho barra ancha", {"equipamiento": "Máquinas"}, False),
+        ("Sentadilla con barra en multipower", {"equipamiento": "Máquinas"}, False),
+        ("Fondos en barras paralelas", {"equipamiento": "Mancuernas"}, False),
+        ("Remo en barra T", {"equipamiento": "Máquinas"}, False),
+        ("Remo con barra", {"equipamiento": "Máquinas"}, True),
+    ],
+)
+def test_gym_and_home_are_one_equipment(name: str, answers: Any, is_found: bool) -> None:
+    codes = [(code, path) for _, code, path in found(named(name), athlete(answers))]
+    assert (("equipment_missing", f"{EXERCISE}.name") in codes) is is_found
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_found"),
+    [
+        ({"problemas_musculares": "contractura lumbar"}, True),
+        ({"hernias_protusiones": "Sí"}, True),
+        ({"hernias_protusiones": "L5-S1"}, True),
+        ({"hernias_protusiones": "No"}, False),
+        ({"hernias_protusiones": "hernia inguinal"}, False),
+        ({"artrosis": "en las caderas"}, True),
+        ({"artrosis": "No"}, False),
+        ({"lesiones_actuales_o_pasadas": "lumbares"}, True),
+        ({"objetivos_de_salud": "mejorar la espalda"}, False),
+    ],
+)
+def test_health_question_of_a_real_form_is_read(answers: dict[str, Any], is_found: bool) -> None:
+    codes = [code for _, code, _ in found(named("Peso muerto"), athlete(answers))]
+    assert ("injury_loaded" in codes) is is_found
 
 
 @pytest.mark.parametrize(
@@ -591,8 +761,7 @@ def test_every_finding_has_a_text_in_every_language() -> None:
     from edn360_chatkit.program.texts import words
 
     source = Path(checks.__file__).read_text("utf-8")
-    codes = {*re.findall(r'_finding\("(\w+)"', source), "minutes_over", "minutes_under"}
-    assert set(checks.SEVERITIES) <= codes
-    assert len(codes) > 20
+    codes = {*re.findall(r'[(]\s*"(?:error|warning|info)", "(\w+)"', source), "video_missing_all"}
+    assert len(codes) > 25
     for lang in ("es", "en"):
         assert set(words(lang).findings) == codes

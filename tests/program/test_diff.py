@@ -1,4 +1,4 @@
-"""What changed from one program to the next, and an input that carries the one before."""
+"""The comparison of two programs, and an input with the previous program."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def program(
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions, **fields})
 
 
-def places(found: tuple[Place, ...]) -> list[str]:
-    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in found]
+def places(values: tuple[Place, ...]) -> list[str]:
+    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in values]
 
 
-def names(found: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
-    return [(change.old.exercise.name, change.new.exercise.name) for change in found]
+def names(changes: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
+    return [(change.old.exercise.name, change.new.exercise.name) for change in changes]
 
 
-def test_what_was_added_and_removed() -> None:
+def test_added_and_removed_exercises_have_their_places() -> None:
     diff = program(["Squat", "Row", "Plank"]).diff(program(["Squat"], ["Dip"]))
     assert places(diff.added) == [
         "Row D1A2 sessions.0.blocks.0.exercises.1",
@@ -48,7 +48,7 @@ def test_what_was_added_and_removed() -> None:
     assert (diff.moved, diff.changed, diff.replaced) == ((), (), ())
 
 
-def test_series_reps_and_rpe_with_the_values_before_and_now() -> None:
+def test_change_has_the_values_before_and_now() -> None:
     before = {"name": "Squat", "series": 3, "reps": "8-10", "rpe": "7-8", "notes": "a"}
     now = {"name": "Squat", "series": "3-4", "reps": "8-10", "rpe": 8, "notes": "b"}
     (change,) = program([now]).diff(program([before])).changed
@@ -59,7 +59,7 @@ def test_series_reps_and_rpe_with_the_values_before_and_now() -> None:
     ("before", "now"),
     [(3, "3"), (3.0, 3), ("8-10", "8 – 10"), ("7,5", 7.5), ("AMRAP", "amrap"), (None, "")],
 )
-def test_the_same_value_written_otherwise_is_no_change(before: Any, now: Any) -> None:
+def test_same_value_in_another_spelling_is_no_change(before: Any, now: Any) -> None:
     fields = ("series", "reps", "rpe")
     new = program([{"name": "Squat", **dict.fromkeys(fields, now)}])
     old = program([{"name": "Squat", **dict.fromkeys(fields, before)}])
@@ -78,7 +78,7 @@ def test_another_value_is_a_change(before: Any, now: Any) -> None:
     assert new.diff(old).changed[0].fields == (("reps", before, now),)
 
 
-def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
+def test_db_id_counts_before_the_name() -> None:
     old = program([{"name": "Squat", "db_id": 1, "rpe": 7}, {"name": "Back squat", "db_id": 2}])
     new = program([{"name": "Back squat", "db_id": "1", "rpe": 8}, {"name": "Squat", "db_id": 2}])
     diff = new.diff(old)
@@ -87,17 +87,17 @@ def test_an_exercise_is_known_by_its_db_id_before_its_name() -> None:
     assert (diff.added, diff.removed, diff.moved) == ((), (), ())
 
 
-def test_another_name_is_never_no_change() -> None:
+def test_another_name_is_always_a_change() -> None:
     old = program([{"name": "Squat", "db_id": 1}])
     diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
     assert names(diff.replaced) == [("Squat", "Leg press")]
-    assert "Squat → Leg press: D1 · A · 1" in diff.to_text()
+    assert "Squat → Leg press: sustituido, A · 1" in diff.to_text()
 
 
 @pytest.mark.parametrize(
     "db_id", ["N/A", "n/a", "na", 0, "0", "000", "-", "—", "none", "None", "null", "", " ", "?"]
 )
-def test_a_db_id_that_is_none_makes_no_two_exercises_one(db_id: Any) -> None:
+def test_placeholder_db_id_pairs_no_exercises(db_id: Any) -> None:
     old = program([{"name": "Squat", "db_id": db_id}], ["Row"])
     new = program([{"name": "Row", "db_id": db_id}], ["Squat"])
     diff = new.diff(old)
@@ -106,7 +106,7 @@ def test_a_db_id_that_is_none_makes_no_two_exercises_one(db_id: Any) -> None:
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_a_db_id_of_several_names_is_not_trusted(swap: bool) -> None:
+def test_db_id_with_several_names_is_ignored(swap: bool) -> None:
     several = program([{"name": n, "db_id": "ex-1"} for n in ("Squat", "Row", "Dip")])
     one = program([{"name": "Row", "db_id": "ex-1"}])
     diff = several.diff(one) if swap else one.diff(several)
@@ -115,19 +115,19 @@ def test_a_db_id_of_several_names_is_not_trusted(swap: bool) -> None:
     assert gone == ["Squat", "Dip"]
 
 
-def test_an_exercise_is_known_by_its_name_whatever_its_case_and_accents() -> None:
+def test_case_and_accents_make_no_other_exercise() -> None:
     old = program([{"name": "Jalón  al pecho", "db_id": None}])
     new = program([{"name": "JALON al pecho", "db_id": "x"}])
     assert not new.diff(old)
 
 
-def test_an_exercise_in_anothers_place_replaces_it() -> None:
+def test_exercise_in_the_same_position_is_a_replacement() -> None:
     diff = program(["Squat", "Leg press"]).diff(program(["Squat", "Lunge"]))
     assert names(diff.replaced) == [("Lunge", "Leg press")]
     assert (diff.added, diff.removed) == ((), ())
 
 
-def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
+def test_repeated_exercise_is_paired_in_its_block() -> None:
     old = program([{"name": "Plank", "rpe": 5}], [{"name": "Plank", "rpe": 6}])
     new = program(["Row"], [{"name": "Plank", "rpe": 7}])
     (change,) = new.diff(old).changed
@@ -140,7 +140,7 @@ def test_an_exercise_that_is_there_twice_is_matched_where_it_stands() -> None:
     assert (change.old.session, change.new.session) == ("D1", "D1")
 
 
-def test_what_only_made_room_did_not_move() -> None:
+def test_exercise_that_only_made_room_is_not_moved() -> None:
     diff = program(["New", "Squat", "Row"]).diff(program(["Squat", "Row"]))
     assert diff.moved == ()
     swapped = program(["Row", "Squat"]).diff(program(["Squat", "Row"]))
@@ -155,7 +155,7 @@ def test_what_only_made_room_did_not_move() -> None:
 
 
 def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
-    """Every day has the same exercises in two blocks, and one of its own."""
+    """Days with the same exercises in two blocks, and one exercise more each."""
     sessions = [
         {
             "id": identity,
@@ -173,33 +173,33 @@ def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
     "now",
     [("Día 1", "Día 2"), ("d1 ", "D2"), ("D1", None), (None, None), ("Lunes", "D2"), ("D1", "D1")],
 )
-def test_a_session_of_another_name_moves_nothing(now: tuple[str | None, ...]) -> None:
+def test_renamed_session_moves_no_exercise(now: tuple[str | None, ...]) -> None:
     assert not days(*now).diff(days("D1", "D2"))
     assert not days("D1", "D2").diff(days(*now))
     assert not days("D1", "D2", blocks="12").diff(days(*now))
 
 
-def test_sessions_are_known_by_their_ids_before_their_places() -> None:
+def test_session_id_counts_before_the_position() -> None:
     old, swapped = days("D1", "D2"), days("D2", "D1")
     assert [change.old.exercise.name for change in swapped.diff(old).moved] == ["Own 0", "Own 1"]
     reversed_days = old.model_copy(update={"sessions": old.sessions[::-1]})
     assert not reversed_days.diff(old)
 
 
-def test_the_order_is_what_the_exercises_say() -> None:
+def test_order_field_gives_the_position() -> None:
     def ordered(*orders: int | None) -> EnrichedTrainingProgram:
         named = zip(("Squat", "Row", "Dip"), orders, strict=False)
         return program([{"name": name, "order": order} for name, order in named])
 
     diff = ordered(2, 1).diff(ordered(1, 2))
     assert names(diff.moved) == [("Squat", "Squat"), ("Row", "Row")]
-    assert "Squat: D1 · A · 1 → D1 · A · 2" in diff.to_text()
+    assert "Squat: cambia de sitio, A · 1 → A · 2" in diff.to_text()
     assert not ordered(4, 5, 6).diff(ordered(None, None, None))
     assert not ordered(4, None, 6).diff(ordered(1, 2, 3))
     assert not ordered(1, 1, 1).diff(ordered(1, 2, 3))
 
 
-def test_weekly_sets_the_largest_change_first() -> None:
+def test_largest_change_of_weekly_sets_comes_first() -> None:
     old = program(
         [
             {"name": "a", "series": 3, "primary_group": "Pecho"},
@@ -220,13 +220,13 @@ def test_weekly_sets_the_largest_change_first() -> None:
     assert changes == [("Glúteo", 0, 5), ("PECHO", 3, 4), ("Gemelo", 1, 0)]
 
 
-def test_what_changed_of_the_whole_program() -> None:
+def test_change_of_a_program_field_is_listed() -> None:
     diff = program(weeks=6, goal="Fuerza").diff(program(weeks=4, goal="fuerza", summary="x"))
     assert list(diff.program) == [("weeks", 4, 6)]
     assert diff
 
 
-def test_it_reads_in_both_languages() -> None:
+def test_changes_are_written_in_both_languages() -> None:
     old = program(
         [{"name": "Squat", "series": 3, "primary_group": "Legs"}, "Lunge"], ["Dip"], weeks=4
     )
@@ -237,15 +237,15 @@ def test_it_reads_in_both_languages() -> None:
         weeks=6,
     )
     assert new.diff(old).to_text(lang="en") == (
-        "Program\n  Weeks: 4 → 6\n\n"
-        "Exercises added\n  Row: D1 · C · 2\n\n"
-        "Exercises replaced\n  Lunge → Step: D1 · A · 2\n\n"
-        "Exercises moved\n  Dip: D1 · B · 1 → D1 · C · 1\n\n"
-        "Series, reps and RPE\n  Squat: D1 · A · 1, series 3 → 4\n\n"
-        "Weekly sets per muscle group\n  Legs: 3 → 4 (+1)\n"
+        "Program\n- Weeks: 4 → 6\n\n"
+        "D1\n- Squat: A · 1, series 3 → 4\n"
+        "- Lunge → Step: replaced, A · 2\n"
+        "- Dip: moved, B · 1 → C · 1\n"
+        "- Row: new, C · 2\n\n"
+        "Weekly sets per muscle group\n- Legs: 3 → 4 (+1)\n"
     )
-    assert "Ejercicios sustituidos" in new.diff(old).to_text()
-    assert "Ejercicios sustituidos" in new.diff(old)._repr_html_()
+    assert "sustituido" in new.diff(old).to_text()
+    assert "sustituido" in new.diff(old)._repr_html_()
     assert new.diff(new).to_text() == "Sin cambios.\n"
     assert "No changes." in new.diff(new).to_html(lang="en")
     for write in (new.diff(old).to_text, new.diff(old).to_html):
@@ -263,7 +263,7 @@ class Elements(HTMLParser):
         self.names.add(tag)
 
 
-def test_what_a_model_wrote_is_text_in_the_html() -> None:
+def test_markup_in_changes_is_escaped() -> None:
     bad = '</li><script>alert(1)</script><img src=x onerror="x">'
     old = program([{"name": bad + "1", "reps": bad}], session=bad, goal=bad)
     new = program(
@@ -276,16 +276,16 @@ def test_what_a_model_wrote_is_text_in_the_html() -> None:
 
 @settings(deadline=None)
 @given(programs)
-def test_nothing_changed_from_a_program_to_itself(data: dict[str, Any]) -> None:
-    found = EnrichedTrainingProgram.model_validate(data)
-    again = EnrichedTrainingProgram.model_validate_json(found.model_dump_json(exclude_unset=True))
-    assert not found.diff(found)
-    assert not found.diff(again)
+def test_program_has_no_difference_to_itself(data: dict[str, Any]) -> None:
+    once = EnrichedTrainingProgram.model_validate(data)
+    again = EnrichedTrainingProgram.model_validate_json(once.model_dump_json(exclude_unset=True))
+    assert not once.diff(once)
+    assert not once.diff(again)
 
 
 @settings(deadline=None)  # the first one imports the rendering
 @given(programs, programs)
-def test_two_programs_can_be_compared_and_every_exercise_counts_once(
+def test_every_exercise_counts_once_in_a_comparison(
     before: dict[str, Any], now: dict[str, Any]
 ) -> None:
     old, new = (EnrichedTrainingProgram.model_validate(data) for data in (before, now))
@@ -302,13 +302,13 @@ def test_two_programs_can_be_compared_and_every_exercise_counts_once(
     assert isinstance(diff, ProgramDiff)
 
 
-def test_ten_thousand_exercises_are_compared_at_once() -> None:
+def test_ten_thousand_exercises_are_compared_quickly() -> None:
     many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
     few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
     assert len(few.diff(many).changed) == 5_000
 
 
-def test_a_mapping_will_do_wherever_a_model_does() -> None:
+def test_mappings_are_accepted_as_models() -> None:
     old = program([{"name": "Squat", "series": 3, "more": {"kept": 1}}])
     new = program([{"name": "Barbell squat", "series": 4}])
     before = old.model_dump(mode="json", exclude_unset=True)
@@ -321,7 +321,7 @@ def test_a_mapping_will_do_wherever_a_model_does() -> None:
     assert asked.with_previous_program(before) == asked.with_previous_program(old)
 
 
-def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
+def test_invalid_mapping_is_reported_with_its_fields() -> None:
     new = program(["Squat"])
     asked = EDN360Input.model_validate(ATHLETE)
     secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
@@ -338,10 +338,10 @@ def test_a_mapping_that_is_none_is_named_with_its_fields() -> None:
             call("a text")  # type: ignore[arg-type]
 
 
-# --- the program before -------------------------------------------------------------------------
+# --- the previous program -----------------------------------------------------------------------
 
 
-def test_an_input_takes_the_program_before_as_the_example_has_it() -> None:
+def test_input_with_previous_program_equals_the_example() -> None:
     text = (EXAMPLES / "athlete_evolution.json").read_text("utf-8")
     expected = json.loads(text)
     plan = expected["context"].pop("previous_training_plan")
@@ -354,7 +354,7 @@ def test_an_input_takes_the_program_before_as_the_example_has_it() -> None:
     assert json.loads(before.to_json_text()) == expected
 
 
-def test_an_input_without_a_request_type_asks_for_an_evolution() -> None:
+def test_input_without_request_type_becomes_an_evolution() -> None:
     previous = program(["Squat"])
     without = EDN360Input.model_validate({k: v for k, v in ATHLETE.items() if k != "context"})
     sent = json.loads(without.with_previous_program(previous).to_json_text())
@@ -369,7 +369,9 @@ def test_an_input_without_a_request_type_asks_for_an_evolution() -> None:
 
 @settings(deadline=None)
 @given(inputs, programs)
-def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str, Any]) -> None:
+def test_previous_program_changes_nothing_else_in_the_input(
+    asked: dict[str, Any], data: dict[str, Any]
+) -> None:
     before = EDN360Input.model_validate(asked)
     previous = EnrichedTrainingProgram.model_validate(data)
     now = json.loads(before.with_previous_program(previous, source="db").to_json_text())
@@ -382,20 +384,129 @@ def test_nothing_else_of_the_input_changes(asked: dict[str, Any], data: dict[str
     assert json.loads(before.to_json_text()) == asked
 
 
+# --- as a coach reads it ------------------------------------------------------------------------
+
+CASES: dict[str, dict[str, Any]] = {
+    case["why"]: case
+    for case in json.loads((Path(__file__).parents[1] / "cases" / "diff.json").read_text("utf-8"))
+}
+
+
+def case(why: str) -> ProgramDiff:
+    old, new = (EnrichedTrainingProgram.model_validate(CASES[why][side]) for side in ("old", "new"))
+    return new.diff(old)
+
+
+def test_plural_case_and_small_words_make_no_other_exercise() -> None:
+    assert not case("the plural is no other exercise")
+    assert not case("small words and capitals make no other exercise")
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
-    [("Dominadas", "Dominada"), ("Press Banca con Mancuernas", "Press de banca con mancuernas")],
+    [
+        ("Face Pulls", "Face pull"),
+        ("Flexiones", "Flexión"),
+        ("Elevaciones laterales (mancuerna)", "Elevación lateral con mancuernas"),
+        ("Lunges", "Lunge"),
+        ("Pull-ups", "Pull up"),
+        ("Press de banca", "Press Banca"),
+    ],
 )
-def test_plural_and_small_words_make_no_other_exercise(before: str, now: str) -> None:
+def test_spelling_makes_no_other_exercise(before: str, now: str) -> None:
     assert not program([now]).diff(program([before]))
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("Remo sin apoyo", "Remo con apoyo"), ("Press inclinado", "Press declinado")],
+)
+def test_another_word_makes_another_exercise(before: str, now: str) -> None:
+    assert names(program([now]).diff(program([before])).replaced) == [(before, now)]
+
+
+def test_another_implement_is_a_replacement() -> None:
+    assert len(case("another implement is another exercise").replaced) == 1
+
+
+def test_replaced_exercise_shows_its_new_series_reps_and_rpe() -> None:
+    diff = case("the RPE of an exercise that is replaced changed, too")
+    line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
+    assert f"D1\n- {line}\n" == diff.to_text()
+
+
 def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
-    assert not program([{"name": "Remo", "rpe": "RIR 2"}]).diff(
-        program([{"name": "Remo", "rpe": 8}])
+    assert not case("RPE 8 and RIR 2 say the same").changed
+
+
+def test_swapped_sessions_are_one_line() -> None:
+    diff = case("two sessions changed places, and their ids were written anew")
+    assert (diff.moved, diff.replaced, diff.added, diff.removed) == ((), (), (), ())
+    assert diff.to_text() == "Programa\n- Torso ↔ Pierna: D1 ↔ D2\n"
+
+
+@pytest.mark.parametrize("name", ["Día {}", "Full body {}", ""])
+def test_sessions_that_keep_their_names_can_be_swapped(name: str) -> None:
+    days = [["Remo", "Press", "Curl"], ["Sentadilla", "Puente", "Plancha"]]
+    old, new = (
+        EnrichedTrainingProgram.model_validate(
+            {
+                "sessions": [
+                    {
+                        "id": f"D{n}",
+                        "name": name.format(n),
+                        "blocks": [{"exercises": [{"name": exercise} for exercise in exercises]}],
+                    }
+                    for n, exercises in enumerate(week, 1)
+                ]
+            }
+        )
+        for week in (days, days[::-1])
     )
+    diff = new.diff(old)
+    assert diff.moved == ()
+    assert len(diff.to_text().splitlines()) == 2
+    assert "D1 ↔ D2" in diff.to_text()
 
 
-def test_replaced_exercise_shows_its_rpe() -> None:
-    old, new = ({"name": name, "reps": 10, "rpe": rpe} for name, rpe in (("Remo", 7), ("Jalón", 9)))
-    assert "RPE 7 → 9" in program([new]).diff(program([old])).to_text()
+def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
+    week = days("D1", "D2", "D3")
+    shorter = week.model_copy(update={"sessions": week.sessions[:2]})
+    more, fewer = week.diff(shorter), shorter.diff(week)
+    assert "Program\n- New session: D3\n\nD3\n- Squat: new" in more.to_text(lang="en")
+    assert "Program\n- Session removed: D3\n\nD3\n- Squat: removed" in fewer.to_text(lang="en")
+    assert (len(more.added), len(fewer.removed)) == (3, 3)
+
+
+def test_session_in_the_middle_leaves_the_others_where_they_are() -> None:
+    named = zip(("Torso", "Pierna", "Cuerpo"), days("D1", "D2", "D3").sessions, strict=True)
+    week = [session.model_copy(update={"name": name}) for name, session in named]
+    kept = [
+        session.model_copy(update={"id": f"D{day}"}) for day, session in enumerate(week[::2], 1)
+    ]
+    old, new = (program().model_copy(update={"sessions": sessions}) for sessions in (week, kept))
+    diff = new.diff(old)
+    assert (diff.moved, diff.replaced, diff.added) == ((), (), ())
+    assert [place.exercise.name for place in diff.removed] == ["Squat", "Own 1", "Row"]
+    assert "Cuerpo: D3 → D2" in diff.to_text()
+
+
+def test_exercise_from_another_session_shows_where_it_was() -> None:
+    monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
+    old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    monday, friday = program(["Squat"], session="D1"), program(["Dip", "Row"], session="D2")
+    new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
+    assert new.diff(old).to_text() == "D2\n- Row: cambia de sitio, D1 · A · 2 → A · 2\n"
+
+
+def test_notes_rest_and_tempo_are_compared() -> None:
+    before = {"name": "Squat", "notes": "a", "descanso": "60 s", "tempo": "2-0-2-0"}
+    now = {"name": "Squat", "notes": "b", "rest": "90 s", "tempo": "2-0-2-0", "progression": ["c"]}
+    diff = program([now], general_notes="new").diff(program([before]))
+    (change,) = diff.details
+    assert [field.field for field in change.details] == ["notes", "rest", "progression"]
+    assert change.details[1] == ("rest", "60 s", "90 s")
+    assert diff.changed == ()
+    notes = "notas: texto nuevo, descanso 60 s → 90 s, progresión: texto nuevo"
+    assert "Notas generales: texto nuevo" in diff.to_text()
+    assert f"Squat: A · 1, {notes}" in " ".join(diff.to_text().split())

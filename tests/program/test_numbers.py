@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
+from edn360_chatkit.program.muscles import muscle_key
 from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
+from edn360_chatkit.program.texts import words
 from tests.support.samples import programs
+
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "numbers.json").read_text("utf-8"))
+READERS = {"series": read_series, "reps": read_reps, "seconds": read_seconds, "rpe": read_rpe}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{c['field']} {c['text']}" for c in CASES])
+def test_number_of_the_field_is_read(case: dict[str, Any]) -> None:
+    span = READERS[case["field"]](case["text"])
+    number = span.middle if span and case["field"] == "series" else span and list(span)
+    assert number in [case["want"], *case.get("also", [])]
 
 
 def exercise(**fields: Any) -> Exercise:
@@ -188,6 +202,112 @@ def test_rpe_is_read_as_it_was_written(rpe: Any, expected: Any) -> None:
     assert exercise(rpe=rpe).rpe_range == expected
 
 
+SETS = st.sampled_from(
+    [("", None), ("3 x ", 3), ("4x", 4), ("3 series de ", 3), ("2 rondas de ", 2), ("5 x ", 5)]
+)
+NO_TIME = dict.fromkeys(["", " reps", " repeticiones"], 0)
+SECONDS = dict.fromkeys(["s", " seg", " sg", '"'], 1)
+MINUTES = dict.fromkeys([" min", "'", " minutos"], 60)
+UNITS = {**NO_TIME, **SECONDS, **MINUTES, "h": 3600}
+REMARKS = (
+    *("", " por lado", "/pierna", " c/u", " cada lado", " (RIR 2)", " RIR 1-2", " @8", " @ 70 kg"),
+    *(
+        ", dejando 2 en reserva",
+        ", descanso 90 s",
+        " (15 s de descanso)",
+        " al 80-85%",
+        " con 8 kg",
+    ),
+)
+RESERVES = (
+    *("RIR {}", "{} RIR", "RIR: {}", "{} en reserva", "{} reps en reserva", "a {} del fallo"),
+    *("dejando {} en recámara", "{} in the tank", "{} reps from failure"),
+)
+
+
+@settings(max_examples=300)
+@given(
+    SETS,
+    st.sampled_from(["", "unos ", "hasta ", "~"]),
+    st.tuples(st.integers(1, 30), st.integers(0, 9)),
+    st.sampled_from(["-", " - ", "–", " a ", " o ", "→"]),
+    st.sampled_from(sorted(UNITS.items())),
+    st.sampled_from(REMARKS),
+)
+def test_amount_is_read_whatever_is_beside_it(
+    sets: tuple[str, int | None],
+    lead: str,
+    numbers: tuple[int, int],
+    to: str,
+    unit: tuple[str, int],
+    remark: str,
+) -> None:
+    low, high = numbers[0], numbers[0] + numbers[1]
+    amount = f"{low}{to}{high}" if high > low else f"{low}"
+    text = f"{sets[0]}{'' if sets[0] else lead}{amount}{unit[0]}{remark}"
+    seconds = unit[1]
+    is_time = seconds and seconds * high <= MOST
+    assert read_reps(text) == (None if seconds else (low, high))
+    assert read_seconds(text) == ((low * seconds, high * seconds) if is_time else None)
+    if sets[1]:
+        assert read_series(text) == (sets[1], sets[1])
+
+
+@given(
+    st.integers(0, 4),
+    st.sampled_from(RESERVES),
+)
+def test_reserve_is_counted_down_from_ten(reserve: int, form: str) -> None:
+    text = form.format(reserve)
+    assert read_rpe(text) == (10 - reserve, 10 - reserve)
+    assert read_rpe(f"RPE 8 ({text})") == (8, 8)
+    assert read_reps(text) is None
+    assert read_reps(f"8-10, {text}") == (8, 10)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "number"),
+    [
+        ("series", "2x10, 2x8", (4, 4)),
+        ("series", "tres series", (3, 3)),
+        ("series", "3, 10", None),
+        ("seconds", "30+ s", (30, 30)),
+        ("rpe", "13/20", None),
+        ("rpe", "7,0", (7, 7)),
+        ("series", "3-4 x 8-10", (3, 4)),
+        ("series", "2x15 calentamiento + 3x8", None),
+        ("series", "3 semana 1, 4 semana 2", None),
+        ("series", "3 veces por semana", None),
+        ("series", "3 rondas de 10+10", None),
+        ("reps", "8 semana 1, 10 semana 2", None),
+        ("reps", "10 reps x 3 series", (10, 10)),
+        ("reps", "10 x 2 lados", (10, 10)),
+        ("reps", "3 x AMRAP", None),
+        ("reps", "8 con pausa de 2 s", (8, 8)),
+        ("reps", "3-1-1-0", None),
+        ("reps", "8.10", None),
+        ("reps", "12 + 8 + 6", None),
+        ("reps", "70 al 80%", None),
+        ("seconds", "2 min y medio", (150, 150)),
+        ("seconds", "1 min 30", (90, 90)),
+        ("seconds", "30 s on / 15 s off", (30, 30)),
+        ("seconds", "20:10", None),
+        ("seconds", "2,30 min", None),
+        ("seconds", "descanso 90 s", None),
+        ("seconds", "30 min zona 2", (1800, 1800)),
+        ("rpe", "Zona 2", None),
+        ("rpe", "RIR 2 / RPE 8", (8, 8)),
+        ("rpe", "RIR 3, 2, 1", (7, 9)),
+        ("rpe", "RIR 3 → RIR 1", None),
+        ("rpe", "RIR 2 semana 1, RIR 1 semana 2", None),
+    ],
+)
+def test_text_beyond_the_grammar_is_no_number(
+    field: str, text: str, number: tuple[int, int] | None
+) -> None:
+    assert READERS[field](text) == number
+
+
 # What the grammar is made of, so that hypothesis gets into its corners.
 PIECES = st.sampled_from(
     [
@@ -325,24 +445,17 @@ def test_muscles_are_told_apart(written: str, muscles: list[str]) -> None:
     assert list(found.weekly_sets_by_muscle()) == muscles
 
 
-def test_the_time_of_a_session_is_worked_out_as_documented() -> None:
-    found = program(
-        {
-            "exercises": [
-                {"name": "a", "series": 3, "reps": "8-12"},  # 3 × (10 × 3 s + 2 min)
-                {"name": "b", "series": 2, "reps": "1 min"},  # 2 × (1 min + 2 min)
-                {"name": "c", "series": 1, "reps": "AMRAP"},  # 30 s + 2 min
-                {"name": "d"},
-            ]
-        }
-    )
-    # Warm-up 10 min, two changes of 1 min.
-    assert found.estimated_session_minutes() == [10 + 7.5 + 6 + 2.5 + 2]
-    closing = found.sessions[0].model_copy(update={"core_mobility_block": "plank"})
-    longer = found.model_copy(
-        update={"sessions": [closing, program({"exercises": []}).sessions[0]]}
-    )
-    assert longer.estimated_session_minutes() == [33.0, 0.0]
+def test_one_muscle_has_one_key_in_all_languages() -> None:
+    tables = [words(lang).muscles for lang in ("es", "en")]
+    assert set(tables[0]) == set(tables[1])
+    for table in tables:
+        for key, names in table.items():
+            for name in names.split(", "):
+                assert muscle_key(name.upper()) == muscle_key(name) == key
+    for name in ("Isquiosurales", "Femorales", "hamstrings", "Bíceps femoral"):
+        assert muscle_key(name) == "hamstrings"
+    for name in ("Pectorales", "CHEST", "Pecho (superior)"):
+        assert muscle_key(name) == "chest"
 
 
 def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:

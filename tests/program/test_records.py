@@ -21,11 +21,12 @@ WHOLE_NUMBERS = {"session_number", "block_number", "order"}
 
 def program(**fields: Any) -> EnrichedTrainingProgram:
     blocks = [{"id": "A", "exercises": [{"name": "Squat", **fields}]}]
-    sessions = [{"blocks": []}, {"id": "D2", "name": "Legs", "blocks": blocks}]
+    legs = {"id": "D2", "name": "Legs", "calentamiento": "remo", "blocks": blocks}
+    sessions = [{"blocks": []}, legs]
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
 
 
-def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
+def test_record_holds_texts_and_numbers() -> None:
     fields = {
         "order": 1,
         "primary_group": "Quads",
@@ -35,7 +36,7 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
         "rpe": "7-8",
         "video_url": "https://example.com/v",
         "db_id": 7,
-        "rest": "90s",
+        "descanso": "90s",
         "tempo": [3, 0, 1],
         "own_key": {"a": 1},
     }
@@ -69,6 +70,8 @@ def test_a_record_holds_what_was_written_and_what_it_says_in_numbers() -> None:
             "warmup": None,
             "progression": None,
             "other": '{"own_key": {"a": 1}}',
+            "block_other": None,
+            "session_other": '{"calentamiento": "remo"}',
         }
     ]
 
@@ -83,7 +86,7 @@ def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]
             assert value is None or type(value) is kind
 
 
-def test_what_a_table_can_not_hold_is_left_out() -> None:
+def test_value_that_no_table_holds_is_left_out() -> None:
     (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
     assert (record["order"], record["sets"]) == (None, None)
     assert str(record["notes"]).encode() == "half \ufffd".encode()
@@ -92,10 +95,10 @@ def test_what_a_table_can_not_hold_is_left_out() -> None:
 @settings(deadline=None)  # the first one imports the room
 @given(programs)
 def test_a_table_reads_back_as_the_records(data: dict[str, Any]) -> None:
-    found = EnrichedTrainingProgram.model_validate(data)
-    header, *rows = csv.reader(io.StringIO(program_csv(found), newline=""))
+    written = EnrichedTrainingProgram.model_validate(data)
+    header, *rows = csv.reader(io.StringIO(program_csv(written), newline=""))
     assert tuple(header) == COLUMNS
-    records = found.to_records()
+    records = written.to_records()
     assert len(rows) == len(records)
     for row, record in zip(rows, records, strict=True):
         for cell, (column, value) in zip(row, record.items(), strict=True):
@@ -110,6 +113,11 @@ def test_a_text_never_becomes_a_formula(start: str) -> None:
     name = f'{start}HYPERLINK("https://example.com")'
     row = list(csv.reader(io.StringIO(program_csv(program(name=name)), newline="")))[1]
     assert row[COLUMNS.index("name")].startswith("'")
+
+
+def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
+    written = program(notes="Baja más")
+    assert program_csv(written, excel=True) == "\ufeff" + program_csv(written)
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items())

@@ -1,4 +1,4 @@
-"""A program as HTML, Markdown and text: nothing is lost, and nothing that came is obeyed."""
+"""A program as HTML, Markdown and text: every text is shown, and shown as text."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ TAGS = {
     *("html", "head", "title", "body", "main", "div", "article", "header", "section", "figure"),
     *("figcaption", "svg", "rect", "style", "h1", "h2", "h3", "p", "b", "bdi", "span"),
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "meta"),
-    "caption",
+    *("nav", "small", "caption"),
 }
 ATTRIBUTES = {
     *("aria-hidden", "aria-label", "charset", "class", "content", "data-label", "dir", "height"),
-    *("href", "http-equiv", "lang", "name", "rel", "rx", "scope", "target", "width"),
+    *("href", "http-equiv", "id", "lang", "name", "rel", "rx", "scope", "target", "width"),
 }
 
 
 class Page(HTMLParser):
-    """Reads a page, and fails where an element does not end or nobody knows it."""
+    """Reads a page, and fails at an element that is unknown or not closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -54,7 +54,8 @@ class Page(HTMLParser):
         assert {name for name, _ in attrs} <= ATTRIBUTES
         if tag not in VOID:
             self.open.append(tag)
-        self.links += (value or "" for name, value in attrs if name == "href")
+        links = (value or "" for name, value in attrs if name == "href")
+        self.links += (link for link in links if not link.startswith("#session-"))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -117,7 +118,7 @@ def shown_texts(program: EnrichedTrainingProgram, *, groups: bool = False) -> li
     return [text for text in texts if text]
 
 
-def told(page: Page) -> str:
+def visible_text(page: Page) -> str:
     return " ".join(page.text.split())
 
 
@@ -164,7 +165,7 @@ def test_text_fits_80_columns_and_has_every_text(value: dict[str, Any], lang: An
 
 @settings(max_examples=100, deadline=None)
 @given(json_values, json_values)
-def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
+def test_notes_of_any_shape_are_rendered(notes: Any, core: Any) -> None:
     session = {"blocks": [], "session_notes": {"a": notes}, "core_mobility_block": [core]}
     program = model({"title": "T", "sessions": [session], "general_notes": [notes, core]})
     Page(program.to_html())
@@ -174,7 +175,7 @@ def test_notes_of_any_shape_are_shown(notes: Any, core: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(programs, inputs, texts, st.sampled_from(["es", "en"]))
-def test_whatever_validates_shows_itself(
+def test_every_valid_value_has_a_notebook_view(
     value: dict[str, Any], asked: dict[str, Any], text: str, lang: Any
 ) -> None:
     program = model(value)
@@ -245,7 +246,7 @@ def test_markdown_in_a_text_is_text(text: str) -> None:
     assert words(shown).count(words(text)) >= 18
 
 
-def test_bare_addresses_are_not_links_in_readers_that_look_for_them() -> None:
+def test_bare_addresses_are_no_links_in_markdown() -> None:
     text = one_exercise(notes="see http://example.com or WWW.example.com").to_markdown()
     assert r"http\://example.com or WWW\.example.com" in text
 
@@ -294,7 +295,7 @@ def test_only_http_and_https_are_links(url: str) -> None:
         "http://127.0.0.1:8080/v",
     ],
 )
-def test_a_video_is_a_link_that_tells_nobody_where_it_was_clicked(url: str) -> None:
+def test_video_link_sends_no_referrer(url: str) -> None:
     program = one_exercise(video_url=url)
     html = program.to_html()
     assert Page(html).links == [url.strip()]
@@ -310,14 +311,14 @@ def test_a_video_is_a_link_that_tells_nobody_where_it_was_clicked(url: str) -> N
     assert [line.strip() for line in shown] == [url.strip()]
 
 
-def test_control_and_bidi_characters_are_replaced_everywhere() -> None:
+def test_control_and_bidi_characters_are_replaced() -> None:
     program = everywhere("a\x00\x1b[31m\u202eb\x9b\u2066c")
     for text in (program.to_html(full_page=True), program.to_markdown(), program.to_text()):
         assert not set(text) & set("\x00\x1b\u202e\x9b\u2066")
         assert text.count("\ufffd") >= 5 * 18
 
 
-def test_what_is_missing_leaves_no_none_behind() -> None:
+def test_missing_fields_are_not_shown_as_none() -> None:
     exercise = dict.fromkeys(("order", "series", "reps", "rpe", "video_url", "notes"))
     block = {"id": None, "primary_muscles": None, "exercises": [{"name": "Squat", **exercise}]}
     session = {"id": None, "name": None, "focus": None, "session_notes": None, "blocks": [block]}
@@ -360,8 +361,8 @@ def test_the_chart_shows_the_weekly_sets() -> None:
     exercise = {"name": "Press", "primary_group": "Pecho", "secondary_group": "Tríceps"}
     program = one_exercise(**exercise, series="3-4")
     html = program.to_html()
-    assert "Series semanales por grupo muscular" in told(Page(html))
-    assert "Pecho 3,5 Tríceps 1,75" in told(Page(html))
+    assert "Series semanales por grupo muscular" in visible_text(Page(html))
+    assert "Pecho 3,5 Tríceps 1,75" in visible_text(Page(html))
     assert 'width="100.00%"' in html
     assert 'width="50.00%"' in html
     assert "| Pecho | 3,5 |" in program.to_markdown()
@@ -371,7 +372,7 @@ def test_the_chart_shows_the_weekly_sets() -> None:
 @pytest.mark.parametrize(
     "series", [1e308, 10**400, 10**6000, math.inf, math.nan, -3, 0.001, "9" * 5000], ids="abcdefgh"
 )
-def test_numbers_that_nobody_trains_are_no_fault(series: Any) -> None:
+def test_absurd_numbers_are_rendered(series: Any) -> None:
     program = one_exercise(
         series=series, reps=series, rpe=series, primary_group="Pecho", order=10**6000
     )
@@ -395,7 +396,7 @@ def test_labels_of_both_languages_have_the_same_keys() -> None:
     assert set(keys) <= spanish.fields.keys()
 
 
-def test_a_value_within_itself_is_no_fault() -> None:
+def test_recursive_value_is_rendered() -> None:
     notes: dict[str, Any] = {"a": {}}
     notes["a"]["b"] = notes
     deep: Any = []
@@ -433,7 +434,7 @@ def test_rendering_takes_time_in_proportion_to_the_size(render: str) -> None:
     assert seconds(400, "x" * 200_000) < 30 * small + 0.05
 
 
-def test_a_response_shows_its_program_and_how_it_came() -> None:
+def test_response_shows_its_program_and_attempts() -> None:
     response = WorkflowResponse(
         program=one_exercise(),
         text="<secret>",
@@ -444,31 +445,122 @@ def test_a_response_shows_its_program_and_how_it_came() -> None:
     )
     page = Page(response._repr_html_())
     for text in ("WorkflowResponse", "attempts 3", "elapsed 61.2 s", "msg_<1>", "Squat"):
-        assert text in told(page)
+        assert text in visible_text(page)
     assert "secret" not in page.text
     assert "Squat" in response._repr_markdown_()
 
 
-def test_small_values_show_ids_and_counts_and_nothing_else() -> None:
+def test_small_values_show_only_ids_and_counts() -> None:
     session = ChatSession(
         id="cksess_1", client_secret="ek_hidden", user="athlete-1", status="active"
     )
     page = Page(session._repr_html_())
-    assert told(page) == "ChatSession id cksess_1 user athlete-1 status active"
+    assert visible_text(page) == "ChatSession id cksess_1 user athlete-1 status active"
     page = Page(Message(id="msg_1", session_id="cksess_1")._repr_html_())
-    assert told(page) == "Message id msg_1 session_id cksess_1"
+    assert visible_text(page) == "Message id msg_1 session_id cksess_1"
     athlete = EDN360Input.model_validate(ATHLETE)
     counts = "user_id athlete-1 questionnaires 1 answers 1 request_type initial"
-    assert told(Page(athlete._repr_html_())) == f"EDN360Input {counts}"
+    assert visible_text(Page(athlete._repr_html_())) == f"EDN360Input {counts}"
     evolution = copy.deepcopy(ATHLETE)
     evolution["context"]["previous_training_plan"] = {"plan_data": {"title": "hidden"}}
     page = Page(EDN360Input.model_validate(evolution)._repr_html_())
-    assert told(page) == f"EDN360Input {counts} previous_training_plan yes"
+    assert visible_text(page) == f"EDN360Input {counts} previous_training_plan yes"
     without = EDN360Input.model_validate({**ATHLETE, "context": None})
     assert "request_type" not in without._repr_html_()
 
 
-def test_the_minutes_of_a_session_are_said_to_be_an_estimate() -> None:
+def test_minutes_are_shown_as_an_estimate_with_their_assumptions() -> None:
     program = one_exercise(series=3, reps="10")
-    assert "≈ 18 min (estimado)" in program.to_html()
-    assert "≈ 18 min (estimated)" in program.to_html(lang="en")
+    for render in (program.to_html, program.to_markdown, program.to_text):
+        assert "≈ 16 min (estimado)" in render()
+        assert "≈ 16 min (estimated)" in render(lang="en")
+        assert "90 s entre series y 10 s dentro de una superserie" in " ".join(render().split())
+    assert "≈" not in one_exercise().to_html()
+
+
+def headers(html: str) -> list[str]:
+    return re.findall(r"<th scope=\"col\"[^>]*>([^<]*)", html)
+
+
+def test_column_that_no_exercise_of_the_session_fills_is_left_out() -> None:
+    bare = one_exercise(series=3)
+    assert headers(bare.to_html()) == ["Ejercicio", "Series × reps"]
+    assert "| Ejercicio | Series × reps |\n" in bare.to_markdown()
+    blocks = [{"exercises": [{"name": "a", "rpe": 8}]}, {"exercises": [{"name": "b"}]}]
+    both = model({"sessions": [{"blocks": blocks}, {"blocks": blocks[1:]}]})
+    assert headers(both.to_html()) == ["Ejercicio", "RPE"] * 2 + ["Ejercicio"]
+
+
+def test_log_columns_are_blank_cells_beside_every_exercise() -> None:
+    program = one_exercise(series=3)
+    html = program.to_html(log_columns=True)
+    assert headers(html)[2:] == ["S1 ", "S2 ", "S3 ", "S4 "]
+    assert html.count('<td class="log"></td>') == 4
+    assert "kg × reps" in html
+    assert 'class="log"' not in program.to_html()
+
+
+def test_only_a_page_links_to_its_sessions() -> None:
+    sessions = [{"id": "D1", "name": "Torso", "blocks": []}, {"name": "Pierna", "blocks": []}]
+    program = model({"sessions": sessions})
+    page = program.to_html(full_page=True)
+    links = re.findall(r'<a href="#([^"]*)"><bdi>([^<]*)', page)
+    assert links == [("session-1", "D1"), ("session-2", "Pierna")]
+    assert re.findall(r'<section class="session" id="([^"]*)"', page) == [link[0] for link in links]
+    # Two programs in a notebook would have the same ids.
+    assert " id=" not in program.to_html().partition("</style>")[2]
+
+
+def test_general_notes_come_before_the_sessions() -> None:
+    program = model({"general_notes": "Duerme", "progression": "Sube", "sessions": [{"id": "D1"}]})
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert -1 < text.index("Duerme") < text.index("Sube") < text.index("D1")
+
+
+def test_html_shows_itself_in_a_notebook() -> None:
+    html: Any = one_exercise().to_html(lang="en")
+    assert html._repr_html_() == html
+    assert "Exercise" in html._repr_html_()
+
+
+def test_findings_show_as_a_table_in_both_languages() -> None:
+    findings: Any = one_exercise(name="<b>Squat</b>", rpe="12<i>").check()
+    html = findings._repr_html_()
+    rows = [finding.message() for finding in findings]
+    assert len(rows) > 2
+    assert [row for row in rows if row not in visible_text(Page(html))] == []
+    english = visible_text(Page(findings.to_html(lang="en")))
+    assert [finding.en for finding in findings if finding.en not in english] == []
+    findings.clear()
+    assert "Nada que señalar." in findings._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("code", "es", "en"),
+    [
+        ("upper_lower", "Torso / pierna", "Upper / lower body"),
+        ("push_focus", "Empuje", "Push"),
+        ("hypertrophy", "Hipertrofia", "Hypertrophy"),
+        ("own_kind_of_day", "own kind of day", "own kind of day"),
+        ("own_focus", "own focus", "own focus"),
+    ],
+)
+def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> None:
+    blocks = [{"primary_muscles": [code], "exercises": [{"name": "a", "method": code}]}]
+    program = model({"training_type": code, "sessions": [{"focus": [code], "blocks": blocks}]})
+    for render in (program.to_html, program.to_markdown, program.to_text):
+        assert render().count(es) == 4
+        assert code not in render() + render(lang="en")
+        assert en in render(lang="en")
+
+
+def test_unknown_keys_of_every_part_are_shown() -> None:
+    exercise = {"name": "Remo", "cue": "codos atrás"}
+    block = {"name": "Principal", "notes": "sin prisa", "exercises": [exercise]}
+    session = {"calentamiento": "cinco minutos", "order": "primero", "blocks": [block]}
+    program = model({"fuente": "ejemplo", "sessions": [session]})
+    texts = ("codos atrás", "Principal", "sin prisa", "cinco minutos", "primero", "ejemplo")
+    for text in (program.to_html(), program.to_markdown(), program.to_text()):
+        assert [one for one in texts if one not in text] == []
+    records = str(program.to_records())
+    assert [one for one in texts[:-1] if one not in records] == []

@@ -34,7 +34,7 @@ def small() -> dict[str, Any]:
 
 
 def large() -> dict[str, Any]:
-    """Six days, with names and notes of people who like to explain."""
+    """Six days with long names and notes."""
     name = "Press inclinado con mancuernas alternas y pausa de dos segundos abajo"
     note = "Baja despacio, con los codos a 45 grados, y no rebotes. " * 4
     muscles = ["Pectoral mayor, porción clavicular", "Deltoides anterior", "Tríceps"]
@@ -78,7 +78,7 @@ def large() -> dict[str, Any]:
 
 
 def hostile(port: int) -> dict[str, Any]:
-    """Everything that a text could try, in every field that holds one."""
+    """A program with attacks in every text field."""
     server = f"http://127.0.0.1:{port}"
     attack = (
         "<script>owned=1</script><script src='SERVER/s.js'></script>"
@@ -124,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """Whoever asks for something ends up here."""
+    """A server that every request of a page would reach."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener
@@ -140,7 +140,7 @@ def saved(page: str, folder: Path) -> str:
     return file.as_uri()
 
 
-# What is wider than the window, or than what it stands in.
+# Elements that are wider than the window or their parent.
 OVERFLOWS = """
 (() => {
   const room = document.documentElement.clientWidth, found = [];
@@ -197,18 +197,20 @@ PALE = """
 
 
 def page(kind: str, port: int) -> str:
-    """What is looked at; the last two are fragments, which have no policy that forbids anything."""
+    """The page to test. The last three are fragments, without a policy that forbids anything."""
     if kind == "session":
         attack = hostile(port)["title"]
         return ChatSession(id=attack, user=attack, status="active")._repr_html_()
     if kind == "changes":
         return model(hostile(port)).diff(model(small())).to_html()
+    if kind == "findings":
+        return model(hostile(port)).check().to_html()
     values = {"small": small(), "large": large(), "hostile": hostile(port)}
-    return model(values[kind]).to_html(full_page=True)
+    return model(values[kind]).to_html(full_page=True, log_columns=True)
 
 
-@pytest.mark.parametrize("kind", ["small", "large", "hostile", "changes", "session"])
-def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
+@pytest.mark.parametrize("kind", ["small", "large", "hostile", "changes", "findings", "session"])
+def test_page_runs_no_script_and_fits_the_window(
     kind: str, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     url = saved(page(kind, server.getsockname()[1]), tmp_path)
@@ -226,7 +228,7 @@ def test_a_page_runs_nothing_asks_nobody_fits_and_can_be_read(
         server.accept()
 
 
-def test_the_proof_finds_what_it_looks_for(
+def test_page_checks_detect_a_bad_page(
     browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     asked = f"http://127.0.0.1:{server.getsockname()[1]}/i.png"
@@ -243,7 +245,7 @@ def test_the_proof_finds_what_it_looks_for(
     connection.close()
 
 
-# What JupyterLab's page says of tables and headings, and more.
+# A page with the styles of JupyterLab for tables and headings, and more.
 NOTEBOOK = """
 <!DOCTYPE html><html><style>
   .jp-RenderedHTMLCommon table { border-collapse: collapse; font-size: 30px; margin: 3em auto; }
@@ -266,11 +268,11 @@ LOOKS = """
 
 
 @pytest.mark.parametrize("light", [True, False])
-def test_in_a_notebook_neither_the_program_nor_the_page_around_it_changes(
+def test_program_and_notebook_keep_their_styles(
     light: bool, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     program = model(small())
-    ours = LOOKS.replace("SELECTOR", ".edn360, .edn360 :not(style, svg *)")
+    ours = LOOKS.replace("SELECTOR", ".edn360, .edn360 :not(style, svg *, nav, nav *)")
     theirs = LOOKS.replace("SELECTOR", "#own *, h2:not(.edn360 *)")
     with Tab(
         browser, saved(program.to_html(full_page=True), tmp_path), width=800, dark=not light
@@ -289,7 +291,7 @@ def test_in_a_notebook_neither_the_program_nor_the_page_around_it_changes(
             tab.run(PALE.replace("document.body", "document.querySelector('.edn360')"))["found"]
             == []
         )
-        # Here no policy of the page helps: the fragment itself must have nothing to run.
+        # A fragment has no policy, so it must be harmless itself.
         fragment = json.dumps(model(hostile(server.getsockname()[1])).to_html())
         tab.run(f"document.querySelector('#output').innerHTML = {fragment}")
         tab.run("new Promise((done) => setTimeout(done, 100))")
@@ -297,6 +299,59 @@ def test_in_a_notebook_neither_the_program_nor_the_page_around_it_changes(
         assert tab.requests() == [url]
     with pytest.raises(BlockingIOError):
         server.accept()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_table_has_headers_in_the_accessibility_tree(
+    width: int, browser: Chromium, tmp_path: Path
+) -> None:
+    program = model(small())
+    blocks = program.to_html().count("<table")
+    names = [exercise.name for _, _, exercise in program.exercises()]
+    with Tab(browser, saved(program.to_html(full_page=True), tmp_path), width=width) as tab:
+        assert len(tab.accessible("table")) == blocks > len(program.sessions)
+        headers = tab.accessible("columnheader")
+        assert headers[:6] == ["#", "Ejercicio", "Series × reps", "RPE", "Notas", "Vídeo"]
+        assert len(headers) == 6 * blocks
+        rows = tab.accessible("rowheader")
+        assert [name for name in names if not any(row.startswith(name or "") for row in rows)] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_link_is_a_target_of_24_pixels(width: int, browser: Chromium, tmp_path: Path) -> None:
+    page = model(small()).to_html(full_page=True)
+    sizes = """[...document.querySelectorAll("a")].map((link) => {
+      const box = link.getBoundingClientRect(); return [box.width, box.height]; })"""
+    with Tab(browser, saved(page, tmp_path), width=width) as tab:
+        found = tab.run(sizes)
+    assert len(found) == page.count("<a ")
+    assert min(min(size) for size in found) >= 24
+
+
+def test_link_to_a_session_leads_to_it(browser: Chromium, tmp_path: Path) -> None:
+    with Tab(browser, saved(model(large()).to_html(full_page=True), tmp_path), width=800) as tab:
+        tab.run("document.querySelectorAll('nav a')[2].click()")
+        top = "document.querySelectorAll('.session')[2].getBoundingClientRect().top"
+        assert abs(tab.run(top)) < 2
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_log_columns_are_printed_only(paper: bool, browser: Chromium, tmp_path: Path) -> None:
+    page = saved(model(large()).to_html(full_page=True, log_columns=True), tmp_path)
+    # The width of A4 paper within its margins.
+    with Tab(browser, page, width=688, paper=paper) as tab:
+        text = tab.run("document.body.innerText")
+        assert tab.run(OVERFLOWS) == []
+        heights = tab.run("[...document.querySelectorAll('td.log')].map((e) => e.offsetHeight)")
+    assert ("S4" in text and "kg × reps" in text) is paper
+    assert (min(heights) >= 24) is paper
+
+
+def test_general_notes_are_printed_before_the_sessions(browser: Chromium, tmp_path: Path) -> None:
+    page = saved(model(small()).to_html(full_page=True), tmp_path)
+    with Tab(browser, page, width=688, paper=True) as tab:
+        text = tab.run("document.body.innerText")
+    assert text.index("Notas generales") < text.index("Series semanales") < text.index("Torso A")
 
 
 def test_every_session_is_printed_on_a_page_of_its_own(browser: Chromium, tmp_path: Path) -> None:

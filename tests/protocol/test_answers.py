@@ -96,6 +96,12 @@ def test_program_in_a_thought_is_no_answer(tags: tuple[str, str]) -> None:
     assert program_of(ANSWER + "<think>Is it good?</think>") == PROGRAM
 
 
+@pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "<think>Short.</think> Here: {}"])
+def test_think_tag_in_a_string_is_text(wrap: str) -> None:
+    program = {**PROGRAM, "title": "A </think> and a <think> in a title"}
+    assert program_of(wrap.format(json.dumps({ROOT_KEY: program}))) == program
+
+
 def test_thought_without_end_is_truncated() -> None:
     assert read_answer("<think>" + program_text(title="Draft")) == Truncated()
 
@@ -270,7 +276,7 @@ def test_cut_program_is_truncated(program: dict[str, Any], before: str, cut: st.
 @pytest.mark.parametrize(
     "before", ['Athlete: {"height": 5\'11"}\n', '{"note": "use the 6" band"} and then ']
 )
-def test_broken_json_before_a_program_does_not_hide_it(before: str) -> None:
+def test_program_after_broken_json_is_read(before: str) -> None:
     assert program_of(before + ANSWER) == PROGRAM
 
 
@@ -369,7 +375,7 @@ def test_broken_json_takes_linear_time(make: Callable[[int], str]) -> None:
 
 
 @pytest.mark.parametrize("key", ["edn360_input", "input", "previous_training_plan"])
-def test_previous_program_in_a_repeated_input_is_not_the_answer(key: str) -> None:
+def test_previous_program_in_repeated_input_is_ignored(key: str) -> None:
     repeated = json.dumps({key: {"plan": {ROOT_KEY: PROGRAM}}})
     text = f"I have read this:\n```json\n{repeated}\n```\nI will think about it."
     assert isinstance(read_answer(text), Step)

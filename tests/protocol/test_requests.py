@@ -426,7 +426,7 @@ def test_foreign_exception_passes_through_the_input() -> None:
         prepare(Interrupted()).check()
 
 
-def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
+def test_handled_exception_keeps_its_traceback() -> None:
     handled = KeyError()
     with suppress(KeyError):
         try:

@@ -125,6 +125,12 @@ class Tab:
         events = self._browser.events("Network.requestWillBeSent", self._session)
         return [event["request"]["url"] for event in events]
 
+    def accessible(self, role: str) -> list[str]:
+        """The names of the elements of a role, as the browser gives them to a screen reader."""
+        nodes = self._call("Accessibility.getFullAXTree")["nodes"]
+        shown = (node for node in nodes if not node["ignored"])
+        return [node["name"]["value"] for node in shown if node["role"]["value"] == role]
+
     def screenshot(self) -> bytes:
         height = self.run("Math.ceil(document.documentElement.getBoundingClientRect().height)")
         width = self.run("window.innerWidth")

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -33,14 +34,19 @@ class JobTimeLimitError(Exception):
     """As Celery's SoftTimeLimitExceeded."""
 
 
+Handler = Callable[[int, FrameType | None], object]
+
+
 @contextmanager
-def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
+def alarm(
+    seconds: float, error: type[BaseException], handler: Handler | None = None
+) -> Iterator[None]:
     """Raise an exception in the main thread after so many seconds."""
 
     def strike(*args: object) -> None:
         raise error("time limit")
 
-    before = signal.signal(signal.SIGALRM, strike)
+    before = signal.signal(signal.SIGALRM, handler or strike)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -49,18 +55,20 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("error", [JobTimeLimitError, KeyboardInterrupt, AssertionError])
+@pytest.mark.parametrize(
+    "error", [JobTimeLimitError, KeyboardInterrupt, AssertionError, OSError, TimeoutError]
+)
 def test_signal_handlers_exception_passes_through(error: type[BaseException]) -> None:
     silent = iter([True])
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         if next(silent, False):
-            time.sleep(2)
+            time.sleep(0.4)
         yield reply({})
 
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), None)
-        with alarm(0.2, error), pytest.raises(error, match="time limit") as caught:
+        with alarm(0.1, error), pytest.raises(error, match="time limit") as caught:
             driver.run(get(server.server_url))
         # Frames of the libraries below hold headers and bodies.
         frames = "".join(traceback.format_tb(caught.value.__traceback__))
@@ -69,6 +77,51 @@ def test_signal_handlers_exception_passes_through(error: type[BaseException]) ->
         assert server.requests == ["GET /chatkit"]
         assert driver.run(status(server.server_url)) == 200
         driver.close()
+
+
+def handler_without_its_frame(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise TimeoutError("time limit")
+
+
+def handler_that_uninstalls_itself(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise TimeoutError("time limit")
+
+
+class CallableHandler:
+    def __call__(self, *args: object) -> None:
+        raise ConnectionResetError("time limit")
+
+
+@pytest.mark.parametrize(
+    ("library", "handler"),
+    [
+        (None, handler_without_its_frame),
+        (httpx, handler_that_uninstalls_itself),
+        (httpx2, CallableHandler()),
+    ],
+)
+def test_signal_handlers_os_error_passes_through(library: Any, handler: Handler) -> None:
+    """While the request is written: httpcore ignores a failed write and reads the response."""
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield reply({})
+        time.sleep(0.5)  # the second request is not read
+
+    http = library and library.Client()
+    with raw_server(answer) as server:
+        driver = SyncDriver(settings(server.server_url), http)
+        driver.run(get(server.server_url))
+        with (
+            alarm(0.1, TimeoutError, handler),
+            pytest.raises(OSError, match="time limit") as caught,
+        ):
+            driver.run(post(server.server_url, bytes(20_000_000)))
+        assert caught.value.__context__ is None
+        driver.close()
+        if http is not None:
+            http.close()
 
 
 def test_transport_error_has_a_cause_without_traceback() -> None:
@@ -83,7 +136,31 @@ def test_transport_error_has_a_cause_without_traceback() -> None:
     driver.close()
 
 
-def test_exception_that_the_caller_handles_keeps_its_traceback() -> None:
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:9/chatkit", "connection was refused"),
+        ("http://localhost:9/chatkit", "connection was refused"),
+        ("http://unknown-host.invalid/chatkit", "name of the host was not resolved"),
+    ],
+)
+def test_connection_error_names_the_reason(url: str, reason: str) -> None:
+    with (
+        closing(SyncDriver(settings(url), None)) as driver,
+        pytest.raises(APIConnectionError, match=reason),
+    ):
+        driver.run(get(url))
+
+    async def main() -> None:
+        driver = AsyncDriver(settings(url), None)
+        with pytest.raises(APIConnectionError, match=reason):
+            await driver.run(get(url))
+        await driver.aclose()
+
+    anyio.run(main)
+
+
+def test_handled_exception_keeps_its_traceback() -> None:
     driver = SyncDriver(settings(URL), None)
     try:
         raise ValueError("the caller's")
@@ -122,7 +199,7 @@ def test_exception_of_the_callers_transport_passes_through(library: Any) -> None
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("reads", [True, False])
-def test_hook_that_raises_for_status_gives_the_status(library: Any, reads: bool) -> None:
+def test_raise_for_status_in_a_hook_gives_the_status(library: Any, reads: bool) -> None:
     def hook(response: Any) -> None:
         if reads:
             response.read()
@@ -138,7 +215,7 @@ def test_hook_that_raises_for_status_gives_the_status(library: Any, reads: bool)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_hook_that_reads_too_early_gives_an_error_status(library: Any) -> None:
+def test_early_read_in_a_hook_gives_the_status(library: Any) -> None:
     async def hook(response: Any) -> None:
         str(response.text)
 
@@ -342,7 +419,7 @@ def test_certificate_variable_counts_for_loopback(
 
 
 @pytest.mark.parametrize("library", [None, *LIBRARIES])
-def test_request_has_its_credential_and_asks_for_no_compression(library: Any) -> None:
+def test_request_headers_have_credential_and_identity(library: Any) -> None:
     heads: list[bytes] = []
 
     def answer(exchange: Exchange) -> Iterable[bytes]:

@@ -9,7 +9,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -25,13 +25,14 @@ from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, 
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
-from edn360_chatkit._transport.pending import finish
+from edn360_chatkit._transport.pending import Home, finish
 from edn360_chatkit._transport.pool import (
     SHARD_SIZE,
     Pool,
-    close_dropped,
+    close_items,
     dropped,
     forget_closed_loops,
+    take_dropped,
 )
 from tests.support.raw_server import Exchange, RawServer, raw_server, reply
 from tests.support.transport import STREAM_HEAD, first_events, get, settings, status
@@ -68,6 +69,15 @@ def forget_loops() -> None:
     dropped.clear()
     forget_closed_loops()
     gc.collect()
+
+
+async def becomes_true(condition: Callable[[], bool]) -> bool:
+    """Whether a condition is true within some seconds."""
+    for _ in range(500):
+        if condition():
+            return True
+        await anyio.sleep(0.01)
+    return False
 
 
 def pool_is_closed(pool: Pool) -> bool:
@@ -296,8 +306,8 @@ def test_forked_child_has_connections_of_its_own() -> None:
         assert in_child(work) == 0
         driver.run(get(server.server_url))
         driver.close()
-        # One of the parent, one of each child.
-        assert len(ports(server)) == 3
+        # One of each child, and one of the parent, or two if its first one has expired meanwhile.
+        assert len(ports(server)) in (3, 4)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -365,7 +375,7 @@ def test_callers_mock_serves_all_loops() -> None:
 # --- finalizers -----------------------------------------------------------------------------------
 
 
-def test_dropped_run_is_closed_by_the_next_request() -> None:
+def test_dropped_run_is_closed_later() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         run = driver.watch(watched(server.server_url))
@@ -378,12 +388,12 @@ def test_dropped_run_is_closed_by_the_next_request() -> None:
         gc.collect()
         assert pool.streams == {stream}
         driver.run(first_events(server.server_url))
-        assert stream not in pool.streams
+        assert anyio.run(becomes_true, lambda: stream not in pool.streams)
         driver.close()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_dropped_async_run_is_closed_by_the_next_request(backend: str) -> None:
+def test_dropped_async_run_is_closed_later(backend: str) -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         run = driver.watch(watched(url))
@@ -394,14 +404,14 @@ def test_dropped_async_run_is_closed_by_the_next_request(backend: str) -> None:
         gc.collect()
         assert pool.streams == {stream}
         await driver.run(first_events(url))
-        assert stream not in pool.streams
+        assert await becomes_true(lambda: stream not in pool.streams)
         await driver.aclose()
 
     with open_streams() as server:
         anyio.run(main, server.server_url, backend=backend)
 
 
-def test_dropped_client_is_closed_by_the_next_request_of_another() -> None:
+def test_dropped_client_is_closed_by_another() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         driver.run(get(server.server_url))
@@ -411,14 +421,42 @@ def test_dropped_client_is_closed_by_the_next_request_of_another() -> None:
         assert not pool_is_closed(pool)
         other = SyncDriver(settings(server.server_url), None)
         other.run(get(server.server_url))
-        assert pool_is_closed(pool)
+        assert anyio.run(becomes_true, lambda: pool_is_closed(pool))
         other.close()
+
+
+class SlowItem:
+    """A dropped stream whose connection takes long to close."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.may_end = threading.Event()
+        self.has_ended = threading.Event()
+
+    async def close(self) -> None:
+        assert await becomes_true(self.may_end.is_set)
+        self.has_ended.set()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_async_request_does_not_wait_for_dropped_streams(backend: str) -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        item = SlowItem(driver.network.home())
+        dropped.append(item)
+        assert await driver.run(status(url), deadline=2) == 200
+        item.may_end.set()
+        assert await becomes_true(item.has_ended.is_set)
+        await driver.aclose()
+
+    with counting_server() as server:
+        anyio.run(main, server.server_url, backend=backend)
 
 
 # --- places ---------------------------------------------------------------------------------------
 
 
-def test_requests_one_after_the_other_use_one_connection() -> None:
+def test_sequential_requests_use_one_connection() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         for _ in range(20):
@@ -427,7 +465,7 @@ def test_requests_one_after_the_other_use_one_connection() -> None:
         assert len(ports(server)) == 1
 
 
-def test_requests_at_once_are_spread_over_small_clients() -> None:
+def test_concurrent_requests_use_several_clients() -> None:
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
@@ -483,9 +521,7 @@ def test_threads_share_a_client() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_wait_for_a_place_ends_with_the_deadline(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wait_for_a_place_ends_at_the_deadline(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
 
     def wait(url: str) -> None:
@@ -565,19 +601,20 @@ def test_stream_that_was_never_read_is_closed() -> None:
         driver.close()
 
 
-def test_run_that_is_dropped_at_an_event_gives_up_its_stream() -> None:
+def test_run_dropped_at_an_event_closes_its_stream() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         pool = driver._pool()
         for _ in driver.watch(Waiting(server.server_url).run()):
             break
         gc.collect()
-        finish(close_dropped(pool.home))
-        assert not pool.streams
+        finish(close_items(take_dropped(pool.home)))
+        # Another test's thread may have taken the stream, to close it.
+        assert anyio.run(becomes_true, lambda: not pool.streams)
         driver.close()
 
 
-def test_stream_that_opens_after_its_run_was_dropped_is_closed() -> None:
+def test_stream_of_a_dropped_run_is_closed() -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         run = driver.watch(Waiting(url).run())
@@ -589,8 +626,8 @@ def test_stream_that_opens_after_its_run_was_dropped_is_closed() -> None:
         with anyio.fail_after(5):
             while not pool.streams:
                 await asyncio.sleep(0.01)
-        await close_dropped(pool.home)
-        assert not pool.streams
+        await close_items(take_dropped(pool.home))
+        assert await becomes_true(lambda: not pool.streams)
         await driver.aclose()
 
     def answer(exchange: Exchange) -> Iterable[bytes]:

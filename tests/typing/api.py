@@ -272,7 +272,8 @@ def what_a_coach_asks(
     assert_type(program.weekly_sets(), float)
     assert_type(program.weekly_sets_by_muscle(), dict[str, float])
     assert_type(program.estimated_session_minutes(), list[float])
-    assert_type(program.check(), list[Finding])
+    findings: list[Finding] = program.check()
+    assert_type(findings[0].path + program.check().to_html(lang="en"), str)
     for finding in program.check(against=data):
         assert_type(finding.severity, Literal["error", "warning", "info"])
         assert_type(finding.message(lang="en"), str)
@@ -291,7 +292,7 @@ def what_a_coach_asks(
     assert_type(data.with_previous_program(program, source="edn360"), EDN360Input)
     data.with_previous_program(program, created_at="2026-01-05T09:00:00Z")
     mapping: dict[str, Any] = {}
-    assert_type(program.check(mapping), list[Finding])
+    findings = program.check(mapping)
     assert_type(program.diff(mapping), ProgramDiff)
     assert_type(data.with_previous_program(mapping), EDN360Input)
     program.diff("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

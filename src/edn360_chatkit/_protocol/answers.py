@@ -89,8 +89,7 @@ def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
         # objects again for the wrap validator of each part.
         fields = as_object(from_json(text))
         return Program(format.model.model_validate(fields.get(format.root_key)))
-    except (ValueError, TypeError):
-        # A TypeError is what a text with a half character in it raises in from_json.
+    except (ValueError, TypeError):  # a TypeError for a lone surrogate
         return _Reading(format).read(text, depth=0)
 
 
@@ -99,7 +98,7 @@ _DEEPEST = 3
 _FENCED = r"(?s)\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*"
 # What a step writes if there is no error.
 _NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
-# The input of the run, repeated in a step: its program is the previous one.
+# A step may repeat the run's input, with the previous program.
 _INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
 _ESCAPED = r'\\(["\\/nrt])'
 _BLANKS = {"n": "\n", "r": "\n", "t": " "}
@@ -172,7 +171,7 @@ class _Reading:
             if index < 0 or key.start() >= spans[index][1]:
                 answer = self._read_after(text, key, depth)
             elif index < before:
-                # In an object that is valid JSON, a program that belongs to the input is known.
+                # In valid JSON, the previous program of a repeated input is recognised.
                 before, answer = index, self._last_program(objects[index], depth)
             else:
                 continue
@@ -263,18 +262,29 @@ _THOUGHT = r"(?i)<(/?)think(?:ing)?>"
 def _without_thoughts(text: str) -> tuple[str, bool]:
     """The text with blanks in place of its thoughts, and whether the last thought is open.
 
-    Some models write only the closing tag; what stands before it is the thought.
+    Some models write only the closing tag; what stands before it is the thought. A tag in a string
+    of valid JSON is a word.
     """
+    tags = list(re.finditer(_THOUGHT, text))
+    spans = _objects_in(text)[0] if tags else []
+    starts = [start for start, _, _ in spans]
     pieces: list[str] = []
     position, is_open = 0, False
-    for tag in [*re.finditer(_THOUGHT, text), None]:
-        piece = text[position : tag.start() if tag else len(text)]
-        is_thought = is_open or (tag is not None and tag[1] == "/")
-        pieces.append(re.sub(r"[^\n]", " ", piece) if is_thought else piece)
-        if tag is not None:
-            pieces.append(" " * len(tag[0]))
-            position, is_open = tag.end(), not tag[1]
-    return "".join(pieces), is_open
+    for tag in tags:
+        index = bisect(starts, tag.start()) - 1
+        if index >= 0 and tag.start() < spans[index][1]:
+            continue
+        piece = text[position : tag.end()]
+        is_thought = is_open or tag[1] == "/"
+        pieces.append(_blank(piece) if is_thought else piece[: -len(tag[0])] + _blank(tag[0]))
+        position, is_open = tag.end(), not tag[1]
+    rest = text[position:]
+    return "".join([*pieces, _blank(rest) if is_open else rest]), is_open
+
+
+def _blank(text: str) -> str:
+    """Blanks of the same size, with the same line breaks."""
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _begins_root_key(text: str, root_key: str, start: int) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from pydantic import ValidationError
-
-from .._validation import describe, field_errors
+from .._validation import validate
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
 from .logs import log_info
@@ -55,19 +53,19 @@ def prepare(value: object) -> Prepared:
     try:
         if isinstance(value, str):
             return Prepared(text_argument("The message", value))
-        edn360_input = validate_input(value)
-        user_id = edn360_input.user_profile.user_id
-        return Prepared(edn360_input.to_json_text(), user_id, len(edn360_input.questionnaires))
+        if isinstance(value, EDN360Input):
+            # model_copy(update=...) does not validate.
+            value = value.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
+        edn360_input = validate(EDN360Input, value)
+        if isinstance(edn360_input, EDN360Input):
+            user_id = edn360_input.user_profile.user_id
+            return Prepared(edn360_input.to_json_text(), user_id, len(edn360_input.questionnaires))
+        failure = edn360_input
     except InvalidInputError as error:
         failure = error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         failure = InvalidInputError(
-            f"The input can't be written as JSON: {error}. Nothing was sent."
-        )
-        failure.__cause__ = error
-    except (TypeError, AttributeError, RecursionError) as error:
-        failure = InvalidInputError(
-            f"An argument can't be used: reading it raised {type(error).__name__}."
+            f"The input can't be used: reading it raised {type(error).__name__}. Nothing was sent."
         )
         failure.__cause__ = error
     except Exception as error:
@@ -78,30 +76,3 @@ def prepare(value: object) -> Prepared:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return Prepared("", error=failure)
-
-
-def validate_input(value: object) -> EDN360Input:
-    """A mapping as an ``EDN360Input``, or an ``InvalidInputError`` with every field at fault."""
-    if isinstance(value, EDN360Input):
-        # model_copy(update=...) does not validate.
-        try:
-            value = value.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
-        except (ValueError, AttributeError, RecursionError) as error:
-            name = type(error).__name__
-            raise InvalidInputError(
-                f"The EDN360Input can't be read ({name}); nothing was sent."
-            ) from error
-    if not isinstance(value, Mapping):
-        raise InvalidInputError(
-            f"An EDN360Input, a mapping or a string is needed, not a {type(value).__name__}. "
-            "Nothing was sent."
-        )
-    try:
-        return EDN360Input.model_validate(dict(cast("Mapping[str, Any]", value)))
-    except ValidationError as error:
-        errors = field_errors(error)
-        raise InvalidInputError(
-            "The input is not a valid EDN360Input; nothing was sent. Correct these fields:\n"
-            + describe(errors),
-            errors=errors,
-        ) from error

@@ -47,16 +47,14 @@ def read_page(body: Mapping[str, Any], before: str | None, *, strict: bool) -> P
     return Page(entries, after if more else None)
 
 
-def read_list(
+def _read_pages(
     api: Api,
     request: PageRequest,
     limit: int,
     enough: Callable[[list[SessionMessage]], bool],
-    *,
-    message_id: str | None = None,
-    strict: bool = True,
-) -> Operation[list[SessionMessage]]:
-    """The entries of a list, newest first."""
+    strict: bool,
+) -> Operation[tuple[list[SessionMessage], bool]]:
+    """The entries of a list until they are enough, and whether the list is complete."""
     messages: list[SessionMessage] = []
     after: str | None = None
     for _ in range(MOST_PAGES):
@@ -71,17 +69,18 @@ def read_list(
         after = read.after
         if after is None or enough(messages):
             break
-    return newest_first(messages, message_id, complete=after is None)
+    return messages, after is None
 
 
 def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
-    """The entries of a list, at least the newest ones.
+    """The entries of a list, newest first, at least the newest ones."""
 
-    Only times that fall prove that the newest entries are on the first page.
-    """
-    return (
-        yield from read_list(api, request, LARGEST_PAGE, lambda entries: direction(entries) < 0)
-    )
+    def enough(messages: list[SessionMessage]) -> bool:
+        # Only times that fall prove that the newest entries are on the first page.
+        return direction(messages) < 0
+
+    messages, complete = yield from _read_pages(api, request, LARGEST_PAGE, enough, True)
+    return newest_first(messages, None, complete=complete)
 
 
 def read_back_to(
@@ -94,4 +93,5 @@ def read_back_to(
             message.role == "user" and message_id in (None, message.id) for message in messages
         )
 
-    return (yield from read_list(api, request, limit, enough, message_id=message_id, strict=strict))
+    messages, complete = yield from _read_pages(api, request, limit, enough, strict)
+    return newest_first(messages, message_id, complete=complete)

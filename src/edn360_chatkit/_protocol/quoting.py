@@ -1,4 +1,4 @@
-"""The words of a server in an error's text, without the athlete's data that they repeat."""
+"""Quotes of a server's error message, without the athlete's data that it repeats."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from .._json import as_list, as_object, is_list, is_object, parse
 LONGEST = 300
 """The largest number of characters that an error's text repeats."""
 RUN = 8
-"""How many equal characters are a repetition, and not a common word."""
+"""The shortest part of a value, in characters, that is hidden."""
 WORD = 4
-"""How many characters a whole value must have to be one, if it stands alone."""
+"""The shortest value, in characters, that is hidden outside of quotation marks."""
 
 _QUOTED = "(?s)['\"`«“](.{1,200}?)['\"`»”]"
 
 
 def quoted(words: str, sent: str | None) -> str | None:
-    """The beginning of a server's words, with ``…`` for what repeats the message.
+    """The beginning of a server's words, with ``…`` for each value of our message.
 
-    Keys of the message may be repeated, since they name what is wrong. Values may not: they are
-    the athlete's.
+    Keys of the message stay: they name the field at fault.
 
     Returns:
         The words; ``None`` if all of them repeat the message.
     """
-    # A value may go on behind the limit, where its end tells that it is one.
+    # A value that begins within the limit may end behind it.
     words = words[: LONGEST + 200]
     if sent is None:
         return words[:LONGEST]

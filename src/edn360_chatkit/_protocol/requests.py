@@ -23,6 +23,6 @@ def text_argument(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{name} must be a string that is not empty.")
     # Not by encode(): its exception carries the whole text.
-    if whole_characters(value) != value:
-        raise InvalidInputError(f"{name} has half a character (a lone surrogate).")
+    if not value.isascii() and whole_characters(value) != value:
+        raise InvalidInputError(f"{name} has a lone surrogate (half a character).")
     return value

@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from .._config import checked_choice
+from .._config import checked_choice, checked_count
 from .._effects import Operation, Request
 from .._json import is_object
 from ..errors import InvalidInputError
@@ -19,7 +19,7 @@ from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
 from .api import Api
-from .pages import PageRequest, read_page
+from .pages import LARGEST_PAGE, PageRequest, read_page
 from .requests import segment
 from .responses import unusable
 
@@ -80,8 +80,7 @@ class Pages(Generic[M]):
     def __init__(
         self, api: Api, request: PageRequest, model: type[M], limit: object, order: object
     ) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 100:
-            raise InvalidInputError("limit must be a whole number from 1 to 100.")
+        limit = checked_count("limit", limit, most=LARGEST_PAGE, error=InvalidInputError)
         checked_choice("order", order, ("asc", "desc"), InvalidInputError)
         self._api = api
         self._request = request

@@ -1,4 +1,4 @@
-"""What a response says: its JSON, or the error that it stands for."""
+"""From a response to its JSON, or to the error that it means."""
 
 from __future__ import annotations
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
+from .._config import checked_count
 from ..errors import ConfigurationError, InvalidInputError
 from .requests import text_argument
+
+_count = partial(checked_count, most=2**31 - 1, error=InvalidInputError)
 
 LONGEST_NAME = 64
 """The longest name of a state variable, in characters (source: OpenAI's API reference)."""
@@ -34,18 +38,12 @@ def session_body(workflow_id: object, user: str, options: Mapping[str, object]) 
                 raise InvalidInputError("tracing must be True or False.")
             workflow["tracing"] = {"enabled": value}
         elif name == "expires_after":
-            body["expires_after"] = {"anchor": "created_at", "seconds": _whole(name, value)}
+            body["expires_after"] = {"anchor": "created_at", "seconds": _count(name, value)}
         elif name == "max_requests_per_minute":
-            body["rate_limits"] = {"max_requests_per_1_minute": _whole(name, value)}
+            body["rate_limits"] = {"max_requests_per_1_minute": _count(name, value)}
         elif name == "chatkit_configuration":
             body["chatkit_configuration"] = _json(name, value)
     return body
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
-        raise InvalidInputError(f"{name} must be a whole number from 1 to 2147483647.")
-    return value
 
 
 def _state_variables(values: object) -> dict[str, Any]:

@@ -91,7 +91,7 @@ STATUSES: Mapping[str, Status] = {
         errors.EndpointNotFoundError,
         "This server has no such endpoint. OpenAI's published API has no session messages: leave "
         "protocol= out or use protocol='threads'. Otherwise check base_url (or "
-        "$EDN360_CHATKIT_BASE_URL).",
+        "$EDN360_CHATKIT_BASE_URL); the address of a self-hosted server goes into server_url=...",
         "There is no ChatKit server at this address: check server_url (or "
         "$EDN360_CHATKIT_SERVER_URL).",
         "final",

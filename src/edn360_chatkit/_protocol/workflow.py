@@ -15,6 +15,7 @@ from ..events import (
     WorkflowEvent,
     WorkflowResponse,
 )
+from ..models.base import build_models
 from ..models.run import RunReference
 from ..models.session import ChatSession
 from .api import make_api
@@ -40,9 +41,10 @@ class Workflow:
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol
-        # Imported here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
+        # Here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
         pauses()
         json_repair()
+        build_models()
 
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         """The first step: a session of the API, or a local one for a self-hosted server."""

@@ -112,6 +112,10 @@ class AsyncNetwork:
     def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TaskPending(lambda _: work())
 
+    async def close_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        # In a task of its own: TLS may wait for the server's answer.
+        self.start_aside(work)
+
     async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
         """Wait for the end of an effect, also where the caller is cancelled."""
         with anyio.move_on_after(seconds, shield=True):

@@ -17,7 +17,8 @@ from .library import client_factory, library_of
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .network import Network
 from .pending import Home, Pending, is_over
-from .pool import SHARD_SIZE, Pool, Shard, close_dropped, dropped, forget_closed_loops
+from .pool import SHARD_SIZE, Pool, Shard, close_items, dropped, forget_closed_loops, take_dropped
+from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
 
 
@@ -56,9 +57,7 @@ class BaseDriver:
         """Close streams or pools: in a task of its own, since a cancellation harms httpx."""
 
         async def close(pending: Pending) -> None:
-            for item in items:
-                await item.close()
-            await close_dropped(self.network.home())
+            await close_items([*items, *take_dropped(self.network.home())])
 
         pending = self.network.start(close)
         await self.network.wait_for_end(pending, None)
@@ -101,8 +100,6 @@ class BaseDriver:
         self, request: Request, until: float, pending: Pending, streaming: bool
     ) -> object:
         pool, handled = self._pool(), sys.exc_info()[1]
-        if dropped:
-            await close_dropped(pool.home)
         if self._closed:
             raise closed_error()
         if time.monotonic() >= until:
@@ -118,6 +115,8 @@ class BaseDriver:
         answer: object = None
         try:
             with self.network.limited(exchange.limit):
+                if dropped and (items := take_dropped(pool.home)):
+                    await self.network.close_soon(lambda: close_items(items))
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 answer = await self._answer(shard, pool, exchange, streaming)
         except BaseException as error:
@@ -179,18 +178,18 @@ class BaseDriver:
     ) -> Response:
         """The response that an exception stands for; else raises its meaning.
 
-        A foreign exception replaces the pool. ``handled`` is the exception that the caller was
-        handling before; it stays as it is.
+        A foreign exception replaces the pool, also one that the library took for a failure.
+        ``handled`` is the exception that the caller was handling before; it stays as it is.
         """
         meaning = meaning_of(error, exchange, closed=closed)
         if isinstance(meaning, Response):
             return meaning
-        if meaning is not None and meaning is not error:
-            drop_tracebacks(error, handled)
-            raise meaning from error
-        if meaning is None and pool.owned:
+        foreign = error if meaning is None else signal_exception(error, handled)
+        if meaning is not error and (foreign is None or pool.owned):
             # Below a client of ours there is no code of the caller's to debug.
             drop_tracebacks(error, handled)
-            if self._pools.get(pool.home) is pool:
-                self._pools.pop(pool.home, pool).retire()
-        raise error
+        if foreign is not None and pool.owned and self._pools.get(pool.home) is pool:
+            self._pools.pop(pool.home, pool).retire()
+        if foreign is None and meaning is not error:
+            raise meaning or error from error
+        return raise_unchanged(foreign or error)

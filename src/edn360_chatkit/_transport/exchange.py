@@ -118,4 +118,6 @@ class Exchange:
         # httpx gives the names of headers in lower case.
         headers = dict(response.headers.items())
         content = b"" if too_large else bytes(self._body)
+        # The HTTP library's request refers to this object until it is collected.
+        self._body.clear()
         return Response(response.status_code, headers, content, self.request, too_large)

@@ -6,6 +6,7 @@ Ctrl-C, a signal handler's, those of hooks and transports.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from contextlib import suppress
@@ -18,6 +19,7 @@ from .._effects import Response
 from ..errors import APIConnectionError, APIError, APITimeoutError, ChatKitError, ConfigurationError
 from .exchange import Exchange
 from .limits import OutOfTimeError, TooLargeError
+from .signals import exception_chain
 
 BUSY = " while all connections were busy"
 
@@ -106,7 +108,10 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
 
 def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     """What helps, and whether a retry may."""
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
+    causes = exception_chain(error)
+    # anyio tries each address of a host, and groups the failures.
+    causes += [failure for cause in causes for failure in getattr(cause, "exceptions", ())]
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return (
             "Its certificate is not trusted. If your network has a certificate authority of its "
             "own, set SSL_CERT_FILE to its certificates."
@@ -118,19 +123,15 @@ def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
             f"The proxy {refusal}. Check its address and credentials in HTTPS_PROXY, or add the "
             "host to NO_PROXY."
         ), status not in (403, 407)
+    reason = ""
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        reason = "The connection was refused: the server may not run, or on another port. "
+    elif any(isinstance(cause, socket.gaierror) for cause in causes):
+        reason = "The name of the host was not resolved. "
     return (
-        "Check the network, the proxy settings, and the server's address (base_url or server_url)."
+        f"{reason}Check the network, the proxy settings, and the server's address (base_url or "
+        "server_url)."
     ), True
-
-
-def _chain(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
-    """An exception with its causes, up to the one that the caller was handling."""
-    chain: list[BaseException] = []
-    exception: BaseException | None = error
-    while exception is not None and exception is not handled and exception not in chain:
-        chain.append(exception)
-        exception = exception.__cause__ or exception.__context__
-    return chain
 
 
 def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:
@@ -138,5 +139,5 @@ def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None
 
     The frames below hold headers and bodies. No frame is cleared: that would break coroutines.
     """
-    for exception in _chain(error, handled):
+    for exception in exception_chain(error, handled):
         exception.__traceback__ = None

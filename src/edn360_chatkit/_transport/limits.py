@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from .signals import raise_unchanged, signal_exception
+
 if TYPE_CHECKING:
     import anyio
 
@@ -138,8 +140,12 @@ def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = No
 
 
 def _write(write: Callable[..., None], buffer: bytes, timeout: float | None = None) -> None:
-    for start in range(0, len(buffer), WRITE_SIZE):
-        write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
+    try:
+        for start in range(0, len(buffer), WRITE_SIZE):
+            write(buffer[start : start + WRITE_SIZE], timeout=_shortened(timeout))
+    except Exception as error:
+        # httpcore ignores a failed write, and reads the response.
+        raise_unchanged(signal_exception(error) or error)
 
 
 def _shortened(timeout: float | None) -> float | None:

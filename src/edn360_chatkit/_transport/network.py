@@ -17,6 +17,7 @@ import httpx
 
 from .limits import OutOfTimeError, TimeLimit, limit_network_stream
 from .pending import Home, Pending, Perform, Step, finish
+from .signals import raise_unchanged, signal_exception
 
 if TYPE_CHECKING:
     from .async_network import AsyncNetwork
@@ -51,6 +52,10 @@ class SyncNetwork:
         """Do work on a daemon thread: after an interruption, httpx may hold a lock for ever."""
         with suppress(RuntimeError):  # no new threads at the interpreter's end
             threading.Thread(target=lambda: finish(work()), daemon=True).start()
+
+    async def close_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Close what was dropped; a socket is closed at once."""
+        await work()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""
@@ -97,8 +102,11 @@ class SyncNetwork:
 
     async def close(self, item: Any, chunks: Any = None) -> None:
         """Close an HTTP client, or a response and the iterator over its body."""
-        with suppress(Exception):
+        try:
             item.close()
+        except Exception as error:
+            if (exception := signal_exception(error)) is not None:
+                raise_unchanged(exception)
 
 
 Network: TypeAlias = "SyncNetwork | AsyncNetwork"

@@ -1,4 +1,4 @@
-"""Effects under way, and where they belong: the words that sync and async networks share."""
+"""Effects in flight, and where they belong; shared by the sync and async networks."""
 
 from __future__ import annotations
 

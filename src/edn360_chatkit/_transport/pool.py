@@ -10,7 +10,7 @@ import atexit
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,22 +122,30 @@ _live: set[Pool] = set()
 _inherited: list[object] = []
 
 
-async def close_dropped(home: Home) -> None:
-    """Close what was dropped in this process and event loop."""
+def take_dropped(home: Home) -> list[Closable]:
+    """Take what was dropped in this process and event loop, to close it."""
+    items: list[Closable] = []
     for _ in range(len(dropped)):
         try:
             item = dropped.popleft()
         except IndexError:  # another thread was quicker
-            return
+            break
         if item.home == home:
-            await item.close()
-            if isinstance(item, Pending) and isinstance(item.value, OpenStream):
-                # It had ended before it was cancelled.
-                await item.value.close()
+            items.append(item)
         elif item.home[0] != home[0]:
             _inherited.append(item)
         elif not is_over(item.home):
             dropped.append(item)
+    return items
+
+
+async def close_items(items: Sequence[Closable]) -> None:
+    """Close pools, streams and effects in flight."""
+    for item in items:
+        await item.close()
+        if isinstance(item, Pending) and isinstance(item.value, OpenStream):
+            # It had ended before it was cancelled.
+            await item.value.close()
 
 
 def forget_closed_loops() -> None:
@@ -149,7 +157,7 @@ def forget_closed_loops() -> None:
 
 def _close_all() -> None:
     home = os.getpid(), None
-    finish(close_dropped(home))
+    finish(close_items(take_dropped(home)))
     for pool in list(_live):
         if pool.home == home:
             finish(pool.close())

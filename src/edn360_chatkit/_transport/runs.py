@@ -1,4 +1,4 @@
-"""Operations under way, and the drivers that run them."""
+"""Operations in flight, and the drivers that run them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ E = TypeVar("E")
 
 
 class BaseRun(Generic[E, T]):
-    """An operation under way, written once for sync and async."""
+    """An operation in flight, written once for sync and async."""
 
     def __init__(self, driver: BaseDriver, operation: Emitting[E, T], deadline: float) -> None:
         self._driver = driver
@@ -74,7 +74,7 @@ class BaseRun(Generic[E, T]):
             else:
                 self._effect = self._operation.throw(error)
                 if not isinstance(error, ChatKitError):
-                    # A foreign exception ends the operation, whatever that makes of it.
+                    # A foreign exception ends the operation, also one that catches it.
                     self._effect = None
                     self._operation.close()
                     raise error
@@ -151,7 +151,7 @@ class BaseRun(Generic[E, T]):
 
 
 class OperationRun(BaseRun[E, T]):
-    """A run under way: iterate over its events, then ask for its response.
+    """A run in flight: iterate over its events, then ask for its response.
 
     Use it as a context manager, so that a run that is left early closes its connection.
     """

@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     formats = (
         (args.html, partial(program.to_html, full_page=True, lang=args.lang)),
         (args.markdown, partial(program.to_markdown, lang=args.lang)),
-        (args.csv, partial(program_csv, program)),
+        (args.csv, partial(program_csv, program, excel=args.csv != "-")),
     )
     outputs = {Destination(name): render for name, render in formats if name is not None}
     if not outputs:

@@ -1,5 +1,6 @@
 """The base of all models: known keys are typed, unknown keys are kept."""
 
+import threading
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,16 +39,31 @@ NumberOrText: TypeAlias = Annotated[
 """A number or a text that stays what it was: 8 does not become 8.0, nor "8" become 8."""
 
 
-class OpenModel(BaseModel):
-    """A frozen model that keeps every key it does not know.
+_building = threading.RLock()
+
+
+class FrozenModel(BaseModel):
+    """A frozen model. Its validator is built when it is needed, and not with the import.
 
     Validation errors never quote the invalid value: it may be health data.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, hide_input_in_errors=True, defer_build=True
+    )
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the validator; pydantic 2.11 fails if two threads do so at once."""
+        with _building:
+            return super().model_rebuild(**options)
+
+
+class OpenModel(FrozenModel):
+    """A model that keeps every key it does not know."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
-        frozen=True,
-        hide_input_in_errors=True,
         # NaN has no JSON form. pydantic's default sends null instead; ``to_json_text`` raises.
         ser_json_inf_nan="constants",
     )
@@ -56,6 +72,14 @@ class OpenModel(BaseModel):
         # Without the unknown keys: a repr ends up in logs and tracebacks.
         fields = type(self).model_fields.items()
         return [(name, getattr(self, name, None)) for name, field in fields if field.repr]
+
+
+def build_models() -> None:
+    """Build all validators: a client does so before its first run."""
+    kinds: list[type[FrozenModel]] = [FrozenModel]
+    for kind in kinds:
+        kind.model_rebuild()
+        kinds += kind.__subclasses__()
 
 
 def card_html(title: str, **values: object) -> str:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from ..inputs import EDN360Input, Questionnaire
 from . import vocabulary as terms
+from .grammar import parse
 from .numbers import Range, as_text, fold
 from .vocabulary import Question, phrases_in, words_of
 
@@ -61,10 +62,11 @@ class Answer:
 def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
+    everywhere = [answer for answers in questionnaires for answer in answers]
     return AthleteFacts(
         days=_first(questionnaires, partial(_span, terms.DAYS, _days)),
         minutes=_first(questionnaires, partial(_span, terms.MINUTES, _minutes)),
-        equipment=_first(questionnaires, _equipment),
+        equipment=_first(questionnaires, partial(_equipment, everywhere=everywhere)),
         injuries=_injuries(questionnaires),
         avoided=_first(questionnaires, _avoided) or (),
     )
@@ -77,16 +79,23 @@ def _first(
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
-    """By date if each has a readable date, else by position; without those about nutrition."""
-    nutrition = {"nutrition", "nutricion"}
-    filled = [q for q in questionnaires if not nutrition & set(words_of(q.kind or ""))]
-    dates = [date for q in filled if (date := _date(q.submitted_at))]
+    """By date if each has a readable date, else by position; without those about food only."""
+    filled = [(q, answers) for q in questionnaires if _is_about_training(q, answers := _answers(q))]
+    dates = [date for q, _ in filled if (date := _date(q.submitted_at))]
     if len(dates) == len(filled):
         filled = [filled[i] for i in sorted(range(len(filled)), key=dates.__getitem__)]
-    return [
-        [Answer(tuple(words_of(key[:LONGEST_ANSWER])), value) for key, value in q.content.items()]
-        for q in reversed(filled)
-    ]
+    return [answers for _, answers in reversed(filled)]
+
+
+def _answers(questionnaire: Questionnaire) -> list[Answer]:
+    answers = questionnaire.content.items()
+    return [Answer(tuple(words_of(key[:LONGEST_ANSWER])), value) for key, value in answers]
+
+
+def _is_about_training(questionnaire: Questionnaire, answers: Sequence[Answer]) -> bool:
+    """Some backends put all questions into the one questionnaire ``nutrition_initial``."""
+    is_nutrition = {"nutrition", "nutricion"} & set(words_of(questionnaire.kind or ""))
+    return not is_nutrition or any(terms.TRAINING & set(answer.key) for answer in answers)
 
 
 def _date(value: object) -> datetime | None:
@@ -118,16 +127,15 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-_Reader = Callable[[Answer], list[float]]
+_Reader = Callable[[Answer], Sequence[float]]
 
 # --- days and minutes -------------------------------------------------------------------------
 
-_RANGE = r"(?:entre |between )?([0-9]{1,3})(?: ?(?:-|/|a|y|o|to|and|or) ?([0-9]{1,3}))? ?"
-_DAYS = re.compile(
-    _RANGE + "(dias?|days?|veces|times|sesiones|sessions)?"
-    "(?: (?:a la|por|per|a|each|every) (?:semana|week))?"
+_BETWEEN = re.compile("^(?:entre|between) ")
+_A_WEEK = re.compile(
+    " ?(?:dias?|days?|veces|times|sesiones|sessions)?"
+    "(?: (?:a la|por|per|a|each|every) (?:semana|week))?$"
 )
-_MINUTES = re.compile(_RANGE + "(min|mins|minutos|minutes|'|h|horas?|hours?)?")
 
 
 def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer]) -> Range | None:
@@ -136,44 +144,50 @@ def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
 
 
-def _days(answer: Answer) -> list[float]:
+def _days(answer: Answer) -> Sequence[float]:
     names = words_of(answer.text)
-    numbers, _ = _numbers(answer, _DAYS)
     if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
-        numbers = [1.0, float(len(set(names)))]  # days that are free need not all be trained on
-    return numbers if all(1 <= number <= 7 for number in numbers) else []
+        return 1.0, float(len(set(names)))  # days that are free need not all be trained on
+    numbers, unit = _amount(answer)
+    return numbers if not unit and all(1 <= number <= 7 for number in numbers) else ()
 
 
-def _minutes(answer: Answer) -> list[float]:
-    numbers, unit = _numbers(answer, _MINUTES)
-    minutes = [60 * number if unit.startswith("h") else number for number in numbers]
+def _minutes(answer: Answer) -> Sequence[float]:
+    numbers, unit = _amount(answer)
+    minutes = [number / 60 if unit == "s" else number for number in numbers]
     # "session_time: 18-20" may be a time of day.
     least = 24 if not unit and {"session", "time"}.issuperset(answer.key) else 9
-    return minutes if all(least < number <= 240 for number in minutes) else []
+    return minutes if all(least < number <= 240 for number in minutes) else ()
 
 
-def _numbers(answer: Answer, pattern: re.Pattern[str]) -> tuple[list[float], str]:
-    """The one or two numbers of an answer, and their unit."""
-    if isinstance(answer.value, (int, float)) and not isinstance(answer.value, bool):
-        return [answer.value], ""
-    match = pattern.fullmatch(re.sub("[\u2010-\u2015\u2212]", "-", fold(answer.text)))
-    if match is None:
-        return [], ""
-    *numbers, unit = match.groups()
-    return [float(number) for number in numbers if number], unit or ""
+def _amount(answer: Answer) -> tuple[Sequence[float], str]:
+    """The numbers of an answer that is nothing else, and ``"s"`` if they are seconds."""
+    value = answer.value
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        value = _A_WEEK.sub("", _BETWEEN.sub("", fold(answer.text)))
+    phrase = parse(value)
+    if len(phrase.groups) != 1 or phrase.tail or "(" in answer.text:
+        return (), ""
+    sets, amount, lead = phrase.groups[0]
+    is_time = amount is not None and amount.unit in ("", "s") and not lead and not sets
+    return (amount.numbers, amount.unit) if amount and is_time else ((), "")
 
 
 # --- equipment and exercises to avoid -----------------------------------------------------------
 
 
-def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
+def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> frozenset[str] | None:
     """The equipment, if there is a question about it and every word of the answers is known.
 
-    Equipment in the answer to a question about the place counts as well.
+    Equipment in the answer to a question about the place counts as well, and beside the equipment
+    at home any mention of a gym.
     """
-    own = " ".join(answer.text for answer in answers if answer.asks(terms.HAS_EQUIPMENT))
-    words = words_of(own)
+    asked = [answer for answer in answers if answer.asks(terms.HAS_EQUIPMENT)]
+    words = words_of(" ".join(answer.text for answer in asked))
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
+        return None
+    is_home = any(terms.HOME & set(answer.key) for answer in asked)
+    if any(_has_gym(answer) for answer in everywhere if is_home or terms.GYM & set(answer.key)):
         return None
     available = [
         terms.EQUIPMENT[phrase]
@@ -183,6 +197,13 @@ def _equipment(answers: Sequence[Answer]) -> frozenset[str] | None:
     ]
     nothing = not available and not set(words) & terms.NEGATIONS
     return None if nothing else frozenset[str]().union(*available)
+
+
+def _has_gym(answer: Answer) -> bool:
+    """Whether an answer speaks of a gym, or a question about one is not denied."""
+    words = words_of(answer.text)
+    is_denied = bool(terms.NEGATIONS & set(words))
+    return bool(words) and not is_denied and bool(terms.GYM & {*answer.key, *words})
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
@@ -225,7 +246,7 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     for answers in reversed(questionnaires):
         added: dict[tuple[str, ...], frozenset[str]] = {}
         for answer in answers:
-            if not terms.INJURIES & set(answer.key) or terms.PAST & set(answer.key):
+            if not _asks_about_injuries(set(answer.key)):
                 continue
             joints, well, is_clear = _read_injuries(answer)
             added[answer.key] = joints
@@ -237,6 +258,11 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
         for key, joints in added.items():
             hurting[key] = hurting.get(key, frozenset()) | joints
     return frozenset[str]().union(*hurting.values())
+
+
+def _asks_about_injuries(key: set[str]) -> bool:
+    is_past = terms.PAST & key and not terms.ACTIVE & key
+    return bool(terms.INJURIES & key) and not is_past and not terms.GOALS & key
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:

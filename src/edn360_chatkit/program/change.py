@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .data import Exercise
+from .numbers import fold
 
 
 class Place(NamedTuple):
@@ -15,7 +16,7 @@ class Place(NamedTuple):
         path: Such as ``"sessions.0.blocks.1.exercises.2"``.
         session: The session's id, else its number from 1.
         block: The block's id, else its number from 1.
-        number: The position in the block, from 1: by ``order`` if all of the block have one.
+        number: The position in the block, from 1. ``order`` counts if every exercise has it.
         exercise: The exercise.
     """
 
@@ -43,11 +44,52 @@ class SetsChange(NamedTuple):
 
 
 class ExerciseChange(NamedTuple):
-    """An exercise before and now, with the changes of its series, reps and RPE."""
+    """An exercise before and now.
+
+    Attributes:
+        old: The exercise before.
+        new: The exercise now.
+        fields: The changes of its series, reps and RPE.
+        details: The changes of its notes, rest, tempo, warm-up and progression.
+    """
 
     old: Place
     new: Place
     fields: tuple[FieldChange, ...]
+    details: tuple[FieldChange, ...]
+
+
+class SessionPlace(NamedTuple):
+    """A session and its position in its program.
+
+    Attributes:
+        position: The position in the program, from 0.
+        id: Its id, else its number from 1.
+        name: Its name; empty if it has none.
+    """
+
+    position: int
+    id: str
+    name: str
+
+
+class SessionChange(NamedTuple):
+    """A session before and now.
+
+    Attributes:
+        old: The session before; ``None`` if it is new.
+        new: The session now; ``None`` if it was removed.
+        fields: The changes of its notes, warm-up and closing block.
+    """
+
+    old: SessionPlace | None
+    new: SessionPlace | None
+    fields: tuple[FieldChange, ...]
+
+
+def is_other_day(old: SessionPlace, new: SessionPlace) -> bool:
+    """Whether a session is at another position now, under another id."""
+    return old.position != new.position and fold(old.id) != fold(new.id)
 
 
 @dataclass(frozen=True)
@@ -55,12 +97,20 @@ class Changes:
     """The fields of a :class:`~.diff.ProgramDiff`."""
 
     program: tuple[FieldChange, ...]
+    sessions: tuple[SessionChange, ...]
     added: tuple[Place, ...]
     removed: tuple[Place, ...]
     replaced: tuple[ExerciseChange, ...]
     moved: tuple[ExerciseChange, ...]
     changed: tuple[ExerciseChange, ...]
+    details: tuple[ExerciseChange, ...]
     weekly_sets: tuple[SetsChange, ...]
 
     def __bool__(self) -> bool:
-        return any(vars(self).values())
+        others = (value for name, value in vars(self).items() if name != "sessions")
+        return any(others) or any(map(_is_changed, self.sessions))
+
+
+def _is_changed(session: SessionChange) -> bool:
+    old, new, fields = session
+    return bool(fields) or old is None or new is None or is_other_day(old, new)

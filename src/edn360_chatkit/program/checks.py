@@ -8,32 +8,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
-from .data import Exercise, ProgramData, ProgramPart, TrainingSession
-from .numbers import LONGEST, as_text, fold, says_nothing
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
+from .muscles import muscles, overlap
+from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
 from .rendering.printable import web_link
 from .texts import Language, words
-from .vocabulary import LOADED_JOINTS, NEEDED_EQUIPMENT, OPEN_NAMES, phrases_in, words_of
+from .vocabulary import (
+    MACHINES,
+    NEEDED_EQUIPMENT,
+    OPEN_NAMES,
+    is_placeholder,
+    loaded_joints,
+    phrases_in,
+    words_of,
+)
 from .volume import read_core_block, session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 """``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:
 somebody should look before it is delivered. ``info``: good to know."""
 
-SEVERITIES: Final[Mapping[str, Severity]] = {
-    "no_sessions": "error",
-    "days_mismatch": "error",
-    "empty_session": "error",
-    "empty_block": "error",
-    "rpe_out_of_range": "error",
-    "video_missing": "info",
-    "other_kind": "info",
-    "minutes_under": "info",
-}
-"""The severity of a check that is no warning, by its code."""
+DAYS_OF_A_WEEK = 7
+
+MOST_REPS = 200
+"""More repetitions of a set are a typo. Our assumption: 200 skips of a rope are a set."""
+
+WIDEST_SPAN = 5
+"""How many times as much as its least a range may allow. Our assumption."""
 
 LONGEST_QUOTE = 60
 """Characters of a text of the program that a message repeats."""
@@ -90,8 +95,8 @@ def check(program: ProgramData, against: EDN360Input | None) -> list[Finding]:
     ]
 
 
-def _finding(code: str, path: str, **values: str | int) -> Finding:
-    return Finding(SEVERITIES.get(code, "warning"), path.lstrip("."), code, values)
+def _finding(severity: Severity, code: str, path: str, **values: str | int) -> Finding:
+    return Finding(severity, path.lstrip("."), code, values)
 
 
 # --- the program and its sessions -------------------------------------------------------------
@@ -104,18 +109,36 @@ def _kinds(part: ProgramPart, path: str) -> Iterator[Finding]:
         if isinstance(value, float) and value == typed:
             continue
         if typed is not None and name not in ("sessions", "blocks", "exercises"):
-            yield _finding("other_kind", f"{path}.{name}", field=name, value=_quote(typed))
+            yield _finding("info", "other_kind", f"{path}.{name}", field=name, value=_quote(typed))
         elif not says_nothing(value):
-            yield _finding("field_unreadable", f"{path}.{name}", field=name)
+            yield _finding("warning", "field_unreadable", f"{path}.{name}", field=name)
 
 
 def _program(program: ProgramData) -> Iterator[Finding]:
     yield from _kinds(program, "")
     sessions, days = len(program.sessions), program.days_per_week
     if not sessions:
-        yield _finding("no_sessions", "sessions")
+        yield _finding("error", "no_sessions", "sessions")
+    elif _is_several_weeks(program):
+        yield _finding("error", "weeks_written_out", "sessions", sessions=sessions)
     elif days is not None and days != sessions:
-        yield _finding("days_mismatch", "days_per_week", days=as_text(days), sessions=sessions)
+        values = {"days": as_text(days), "sessions": str(sessions)}
+        yield _finding("error", "days_mismatch", "days_per_week", **values)
+
+
+# "Semana 2", "week-2", "S2-D1"
+_WEEK_NUMBER = re.compile(r"\b(?:(?:semana|sem|week|wk)\W?|[sw](?=[0-9]+\W{0,3}d[0-9]))([0-9]+)")
+
+
+def _is_several_weeks(program: ProgramData) -> bool:
+    """Whether the sessions are those of several weeks: the sets of a week are counted too often."""
+    sessions, days, weeks = len(program.sessions), program.days_per_week, program.weeks
+    names = (fold(f"{session.id} {session.name}"[:LONGEST]) for session in program.sessions)
+    numbers = {match[1] for name in names if (match := _WEEK_NUMBER.search(name))}
+    is_multiple = bool(weeks and weeks > 1 and (sessions == weeks * (days or 0)))
+    if sessions > DAYS_OF_A_WEEK:
+        is_multiple = days != sessions or bool(weeks and weeks > 1 and sessions % weeks == 0)
+    return is_multiple or len(numbers) > 1
 
 
 def _session(
@@ -129,20 +152,24 @@ def _session(
     if planned:
         yield from _time(session, planned, program.session_duration_min, path)
     elif not closing:
-        yield _finding("empty_session", path)
+        yield _finding("error", "empty_session", path)
     # One finding a session, since a hundred of them would hide the others.
     exercises = [*planned, *closing]
     if missing := sum(not (exercise.video_url or "").strip() for exercise in exercises):
-        yield _finding("video_missing", path, missing=missing, all=len(exercises))
+        yield _finding("info", "video_missing", path, missing=missing, all=len(exercises))
     last = 0
+    names: set[str] = set()
     for number, block in enumerate(session.blocks):
         of_block = f"{path}.blocks.{number}"
         yield from _kinds(block, of_block)
         if not block.exercises:
-            yield _finding("empty_block", of_block)
+            yield _finding("error", "empty_block", of_block)
+        if untrained := _untrained(block):
+            yield _finding("warning", "muscles_not_trained", of_block, muscles=_quote(untrained))
         orders = [exercise.order for exercise in block.exercises]
         yield from _order(orders, of_block, last)
         last = max((order or 0 for order in orders), default=last)
+        yield from _repeated(block.exercises, of_block, names)
         yield from _exercises(block.exercises, of_block, athlete)
     yield from _exercises(closing, f"{path}.core_mobility_block", athlete)
 
@@ -159,7 +186,34 @@ def _time(
     # Doubled: an int can be too large to become a float.
     is_short = len(countable) == len(planned) and 2 * estimate < minutes
     if is_short or 2 * estimate > 3 * minutes:
-        yield _finding("time_far", path, estimate=f"{estimate:.0f}", minutes=as_text(minutes))
+        values = {"estimate": f"{estimate:.0f}", "minutes": as_text(minutes)}
+        yield _finding("warning", "time_far", path, **values)
+
+
+def _untrained(block: Block) -> str | None:
+    """The muscles of a block that trains none of them, as they are written."""
+    own = muscles(None, [*(block.primary_muscles or ()), *(block.secondary_muscles or ())])
+    groups = [e.primary_group for e in block.exercises]
+    if not own or not groups or any(says_nothing(group) for group in groups):
+        return None
+    trained = [
+        key
+        for exercise in block.exercises
+        for group in (exercise.primary_group, exercise.secondary_group)
+        for key in muscles(group, None)
+    ]
+    return None if not trained or overlap(own, trained) else ", ".join(own.values())
+
+
+def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iterator[Finding]:
+    """Exercises whose name the session has already."""
+    for place, exercise in enumerate(exercises):
+        name = " ".join(words_of((exercise.name or "")[:LONGEST]))
+        if name in names and not is_placeholder(name):
+            at = f"{path}.exercises.{place}.name"
+            yield _finding("warning", "exercise_repeated", at, name=_quote(exercise.name))
+        if name:
+            names.add(name)
 
 
 def _order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Finding]:
@@ -169,25 +223,14 @@ def _order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Findi
     repeated = [place for i, (place, order) in enumerate(written) if order in numbers[:i]]
     for place in repeated:
         at = f"{path}.exercises.{place}.order"
-        yield _finding("order_repeated", at, order=as_text(orders[place]))
+        yield _finding("warning", "order_repeated", at, order=as_text(orders[place]))
     if numbers and not repeated:
         is_gap = max(numbers) - min(numbers) >= len(numbers)
         if is_gap or min(numbers) not in (1, last + 1):
-            yield _finding("order_gap", path)
+            yield _finding("warning", "order_gap", path)
 
 
 # --- an exercise --------------------------------------------------------------------------------
-
-# Reps without a number that still say how much to do.
-_UNCOUNTED_REPS = re.compile(
-    r"\b(?:(?:todas|todo|tantas) (?:las|lo|como) (?:que )?pued\w+|as many as|"
-    r"amrap|emom|cluster|max|maximo|maxima|maximas|maximum|fallo|failure|tabata|libre|"
-    r"[0-9.,]+ ?(?:rm|m|mts?|metros?|meters?|metres?|km|cals?|calorias?|calories|kcal))\b"
-)
-_PLACEHOLDER = re.compile(
-    r"^(?:unknown|desconocido)$"
-    r"|\b(?:no mapeado|por asignar|sin asignar|not mapped|to be assigned)\b"
-)
 
 
 def _exercises(
@@ -202,31 +245,42 @@ def _exercises(
 
 
 def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
-    names = fold(exercise.name or ""), fold(exercise.primary_group or "")
-    if placeholder := next(filter(_PLACEHOLDER.search, names), None):
-        yield _finding("placeholder", path, value=_quote(placeholder))
-    if says_nothing(exercise.raw("series")):
-        yield _finding("series_missing", f"{path}.series")
-    elif not exercise.sets and exercise.series is not None:
-        yield _finding("series_unreadable", f"{path}.series", value=_quote(exercise.series))
-    if says_nothing(exercise.raw("reps")):
-        yield _finding("reps_missing", f"{path}.reps")
-    elif exercise.reps is not None and not _says_what_to_do(exercise):
-        yield _finding("reps_unreadable", f"{path}.reps", value=_quote(exercise.reps))
+    names = exercise.name, exercise.primary_group, exercise.raw("db_id")
+    if placeholder := next((n for n in names if isinstance(n, str) and is_placeholder(n)), None):
+        yield _finding("warning", "placeholder", path, value=_quote(placeholder))
+    yield from _amount(exercise, path)
     if not says_nothing(exercise.rpe):
-        rpe = exercise.rpe_range
-        if rpe is None and isinstance(exercise.rpe, str):
-            yield _finding("rpe_unreadable", f"{path}.rpe", value=_quote(exercise.rpe))
-        elif rpe is None or not 1 <= rpe.low <= rpe.high <= 10:
-            yield _finding("rpe_out_of_range", f"{path}.rpe", value=_quote(exercise.rpe))
+        rpe, value = exercise.rpe_range, _quote(exercise.rpe)
+        if rpe is not None or not isinstance(exercise.rpe, str):
+            if rpe is None or not 1 <= rpe.low <= rpe.high <= 10:
+                yield _finding("error", "rpe_out_of_range", f"{path}.rpe", value=value)
+        elif not says_how_much(exercise.rpe):
+            yield _finding("warning", "rpe_unreadable", f"{path}.rpe", value=value)
     if (url := (exercise.video_url or "").strip()) and not web_link(url):
-        yield _finding("video_not_web", f"{path}.video_url", value=_quote(url))
+        yield _finding("warning", "video_not_web", f"{path}.video_url", value=_quote(url))
 
 
-def _says_what_to_do(exercise: Exercise) -> bool:
-    if span := exercise.reps_range or exercise.seconds_range:
-        return span.high > 0
-    return bool(_UNCOUNTED_REPS.search(fold(as_text(exercise.reps)[:LONGEST])))
+def _amount(exercise: Exercise, path: str) -> Iterator[Finding]:
+    """Series and reps. A text that the grammar can't count may still say what to do."""
+    if says_nothing(exercise.raw("series")):
+        yield _finding("warning", "series_missing", f"{path}.series")
+    elif not exercise.sets and exercise.series is not None:
+        value = _quote(exercise.series)
+        yield _finding("warning", "series_unreadable", f"{path}.series", value=value)
+    value = _quote(exercise.reps)
+    span = exercise.reps_range or exercise.seconds_range
+    if says_nothing(exercise.raw("reps")):
+        yield _finding("warning", "reps_missing", f"{path}.reps")
+    elif exercise.reps is not None and not (span.high if span else says_how_much(exercise.reps)):
+        yield _finding("warning", "reps_unreadable", f"{path}.reps", value=value)
+    elif span and _is_implausible(span, is_time=span == exercise.seconds_range):
+        yield _finding("warning", "reps_implausible", f"{path}.reps", value=value)
+
+
+def _is_implausible(span: Range, *, is_time: bool) -> bool:
+    """Whether an amount is a typo: "8-129" for "8-12", "1012" for "10-12"."""
+    is_wide = span.high > WIDEST_SPAN * span.low
+    return is_wide if is_time else span.high > MOST_REPS or (is_wide and span.high > 30)
 
 
 # --- against the questionnaires -----------------------------------------------------------------
@@ -236,26 +290,39 @@ def _program_against(program: ProgramData, athlete: AthleteFacts) -> Iterator[Fi
     days = len(program.sessions) if program.days_per_week is None else program.days_per_week
     if athlete.days and not athlete.days.low <= days <= athlete.days.high:
         values = {"days": as_text(days), "asked": _span(athlete.days)}
-        yield _finding("days_not_as_asked", "days_per_week", **values)
+        yield _finding("warning", "days_not_as_asked", "days_per_week", **values)
     minutes, asked = program.session_duration_min, athlete.minutes
     if asked and minutes is not None and not asked.low <= minutes <= asked.high:
-        code = "minutes_over" if minutes > asked.high else "minutes_under"
-        path = "session_duration_min"
-        yield _finding(code, path, minutes=as_text(minutes), asked=_span(asked))
+        severity, code = _OVER if minutes > asked.high else _UNDER
+        values = {"minutes": as_text(minutes), "asked": _span(asked)}
+        yield _finding(severity, code, "session_duration_min", **values)
+
+
+_OVER: tuple[Severity, str] = ("warning", "minutes_over")
+_UNDER: tuple[Severity, str] = ("info", "minutes_under")
 
 
 def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
     words, quote = words_of(name[:LONGEST]), _quote(name)
-    if athlete.equipment is not None and "/" not in name and not OPEN_NAMES & set(words):
-        needed = (NEEDED_EQUIPMENT[phrase] for phrase in phrases_in(words, NEEDED_EQUIPMENT))
-        if missing := next((kinds for kinds in needed if not kinds & athlete.equipment), None):
-            kind = next(kind for kind, kinds in _EQUIPMENT.items() if kinds <= missing)
-            yield _finding("equipment_missing", path, name=quote, kind=kind)
-    loaded = (LOADED_JOINTS[phrase] for phrase in phrases_in(words, LOADED_JOINTS))
-    for joint in sorted(frozenset[str]().union(*loaded) & athlete.injuries):
-        yield _finding("injury_loaded", path, name=quote, joint=joint)
+    if athlete.equipment is not None and (kind := _missing(name, words, athlete.equipment)):
+        yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
+    for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
+        yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
     if any(f" {avoided} " in f" {' '.join(words)} " for avoided in athlete.avoided):
-        yield _finding("exercise_to_avoid", path, name=quote)
+        yield _finding("warning", "exercise_to_avoid", path, name=quote)
+
+
+def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
+    """The equipment that an exercise needs and the athlete does not have."""
+    if "/" in name or OPEN_NAMES & set(words):
+        return None
+    needed = list(phrases_in(words, NEEDED_EQUIPMENT))
+    if MACHINES & set(words) and "barra" in needed:
+        needed.remove("barra")  # the bar of a cable
+    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in needed):
+        if kinds and not kinds & equipment:
+            return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)
+    return None
 
 
 # --- values in messages -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ To add an optional field of an exercise, declare it in :class:`Exercise`: every 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
 
 from pydantic import (
@@ -44,7 +45,8 @@ class ProgramPart(OpenModel):
     ``model_dump`` gives that back.
     """
 
-    _other_kinds: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+    # None and not an empty dict: a program has thousands of parts.
+    _other_kinds: dict[str, Any] | None = PrivateAttr(default=None)
 
     def raw(self, field: str) -> Any:
         """A field's value as the workflow wrote it, whatever its type; ``None`` if missing.
@@ -52,18 +54,18 @@ class ProgramPart(OpenModel):
         Args:
             field: The key, such as ``"weeks"``. Unknown keys work as well.
         """
-        if field in self._other_kinds:
+        if self._other_kinds is not None and field in self._other_kinds:
             return self._other_kinds[field]
         return self.__dict__.get(field, (self.model_extra or {}).get(field))
 
     def other_kinds(self) -> dict[str, Any]:
         """The fields whose value is of another type than it should be, as it was written."""
-        return dict(self._other_kinds)
+        return dict(self._other_kinds or {})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; a field in ``update`` loses the value that the workflow wrote."""
         copied = super().model_copy(update=update, deep=deep)
-        kept = copied._other_kinds.items()
+        kept = copied.other_kinds().items()
         copied._other_kinds = {name: value for name, value in kept if name not in (update or {})}
         return copied
 
@@ -73,18 +75,28 @@ class ProgramPart(OpenModel):
         part = handler(data)
         if isinstance(data, Mapping):
             values = cast("Mapping[str, Any]", data)
-            part._other_kinds = {
+            other_kinds = {
                 name: values[name]
                 for name, typed in part.__dict__.items()
                 if name in values and not _is_same(values[name], typed)
             }
+            if other_kinds:
+                part._other_kinds = other_kinds
+        # One set for all parts with these fields: sets are a third of a program's memory.
+        fields_set = _shared_set(frozenset(part.model_fields_set))
+        object.__setattr__(part, "__pydantic_fields_set__", fields_set)
         return part
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        data.update((k, value) for k, value in self._other_kinds.items() if k in data)
+        data.update((k, value) for k, value in self.other_kinds().items() if k in data)
         return data
+
+
+@lru_cache(maxsize=256)
+def _shared_set(names: frozenset[str]) -> set[str]:
+    return set(names)
 
 
 def _is_same(written: Any, typed: Any) -> bool:
@@ -171,6 +183,22 @@ EXERCISE_COLUMNS: Final = (
 EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
 """All other fields: every rendering shows them below the notes, with their labels."""
 
+SYNONYMS: Final = {
+    "rest": ("descanso", "rest_seconds", "descanso_segundos"),
+    "tempo": ("cadencia",),
+    "warmup": ("warm_up", "calentamiento"),
+    "progression": ("progresion", "progresión"),
+}
+"""Other keys that workflows write for a field."""
+
+
+def key_of(part: ProgramPart, field: str) -> str:
+    """The key under which the workflow wrote a field: its own one or a synonym."""
+    extra = part.model_extra
+    if not extra or part.raw(field) not in (None, ""):
+        return field
+    return next((key for key in SYNONYMS.get(field, ()) if extra.get(key) not in (None, "")), field)
+
 
 class Block(ProgramPart):
     """A group of exercises that are done together. No field is required.
@@ -208,7 +236,7 @@ class TrainingSession(ProgramPart):
     core_mobility_block: Annotated[Notes, Field(repr=False)] = None
 
 
-class ProgramData(ProgramPart, defer_build=True):
+class ProgramData(ProgramPart):
     """The fields of a training program. No object is of this class itself."""
 
     title: Text = None

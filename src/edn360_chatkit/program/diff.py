@@ -6,39 +6,67 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import NamedTuple, cast
 
-from .change import Changes, ExerciseChange, FieldChange, Place, SetsChange
-from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession
+from .change import (
+    Changes,
+    ExerciseChange,
+    FieldChange,
+    Place,
+    SessionChange,
+    SessionPlace,
+    SetsChange,
+)
+from .data import (
+    EXERCISE_DETAILS,
+    FACTS,
+    Block,
+    Exercise,
+    ProgramData,
+    ProgramPart,
+    TrainingSession,
+    key_of,
+)
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe, says_nothing
 from .texts import Language
 from .volume import weekly_sets_by_muscle
 
-PROGRAM_FIELDS = ("title", *FACTS)
+PROGRAM_FIELDS = ("title", *FACTS, "general_notes")
+SESSION_FIELDS = ("session_notes", "warmup", "core_mobility_block")
 EXERCISE_FIELDS = ("series", "reps", "rpe")
+DETAILS = ("notes", *EXERCISE_DETAILS)
 
 # Words that make no other exercise: "Press de banca" is "Press banca".
 _SMALL_WORDS = frozenset(
-    {"de", "del", "la", "el", "los", "las", "en", "con", "al", "a", "the", "of", "on", "with"}
+    (
+        *("de", "del", "la", "el", "los", "las", "lo", "un", "en", "con", "al", "a", "y", "para"),
+        *("the", "of", "on", "in", "to", "an", "and", "with"),
+    )
 )
+# "Face pulls" is "Face pull", and "press" is no plural.
+_PLURAL = re.compile(r"(?<=[^s])s$")
+
+# A name that is only a position: "Día 1" is no other session, but another day.
+_DAY = re.compile("(?:dia|day|sesion|session|entrenamiento|workout) ?[0-9]+")
 
 
 @dataclass(frozen=True)
 class ProgramDiff(Changes):
     """The changes from one program to the next; false if there are none.
 
-    Notes, videos, muscles and the sessions' names are not compared.
+    Videos, muscles and the sessions' names are not compared.
 
     Attributes:
-        program: Changes of the program's title, goal, type, weeks, days and minutes.
+        program: Changes of the program's title, goal, type, weeks, days, minutes and notes.
+        sessions: Every session before and now, in the order of the program now.
         added: Exercises that are new.
         removed: Exercises that the program no longer has.
         replaced: Exercises in the position of another one, or with its ``db_id`` and another
             name.
         moved: Exercises that are in another session or block, or in another order.
-        changed: Exercises with other series, reps or RPE. One that has moved, or has the same
-            ``db_id`` and another name, may be among them too.
+        changed: Exercises with other series, reps or RPE. They may be moved or replaced as well.
+        details: Exercises with other notes, rest, tempo, warm-up or progression.
         weekly_sets: Muscles with more or fewer sets a week, the largest change first.
     """
 
@@ -66,7 +94,9 @@ class ProgramDiff(Changes):
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
-    before, now = list(_standings(old, new)), list(_standings(new, old))
+    sessions = tuple(_session_changes(old.sessions, new.sessions))
+    before = list(_standings(old.sessions, new.sessions, [(s.old, s.new) for s in sessions]))
+    now = list(_standings(new.sessions, old.sessions, [(s.new, s.old) for s in sessions]))
     trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
     before, now = (
         [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
@@ -75,13 +105,16 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
     same = [(old, new) for old, new in pairs if old.is_same_as(new)]
+    changes = [_change(pair) for pair in same]
     return ProgramDiff(
         program=tuple(_changes(old, new, PROGRAM_FIELDS)),
+        sessions=sessions,
         added=tuple(s.place for s in now if s.place.path not in new_paths),
         removed=tuple(s.place for s in before if s.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
         moved=tuple(_change(pair) for pair in _moved(same)),
-        changed=tuple(change for pair in same if (change := _change(pair)).fields),
+        changed=tuple(change for change in changes if change.fields),
+        details=tuple(change for change in changes if change.details),
         weekly_sets=_weekly_sets(old, new),
     )
 
@@ -89,39 +122,106 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
 def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
     for field in fields:
         before, now = _value(old, field), _value(new, field)
+        if before == now or is_same(before, now):
+            continue
         rpe = read_rpe(before) if field == "rpe" else None
-        same_rpe = rpe is not None and rpe == read_rpe(now)  # RIR 2 is RPE 8
-        if not same_rpe and not is_same(before, now):
+        if rpe is None or rpe != read_rpe(now):  # RIR 2 is RPE 8
             yield FieldChange(field, before, now)
 
 
 def _value(part: ProgramPart, field: str) -> float | str | None:
     """The typed value, else the raw value as text."""
-    value = part.raw(field)
+    value = part.raw(key_of(part, field))
     if isinstance(value, (list, dict)):
         return as_text(cast("object", value))
-    typed: float | str | None = getattr(part, field)
+    typed: float | str | None = getattr(part, field, None)
     return value if typed is None else typed
 
 
 def _change(pair: _Pair) -> ExerciseChange:
     old, new = pair[0].place, pair[1].place
-    fields = _changes(old.exercise, new.exercise, EXERCISE_FIELDS)
-    return ExerciseChange(old, new, tuple(fields))
+    fields, details = (
+        tuple(_changes(old.exercise, new.exercise, names)) for names in (EXERCISE_FIELDS, DETAILS)
+    )
+    return ExerciseChange(old, new, fields, details)
 
 
-# --- where an exercise stands ---------------------------------------------------------------------
+# --- pairs of sessions ----------------------------------------------------------------------------
+
+
+def _session_changes(
+    old: Sequence[TrainingSession], new: Sequence[TrainingSession]
+) -> Iterator[SessionChange]:
+    """The sessions before and now, in the order of ``new``; then those that were removed.
+
+    Sessions are paired by likeness, the most alike first. A model that swaps two days may write
+    their ids anew.
+    """
+    before, now = (
+        [_features(session, i) for i, session in enumerate(sessions)] for sessions in (old, new)
+    )
+    pairs: dict[int, int] = {}
+    removed = set(range(len(old)))
+    alike = ((_likeness(before[i], now[j]), i, j) for i in removed for j in range(len(new)))
+    for likeness, i, j in sorted(alike, key=lambda pair: -pair[0]):
+        if likeness and j not in pairs and i in removed:
+            pairs[j] = i
+            removed.remove(i)
+    for j, session in enumerate(new):
+        place, partner = _session_place(session, j), pairs.get(j)
+        if partner is None:
+            yield SessionChange(None, place, ())
+        else:
+            fields = tuple(_changes(old[partner], session, SESSION_FIELDS))
+            yield SessionChange(_session_place(old[partner], partner), place, fields)
+    for i in sorted(removed):
+        yield SessionChange(_session_place(old[i], i), None, ())
+
+
+def _session_place(session: TrainingSession, index: int) -> SessionPlace:
+    return SessionPlace(index, _id(session, index), " ".join((session.name or "").split()))
+
+
+def _id(part: TrainingSession | Block, index: int) -> str:
+    return (part.id or "").strip() or str(index + 1)
+
+
+class _Features(NamedTuple):
+    """The properties of a session by which it is recognized, as they are compared."""
+
+    exercises: frozenset[str]
+    name: str
+    id: str
+    position: int
+
+
+def _features(session: TrainingSession, position: int) -> _Features:
+    names = frozenset(_name(exercise) for block in session.blocks for exercise in block.exercises)
+    name = fold(session.name or "")
+    return _Features(names, "" if _DAY.fullmatch(name) else name, fold(session.id or ""), position)
+
+
+def _likeness(one: _Features, other: _Features) -> float:
+    """How similar two sessions are.
+
+    The same exercises outweigh name, id and position. An exercise or two that moved do not.
+    """
+    all_exercises = len(one.exercises) + len(other.exercises)
+    shared = 2 * len(one.exercises & other.exercises) / (all_exercises or 1)
+    same_name = bool(one.name) and one.name == other.name
+    same_id = bool(one.id) and one.id == other.id
+    return 2.6 * shared + 1.1 * same_name + same_id + 0.05 * (one.position == other.position)
+
+
+# --- positions of exercises -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """A place, with its session and block as they are compared.
-
-    A model that writes ``"Día 1"`` for ``"D1"`` has moved nothing.
-    """
+    """A place, with the number of its pair of sessions and its block as they are compared."""
 
     place: Place
-    session: Hashable
+    session: int
     block: Hashable
     db_id: str
     name: str
@@ -132,38 +232,41 @@ class _Standing:
 
 
 _Pair = tuple[_Standing, _Standing]
-_Part = TrainingSession | Block
 
 
-def _standings(program: ProgramData, other: ProgramData) -> Iterator[_Standing]:
-    sessions = _identities(program.sessions, other.sessions)
-    others = dict(zip(_identities(other.sessions, program.sessions), other.sessions, strict=True))
-    for s, (session, s_identity) in enumerate(zip(program.sessions, sessions, strict=True)):
-        same = others.get(s_identity)
-        blocks = _identities(session.blocks, same.blocks if same else [])
-        for b, (block, b_identity) in enumerate(zip(session.blocks, blocks, strict=True)):
-            path = f"sessions.{s}.blocks.{b}"
-            ids = (session.id or "").strip() or str(s + 1), (block.id or "").strip() or str(b + 1)
-            for e, number in enumerate(_numbers(block)):
+def _standings(
+    own: Sequence[TrainingSession],
+    other: Sequence[TrainingSession],
+    pairs: Iterable[tuple[SessionPlace | None, SessionPlace | None]],
+) -> Iterator[_Standing]:
+    """The exercises of ``own``; each pair is one of its sessions and one of ``other``."""
+    for number, (own_place, other_place) in enumerate(pairs):
+        if own_place is None:
+            continue
+        own_blocks = own[own_place.position].blocks
+        other_blocks = other[other_place.position].blocks if other_place else []
+        blocks = _block_keys(own_blocks, other_blocks)
+        for b, (block, key) in enumerate(zip(own_blocks, blocks, strict=True)):
+            for e, position in enumerate(_numbers(block)):
                 exercise = block.exercises[e]
-                place = Place(f"{path}.exercises.{e}", *ids, number, exercise)
+                path = f"sessions.{own_place.position}.blocks.{b}.exercises.{e}"
+                place = Place(path, own_place.id, _id(block, b), position, exercise)
                 db_id = as_text(exercise.db_id).strip()
-                yield _Standing(place, s_identity, b_identity, db_id, _name(exercise))
+                yield _Standing(place, number, key, db_id, _name(exercise))
 
 
-def _identities(own: Sequence[_Part], other: Sequence[_Part]) -> list[Hashable]:
-    """For each part its id, if the other program has it, too; else its position."""
-    others = {fold(part.id or "") for part in other}
-    identities: list[Hashable] = []
-    for index, part in enumerate(own):
-        identity = fold(part.id or "")
-        is_shared = identity and identity in others and identity not in identities
-        identities.append(identity if is_shared else index)
-    return identities
+def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
+    """For each block its id, if the other session has it, too; else its position."""
+    others = {fold(block.id or "") for block in other}
+    keys: list[Hashable] = []
+    for index, block in enumerate(own):
+        key = fold(block.id or "")
+        keys.append(key if key and key in others and key not in keys else index)
+    return keys
 
 
 def _numbers(block: Block) -> list[int]:
-    """The positions of the exercises: by ``order`` if all have one."""
+    """The positions of the exercises in their block. ``order`` counts if every exercise has it."""
     orders = [exercise.order for exercise in block.exercises]
     indices = list(range(len(orders)))
     if None not in orders:
@@ -173,13 +276,15 @@ def _numbers(block: Block) -> list[int]:
 
 
 def _name(exercise: Exercise) -> str:
-    words = fold(exercise.name or " ".join(exercise.exercise_types or ())).split()
-    return " ".join(word.removesuffix("s") for word in words if word not in _SMALL_WORDS)
+    name = exercise.name or " ".join(exercise.exercise_types or ())
+    words = re.findall(r"[^\W_]+", fold(name))
+    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
+    return " ".join(stems) or fold(name)
 
 
-# --- which exercise is which ----------------------------------------------------------------------
+# --- pairs of exercises ---------------------------------------------------------------------------
 
-# What makes two exercises the same, the surest first. An empty first value matches nothing.
+# Two exercises with an equal key are paired. An empty first value is no key.
 _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
     lambda s: (s.db_id, s.session, s.block),
     lambda s: (s.db_id, s.session),
@@ -192,7 +297,7 @@ _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
 
 
 def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
-    """The ``db_id`` that are no placeholders and stand for one name only; others say nothing."""
+    """Each ``db_id`` that is no placeholder and has one name only."""
     names: defaultdict[str, set[str]] = defaultdict(set)
     for standing in standings:
         names[standing.db_id].add(standing.name)

@@ -16,15 +16,15 @@ from .texts import Language as Language
 
 if TYPE_CHECKING:
     from ..inputs import EDN360Input
-    from .checks import Finding
     from .diff import ProgramDiff
+    from .findings import Findings
     from .records import Record
 
 ROOT_KEY: Final = "client_training_program_enriched"
 """The root key of the program in the workflow's answer (source: the workflow's own documents)."""
 
 
-class EnrichedTrainingProgram(ProgramData, defer_build=False):
+class EnrichedTrainingProgram(ProgramData):
     """A training program. Only ``sessions`` is required.
 
     Attributes:
@@ -47,7 +47,7 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
         return exercises(self)
 
     def weekly_sets(self) -> float:
-        """The sets of one week, of all exercises whose ``series`` can be read."""
+        """The sets of one week. Exercises with unreadable ``series`` do not count."""
         from .volume import weekly_sets
 
         return weekly_sets(self)
@@ -67,15 +67,18 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
     def estimated_session_minutes(self) -> list[float]:
         """The estimated minutes of each session; 0 for a session without countable sets.
 
-        A rough guide, since the real rests are not known. ``docs/programs.md`` has the
-        assumptions and their sources.
+        A rough guide. Rests count as written; without one, 90 seconds between sets, and 10 within
+        a superset. ``docs/programs.md`` has the assumptions and their sources.
         """
         from .volume import estimated_session_minutes
 
         return estimated_session_minutes(self)
 
-    def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "list[Finding]":
+    def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "Findings":
         """Find what a coach should look at before the program reaches the athlete.
+
+        In a notebook the last line of a cell shows the list as a table; ``.to_html(lang="en")``
+        is that in English.
 
         A finding never blocks a program. ``docs/programs.md`` lists the checks.
 
@@ -88,12 +91,13 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
         """
         from ..inputs import EDN360Input
         from .checks import check
+        from .findings import Findings
 
         edn360_input = None if against is None else validate(EDN360Input, against)
         del against
         if isinstance(edn360_input, Exception):
             raise edn360_input
-        return check(self, edn360_input)
+        return Findings(check(self, edn360_input))
 
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.
@@ -117,26 +121,33 @@ class EnrichedTrainingProgram(ProgramData, defer_build=False):
     def to_records(self) -> "list[Record]":
         """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
 
-        All have the same columns in the same order, each of one type or ``None``;
-        ``docs/programs.md`` lists them.
+        All records have the same columns, in the same order. A column has one type, or ``None``.
+        ``docs/programs.md`` lists the columns.
         """
         from .records import to_records
 
         return to_records(self)
 
-    def to_html(self, *, full_page: bool = False, lang: Language = "es") -> str:
+    def to_html(
+        self, *, full_page: bool = False, lang: Language = "es", log_columns: bool = False
+    ) -> str:
         """The program as HTML, without scripts and requests; all text is escaped.
+
+        In a notebook the last line of a cell shows it: ``program.to_html(lang="en")``.
 
         Args:
             full_page: A whole page, for a browser or a printer; else a fragment with its style.
             lang: The language of the labels, ``"es"`` or ``"en"``.
+            log_columns: Print blank columns S1 to S4, for the kilograms and repetitions of each
+                set.
 
         Raises:
             ValueError: ``lang`` is another language.
         """
-        from .rendering.html import program_html, program_page
+        from .rendering.html import LOGS, program_html, program_page
 
-        return program_page(self, lang) if full_page else program_html(self, lang)
+        show = program_page if full_page else program_html
+        return show(self, lang, LOGS if log_columns else ())
 
     def to_markdown(self, *, lang: Language = "es") -> str:
         """The program as Markdown with tables, in which all text of the workflow is escaped.

@@ -1,44 +1,52 @@
-"""Muscles and their names: one muscle may have several names, in two languages."""
+"""Muscles and their names: one muscle has several names, in several languages.
+
+The names are in ``texts``, one table a language.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import get_args
 
 from .numbers import fold, says_nothing
+from .texts import Language, words
+from .vocabulary import is_placeholder, singular
 
-_PLURAL = re.compile(r"(?<=[aeiou][lnr])es\b|(?<=[a-z]{2})s\b")
-
-SYNONYMS = {
-    "isquiotibial": "femoral, isquiosural, isquio, hamstring, biceps femoral",
-    "pecho": "pectoral, chest, pec",
-    "espalda": "back",
-    "dorsal": "lat, dorsal ancho, latissimus",
-    "hombro": "shoulder, deltoid, delt, deltoide",
-    "cuadricep": "quad, quadricep",
-    "gluteo": "glute, gluteus",
-    "gemelo": "calf, calve, pantorrilla",
-    "tricep": "triceps brachii",
-    "bicep": "biceps brachii, biceps braquial",
-    "abdomen": "abdominal, ab",
-    "aductor": "adductor",
-    "antebrazo": "forearm",
-    "trapecio": "trap, trapezius",
-    "lumbar": "lower back, zona lumbar",
+_PARTS = {
+    "back": "lats trapezius rhomboids lower_back rear_delts",
+    "shoulders": "front_delts side_delts rear_delts rotator_cuff",
+    "arms": "biceps triceps forearms",
+    "legs": "quads hamstrings glutes adductors abductors hip_flexors calves",
+    "posterior_chain": "hamstrings glutes calves lower_back back lats",
+    "core": "abs obliques lower_back",
+    "abs": "obliques",
+    "upper_body": "chest back shoulders arms",
+    "full_body": "upper_body legs core posterior_chain",
 }
-"""One muscle a line, as names are compared: small letters, no accents."""
+"""The muscles of a region, which may be regions themselves."""
 
+_WORD = re.compile(r"[^\W_]+")
 _BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
 
+
+def _normal(name: str) -> str:
+    return " ".join(singular(word) for word in _WORD.findall(fold(name)))
+
+
 _KEYS = {
-    _PLURAL.sub("", name): key for key, names in SYNONYMS.items() for name in names.split(", ")
+    _normal(name): key
+    for lang in get_args(Language)
+    for key, names in words(lang).muscles.items()
+    for name in names.split(", ")
 }
 
 
 def muscle_key(name: str) -> str:
     """One key for all names of a muscle: synonyms, plurals, case and accents."""
-    key = _PLURAL.sub("", fold(name))
-    return _KEYS.get(key, key)
+    key = _normal(name)
+    # "Espalda (grosor)" is the back.
+    return _KEYS.get(key) or _KEYS.get(_normal(name.partition("(")[0])) or key or fold(name)
 
 
 def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
@@ -48,10 +56,23 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
         own: The text of the exercise; ``"Chest, triceps"`` names two.
         of_block: The muscles of its block, which count if the exercise names none.
     """
-    texts = (of_block or ()) if says_nothing(own) else (own or "",)
+    texts = (of_block or ()) if says_nothing(own) or is_placeholder(own) else (own or "",)
     names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
     by_key: dict[str, str] = {}
     for name in names:
-        if not says_nothing(name):
+        if not says_nothing(name) and not is_placeholder(name):
             by_key.setdefault(muscle_key(name), name)
     return by_key
+
+
+def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two lists of muscles share one; a muscle that is not in the table may be any."""
+    keys, other_keys = set(some), set(others)
+    if not keys | other_keys <= set(_KEYS.values()):
+        return True
+    return bool(_with_parts(keys) & _with_parts(other_keys))
+
+
+def _with_parts(keys: set[str]) -> set[str]:
+    parts = {part for key in keys for part in _PARTS.get(key, "").split()}
+    return keys if parts <= keys else _with_parts(keys | parts)

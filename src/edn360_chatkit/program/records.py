@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from .data import EXERCISE_DETAILS, Exercise, ProgramData
+from .data import EXERCISE_DETAILS, Exercise, ProgramData, key_of
 from .numbers import Range, as_text
 from .rendering.printable import printable
 
@@ -18,9 +18,9 @@ COLUMNS: Final = (
     *("session_number", "session", "session_name", "block_number", "block", "order", "name"),
     *("primary_group", "secondary_group", "series", "sets", "reps", "reps_low", "reps_high"),
     *("seconds_low", "seconds_high", "rpe", "rpe_low", "rpe_high", "notes", "video_url", "db_id"),
-    *("exercise_types", *EXERCISE_DETAILS, "other"),
+    *("exercise_types", *EXERCISE_DETAILS, "other", "block_other", "session_other"),
 )
-"""The columns of every record, in this order. ``other`` has the unknown keys, as JSON."""
+"""The columns of every record, in this order. The last three have unknown keys, as JSON."""
 
 LARGEST_INTEGER = 2**63 - 1
 """Tables hold integers of 64 bits; no exercise has a larger order."""
@@ -40,25 +40,36 @@ def to_records(program: ProgramData) -> list[Record]:
             "session_number": s,
             "session": _text(session.raw("id")),
             "session_name": _text(session.raw("name")),
+            "session_other": _text(session.model_extra or None),
         }
         for b, block in enumerate(session.blocks, 1):
-            place = {**day, "block_number": b, "block": _text(block.raw("id"))}
+            place: Record = {
+                **day,
+                "block_number": b,
+                "block": _text(block.raw("id")),
+                "block_other": _text(block.model_extra or None),
+            }
             for exercise in block.exercises:
                 values = {**place, **dict(_values(exercise))}
                 records.append({column: values.get(column) for column in COLUMNS})
     return records
 
 
-def program_csv(program: ProgramData) -> str:
+def program_csv(program: ProgramData, *, excel: bool = False) -> str:
     """The records as CSV (RFC 4180), with a header.
 
     A text that a spreadsheet could run as a formula begins with an apostrophe.
+
+    Args:
+        program: The program.
+        excel: Begin with a byte order mark. Excel reads such a file as UTF-8; pandas and polars
+            skip the mark.
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     writer.writerows(map(_cell, record.values()) for record in to_records(program))
-    return file.getvalue()
+    return ("\ufeff" if excel else "") + file.getvalue()
 
 
 def _cell(value: str | float | None) -> str | float | None:
@@ -69,10 +80,12 @@ def _cell(value: str | float | None) -> str | float | None:
 
 
 def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]]:
-    for field in Exercise.model_fields:
-        yield field, _text(exercise.raw(field))
-    if exercise.model_extra:
-        yield "other", _text(exercise.model_extra)
+    keys = {field: key_of(exercise, field) for field in Exercise.model_fields}
+    for field, key in keys.items():
+        yield field, _text(exercise.raw(key))
+    extra = exercise.model_extra or {}
+    other = {key: value for key, value in extra.items() if key not in keys.values()}
+    yield "other", _text(other or None)
     order = exercise.order
     yield "order", order if order is not None and abs(order) <= LARGEST_INTEGER else None
     yield "sets", exercise.sets

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, TrainingSession, exercises
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, key_of
 from .muscles import muscles
-from .numbers import is_empty
+from .numbers import Range, as_text, fold, is_empty, read_reps, read_seconds
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
@@ -21,15 +22,22 @@ SECONDS_PER_REP = 3.0
 """One or two seconds up and one or two down: the moderate speed of the American College of Sports
 Medicine's position stand on progression models (Ratamess et al., 2009)."""
 
-REST_SECONDS = 120.0
-"""After each set. The guidelines of the same college ask for 2 to 3 minutes after heavy sets and 1
-to 2 after lighter ones; 2 is in both."""
+REST_SECONDS = 90.0
+"""After a set, where the program says nothing. The guidelines of the same college ask for 2 to 3
+minutes after heavy sets and 1 to 2 after lighter ones; programs write less. Our assumption."""
+
+SUPERSET_SECONDS = 10.0
+"""From one exercise of a superset to the next one, where the program says nothing. Our
+assumption."""
+
+LONGEST_REST = 900.0
+"""Seconds. A longer rest is a mistake, and is not read."""
 
 SECONDS_UNSAID = 30.0
 """A set that does not say how long it is ("AMRAP"): that of ten repetitions. Our assumption."""
 
 CHANGE_SECONDS = 60.0
-"""From one exercise to the next one. Our assumption."""
+"""From one exercise, or superset, to the next one. Our assumption."""
 
 WARM_UP_SECONDS = 600.0
 """Before the first exercise. Our assumption."""
@@ -39,7 +47,7 @@ CORE_MOBILITY_SECONDS = 300.0
 
 
 def weekly_sets(program: ProgramData) -> float:
-    """The sets of a week, of all exercises that say how many."""
+    """The sets of a week."""
     return round(sum(planned.exercise.sets or 0.0 for planned in exercises(program)), 2)
 
 
@@ -70,12 +78,66 @@ def estimated_session_minutes(program: ProgramData) -> list[float]:
 
 def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> float:
     """The minutes of a session with these of its exercises; 0 if no set can be counted."""
-    counted = [(sets, exercise) for exercise in planned if (sets := exercise.sets)]
-    if not counted:
+    wanted = {id(exercise) for exercise in planned}
+    work, parts = 0.0, 0
+    for block in session.blocks:
+        counted = [(e.sets, e) for e in block.exercises if id(e) in wanted and e.sets]
+        is_superset = len(counted) > 1 and bool(_SUPERSET.search(_texts_of(block)))
+        parts += 1 if is_superset else len(counted)
+        after_block = _rest(block, _rest(session, REST_SECONDS))
+        for sets, exercise in counted:
+            is_inside = is_superset and exercise is not counted[-1][1]
+            rest = _rest(exercise, SUPERSET_SECONDS if is_inside else after_block)
+            work += sets * (_seconds_per_set(exercise) + rest)
+    if not parts:
         return 0.0
-    work = sum(sets * (_seconds_per_set(exercise) + REST_SECONDS) for sets, exercise in counted)
-    around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if any(read_core_block(session)) else 0.0)
-    return round((around + work + CHANGE_SECONDS * (len(counted) - 1)) / 60, 1)
+    has_closing = any(read_core_block(session))
+    around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if has_closing else 0.0)
+    return round((around + work + CHANGE_SECONDS * (parts - 1)) / 60, 1)
+
+
+# --- rests --------------------------------------------------------------------------------------
+
+_SUPERSET = re.compile(
+    r"\b(?:super|bi|tri) ?-?(?:serie|set)s?\b|\b(?:giant set|series? gigante|circuit)"
+)
+_NO_REST = re.compile(r"\b(?:sin|no|without) (?:descansos?|rest)\b")
+_TIME_UNIT = r"(?:[sm][a-z]*|['\"])"
+_QUANTITY = (
+    r"(?<![0-9])[0-9]{1,3}"
+    rf"(?::[0-5][0-9]|[0-9., -]{{0,6}}(?:(?:a|to) [0-9]{{1,3}} ?)?{_TIME_UNIT})"
+)
+_REST_IN_NOTES = re.compile(
+    rf"\b(?:descans\w*|rest)\b(?![ -]pause)[^0-9.\n]{{0,25}}({_QUANTITY})"
+    rf"|({_QUANTITY}) (?:de |of )?(?:descans\w*|rest\b(?![ -]pause))"
+)
+
+
+def _texts_of(block: Block) -> str:
+    """The texts that may say that a block is a superset."""
+    exercises = ([e.name, e.notes, e.exercise_types, e.model_extra] for e in block.exercises)
+    return fold(as_text([block.id, block.model_extra, *exercises]).replace("_", " "))
+
+
+def _rest(part: ProgramPart, usual: float) -> float:
+    """The seconds of rest that a part states, in its own field or its notes."""
+    text = fold(as_text(part.raw(key_of(part, "rest"))))
+    notes = fold(as_text(part.raw("notes")))
+    if _NO_REST.search(f"{text} {notes}"):
+        return 0.0
+    number = re.search("[0-9].*?(?=[,;] |$)", text)
+    stated = number and _seconds(number[0])
+    if stated is None and (match := _REST_IN_NOTES.search(notes)):
+        stated = read_seconds(match[1] or match[2])
+    return stated.middle if stated and stated.high <= LONGEST_REST else usual
+
+
+def _seconds(text: str) -> Range | None:
+    """The seconds of a rest. A number without a unit counts as seconds if it is 10 or more."""
+    if seconds := read_seconds(text):
+        return seconds
+    number = read_reps(text)
+    return number if number and (number.low >= 10 or number.high == 0) else None
 
 
 def _seconds_per_set(exercise: Exercise) -> float:
@@ -86,21 +148,27 @@ def _seconds_per_set(exercise: Exercise) -> float:
     return reps.middle * SECONDS_PER_REP if reps else SECONDS_UNSAID
 
 
+_INCLUDE = ("include", "included", "incluir", "incluido", "enabled")
+"""Keys of a closing block that say whether there is one."""
+
+
 def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     """Read a session's ``core_mobility_block``, whose form is not documented.
 
     Returns:
-        The block, or ``None`` without a list of exercises; and its other content, or ``None`` if
-        that is empty (``{"include": false, "details": ""}``).
+        The block, or ``None`` without a list of exercises; and its other content. An empty block
+        (``{"include": false, "details": ""}``) is ``None`` and ``None``.
     """
     content: Any = session.raw("core_mobility_block")
-    if is_empty(content):
-        return None, None
-    if not isinstance(content, dict) or "exercises" not in content:
-        return None, cast("object", content)
+    if not isinstance(content, dict):
+        return None, None if is_empty(content) else cast("object", content)
     fields = cast("dict[str, object]", content)
+    others = {key: value for key, value in fields.items() if key not in (*_INCLUDE, "exercises")}
+    is_excluded = any(as_text(fields.get(key)).lower() in ("false", "no") for key in _INCLUDE)
+    if is_excluded or is_empty([others, fields.get("exercises")]):
+        return None, None
     try:
-        block = Block.model_validate(fields)
+        block = Block.model_validate(fields) if "exercises" in fields else None
     except ValidationError:
         return None, fields
-    return block, {key: value for key, value in fields.items() if key != "exercises"} or None
+    return block, others or None

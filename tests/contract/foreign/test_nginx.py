@@ -153,7 +153,7 @@ def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, u
     assert example.starts.count(user) == 1
 
 
-def test_stopped_server_is_no_end_of_the_run(
+def test_stopped_server_does_not_end_run(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
     """Behind nginx the cut stream can end in order, and the list answers 502."""

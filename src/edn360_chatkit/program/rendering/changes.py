@@ -1,23 +1,31 @@
-"""The changes between two programs, as text and as HTML."""
+"""The changes between two programs by session, as text and as HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ..change import Changes, ExerciseChange, FieldChange, Place
+from ..change import Changes, FieldChange, Place, SessionPlace, SetsChange, is_other_day
+from ..data import Exercise
 from ..texts import Language, words
 from ..texts.base import Words
-from .content import exercise_name, series_and_reps, show_value
+from .content import decoded, exercise_name, rpe_text, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment
+from .printable import one_line
 from .text import wrap
+
+_Entry = tuple[str, str]
+"""A subject, and how it changed."""
+
+# Fields of several lines: only that they changed is shown.
+_PROSE = ("notes", "warmup", "progression", "session_notes", "core_mobility_block", "general_notes")
 
 
 def changes_text(changes: Changes, lang: Language) -> str:
     """The changes as lines of at most 80 columns."""
     own = words(lang)
     sections = [
-        "\n".join([title, *(wrap(f"{subject}: {text}", "  ") for subject, text in entries)])
+        "\n".join([wrap(title), *(wrap(f"{subject}: {text}", "- ") for subject, text in entries)])
         for title, entries in _sections(changes, own)
     ]
     return "\n\n".join(sections or [own.field("no_changes")]) + "\n"
@@ -29,8 +37,8 @@ def changes_html(changes: Changes, lang: Language) -> Html:
     sections = [
         element(
             "section",
-            element("h2", title),
-            element("ul", *(_entry(*entry) for entry in entries), class_="changes"),
+            element("h2", title, dir="auto"),
+            element("ul", *(_item(*entry) for entry in entries), class_="changes"),
             class_="general",
         )
         for title, entries in _sections(changes, own)
@@ -40,63 +48,130 @@ def changes_html(changes: Changes, lang: Language) -> Html:
     return fragment(element("article", heading, *(sections or [nothing])), lang=lang)
 
 
-def _entry(subject: str, text: str) -> Html:
+def _item(subject: str, text: str) -> Html:
     return element("li", element("bdi", element("b", subject)), " ", element("bdi", text))
 
 
-def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Titles, each with its entries: a subject and its change."""
-    sections = {
-        own.field("of_program"): [(own.field(c.field), _from_to(c)) for c in changes.program],
-        own.field("added"): [_whole(place) for place in changes.added],
-        own.field("removed"): [_whole(place) for place in changes.removed],
-        own.field("replaced"): [_replaced(change, own) for change in changes.replaced],
-        own.field("moved"): [
-            (_name(c.new), f"{_where(c.old)} → {_where(c.new)}") for c in changes.moved
-        ],
-        own.field("changed"): [
-            (_name(c.new), f"{_where(c.new)}, {_fields(c.fields, own)}") for c in changes.changed
-        ],
-        own.field("weekly_sets"): [
-            (
-                muscle,
-                f"{own.number(old)} → {own.number(new)} "
-                f"({'+' if new > old else '-'}{own.number(abs(new - old))})",
-            )
-            for muscle, old, new in changes.weekly_sets
-        ],
-    }
-    for title, entries in sections.items():
-        if entries:
-            yield title, entries
+def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[_Entry]]]:
+    """Titles with their entries: the program, each session, the weekly sets."""
+    program = [*(_field(change, own) for change in changes.program), *_sessions(changes, own)]
+    days = (
+        (_day(session.new or session.old), [*(_field(c, own) for c in session.fields), *entries])
+        for session, entries in zip(changes.sessions, _exercises(changes, own), strict=True)
+    )
+    week = [_sets(change, own) for change in changes.weekly_sets]
+    sections = ((own.field("of_program"), program), *days, (own.field("weekly_sets"), week))
+    return ((title, entries) for title, entries in sections if entries)
+
+
+def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
+    """Sessions that are new, removed or another day now. A swap of two is one entry."""
+    moved: dict[tuple[int, int], tuple[SessionPlace, SessionPlace]] = {}
+    for old, new, _ in changes.sessions:
+        if old is None or new is None:
+            yield own.field("new_session" if new else "removed_session"), _day(new or old)
+        elif is_other_day(old, new):
+            moved[old.position, new.position] = old, new
+    for (before, now), (old, new) in moved.items():
+        other = moved.get((now, before))
+        if other is None:
+            yield new.name or own.field("session"), f"{old.id} → {new.id}"
+        elif before < now:
+            names = " ↔ ".join(dict.fromkeys(filter(None, (old.name, other[0].name))))
+            yield names or own.field("session"), f"{old.id} ↔ {new.id}"
+
+
+def _day(place: SessionPlace | None) -> str:
+    return one_line(" · ".join(filter(None, (place.id, place.name)))) if place else ""
+
+
+def _sets(change: SetsChange, own: Words) -> _Entry:
+    difference = change.new - change.old
+    sign = "+" if difference > 0 else "-"
+    sets = _from_to(own.number(change.old), own.number(change.new))
+    return change.muscle, f"{sets} ({sign}{own.number(abs(difference))})"
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+
+def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
+    """The entries of each session, one for each exercise: those it has in their order, others last.
+
+    The result has the order of ``changes.sessions``.
+    """
+    before = {s.old.position: i for i, s in enumerate(changes.sessions) if s.old}
+    now = {s.new.position: i for i, s in enumerate(changes.sessions) if s.new}
+    replaced, moved = (
+        {change.new.path for change in group} for group in (changes.replaced, changes.moved)
+    )
+    groups = (changes.replaced, changes.moved, changes.changed, changes.details)
+    by_path = {change.new.path: change for group in groups for change in group}
+    lines = [(place, _whole("added", place, own)) for place in changes.added]
+    for path, change in by_path.items():
+        name, where, label = _name(change.new), _where(change.new), ""
+        if path in moved:
+            is_here = before[_indices(change.old)[0]] == now[_indices(change.new)[0]]
+            day = "" if is_here else f"{change.old.session} · "
+            where = _from_to(day + _where(change.old), where)
+            label = own.field("moved")
+        if path in replaced:
+            name, label = f"{_name(change.old)} → {name}", own.field("replaced")
+            texts = _loads(change.old.exercise, change.new.exercise)
+        else:
+            texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
+        lines.append((change.new, (name, _listed(label, where, *texts))))
+    entries: list[list[_Entry]] = [[] for _ in changes.sessions]
+    for place, entry in sorted(lines, key=lambda line: _indices(line[0])):
+        entries[now[_indices(place)[0]]].append(entry)
+    for place in changes.removed:
+        entries[before[_indices(place)[0]]].append(_whole("removed", place, own))
+    return entries
+
+
+def _whole(kind: str, place: Place, own: Words) -> _Entry:
+    return _name(place), _listed(own.field(kind), _where(place), *_loads(place.exercise))
+
+
+def _indices(place: Place) -> list[int]:
+    """The positions of session, block and exercise in the program."""
+    return [int(index) for index in place.path.split(".")[1::2]]
 
 
 def _name(place: Place) -> str:
     return exercise_name(place.exercise)
 
 
-def _whole(place: Place) -> tuple[str, str]:
-    return _name(place), _listed(_where(place), series_and_reps(place.exercise))
+def _where(place: Place) -> str:
+    return f"{place.block} · {place.number}"
 
 
-def _replaced(change: ExerciseChange, own: Words) -> tuple[str, str]:
-    loads = [series_and_reps(place.exercise) or "-" for place in (change.old, change.new)]
-    load = "" if loads == ["-", "-"] else " → ".join(dict.fromkeys(loads))
-    rpe = _fields([field for field in change.fields if field.field == "rpe"], own)
-    return f"{_name(change.old)} → {_name(change.new)}", _listed(_where(change.new), load, rpe)
+def _loads(*exercises: Exercise) -> list[str]:
+    """Series, reps and RPE of an exercise, or of an old and a new exercise."""
+    loads = _from_to(*(series_and_reps(exercise) or "-" for exercise in exercises))
+    efforts = _from_to(*(show_value(exercise.raw("rpe")) or "-" for exercise in exercises))
+    return ["" if loads == "-" else loads, "" if efforts == "-" else rpe_text(efforts)]
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _field(change: FieldChange, own: Words) -> _Entry:
+    if change.field in _PROSE:
+        return own.field(change.field), own.field("new_text" if change.new else "no_text")
+    values = (decoded(value, own) or "-" for value in (change.old, change.new))
+    return own.field(change.field), _from_to(*values)
+
+
+def _in_line(change: FieldChange, own: Words) -> str:
+    label, text = _field(change, own)
+    label = label if change.field == "rpe" else label.lower()
+    return f"{label}: {text}" if change.field in _PROSE else f"{label} {text}"
+
+
+def _from_to(*texts: str) -> str:
+    return " → ".join(dict.fromkeys(texts))
 
 
 def _listed(*texts: str) -> str:
     return ", ".join(filter(None, texts))
-
-
-def _where(place: Place) -> str:
-    return f"{place.session} · {place.block} · {place.number}"
-
-
-def _fields(fields: Sequence[FieldChange], own: Words) -> str:
-    return "; ".join(f"{own.field(field.field)} {_from_to(field)}" for field in fields)
-
-
-def _from_to(change: FieldChange) -> str:
-    return f"{show_value(change.old) or '-'} → {show_value(change.new) or '-'}"

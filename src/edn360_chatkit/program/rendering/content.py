@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from ..data import (
-    EXERCISE_COLUMNS,
     EXERCISE_DETAILS,
     FACTS,
+    SYNONYMS,
     Block,
     Exercise,
     ProgramData,
@@ -30,11 +30,19 @@ DEEPEST = 6
 
 LIST_MARK = "-"
 
-COLUMNS = ("#", "exercise", "series_and_reps", "rpe", "notes", "video")
-"""The columns of a table of exercises, by the keys of their labels."""
+COLUMNS = {
+    "order": "#",
+    "name": "exercise",
+    "load": "series_and_reps",
+    "rpe": "rpe",
+    "notes": "notes",
+    "video": "video",
+}
+"""The columns of a table of exercises, as in :class:`Row`, with the keys of their labels."""
 
-_CODE = re.compile("[a-z]{2,}(?:_[a-z]{2,})+")
-_WARM_UPS = ("warmup", "warm_up", "calentamiento")
+# A word of the workflow's own, such as "upper_lower".
+_CODE = re.compile(r"(?<![^\s(])[^\W_]+(?:_[^\W_]+)+(?![^\s).,;:])")
+_WARM_UPS = ("warmup", *SYNONYMS["warmup"])
 
 
 class Note(NamedTuple):
@@ -61,13 +69,17 @@ class Row(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A block, or the exercises for core and mobility."""
+    """A block, or the exercises for core and mobility.
+
+    ``columns`` are those of :data:`COLUMNS` that an exercise of the session fills.
+    """
 
     id: str
     title: str
     also: str
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
+    columns: tuple[str, ...] = ()
 
 
 class Day(NamedTuple):
@@ -75,7 +87,7 @@ class Day(NamedTuple):
 
     id: str
     name: str
-    minutes: float
+    minutes: str
     focus: tuple[str, ...]
     opening: tuple[Note, ...]
     groups: tuple[Group, ...]
@@ -83,57 +95,71 @@ class Day(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A whole program."""
+    """A whole program, in the order in which it is shown."""
 
     title: str
     summary: str
     facts: tuple[tuple[str, str], ...]
-    sets: Mapping[str, float]
-    days: tuple[Day, ...]
     remarks: tuple[Note, ...]
+    sets: tuple[tuple[str, float], ...]
+    days: tuple[Day, ...]
+    footnote: str
 
 
 def read_page(program: ProgramData, words: Words) -> Page:
     """A program's texts, in a language."""
-    facts = ((words.field(key), _decoded(program.raw(key), words)) for key in FACTS)
-    days = zip(program.sessions, estimated_session_minutes(program), strict=True)
+    facts = ((words.field(key), decoded(program.raw(key), words)) for key in FACTS)
+    minutes = estimated_session_minutes(program)
+    days = enumerate(zip(program.sessions, minutes, strict=True), 1)
     return Page(
         show_value(program.raw("title")) or words.field("program"),
-        as_text(program.raw("summary") or None),
+        _readable(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
-        weekly_sets_by_muscle(program),
-        tuple(_day(session, i, minutes, words) for i, (session, minutes) in enumerate(days, 1)),
-        _remarks(program, ("general_notes", *_unknown(program)), words),
+        _remarks(program, ("general_notes", *(program.model_extra or ())), words),
+        tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
+        tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
+        words.field("how_estimated") if any(minutes) else "",
     )
 
 
-def _day(session: TrainingSession, index: int, minutes: float, words: Words) -> Day:
+def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
     core, more = read_core_block(session)
     groups = [_group(block, words) for block in session.blocks]
-    closing = _remarks(session, [k for k in _unknown(session) if k not in _WARM_UPS], words)
+    unknown = [key for key in session.model_extra or () if key not in _WARM_UPS]
+    closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
-        groups.append(Group(words.field("core"), "", "", _rows(core, words), _notes_of(more)))
+        groups.append(
+            Group(
+                words.field("core_mobility_block"),
+                "",
+                "",
+                _rows(core, words),
+                read_notes(more, words),
+            )
+        )
     elif more is not None:
-        closing = (Note(words.field("core"), "", read_notes(more)), *closing)
+        closing = (Note(words.field("core_mobility_block"), "", read_notes(more, words)), *closing)
+    rows = [row for group in groups for row in group.rows]
+    columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
         identity,
-        name if identity or name else f"{words.field('session')} {index}",
-        minutes,
-        tuple(filter(None, (_decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        _remarks(session, [key for key in _unknown(session) if key in _WARM_UPS], words),
-        tuple(groups),
-        (*closing, *_remarks(session, ("session_notes",), words)),
+        name if identity or name else f"{words.field('session')} {number}",
+        f"≈ {minutes:.0f} min ({words.field('estimated')})" if minutes else "",
+        tuple(filter(None, (decoded(focus, words) for focus in _items(session.raw("focus"))))),
+        _remarks(session, _WARM_UPS, words),
+        tuple(group._replace(columns=columns) for group in groups),
+        closing,
     )
 
 
 def _group(block: Block, words: Words) -> Group:
     return Group(
         show_value(block.raw("id")),
-        show_value(block.raw("primary_muscles")),
-        show_value(block.raw("secondary_muscles")),
+        decoded(block.raw("primary_muscles"), words),
+        decoded(block.raw("secondary_muscles"), words),
         _rows(block, words),
-        _fields(block, _unknown(block), words),
+        _fields(block, block.model_extra or (), words),
     )
 
 
@@ -142,14 +168,14 @@ def _rows(block: Block, words: Words) -> tuple[Row, ...]:
 
 
 def _row(exercise: Exercise, words: Words) -> Row:
-    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
+    fields = _fields(exercise, (*EXERCISE_DETAILS, *(exercise.model_extra or ())), words)
     return Row(
         show_value(exercise.raw("order")),
         exercise_name(exercise),
-        show_value([exercise.raw("primary_group"), exercise.raw("secondary_group")]),
+        decoded([exercise.raw("primary_group"), exercise.raw("secondary_group")], words),
         series_and_reps(exercise),
         show_value(exercise.raw("rpe")),
-        (*_notes_of(exercise.raw("notes")), *fields),
+        (*read_notes(exercise.raw("notes"), words), *fields),
         web_link(exercise.video_url),
     )
 
@@ -157,52 +183,59 @@ def _row(exercise: Exercise, words: Words) -> Row:
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _unknown(part: ProgramPart) -> list[str]:
-    """The keys of a part that the models do not know."""
-    return [key for key in part.model_extra or () if key not in EXERCISE_COLUMNS]
-
-
 def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
-    return tuple(
-        Note(words.field(key), "", read_notes(part.raw(key)))
-        for key in keys
-        if not is_empty(part.raw(key))
-    )
+    fields = _filled(part, keys)
+    return tuple(Note(words.field(key), "", read_notes(value, words)) for key, value in fields)
 
 
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
-    return tuple(
-        _note(f"{words.field(key)}:", part.raw(key), 0)
-        for key in keys
-        if not is_empty(part.raw(key))
-    )
+    fields = _filled(part, keys)
+    return tuple(_note(f"{words.field(key)}:", value, words) for key, value in fields)
 
 
-def _decoded(value: object, words: Words) -> str:
-    """A value in one line; codes of the workflow (``upper_lower``) become words."""
-    text = show_value(value)
-    return words.codes.get(text) or (text.replace("_", " ") if _CODE.fullmatch(text) else text)
+def _filled(part: ProgramPart, keys: Iterable[str]) -> list[tuple[str, object]]:
+    return [(key, part.raw(key)) for key in keys if not is_empty(part.raw(key))]
+
+
+def decoded(value: object, words: Words) -> str:
+    """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
+    items = (_code_word(item, words) or show_value(item) for item in _items(value))
+    return ", ".join(filter(None, items))
+
+
+def _code_word(value: object, words: Words) -> str | None:
+    return words.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
 
 def show_value(value: object) -> str:
-    """A value in one line; empty if there is none."""
+    """A value in one line; empty if there is none. An unknown code loses its underscores."""
     if isinstance(value, list):
         return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
-    return "" if value is False else one_line(as_text(value))
+    return "" if value is False else one_line(_readable(value))
+
+
+def _readable(value: object) -> str:
+    """A value as text, without the underscores of the workflow's codes."""
+    return _CODE.sub(lambda code: code[0].replace("_", " "), as_text(value))
 
 
 def exercise_name(exercise: Exercise) -> str:
     """The name, or the kinds of exercise if there is no name."""
-    kinds = [kind.replace("_", " ") for kind in exercise.exercise_types or ()]
-    return show_value(kinds if is_empty(exercise.raw("name")) else exercise.raw("name"))
+    name = exercise.raw("name")
+    return show_value(exercise.exercise_types if is_empty(name) else name)
 
 
 def series_and_reps(exercise: Exercise) -> str:
     """``3 × 8-10``, with a dash for a missing one of the two; empty if both are missing."""
     shown = [show_value(exercise.raw("series")), show_value(exercise.raw("reps"))]
     return " × ".join(text or "-" for text in shown) if any(shown) else ""
+
+
+def rpe_text(rpe: str) -> str:
+    """An RPE with its name, if there is one: ``"8"`` is ``"RPE 8"``, ``"RIR 2"`` says it itself."""
+    return rpe if not rpe or re.search(r"(?i)\b(?:rpe|rir)\b", rpe) else f"RPE {rpe}"
 
 
 def _items(value: object) -> list[object]:
@@ -212,24 +245,23 @@ def _items(value: object) -> list[object]:
 # --- notes ----------------------------------------------------------------------------------------
 
 
-def read_notes(content: object, depth: int = 0) -> tuple[Note, ...]:
-    """Free notes, which are text, a list or an object, nested or not."""
+def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...]:
+    """Free notes, which are text, a list or an object, nested or not; none if they are empty."""
+    if is_empty(content):
+        return ()
     if isinstance(content, Mapping):
         fields = cast("Mapping[object, object]", content).items()
-        return tuple(_note(as_text(k).replace("_", " ") + ":", v, depth) for k, v in fields)
+        return tuple(_note(f"{words.field(as_text(k))}:", v, words, depth) for k, v in fields)
     if isinstance(content, list):
-        return tuple(_note(LIST_MARK, item, depth) for item in cast("list[object]", content))
-    return tuple(Note("", line) for line in printable(as_text(content)).split("\n"))
+        items = cast("list[object]", content)
+        return tuple(_note(LIST_MARK, item, words, depth) for item in items)
+    return tuple(Note("", line) for line in printable(_readable(content)).split("\n"))
 
 
-def _notes_of(value: object) -> tuple[Note, ...]:
-    return read_notes(value) if value else ()
-
-
-def _note(mark: str, value: object, depth: int) -> Note:
+def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
-        return Note(mark, "", read_notes(cast("object", value), depth + 1))
-    return Note(mark, as_text(value))
+        return Note(mark, "", read_notes(cast("object", value), words, depth + 1))
+    return Note(mark, _code_word(value, words) or _readable(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:

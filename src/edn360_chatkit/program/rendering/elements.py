@@ -8,9 +8,15 @@ from .printable import printable
 
 
 class Html(str):
-    """Markup that goes into the page as it is. Every other ``str`` is text."""
+    """Markup that goes into the page as it is. Every other ``str`` is text.
+
+    A notebook shows it as a page, not as its source.
+    """
 
     __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return self
 
 
 def element(name: str, *content: str, **attributes: str | None) -> Html:

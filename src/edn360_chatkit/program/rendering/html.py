@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from itertools import groupby
@@ -27,16 +27,27 @@ body > .edn360 { min-height: 100vh; border-radius: 0; }
 """
 
 
-def program_html(program: ProgramData, lang: Language) -> Html:
-    """A program as a fragment for a foreign page, such as a notebook."""
+LOGS = ("S1", "S2", "S3", "S4")
+"""Columns to fill in by hand: the first sets of an exercise."""
+
+
+def program_html(program: ProgramData, lang: Language, logs: Sequence[str] = ()) -> Html:
+    """A program as a fragment for a foreign page, such as a notebook.
+
+    Args:
+        program: The program.
+        lang: The language of the labels.
+        logs: Names of blank columns for the athlete, which are printed only.
+    """
     own = words(lang)
-    return fragment(_article(read_page(program, own), own), lang=lang)
+    return fragment(_article(read_page(program, own), own, logs, together()), lang=lang)
 
 
-def program_page(program: ProgramData, lang: Language) -> Html:
+def program_page(program: ProgramData, lang: Language, logs: Sequence[str] = ()) -> Html:
     """A program as a whole page, which forbids the browser every script and every request."""
     own = words(lang)
     content = read_page(program, own)
+    article = _article(content, own, logs, _links(content.days, own))
     style = _PAGE_STYLE + _css()
     # The browser takes this style and no other, so that not even a style could ask for anything.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -49,7 +60,7 @@ def program_page(program: ProgramData, lang: Language) -> Html:
         element("title", content.title),
         element("style", Html(style)),
     )
-    body = element("body", element("main", _article(content, own), class_="edn360"))
+    body = element("body", element("main", article, class_="edn360"))
     return together(
         Html("<!DOCTYPE html>\n"), element("html", element("head", head), body, lang=lang), "\n"
     )
@@ -68,7 +79,7 @@ def _css() -> str:
 # --- the program ------------------------------------------------------------------------------
 
 
-def _article(page: Page, words: Words) -> Html:
+def _article(page: Page, words: Words, logs: Sequence[str], links: Html) -> Html:
     facts = [
         element("div", element("dt", name), element("dd", text, dir="auto"))
         for name, text in page.facts
@@ -82,19 +93,34 @@ def _article(page: Page, words: Words) -> Html:
             _paragraph(page.summary, class_="summary"),
             _filled("dl", facts, class_="facts"),
         ),
-        _chart(page.sets, words),
-        *(_day(day, words) for day in page.days),
-        "" if page.days else element("p", words.field("no_sessions"), class_="empty"),
+        links,
         *(_remark("h2", remark, class_="remarks general") for remark in page.remarks),
+        _chart(page.sets, words),
+        *(_day(day, _anchor(i) if links else None, logs, words) for i, day in enumerate(page.days)),
+        "" if page.days else element("p", words.field("no_sessions"), class_="empty"),
+        _paragraph(page.footnote, class_="footnote"),
     )
 
 
-def _chart(sets: Mapping[str, float], words: Words) -> Html:
+def _anchor(index: int) -> str:
+    return f"session-{index + 1}"
+
+
+def _links(days: Sequence[Day], words: Words) -> Html:
+    """Links to the sessions. Only a page has them: a notebook may show two programs."""
+    links = [
+        element("a", element("bdi", day.id or day.name), href=f"#{_anchor(index)}")
+        for index, day in enumerate(days)
+    ]
+    return _filled("nav", links, aria_label=words.field("sessions"))
+
+
+def _chart(sets: Sequence[tuple[str, float]], words: Words) -> Html:
     """The weekly sets as bars: SVG without a script."""
     if not sets:
         return together()
-    most = max(sets.values()) or 1
-    bars = (_bar(name, number, 100 * number / most, words) for name, number in sets.items())
+    most = max(number for _, number in sets) or 1
+    bars = (_bar(name, number, 100 * number / most, words) for name, number in sets)
     title, method = element("b", words.field("weekly_sets")), words.field("how_counted")
     caption = element("figcaption", title, " ", element("span", method))
     return element("figure", caption, element("dl", *bars, class_="bars"), class_="chart")
@@ -107,22 +133,22 @@ def _bar(name: str, sets: float, share: float, words: Words) -> Html:
     return element("div", element("dt", name, dir="auto"), element("dd", picture), number)
 
 
-def _day(day: Day, words: Words) -> Html:
-    minutes = f"≈ {day.minutes:.0f} min ({words.field('estimated')})" if day.minutes else ""
+def _day(day: Day, anchor: str | None, logs: Sequence[str], words: Words) -> Html:
     focus = [element("li", element("bdi", text)) for text in day.focus]
     return element(
         "section",
         element(
             "header",
             element("h2", _id(day.id), element("bdi", day.name)),
-            _paragraph(minutes, class_="minutes"),
+            _paragraph(day.minutes, class_="minutes"),
             _filled("ul", focus, class_="focus", aria_label=words.field("focus")),
         ),
         *map(partial(_remark, "h3"), day.opening),
-        *(_group(group, words) for group in day.groups),
+        *(_group(group, logs, words) for group in day.groups),
         "" if day.groups else element("p", words.field("no_blocks"), class_="empty"),
         *map(partial(_remark, "h3"), day.closing),
         class_="session",
+        id=anchor,
     )
 
 
@@ -131,17 +157,23 @@ def _id(text: str) -> Html:
     return together(element("bdi", text, class_="id"), " ") if text else together()
 
 
-def _group(group: Group, words: Words) -> Html:
+def _group(group: Group, logs: Sequence[str], words: Words) -> Html:
     also = [f" {words.field('also')} ", element("bdi", group.also)] if group.also else []
     title = element("bdi", group.title) if group.title else ""
     name = together(_id(group.id), title, _filled("span", also, class_="also"))
+    heads = (
+        element("th", words.field(COLUMNS[column]), scope="col", class_=column)
+        for column in group.columns
+    )
+    blanks = (
+        element("th", log, " ", element("small", words.field("log")), scope="col", class_="log")
+        for log in logs
+    )
     table = element(
         "table",
-        element(
-            "thead",
-            element("tr", *(element("th", words.field(name), scope="col") for name in COLUMNS)),
-        ),
-        element("tbody", *(_row(row, words) for row in group.rows)),
+        element("thead", element("tr", *heads, *blanks)),
+        element("tbody", *(_row(row, group.columns, logs, words) for row in group.rows)),
+        class_="logs" if logs else None,
     )
     return element(
         "section",
@@ -152,7 +184,7 @@ def _group(group: Group, words: Words) -> Html:
     )
 
 
-def _row(row: Row, words: Words) -> Html:
+def _row(row: Row, columns: Sequence[str], logs: Sequence[str], words: Words) -> Html:
     link = row.video and element(
         "a",
         words.field("video"),
@@ -162,15 +194,16 @@ def _row(row: Row, words: Words) -> Html:
         aria_label=f"{words.field('video')}: {row.name}",
     )
     groups = element("bdi", row.groups, class_="groups") if row.groups else ""
-    return element(
-        "tr",
-        element("td", row.order, class_="order"),
-        element("th", element("bdi", row.name), groups, scope="row"),
-        element("td", row.load, class_="load"),
-        element("td", row.rpe, class_="rpe", data_label="RPE"),
-        element("td", *_notes(row.notes), class_="notes", dir="auto"),
-        element("td", link or "", class_="video"),
-    )
+    cells = {
+        "order": element("td", row.order, class_="order"),
+        "name": element("th", element("bdi", row.name), groups, scope="row"),
+        "load": element("td", row.load, class_="load"),
+        "rpe": element("td", row.rpe, class_="rpe", data_label="RPE"),
+        "notes": element("td", *_notes(row.notes), class_="notes", dir="auto"),
+        "video": element("td", link or "", class_="video"),
+    }
+    blanks = (element("td", class_="log") for _ in logs)
+    return element("tr", *(cells[column] for column in columns), *blanks)
 
 
 # --- notes ------------------------------------------------------------------------------------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from ..data import ProgramData
 from ..texts import Language, words
 from ..texts.base import Words
-from .content import LIST_MARK, Day, Group, Note, Row, note_lines, read_page
+from .content import LIST_MARK, Day, Group, Note, note_lines, read_page
 from .printable import printable
 
 
@@ -30,11 +30,11 @@ class Layout(ABC):
         """A text in one line, behind its mark, which is no text of the workflow."""
 
     @abstractmethod
-    def sets(self, sets: Mapping[str, float]) -> str:
+    def sets(self, sets: Sequence[tuple[str, float]]) -> str:
         """Weekly sets by muscle: at least one."""
 
     @abstractmethod
-    def exercises(self, rows: Sequence[Row]) -> str:
+    def exercises(self, group: Group) -> str:
         """The exercises of a block: at least one."""
 
     def paragraph(self, text: str) -> str:
@@ -69,17 +69,18 @@ def _page(program: ProgramData, to: Layout) -> Iterator[str]:
     yield to.heading(1, page.title)
     yield to.paragraph(page.summary)
     yield "\n".join(to.line(f"{name}: {text}", "- ") for name, text in page.facts)
-    if page.sets:
-        yield to.sets(page.sets)
+    yield from _remarks(2, page.remarks, to)
+    yield to.sets(page.sets) if page.sets else ""
     for day in page.days:
         yield from _day(day, to)
     if not page.days:
         yield to.words.field("no_sessions")
-    yield from _remarks(2, page.remarks, to)
+    yield to.paragraph(page.footnote)
 
 
 def _day(day: Day, to: Layout) -> Iterator[str]:
     yield to.heading(2, " · ".join(filter(None, (day.id, day.name))))
+    yield to.line(day.minutes)
     yield to.line(f"{to.words.field('focus')}: {', '.join(day.focus)}") if day.focus else ""
     yield from _remarks(3, day.opening, to)
     for group in day.groups:
@@ -93,7 +94,7 @@ def _group(group: Group, to: Layout) -> Iterator[str]:
     own = to.words
     name = " · ".join(filter(None, (group.id, group.title))) or own.field("block")
     yield to.heading(3, name + (f" ({own.field('also')} {group.also})" if group.also else ""))
-    yield to.exercises(group.rows) if group.rows else own.field("no_exercises")
+    yield to.exercises(group) if group.rows else own.field("no_exercises")
     yield to.notes(group.notes)
 
 

@@ -6,13 +6,13 @@ Text of the workflow is escaped: a reader finds no Markdown, HTML or formula in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
 from ..data import ProgramData
 from ..texts import Language
-from .content import COLUMNS, Row, note_lines
+from .content import COLUMNS, Group, Row, note_lines
 from .layout import Layout, lay_out, note_text
 from .printable import one_line
 
@@ -30,7 +30,7 @@ def program_markdown(program: ProgramData, lang: Language) -> str:
 
 
 def escape(text: str) -> str:
-    """A text in one line, with all Markdown in it escaped."""
+    """Escape a text as Markdown, in one line."""
     text = _ADDRESS.sub(r"\\", one_line(text).translate(_ALWAYS))
     return _AT_THE_START.sub(r"\1\\", text)
 
@@ -44,27 +44,26 @@ class _Markdown(Layout):
     def line(self, text: str, mark: str = "") -> str:
         return mark + escape(text)
 
-    def sets(self, sets: Mapping[str, float]) -> str:
-        rows = ((escape(muscle), self.words.number(number)) for muscle, number in sets.items())
+    def sets(self, sets: Sequence[tuple[str, float]]) -> str:
+        rows = ((escape(muscle), self.words.number(number)) for muscle, number in sets)
         table = self._table(("muscle", "sets"), rows)
         return f"**{self.words.field('weekly_sets')}**\n\n{table}"
 
-    def exercises(self, rows: Sequence[Row]) -> str:
-        return self._table(COLUMNS, map(self._row, rows))
+    def exercises(self, group: Group) -> str:
+        cells = ([self._cell(row, column) for column in group.columns] for row in group.rows)
+        return self._table([COLUMNS[column] for column in group.columns], cells)
 
-    def _row(self, row: Row) -> tuple[str, ...]:
-        return (
-            escape(row.order),
-            f"**{escape(row.name)}**" if row.name else "",
-            escape(row.load),
-            escape(row.rpe),
-            "<br>".join(escape(note_text(note)) for _, note in note_lines(row.notes)),
-            f"[{self.words.field('video')}](<{_address(row.video)}>)" if row.video else "",
-        )
+    def _cell(self, row: Row, column: str) -> str:
+        if column == "notes":
+            return "<br>".join(escape(note_text(note)) for _, note in note_lines(row.notes))
+        text: str = getattr(row, column) or ""
+        if column == "video" and text:
+            return f"[{self.words.field('video')}](<{_address(text)}>)"
+        return f"**{escape(text)}**" if column == "name" and text else escape(text)
 
-    def _table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-        labels = [escape(self.words.field(column)) for column in columns]
-        lines = [labels, ["---"] * len(labels), *rows]
+    def _table(self, labels: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+        names = [escape(self.words.field(label)) for label in labels]
+        lines = [names, ["---"] * len(names), *rows]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

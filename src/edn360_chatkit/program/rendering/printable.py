@@ -6,8 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 _LINE_BREAK = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-# Control characters begin escape sequences, bidi overrides change the order of the text on the
-# screen, and a lone surrogate can't be encoded.
+# Control characters begin escape sequences, bidi overrides reorder the text on the screen, and
+# a lone surrogate can't be encoded.
 _HARMFUL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

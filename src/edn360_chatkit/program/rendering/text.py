@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..data import ProgramData
 from ..texts import Language
-from .content import Row
+from .content import Group, Row, rpe_text
 from .layout import Layout, lay_out
 from .printable import one_line
 
@@ -20,7 +20,7 @@ def program_text(program: ProgramData, lang: Language) -> str:
 
 
 def wrap(text: str, mark: str = "") -> str:
-    """A text in lines of at most 80 columns, the first one behind its mark."""
+    """Wrap a text at 80 columns. The mark stands before the first line."""
     below = " " * len(mark)
     lines = textwrap.wrap(one_line(text), COLUMNS - len(mark), break_on_hyphens=False)
     return "\n".join((below if i else mark) + line for i, line in enumerate(lines))
@@ -33,17 +33,16 @@ class _PlainText(Layout):
     def line(self, text: str, mark: str = "") -> str:
         return wrap(text, mark)
 
-    def sets(self, sets: Mapping[str, float]) -> str:
-        number = self.words.number
-        lines = (wrap(muscle, f"{number(count):>6}  ") for muscle, count in sets.items())
+    def sets(self, sets: Sequence[tuple[str, float]]) -> str:
+        lines = (wrap(muscle, f"{self.words.number(count):>6}  ") for muscle, count in sets)
         return "\n".join([f"{self.words.field('weekly_sets')}:", *lines])
 
-    def exercises(self, rows: Sequence[Row]) -> str:
-        return "\n".join(filter(None, (line for row in rows for line in self._row(row))))
+    def exercises(self, group: Group) -> str:
+        return "\n".join(filter(None, (line for row in group.rows for line in self._row(row))))
 
     def _row(self, row: Row) -> tuple[str, ...]:
         below = " " * 5
-        load = filter(None, (row.load, row.rpe and f"RPE {row.rpe}"))
+        load = filter(None, (row.load, rpe_text(row.rpe)))
         return (
             wrap(f"{row.order}. {row.name}" if row.order else row.name, "  "),
             wrap(" · ".join(load), below),

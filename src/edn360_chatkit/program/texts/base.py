@@ -13,10 +13,12 @@ class Words:
     Attributes:
         fields: Labels of our own and of the workflow's keys. A key without one loses its
             underscores.
-        codes: Words for the workflow's codes, such as ``upper_lower``.
+        codes: Words for the workflow's codes, such as ``upper_lower``, without ``_focus``.
         findings: The text of each check, by its code.
         plurals: One and many of a number in such a text, by the number's name.
         names: Names of joints, and of equipment that an exercise needs.
+        muscles: The names of each muscle or region, with commas between them, by its key. One
+            muscle has the same key in all languages. Case, accents and plurals do not matter.
     """
 
     decimal: str
@@ -25,6 +27,7 @@ class Words:
     findings: Mapping[str, str]
     plurals: Mapping[str, tuple[str, str]]
     names: Mapping[str, str]
+    muscles: Mapping[str, str]
 
     def number(self, value: float) -> str:
         """A number as the language writes it, with two decimals at most."""
@@ -35,8 +38,10 @@ class Words:
         return self.fields.get(key) or key.replace("_", " ")
 
     def finding(self, code: str, values: Mapping[str, str | int]) -> str:
-        """The text of a finding."""
-        return self.findings[code].format(**{k: self._value(k, v) for k, v in values.items()})
+        """The text of a finding; some have another one if ``missing`` is ``all``."""
+        is_all = "all" in values and values["all"] == values.get("missing")
+        text = (is_all and self.findings.get(f"{code}_all")) or self.findings[code]
+        return text.format(**{k: self._value(k, v) for k, v in values.items()})
 
     def _value(self, name: str, value: str | int) -> str:
         if name in self.plurals:

@@ -1,0 +1,264 @@
+"""The grammar of an exercise's series, reps and RPE, in Spanish or English.
+
+A text becomes tokens of one letter each (``"3 x 8-10 reps"`` is ``"nxn-nr"``), which ``words.ini``
+lists. The patterns of the grammar are regular expressions over these letters. A number is ``n``, a
+half in words ``H``, and a word that is not listed ``w``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from .lexicon import read_words
+
+LONGEST = 200
+"""Characters. A longer text is prose and says nothing countable."""
+
+
+def fold(text: str) -> str:
+    """A name as names are compared: without case, accents and double blanks."""
+    parts = unicodedata.normalize("NFKD", text).casefold()
+    return " ".join("".join(c for c in parts if not unicodedata.combining(c)).split())
+
+
+# --- tokens -----------------------------------------------------------------------------------
+
+_NUMBERS = {word: float(n) for n, row in read_words("numbers").items() for word in row.split()}
+_KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
+_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
+
+
+class Tokens(NamedTuple):
+    """A text as one letter a token, and the value of each that is a number."""
+
+    kinds: str
+    values: tuple[float, ...]
+
+    def cut(self, start: int, end: int) -> Tokens:
+        """The tokens without those from ``start`` to ``end``."""
+        values = self.values[:start] + self.values[end:]
+        return Tokens(self.kinds[:start] + self.kinds[end:], values)
+
+    def without(self, pattern: re.Pattern[str], start: int = 0) -> Tokens:
+        """The tokens without those of a pattern."""
+        tokens = self
+        for match in reversed([*pattern.finditer(self.kinds, start)]):
+            tokens = tokens.cut(*match.span())
+        return tokens
+
+
+def read_tokens(value: object, decimal: re.Pattern[str] | None = None) -> Tokens:
+    """The tokens of a text; of another value none.
+
+    Args:
+        value: The text.
+        decimal: When a comma is that of a decimal: ``DECIMAL`` or ``DECIMAL_OF_TIME``.
+    """
+    words = _TOKEN.findall(plain(value, decimal or DECIMAL))
+    kinds = "".join(map(_kind, words))
+    return Tokens(kinds, tuple(_NUMBERS.get(w) or float(w if w[0].isdigit() else 0) for w in words))
+
+
+def _kind(word: str) -> str:
+    return _KINDS.get(word, "n" if word[0].isdigit() or word in _NUMBERS else "w")
+
+
+SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        **dict.fromkeys("\u2018\u2019\u00b4`\u2032", "'"),
+        **dict.fromkeys('"\u201c\u201d\u2033', "''"),
+        **dict.fromkeys("\u00d7\u2715*", "x"),
+        **dict.fromkeys("\u2044\u2215", "/"),
+        **dict.fromkeys("\u2192\u21d2\u2794\u279c", "-"),
+    }
+)
+_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
+_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_BOTH_SIDES = re.compile(r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)")
+_AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
+# "7,5" is a number and "10,8" are two, but for "1,5 min".
+DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
+DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")
+# "1,000", "1.000", "3.5.2", "2:1:2", "1e3" and "2,30 min": no number can be meant.
+_NO_NUMBER = re.compile(
+    r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,}|e[-+]?[0-9]+"
+    r"|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))"
+)
+_CLOCK = re.compile(
+    r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
+)
+_SPELLINGS = {"c/u": "/lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
+
+
+def plain(value: object, decimal: re.Pattern[str]) -> str:
+    """A text as the grammar has it: small letters, no accents, one form of every sign."""
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return ""
+    text = _HALF.sub(r"\1½", value)
+    text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
+    text = decimal.sub(r"\1.\2", fold(text.translate(SIGNS)))
+    text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
+    for written, spelling in _SPELLINGS.items():
+        text = text.replace(written, spelling)
+    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
+
+
+_FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
+
+
+# --- the grammar ------------------------------------------------------------------------------
+
+
+class Amount(NamedTuple):
+    """Numbers with their unit: a kind of token, ``""``, ``"s"`` for time, ``"?"`` if unclear."""
+
+    numbers: tuple[float, ...]
+    unit: str
+
+
+class Group(NamedTuple):
+    """Sets, or an amount, or both as in ``"3 x 8-10"``; and the tokens before it."""
+
+    sets: Amount | None
+    amount: Amount | None
+    joint: str
+
+
+class Phrase(NamedTuple):
+    """The groups of a text, its repetitions in reserve, and the tokens after the last group."""
+
+    groups: tuple[Group, ...] = ()
+    reserves: tuple[Amount, ...] = ()
+    tail: str = ""
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+_UNIT = "[smhMoKSr%]"
+# "30 s", "2 min y medio", "1 h 15 min", "1m30s", "1 min 30", "7 y medio".
+_ONE = rf"(?:H[smh]|n(?:h&?(?:H|nm|n(?!{_UNIT}))|[mM]&?(?:H|ns)|m&?n(?!{_UNIT})|&H|{_UNIT})?)"
+# "8-10", "30 o 45 s", but not the 2 of "3x10 y 2x8".
+_RANGE = rf"{_ONE}(?:(?<!S)[-~L|&/]{_ONE}(?!{_UNIT}*x))*"
+# "15 12 10", "12, 10, 8"
+_LIST = rf"(?:n{{2,}}(?!{_UNIT}|[-~|/x])|{_RANGE}(?:(?<![rSo%M]),{_RANGE}(?!{_UNIT}*x|S))*)"
+# "3 x 10", "3 series de 10", "3 por 10"
+_TIMES = r"(?:x\(?|(?<=S)[f:~L]*(?=n)|P(?=n))"
+_GROUP = re.compile(
+    rf"(?P<first>{_ONE}[-~]{_ONE}(?=x)|{_LIST})(?P<x>{_TIMES}(?P<second>{_LIST})?)?(?:x{_LIST})*"
+)
+_ONES = re.compile(_ONE)
+# Before the first number: any other word leaves the text unread.
+_LEAD = re.compile(r"[fFSrpxmAL~:(,/|&]*")
+# "por lado", "/pierna"
+_SIDE = re.compile(r"[P/xCf]*d(?:[/|&]?d)*")
+# A bracket, but for "3 x (8-10)".
+_ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
+# "8 con pausa de 2 s", "30 s, 15 s de descanso", "5 cada 2 min": the time is not that of a set.
+_REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
+# "5 al 80%", "30 min a 130 ppm"
+_INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
+# "8 semana 1, 10 semana 2", "3 por semana"
+_WEEKS = re.compile("K:?n|[xP]K")
+
+
+def _labels(kinds: str) -> re.Pattern[str]:
+    """Amounts with a label before or behind them: "RIR 2", "2 en reserva", "@8"."""
+    return re.compile(
+        rf"[{kinds}][f~:L{kinds}]*(?P<after>{_LIST})"
+        rf"|(?P<before>{_RANGE})f*[{kinds}](?![f~:L{kinds}]*n)"
+    )
+
+
+_RESERVE, _LABELS = _labels("v"), _labels("vp")
+
+
+def parse(value: object, decimal: re.Pattern[str] | None = None, *, is_rpe: bool = False) -> Phrase:
+    """The groups and labelled amounts of a text, or of a number.
+
+    Args:
+        value: The text or number; any other value has no groups.
+        decimal: When a comma is that of a decimal.
+        is_rpe: Whether "RPE 8" is the amount itself, and no remark beside one.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Phrase((Group(None, Amount((value,), ""), ""),))
+    tokens = read_tokens(value, decimal).without(_SIDE).without(_REST)
+    tokens = tokens.without(_ASIDE, max(tokens.kinds.find("n"), 0))
+    if _WEEKS.search(tokens.kinds):
+        return Phrase()
+    if intensity := _INTENSITY.search(tokens.kinds):
+        before, _, first = tokens.values[intensity.start() - 1 : intensity.start() + 2]
+        # "5 al 80%" has an intensity, "70 al 80%" is one.
+        if tokens.kinds[intensity.start() - 1] != "n" or 2 * before < first:
+            tokens = tokens.cut(*intensity.span())
+    labels = _RESERVE if is_rpe else _LABELS
+    reserves = tuple(
+        _amount(tokens, *match.span("after" if match["after"] else "before"))
+        for match in labels.finditer(tokens.kinds)
+    )
+    tokens = tokens.without(labels)
+    lead = _LEAD.match(tokens.kinds)
+    place = lead.end() if lead else 0
+    groups: list[Group] = []
+    match = _GROUP.match(tokens.kinds, place)
+    joint = tokens.kinds[:place]
+    while match:
+        groups.append(_group(tokens, match, joint))
+        place = match.end()
+        match = _GROUP.search(tokens.kinds, place)
+        joint = tokens.kinds[place : match.start() if match else None]
+    return Phrase(tuple(groups), reserves, joint)
+
+
+def _group(tokens: Tokens, match: re.Match[str], joint: str) -> Group:
+    first = _amount(tokens, *match.span("first"))
+    if not match["second"]:
+        is_sets = match["x"] or first.unit == "S"
+        return Group(first, None, joint) if is_sets else Group(None, first, joint)
+    second = _amount(tokens, *match.span("second"))
+    # "30 s x 4" has the sets behind.
+    if second.unit == "S" or first.unit not in ("", "S"):
+        first, second = second, first
+    unclear = Group(None, Amount((), "?"), joint)
+    return Group(first, second, joint) if first.unit in ("", "S") else unclear
+
+
+def _amount(tokens: Tokens, start: int, end: int) -> Amount:
+    kinds, values = tokens.kinds[start:end], tokens.values[start:end]
+    spans = [match.span() for match in _ONES.finditer(kinds)]
+    joints = "".join(kinds[end:begin] for (_, end), (begin, _) in pairwise(spans))
+    ones = [_quantity(kinds[begin:end], values[begin:end]) for begin, end in spans]
+    units = {_CLASSES.get(unit, unit) for _, unit in ones if unit}
+    is_pair = len(ones) == 2
+    is_carried = any(not unit for _, unit in ones) and units
+    # "10-12 o 20 s" may be repetitions or seconds; "8 10" may be "8-10" or "8 × 10".
+    is_unclear = is_carried and len(set(joints.translate(_TO))) > 1
+    if len(units) > 1 or is_unclear or (is_pair and not joints and ones[0] < ones[1]):
+        return Amount((), "?")
+    numbers: list[float] = []
+    unit = ones[-1][1] or next((unit for _, unit in ones if unit), "")
+    for number, own in reversed(ones):
+        # "30-45 s": a number without a unit has that of the next one, or of the last one.
+        unit = own or unit
+        numbers.append(number * _SECONDS.get(unit, 1))
+    if units == {"s"} and joints == "/" and is_pair:  # "40 s/20 s": work and rest
+        return Amount((numbers[1],), "s") if numbers[0] <= numbers[1] else Amount((), "?")
+    return Amount(tuple(numbers), *(units or {""}))
+
+
+_TO = str.maketrans("~L", "--")
+_CLASSES = {"m": "s", "h": "s", "M": "o", "K": "o", "%": "o"}
+
+
+def _quantity(kinds: str, values: Sequence[float]) -> tuple[float, str]:
+    """One number with its unit: 1.5 and ``"m"`` of "1 min 30"."""
+    number, *more = (value for kind, value in zip(kinds, values, strict=True) if kind in "nH")
+    unit = kinds[1:].lstrip("&H")[:1]
+    for part in more:
+        number += part if "H" in kinds[1:] else part / 60
+    return number, "m" if unit == "M" and more else unit
