@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edn360_chatkit.batch.pace import Pace
+from edn360_chatkit._effects import Emit, Now, Request, Response, Send, send
+from edn360_chatkit.batch.pace import Pace, Pause, paced
 
 
 def times(pace: Pace, count: int, moment: float = 0.0) -> list[float]:
@@ -59,3 +60,33 @@ def test_pace_comes_back_step_by_step() -> None:
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[40] > 0.1
     assert gaps[-1] == pytest.approx(0.1)
+
+
+def test_request_that_waits_is_stopped_by_a_429() -> None:
+    pace = Pace(rate=60)
+    times(pace, 1)
+    operation = paced(send(Request("GET", "https://example.com")), pace, lambda event: None)
+    moment = 0.0
+
+    def next_effect(reply: object = None) -> object:
+        """The next effect that is no reading of the clock."""
+        effect: object = operation.send(reply)
+        while isinstance(effect, Now):
+            effect = operation.send(moment)
+        return effect
+
+    assert seconds_of(next_effect()) == 1.0
+    moment = 1.0
+    pace.refused(sent=0.0, moment=0.9, seconds=10.0)
+    assert seconds_of(next_effect()) >= 9.9
+    moment = 30.0
+    assert isinstance(next_effect(), Send)
+    with pytest.raises(StopIteration):
+        next_effect(Response(200))
+
+
+def seconds_of(effect: object) -> float:
+    """The length of a pause."""
+    assert isinstance(effect, Emit)
+    assert isinstance(effect.event, Pause)
+    return effect.event.seconds

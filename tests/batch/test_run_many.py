@@ -316,7 +316,7 @@ def test_message_whose_doubt_stays_is_not_sent(
     path = tmp_path / "runs.db"
     where: dict[str, Any] = {**settings(sim), "max_retries": 0}
     if world == "thread protocol":
-        where = {"server_url": sim.server_url, "max_retries": 0}
+        where = {"server_url": sim.server_url, "max_retries": 2}
     write_intent(path, RunReference(session_id="cksess_gone", user="athlete-0"))
     for _ in range(2):
         with ChatKitClient(**where) as client:
