@@ -125,7 +125,7 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable ".[cli,postgres,simulator]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[cli,simulator]" --group dev
 	@touch $@
 
 # The dependencies of the package and nothing else, for verifytypes.

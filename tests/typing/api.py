@@ -191,9 +191,8 @@ def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
     except InvalidInputError as error:
         return [(fault["path"], fault["msg"]) for fault in error.errors]
     except WorkflowTimeoutError as error:
-        if error.run is not None:
-            return client.poll_response(error.run)
-        return client.poll_response(error.session, after=error.message)
+        assert_type(client.poll_response(error.session, after=error.message), WorkflowResponse)
+        return client.poll_response(error.run)
     except ProgramValidationError as error:
         return [fault["loc"] for fault in error.errors]
     except MissingProgramError as error:
