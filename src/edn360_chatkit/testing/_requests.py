@@ -25,7 +25,7 @@ Feature = Literal["automatic_thread_titling", "file_upload", "history"]
 
 
 class APIError(Exception):
-    """An error answer."""
+    """A request that is refused, with its response."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
@@ -33,11 +33,11 @@ class APIError(Exception):
         super().__init__(message)
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": message, "type": kind, "param": param, "code": code}
-        self.response: JSONResponse = JSONResponse({"error": error}, status)
+        self.response = JSONResponse({"error": error}, status)
 
 
 def read(model: type[M], data: Any, under: str = "") -> M:
-    """A part of a request, validated; ``under`` is its place. Raises an ``APIError``."""
+    """Validate a part of a request; ``under`` is its place. Raises an ``APIError``."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -55,22 +55,22 @@ class Strict(BaseModel, extra="forbid"):
     """A part of a request to OpenAI's API, which refuses unknown parameters."""
 
 
-class NewWorkflow(Strict):
+class Workflow(Strict):
     id: Text
     version: Text | None = None
     state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
     tracing: Switch = Field({"enabled": True})
 
 
-class ExpiresAfter(Strict):
+class Expiry(Strict):
     anchor: Literal["created_at"] = "created_at"
     seconds: Annotated[StrictInt, Field(ge=1)] = 600
 
 
 class NewSession(Strict):
-    workflow: NewWorkflow
+    workflow: Workflow
     user: Text
-    expires_after: ExpiresAfter = ExpiresAfter()
+    expires_after: Expiry = Expiry()
     rate_limits: dict[Literal["max_requests_per_1_minute"], StrictInt] = Field({})
     chatkit_configuration: dict[Feature, dict[str, Any]] = Field({})
 
@@ -86,7 +86,7 @@ class NewMessage(Strict):
 
 
 class ListParams(BaseModel):
-    """The thread protocol's list; like ``openai-chatkit``, it ignores unknown parameters."""
+    """A list of the thread protocol; like ``openai-chatkit``, it ignores unknown parameters."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
@@ -95,7 +95,7 @@ class ListParams(BaseModel):
 
 
 class ListQuery(ListParams, Strict):
-    """The list of OpenAI's API."""
+    """A list of OpenAI's API."""
 
 
 class ThreadQuery(ListQuery):
@@ -109,14 +109,35 @@ class UserInput(BaseModel):
     inference_options: dict[str, Any]
 
 
-class Params(ListParams):
-    """The parameters of all types of requests; the type says which of them are required."""
+class CreateThread(BaseModel):
+    input: UserInput
 
-    input: UserInput | None = None
-    thread_id: StrictStr | None = None
+
+class OneThread(BaseModel):
+    thread_id: StrictStr
+
+
+class AddUserMessage(CreateThread, OneThread):
+    """A message for a thread that exists."""
+
+
+class ListItems(ListParams, OneThread):
+    """The items of a thread."""
+
+
+PARAMS: dict[str, type[BaseModel]] = {
+    "threads.create": CreateThread,
+    "threads.add_user_message": AddUserMessage,
+    "threads.get_by_id": OneThread,
+    "threads.list": ListParams,
+    "threads.delete": OneThread,
+    "items.list": ListItems,
+}
 
 
 class Envelope(BaseModel):
+    """A request of the thread protocol; ``PARAMS`` has the models of its parameters."""
+
     type: StrictStr
     params: dict[str, Any]
     metadata: dict[str, Any] = Field({})

@@ -11,34 +11,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import _endpoints as endpoints
+from ._endpoints import ENDPOINTS
 from ._requests import APIError
-from ._store import Fault, RecordedRequest, Store
+from ._store import RecordedRequest, Store
 from ._stream import EventStream
 
-PREFIX = "/v1/chatkit"
-SERVER_PATH = "/chatkit"
 _BETA = "chatkit_beta=v1"
-
-_ENDPOINTS: dict[str, tuple[str, str, endpoints.Endpoint]] = {
-    "create_session": ("POST", f"{PREFIX}/sessions", endpoints.create_session),
-    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", endpoints.cancel_session),
-    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", endpoints.send_message),
-    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", endpoints.list_messages),
-    "list_threads": ("GET", f"{PREFIX}/threads", endpoints.list_threads),
-    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", endpoints.retrieve_thread),
-    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", endpoints.delete_thread),
-    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", endpoints.list_items),
-    "conversation": ("POST", f"{PREFIX}/conversation", endpoints.conversation),
-    "server": ("POST", SERVER_PATH, endpoints.server),
-}
 
 
 def build_app(store: Store) -> Starlette:
     """The ASGI application of a simulator."""
     routes = [
         Route(path, partial(_respond, store, name), methods=[method])
-        for name, (method, path, _) in _ENDPOINTS.items()
+        for name, (method, path, _) in ENDPOINTS.items()
     ]
     unknown = partial(_respond_unknown, store)
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
@@ -50,23 +35,20 @@ async def _respond_unknown(store: Store, request: Request, _: Exception) -> Resp
 
 async def _respond(store: Store, name: str, request: Request) -> Response:
     recorded = await _record(store, request)
-    match recorded.json:
-        case {"type": str(kind)}:
-            fault = store.take_fault(name, kind)
-        case _:
-            fault = store.take_fault(name)
+    kind = str(recorded.json.get("type")) if isinstance(recorded.json, dict) else ""
+    fault = store.take_fault(name, kind)
     if fault is not None and not fault.taken:
-        return _failure(fault)
+        return fault.response
     try:
         _check(store, name, recorded)
-        answer = _ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
+        answer = ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
         response = answer if isinstance(answer, Response) else JSONResponse(answer)
     except APIError as error:
         response = error.response
     if fault is not None:
         if isinstance(response, EventStream):
             response.hang_up()  # its client gets the failure instead
-        response = _failure(fault)
+        response = fault.response
     response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
     return response
 
@@ -74,7 +56,7 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
 async def _record(store: Store, request: Request) -> RecordedRequest:
     body = await request.body()
     try:
-        data = json.loads(body) if body else None
+        data = json.loads(body)
     except ValueError:
         data = None
     query, headers = dict(request.query_params), dict(request.headers)
@@ -101,14 +83,3 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
 
 def _invalid_url(request: RecordedRequest) -> APIError:
     return APIError(404, f"Invalid URL ({request.method} {request.path})")
-
-
-def _failure(fault: Fault) -> Response:
-    if fault.status is None:
-        # A body that is shorter than its announced length breaks the connection.
-        return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
-    response: Response = APIError(fault.status, f"Simulated failure {fault.status}.").response
-    if fault.body is not None:
-        response = Response(fault.body, fault.status)
-    response.headers.update(dict(fault.headers))
-    return response

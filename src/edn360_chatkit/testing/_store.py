@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
-from ._requests import APIError, ListParams
+from starlette.responses import Response
+
+from ._requests import APIError
 from ._workflow import AnswerKind, Lang, answer_text, step_texts
+
+Data: TypeAlias = dict[str, Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -42,9 +46,7 @@ class Settings:
 
     def settings(self) -> Settings:
         """A copy of the settings as they are now."""
-        return Settings(
-            **{setting.name: getattr(self, setting.name) for setting in fields(Settings)}
-        )
+        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,74 +70,51 @@ class RecordedRequest:
     json: Any = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A failure that is set for a request; see ``ChatKitSimulator.fail_next``."""
 
     endpoint: str
-    status: int | None
     taken: bool
-    headers: Mapping[str, str]
-    body: str | None
-
-
-@dataclass(slots=True)
-class Item:
-    """An item of a thread or a message of a session; ``rest_fields`` are those of OpenAI's API."""
-
-    id: str
-    thread_id: str
-    type: str
-    fields: dict[str, Any]
-    rest_fields: dict[str, Any] | None = None
-    # Local time without a zone: openai-chatkit's server writes it so.
-    created: datetime = field(default_factory=datetime.now)
+    response: Response
 
 
 @dataclass(slots=True)
 class Thread:
     """A thread and its items, oldest first; an item that is still being written is not in it."""
 
-    id: str
+    data: Data
     user: str
     hosted: bool
-    title: str | None = None
-    items: list[Item] = field(default_factory=list[Item])
-    created: datetime = field(default_factory=datetime.now)
+    items: list[Data] = field(default_factory=list[Data])
 
 
 @dataclass(slots=True)
 class Run:
-    """A run of the workflow: the texts that it posts, and the settings that it began with.
+    """A run of the workflow, with the settings that it began with.
 
-    In a session, ``messages`` has the user's message and the posts that were listed.
+    It has a stage for each of ``posts``: the steps, and the answer or ``None``. In a session,
+    ``messages`` has the user's message and the posts that were listed.
     """
 
     settings: Settings
-    steps: list[str]
-    answer: str | None
-    messages: list[Item] = field(default_factory=list[Item])
+    posts: list[str | None]
+    messages: list[Data] = field(default_factory=list[Data])
     polls: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    @property
-    def posts(self) -> list[str]:
-        """The steps and the answer."""
-        return self.steps if self.answer is None else [*self.steps, self.answer]
+    def due(self, stage: int) -> float:
+        """The monotonic time of a stage, counted from 1; the stages come evenly."""
+        return self.started + self.settings.delay * stage / len(self.posts)
 
-    def due(self, place: int, of: int) -> float:
-        """The time of a stage, by the monotonic clock; the stages come evenly."""
-        return self.started + self.settings.delay * place / of
-
-    def new_posts(self) -> list[str]:
+    def poll(self) -> list[str]:
         """The posts that are new to one more poll of a session."""
         self.polls += 1
-        posts, now = self.posts, time.monotonic()
+        now, polls = time.monotonic(), self.settings.empty_polls / len(self.posts)
         return [
-            text
-            for place, text in enumerate(posts, start=1)
-            if place >= len(self.messages) and now >= self.due(place, len(posts))
-            if self.polls > self.settings.empty_polls * place / len(posts)
+            post
+            for stage, post in enumerate(self.posts, start=1)
+            if post is not None and stage >= len(self.messages)
+            if now >= self.due(stage) and self.polls > polls * stage
         ]
 
 
@@ -143,7 +122,7 @@ class Run:
 class Session:
     """A session as its JSON data, and its runs, oldest first."""
 
-    data: dict[str, Any]
+    data: Data
     runs: list[Run] = field(default_factory=list[Run])
 
 
@@ -163,10 +142,6 @@ class Store(Settings):
         self._stalls: list[tuple[int, float]] = []
         self._numbers = itertools.count(1)
 
-    def new_id(self, prefix: str) -> str:
-        """An id that was not given before."""
-        return f"{prefix}_sim{next(self._numbers):06d}"
-
     def take_fault(self, *endpoints: str) -> Fault | None:
         """The failure that is set for the next request to one of these endpoints."""
         fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
@@ -175,10 +150,19 @@ class Store(Settings):
         return fault
 
     def take_stream_faults(self) -> list[tuple[int, float | None]]:
-        """The faults of the stream that starts now: the byte, and seconds or ``None`` for a cut."""
+        """The faults of the next stream: after how many bytes, and seconds or ``None`` to cut."""
         cuts, stalls = self._cuts[:1], self._stalls[:1]
         del self._cuts[:1], self._stalls[:1]
         return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
+
+    def new_id(self, prefix: str) -> str:
+        """An id that was not given before."""
+        return f"{prefix}_sim{next(self._numbers):06d}"
+
+    def new(self, prefix: str, **fields: Any) -> Data:
+        """A new thread or item, in the form of the thread protocol."""
+        # Local time without a zone: openai-chatkit's server writes it so.
+        return {"id": self.new_id(prefix), "created_at": datetime.now().isoformat(), **fields}
 
     def start_run(self, text: str, version: str | None = None) -> Run:
         """Start a version of the workflow on a message; the API accepts "latest", which fails."""
@@ -186,7 +170,7 @@ class Store(Settings):
         steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
         kind = "error" if version == "latest" else self.answer
         answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        return Run(self.settings(), list(steps), answer)
+        return Run(self.settings(), [*steps, answer])
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""
@@ -205,27 +189,6 @@ class Store(Settings):
     def thread(self, thread_id: str, user: str | None, *, hosted: bool) -> Thread:
         """One of the same threads; raises an ``APIError`` for another id."""
         for thread in self.threads_of(user, hosted=hosted):
-            if thread.id == thread_id:
+            if thread.data["id"] == thread_id:
                 return thread
         raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
-
-
-T = TypeVar("T", Item, Thread)
-
-
-def page(
-    entries: Sequence[T], query: ListParams, view: Callable[[T], dict[str, Any]]
-) -> tuple[list[dict[str, Any]], bool]:
-    """A page of a list, oldest entry first, as JSON data, and whether there is more."""
-    rest = list(entries if query.order == "asc" else reversed(entries))
-    for name, place in (("before", query.before), ("after", query.after)):
-        ids = [entry.id for entry in rest]
-        if place in ids:
-            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
-        elif place is not None:
-            text = f"Invalid value for '{name}': No entry found with id '{place}'."
-            raise APIError(400, text, param=name, code="invalid_value")
-    more = len(rest) > query.limit
-    if query.before is not None and query.after is None:
-        rest = rest[max(len(rest) - query.limit, 0) :]
-    return [view(entry) for entry in rest[: query.limit]], more

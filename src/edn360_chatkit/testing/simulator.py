@@ -10,8 +10,11 @@ from dataclasses import InitVar, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import uvicorn
+from starlette.responses import Response
 
-from ._server import PREFIX, SERVER_PATH, build_app
+from ._endpoints import PREFIX, SERVER_PATH
+from ._requests import APIError
+from ._server import build_app
 from ._store import Fault, Store
 
 # fmt: off
@@ -123,7 +126,15 @@ class ChatKitSimulator(Store):
         if endpoint not in get_args(Endpoint):
             names = ", ".join(get_args(Endpoint))
             raise ValueError(f"There is no endpoint {endpoint!r}; there are {names}.")
-        self._faults += [Fault(endpoint, status, taken, headers or {}, body)] * times
+        if status is None:
+            # A body that is shorter than its announced length breaks the connection.
+            response = Response(b"{", headers={"content-length": "1000"})
+        elif body is None:
+            response = APIError(status, f"Simulated failure {status}.").response
+        else:
+            response = Response(body, status)
+        response.headers.update(headers or {})
+        self._faults += [Fault(endpoint, taken, response)] * times
 
     def cut_next_stream(self, at: int) -> None:
         """Break the connection of the next stream after ``at`` bytes of its events.
