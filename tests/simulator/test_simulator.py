@@ -211,11 +211,13 @@ def test_program_says_that_it_is_simulated(
         assert word in str(text).lower()
 
 
-def test_answer_can_be_a_function(sim: ChatKitSimulator) -> None:
+def test_answer_can_be_a_function(sim: ChatKitSimulator, http: httpx.Client, session: str) -> None:
     sim.answer = lambda text: f"got {len(text)}"
     sim.steps = ["first", "second"]
-    run = sim.start_run("hello")
-    assert run.posts == ["first", "second", "got 5"]
+    http.post(f"/sessions/{session}/messages", json=message("hello"))
+    items = http.get(f"/sessions/{session}/messages?order=asc").json()["data"]
+    texts = [item["content"][0]["text"] for item in items]
+    assert texts == ["hello", "first", "second", "got 5"]
 
 
 def test_steps_and_answer_divide_the_delay(

@@ -7,21 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import JSONResponse
 
 M = TypeVar("M", bound=BaseModel)
-Text = Annotated[StrictStr, Field(min_length=1)]
-Switch = dict[Literal["enabled"], StrictBool]
-Feature = Literal["automatic_thread_titling", "file_upload", "history"]
+Text = Annotated[str, Field(min_length=1)]
+Feature = dict[str, bool | int | None]
 
 
 class APIError(Exception):
@@ -58,26 +49,36 @@ class Strict(BaseModel, extra="forbid"):
 class Workflow(Strict):
     id: Text
     version: Text | None = None
-    state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
-    tracing: Switch = Field({"enabled": True})
+    state_variables: dict[str, str | bool | int | float] | None = None
+    tracing: Feature = Field({"enabled": True})
 
 
 class Expiry(Strict):
     anchor: Literal["created_at"] = "created_at"
-    seconds: Annotated[StrictInt, Field(ge=1)] = 600
+    seconds: Annotated[int, Field(ge=1)] = 600
+
+
+class RateLimits(Strict):
+    max_requests_per_1_minute: int = 10
+
+
+class Configuration(Strict):
+    automatic_thread_titling: Feature = Field({"enabled": True})
+    file_upload: Feature = Field({"enabled": False})
+    history: Feature = Field({"enabled": True})
 
 
 class NewSession(Strict):
     workflow: Workflow
     user: Text
     expires_after: Expiry = Expiry()
-    rate_limits: dict[Literal["max_requests_per_1_minute"], StrictInt] = Field({})
-    chatkit_configuration: dict[Feature, dict[str, Any]] = Field({})
+    rate_limits: RateLimits = RateLimits()
+    chatkit_configuration: Configuration = Configuration.model_construct()
 
 
 class InputText(BaseModel):
     type: Literal["input_text"]
-    text: StrictStr
+    text: str
 
 
 class NewMessage(Strict):
@@ -90,8 +91,8 @@ class ListParams(BaseModel):
 
     limit: Annotated[int, Field(ge=0, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
-    after: StrictStr | None = None
-    before: StrictStr | None = None
+    after: str | None = None
+    before: str | None = None
 
 
 class ListQuery(ListParams, Strict):
@@ -104,20 +105,20 @@ class ThreadQuery(ListQuery):
 
 class UserInput(BaseModel):
     content: list[InputText]
-    attachments: Annotated[list[StrictStr], Field(max_length=0)]  # the simulator has no uploads
-    quoted_text: StrictStr | None = None
+    attachments: Annotated[list[str], Field(max_length=0)]  # the simulator has no uploads
+    quoted_text: str | None = None
     inference_options: dict[str, Any]
 
 
-class CreateThread(BaseModel):
+class NewThread(BaseModel):
     input: UserInput
 
 
 class OneThread(BaseModel):
-    thread_id: StrictStr
+    thread_id: str
 
 
-class AddUserMessage(CreateThread, OneThread):
+class NextMessage(NewThread, OneThread):
     """A message for a thread that exists."""
 
 
@@ -126,8 +127,8 @@ class ListItems(ListParams, OneThread):
 
 
 PARAMS: dict[str, type[BaseModel]] = {
-    "threads.create": CreateThread,
-    "threads.add_user_message": AddUserMessage,
+    "threads.create": NewThread,
+    "threads.add_user_message": NextMessage,
     "threads.get_by_id": OneThread,
     "threads.list": ListParams,
     "threads.delete": OneThread,
@@ -138,6 +139,6 @@ PARAMS: dict[str, type[BaseModel]] = {
 class Envelope(BaseModel):
     """A request of the thread protocol; ``PARAMS`` has the models of its parameters."""
 
-    type: StrictStr
+    type: str
     params: dict[str, Any]
     metadata: dict[str, Any] = Field({})

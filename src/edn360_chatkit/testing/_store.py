@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from starlette.responses import Response
-
-from ._requests import APIError
+from ._requests import APIError, InputText
 from ._workflow import AnswerKind, Lang, answer_text, step_texts
 
 Data: TypeAlias = dict[str, Any]
@@ -68,14 +66,6 @@ class RecordedRequest:
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     json: Any = field(repr=False)
-
-
-class Fault(NamedTuple):
-    """A failure that is set for a request; see ``ChatKitSimulator.fail_next``."""
-
-    endpoint: str
-    taken: bool
-    response: Response
 
 
 @dataclass(slots=True)
@@ -137,23 +127,18 @@ class Store(Settings):
     def forget(self) -> None:
         """Begin with an empty memory."""
         self.requests, self.runs, self.sessions, self.threads = [], 0, {}, {}
-        self._faults: list[Fault] = []
-        self._cuts: list[int] = []
-        self._stalls: list[tuple[int, float]] = []
+        # A request's fault is whether it is taken, and its response; a stream's fault is after how
+        # many bytes it happens, and the seconds of a stall.
+        self._faults: list[tuple[str, Any]] = []
         self._numbers = itertools.count(1)
 
-    def take_fault(self, *endpoints: str) -> Fault | None:
-        """The failure that is set for the next request to one of these endpoints."""
-        fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
-        if fault is not None:
-            self._faults.remove(fault)
-        return fault
-
-    def take_stream_faults(self) -> list[tuple[int, float | None]]:
-        """The faults of the next stream: after how many bytes, and seconds or ``None`` to cut."""
-        cuts, stalls = self._cuts[:1], self._stalls[:1]
-        del self._cuts[:1], self._stalls[:1]
-        return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
+    def take_fault(self, *names: str) -> Any:
+        """The oldest fault that is set for one of these names, if any."""
+        fault = next((fault for fault in self._faults if fault[0] in names), None)
+        if fault is None:
+            return None
+        self._faults.remove(fault)
+        return fault[1]
 
     def new_id(self, prefix: str) -> str:
         """An id that was not given before."""
@@ -164,9 +149,17 @@ class Store(Settings):
         # Local time without a zone: openai-chatkit's server writes it so.
         return {"id": self.new_id(prefix), "created_at": datetime.now().isoformat(), **fields}
 
-    def start_run(self, text: str, version: str | None = None) -> Run:
+    def new_thread(self, user: str, *, hosted: bool) -> Thread:
+        """A new thread without items."""
+        fields: Data = {"status": {"type": "active"}, "metadata": {}}
+        thread = Thread(self.new("cthr" if hosted else "thr", **fields), user, hosted)
+        self.threads[thread.data["id"]] = thread
+        return thread
+
+    def start_run(self, content: list[InputText], version: str | None) -> Run:
         """Start a version of the workflow on a message; the API accepts "latest", which fails."""
         self.runs += 1
+        text = "".join(part.text for part in content)
         steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
         kind = "error" if version == "latest" else self.answer
         answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
@@ -181,12 +174,12 @@ class Store(Settings):
             session.data["status"] = "expired"
         return session
 
-    def threads_of(self, user: str | None, *, hosted: bool) -> list[Thread]:
+    def threads_of(self, user: str | None, *, hosted: bool = True) -> list[Thread]:
         """The threads of a user, or of all users, in one of the two worlds; oldest first."""
         threads = tuple(self.threads.values())
         return [t for t in threads if t.hosted == hosted and user in (None, t.user)]
 
-    def thread(self, thread_id: str, user: str | None, *, hosted: bool) -> Thread:
+    def thread(self, thread_id: str, user: str | None = None, *, hosted: bool = True) -> Thread:
         """One of the same threads; raises an ``APIError`` for another id."""
         for thread in self.threads_of(user, hosted=hosted):
             if thread.data["id"] == thread_id:

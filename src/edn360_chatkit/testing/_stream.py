@@ -20,6 +20,7 @@ from ._workflow import dumps, output_text, read_data
 # Events as bytes, monotonic times to wait for, and ``None`` where the connection breaks.
 Steps: TypeAlias = Generator[bytes | float | None, None, None]
 
+SCRIPTS: Data = read_data("events.json")
 _tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references
 
 
@@ -64,7 +65,9 @@ async def _finish(steps: Steps) -> None:
 
 def _with_faults(turn: Turn) -> Steps:
     """A turn with the comments that keep it alive, and the faults that are set for it."""
-    faults, every, sent = turn.store.take_stream_faults(), turn.settings.keep_alive, 0
+    taken = [turn.store.take_fault(name) for name in ("cut", "stall")]
+    faults = sorted(filter(None, taken), key=lambda fault: fault[0])
+    every, sent = turn.settings.keep_alive, 0
     for step in turn.steps:
         if isinstance(step, float):
             while every and (now := time.monotonic()) + every < step:
@@ -107,11 +110,13 @@ class Turn:
             yield self._event("notice", level="info", message=settings.notice)
         for name in ("every_event", "unknown_events"):
             if getattr(settings, name):
-                yield from self._extra_events(name)
+                yield from self._play(name)
         *steps, answer = self._run.posts
         texts = [*steps, answer if settings.stream_error is None else None]
         for stage, text in enumerate(texts, start=1):
-            yield from self._work(f"Step {stage} of {len(texts)}", self._run.due(stage))
+            text_of_stage = f"Step {stage} of {len(texts)}"
+            yield self._event("progress_update", icon="bolt", text=text_of_stage)
+            yield from self._play("work", until=self._run.due(stage))
             if text is not None:
                 yield from self._assistant_message(text)
         if settings.stream_error is not None:
@@ -120,37 +125,20 @@ class Turn:
             error = custom if settings.stream_error else {"code": "stream.error"}
             yield self._event("error", **error, allow_retry=settings.allow_retry)
         elif settings.end_of_turn:
-            yield self._done(self._new("end_of_turn"))
-
-    def _work(self, title: str, until: float) -> Steps:
-        """One agent at work: progress, and a workflow item with two tasks."""
-        reading = {"status_indicator": "complete", "type": "custom", "title": "Read the input"}
-        writing = {"status_indicator": "loading", "type": "custom", "title": "Write a message"}
-        workflow: Data = {"type": "custom", "tasks": [reading], "expanded": False}
-        item = self._new("workflow", workflow=workflow)
-        yield self._event("progress_update", icon="bolt", text=title)
-        # The first task comes inside the item, as openai-chatkit's agents send it.
-        yield self._event("thread.item.added", item=item)
-        workflow["tasks"].append(writing)
-        yield self._update(item, "workflow.task.added", task_index=1, task=writing)
-        yield until
-        writing["status_indicator"] = "complete"
-        yield self._update(item, "workflow.task.updated", task_index=1, task=writing)
-        workflow["summary"] = {"title": title}
-        yield self._done(item)
+            yield from self._play("end_of_turn")
 
     def _assistant_message(self, text: str) -> Steps:
         item = self._new("assistant_message", content=[])
-        part, size, written = "assistant_message.content_part", self.settings.delta_size, 0
+        size, written = self.settings.delta_size, 0
         try:
             if size is not None:
                 yield self._event("thread.item.added", item=item)
-                yield self._update(item, f"{part}.added", content_index=0, content=output_text(""))
+                yield self._part(item, "added", content=output_text(""))
                 while written < len(text):
                     delta = text[written : written + (size or len(text))]
                     written += len(delta)
-                    yield self._update(item, f"{part}.text_delta", content_index=0, delta=delta)
-                yield self._update(item, f"{part}.done", content_index=0, content=output_text(text))
+                    yield self._part(item, "text_delta", delta=delta)
+                yield self._part(item, "done", content=output_text(text))
         except GeneratorExit:
             # openai-chatkit's server stores a pending message when its client hangs up.
             if text[:written].strip():
@@ -160,13 +148,19 @@ class Turn:
         item["content"] = [output_text(text)]
         if self.settings.unknown_events:
             item["content"].append({"type": "output_hologram", "depth": 3})
-        yield self._done(item)
+        self._thread.items.append(item)
+        yield self._event("thread.item.done", item=item)
 
-    def _extra_events(self, name: str) -> Steps:
-        """The events of a list in ``extras.json``; an item with a type is a new one."""
+    def _part(self, item: Data, kind: str, **fields: Any) -> bytes:
+        """An update of the one content part of an assistant's message."""
+        update = {"type": f"assistant_message.content_part.{kind}", "content_index": 0, **fields}
+        return self._event("thread.item.updated", item_id=item["id"], update=update)
+
+    def _play(self, name: str, until: float = 0.0) -> Steps:
+        """The events of a list in ``events.json``; an item with a type is a new one."""
         items = self._thread.items
         item = items[-1]
-        for kind, data in read_data("extras.json")[name]:
+        for kind, data in SCRIPTS[name]:
             changes = data.get("item", {})
             item = self._new(**changes) if "type" in changes else item
             item.update(changes)
@@ -175,7 +169,8 @@ class Turn:
             elif kind == "thread.item.removed":
                 items.remove(item)
             filled = {"item": item, "item_id": item["id"]}
-            yield self._event(kind, **{key: filled.get(key, data[key]) for key in data})
+            fields = {key: filled.get(key, data[key]) for key in data}
+            yield until if kind == "wait" else self._event(kind, **fields)
 
     def _new(self, type: str, **fields: Any) -> Data:
         prefix = "cthi" if self._thread.hosted else "msg"
@@ -184,14 +179,6 @@ class Turn:
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         return f"data: {dumps({'type': kind, **fields, **self._mood})}\n\n".encode()
-
-    def _done(self, item: Data) -> bytes:
-        self._thread.items.append(item)
-        return self._event("thread.item.done", item=item)
-
-    def _update(self, item: Data, kind: str, **fields: Any) -> bytes:
-        update = {"type": kind, **fields}
-        return self._event("thread.item.updated", item_id=item["id"], update=update)
 
 
 def thread_data(thread: Thread, items: Data | None = None) -> Data:

@@ -33,10 +33,6 @@ AnswerKind: TypeAlias = Literal[
     "nothing",  # no message at all
 ]
 
-_EVOLUTION = {
-    "es": " Evolución del plan anterior: se cambian los ejercicios que más cargan la rodilla.",
-    "en": " Evolution of the previous plan, without the exercises that load the knee most.",
-}
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
 _REST = re.compile("descans|rest", re.IGNORECASE)
 _TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
@@ -111,7 +107,7 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
     programs: dict[str, dict[str, Any]] = read_data("programs.json", lang, complete)
     program = programs[str(training_days(edn360_input))]
     if evolution:
-        program["summary"] += _EVOLUTION[lang]
+        program["summary"] += programs["evolution"]["summary"]
     return program
 
 

@@ -12,10 +12,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import uvicorn
 from starlette.responses import Response
 
-from ._endpoints import PREFIX, SERVER_PATH
 from ._requests import APIError
-from ._server import build_app
-from ._store import Fault, Store
+from ._server import PREFIX, SERVER_PATH, build_app
+from ._store import Store
 
 # fmt: off
 Endpoint: TypeAlias = Literal[
@@ -134,21 +133,21 @@ class ChatKitSimulator(Store):
         else:
             response = Response(body, status)
         response.headers.update(headers or {})
-        self._faults += [Fault(endpoint, taken, response)] * times
+        self._faults += [(endpoint, (taken, response))] * times
 
     def cut_next_stream(self, at: int) -> None:
         """Break the connection of the next stream after ``at`` bytes of its events.
 
         A shorter stream is not cut. Called twice, it breaks the next two streams.
         """
-        self._cuts.append(at)
+        self._faults.append(("cut", (at, None)))
 
     def stall_next_stream(self, at: int, seconds: float) -> None:
         """Pause the next stream and its run, without comments, after ``at`` bytes of its events.
 
         Called twice, it pauses the next two streams.
         """
-        self._stalls.append((at, seconds))
+        self._faults.append(("stall", (at, seconds)))
 
     def reset(self) -> None:
         """Forget all sessions, threads, requests and failures, and restore the first settings."""
