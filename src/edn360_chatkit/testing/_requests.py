@@ -50,7 +50,7 @@ class Workflow(Strict):
     id: Text
     version: Text | None = None
     state_variables: dict[str, str | bool | int | float] | None = None
-    tracing: Feature = Field({"enabled": True})
+    tracing: Feature = Field(default={"enabled": True})
 
 
 class Expiry(Strict):
@@ -63,9 +63,9 @@ class RateLimits(Strict):
 
 
 class Configuration(Strict):
-    automatic_thread_titling: Feature = Field({"enabled": True})
-    file_upload: Feature = Field({"enabled": False})
-    history: Feature = Field({"enabled": True})
+    automatic_thread_titling: Feature = Field(default={"enabled": True})
+    file_upload: Feature = Field(default={"enabled": False})
+    history: Feature = Field(default={"enabled": True})
 
 
 class NewSession(Strict):
@@ -73,7 +73,7 @@ class NewSession(Strict):
     user: Text
     expires_after: Expiry = Expiry()
     rate_limits: RateLimits = RateLimits()
-    chatkit_configuration: Configuration = Configuration.model_construct()
+    chatkit_configuration: Configuration = Configuration()
 
 
 class InputText(BaseModel):

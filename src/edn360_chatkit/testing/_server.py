@@ -32,7 +32,7 @@ from ._requests import (
     read,
 )
 from ._store import Data, RecordedRequest, Session, Store, Thread
-from ._stream import SCRIPTS, EventStream, Turn, thread_data
+from ._stream import SCRIPTS, Turn
 from ._workflow import output_text
 
 PREFIX = "/v1/chatkit"
@@ -195,19 +195,19 @@ def _converse(store: Store, request: RecordedRequest, session: Data | None) -> D
         thread = store.thread(params.thread_id, user, hosted=hosted)
     elif isinstance(params, ListParams):
         threads = store.threads_of(user, hosted=hosted)
-        return _page_with_cursor([thread_data(thread) for thread in threads], params)
+        return _page_with_cursor([thread.view() for thread in threads], params)
     else:
         thread = store.new_thread(user, hosted=hosted)
     if isinstance(params, NewThread):
         version = session["workflow"]["version"] if session else None
         run = store.start_run(params.input.content, version)
-        return EventStream(Turn(store, thread, run, params.input.model_dump(exclude_none=True)))
+        return Turn(store, thread, run, params.input.model_dump(exclude_none=True))
     if isinstance(params, ListParams):
         return _page_with_cursor(thread.items, params)
     if kind == "threads.delete":
         del store.threads[thread.data["id"]]
         return {}
-    return thread_data(thread, _page_with_cursor(thread.items, ListParams(order="asc")))
+    return thread.view(_page_with_cursor(thread.items, ListParams(order="asc")))
 
 
 def _page_with_cursor(entries: list[Data], params: ListParams) -> Data:
@@ -257,7 +257,7 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
     except APIError as error:
         response = error.response
     if fault is not None:
-        if isinstance(response, EventStream):
+        if isinstance(response, Turn):
             response.hang_up()  # its client gets the failure instead
         response = fault[1]
     response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")

@@ -77,6 +77,10 @@ class Thread:
     hosted: bool
     items: list[Data] = field(default_factory=list[Data])
 
+    def view(self, page: Data | None = None) -> Data:
+        """The thread in the form of the thread protocol, with a page of its items or none."""
+        return {**self.data, "items": page or {"data": [], "has_more": False}}
+
 
 @dataclass(slots=True)
 class Run:

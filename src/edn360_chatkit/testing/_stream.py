@@ -24,27 +24,31 @@ SCRIPTS: Data = read_data("events.json")
 _tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references
 
 
-class EventStream(StreamingResponse):
-    """A turn on its way to the client."""
+class Turn(StreamingResponse):
+    """One turn of a thread, on its way to the client."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, store: Store, thread: Thread, run: Run, message: Data) -> None:
         super().__init__((), headers={"cache-control": "no-cache"}, media_type="text/event-stream")
-        self._turn = turn
+        self._store, self._thread, self._run, self._settings = store, thread, run, run.settings
+        self._mood = {"mood": "curious"} if run.settings.unknown_events else {}
+        self._message = self._new("user_message", **message)
+        thread.items.append(self._message)
+        self._steps = self._make_steps()
 
     def hang_up(self) -> None:
         """End the stream: the run goes on without a client, or is cancelled."""
-        if self._turn.survives:
-            task = asyncio.get_running_loop().create_task(_finish(self._turn.steps))
+        if self._thread.hosted or self._settings.survives_hang_up:
+            task = asyncio.get_running_loop().create_task(_finish(self._steps))
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
         else:
-            self._turn.steps.close()
+            self._steps.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         # After the request's body, the next message is the client's hang-up.
         disconnect = asyncio.ensure_future(receive())
-        for step in _with_faults(self._turn):
+        for step in self._steps_with_faults():
             if isinstance(step, float):
                 await asyncio.wait({disconnect}, timeout=max(0.0, step - time.monotonic()))
             elif step:
@@ -57,55 +61,36 @@ class EventStream(StreamingResponse):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         disconnect.cancel()
 
+    def _steps_with_faults(self) -> Steps:
+        """The steps, the comments that keep the stream open, and the faults that are set for it."""
+        faults = [self._store.take_fault(name) for name in ("cut", "stall")]
+        faults = sorted(filter(None, faults), key=lambda fault: fault[0])
+        every, sent = self._settings.keep_alive, 0
+        for step in self._steps:
+            if isinstance(step, float):
+                while every and (now := time.monotonic()) + every < step:
+                    yield now + every
+                    yield b": keep-alive\n\n"
+                yield step
+            elif step:
+                data, end = step, sent + len(step)
+                while faults and faults[0][0] <= end:
+                    at, seconds = faults.pop(0)
+                    yield data[: at - sent]
+                    yield None if seconds is None else time.monotonic() + seconds
+                    data, sent = data[at - sent :], at
+                sent = end
+                yield data
 
-async def _finish(steps: Steps) -> None:
-    for step in steps:
-        await asyncio.sleep(max(0.0, step - time.monotonic()) if isinstance(step, float) else 0)
-
-
-def _with_faults(turn: Turn) -> Steps:
-    """A turn with the comments that keep it alive, and the faults that are set for it."""
-    taken = [turn.store.take_fault(name) for name in ("cut", "stall")]
-    faults = sorted(filter(None, taken), key=lambda fault: fault[0])
-    every, sent = turn.settings.keep_alive, 0
-    for step in turn.steps:
-        if isinstance(step, float):
-            while every and (now := time.monotonic()) + every < step:
-                yield now + every
-                yield b": keep-alive\n\n"
-            yield step
-        elif step:
-            data, end = step, sent + len(step)
-            while faults and faults[0][0] <= end:
-                at, seconds = faults.pop(0)
-                yield data[: at - sent]
-                yield None if seconds is None else time.monotonic() + seconds
-                data, sent = data[at - sent :], at
-            sent = end
-            yield data
-
-
-class Turn:
-    """One turn of a thread; closing ``steps`` cancels it."""
-
-    def __init__(self, store: Store, thread: Thread, run: Run, message: Data) -> None:
-        self.store, self.settings = store, run.settings
-        self.survives = thread.hosted or run.settings.survives_hang_up
-        self.steps: Steps = self._steps()
-        self._thread, self._run = thread, run
-        self._mood = {"mood": "curious"} if run.settings.unknown_events else {}
-        self._message = self._new("user_message", **message)
-        thread.items.append(self._message)
-
-    def _steps(self) -> Steps:
-        thread, settings = self._thread, self.settings
+    def _make_steps(self) -> Steps:
+        thread, settings = self._thread, self._settings
         if len(thread.items) == 1:
-            yield self._event("thread.created", thread=thread_data(thread))
+            yield self._event("thread.created", thread=thread.view())
         yield self._event("thread.item.done", item=self._message)
         yield self._event("stream_options", stream_options={"allow_cancel": True})
         if thread.hosted and "title" not in thread.data:
             thread.data["title"] = "Simulated training program"
-            yield self._event("thread.updated", thread=thread_data(thread))
+            yield self._event("thread.updated", thread=thread.view())
         if settings.notice is not None:
             yield self._event("notice", level="info", message=settings.notice)
         for name in ("every_event", "unknown_events"):
@@ -129,7 +114,7 @@ class Turn:
 
     def _assistant_message(self, text: str) -> Steps:
         item = self._new("assistant_message", content=[])
-        size, written = self.settings.delta_size, 0
+        size, written = self._settings.delta_size, 0
         try:
             if size is not None:
                 yield self._event("thread.item.added", item=item)
@@ -146,7 +131,7 @@ class Turn:
                 self._thread.items.append(item)
             raise
         item["content"] = [output_text(text)]
-        if self.settings.unknown_events:
+        if self._settings.unknown_events:
             item["content"].append({"type": "output_hologram", "depth": 3})
         self._thread.items.append(item)
         yield self._event("thread.item.done", item=item)
@@ -174,13 +159,13 @@ class Turn:
 
     def _new(self, type: str, **fields: Any) -> Data:
         prefix = "cthi" if self._thread.hosted else "msg"
-        new = self.store.new(prefix, thread_id=self._thread.data["id"], type=type)
+        new = self._store.new(prefix, thread_id=self._thread.data["id"], type=type)
         return {**new, **fields, **self._mood}
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         return f"data: {dumps({'type': kind, **fields, **self._mood})}\n\n".encode()
 
 
-def thread_data(thread: Thread, items: Data | None = None) -> Data:
-    """A thread in the form of the thread protocol, with a page of its items or an empty one."""
-    return {**thread.data, "items": items or {"data": [], "has_more": False}}
+async def _finish(steps: Steps) -> None:
+    for step in steps:
+        await asyncio.sleep(max(0.0, step - time.monotonic()) if isinstance(step, float) else 0)

@@ -94,9 +94,9 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
     def complete(data: dict[str, Any]) -> dict[str, Any]:
         if "key" in data:  # an exercise; a name of null leaves its name out
             exercise = exercises[data.pop("key")]
-            replacement = exercise.get("replacement")
-            data = {**(exercises[replacement] if evolution and replacement else exercise), **data}
-            data.pop("replacement", None)
+            if evolution and "replacement" in exercise:
+                exercise = exercises[exercise["replacement"]]
+            data = {**exercise, **data, "replacement": None}
             return {name: value for name, value in data.items() if value is not None}
         if "id" in data and "exercises" in data:  # a block
             for kind in ("primary", "secondary"):
@@ -141,5 +141,4 @@ def training_days(edn360_input: EDN360Input) -> int:
 
 
 def _is_evolution(edn360_input: EDN360Input) -> bool:
-    context = edn360_input.context
-    return context is not None and context.previous_training_plan is not None
+    return bool((context := edn360_input.context) and context.previous_training_plan)
