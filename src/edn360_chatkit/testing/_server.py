@@ -33,7 +33,6 @@ from ._requests import (
 )
 from ._store import Data, RecordedRequest, Session, Store, Thread
 from ._stream import SCRIPTS, Turn
-from ._workflow import output_text
 
 PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
@@ -58,7 +57,8 @@ def _create_session(store: Store, request: RecordedRequest, _: str) -> Data:
         "expires_at": int(time.time()) + new.expires_after.seconds,
         "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
     }
-    store.sessions[data["id"]] = Session(data)
+    thread = store.new_thread(new.user, hosted=True)
+    store.sessions[data["id"]] = Session(data, thread)
     return data
 
 
@@ -70,13 +70,13 @@ def _cancel_session(store: Store, _: RecordedRequest, session_id: str) -> Data:
 
 def _send_message(store: Store, request: RecordedRequest, session_id: str) -> Data:
     session = store.session(session_id)
-    content = read(NewMessage, request.json).content
+    message = read(NewMessage, request.json).model_dump(include={"content"})
     if session.data["status"] != "active":
         raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-    run = store.start_run(content, session.data["workflow"]["version"])
-    run.messages.append(_message(store, "user", [part.model_dump() for part in content]))
-    session.runs.append(run)
-    return run.messages[0]
+    turn = Turn(store, session.thread, message, session.data["workflow"]["version"])
+    session.empty_polls, session.seen = store.empty_polls, len(session.thread.items)
+    turn.hang_up()  # it goes on
+    return _listed_message(turn.message)
 
 
 def _list_messages(store: Store, request: RecordedRequest, session_id: str) -> Data:
@@ -84,13 +84,17 @@ def _list_messages(store: Store, request: RecordedRequest, session_id: str) -> D
     query = read(ListQuery, request.query)
     if query.limit == 0:
         raise APIError(400, "Invalid value for 'limit'.", param="limit", code="invalid_value")
-    for run in session.runs:
-        run.messages += [_message(store, "assistant", [output_text(t)]) for t in run.poll()]
-    return _list([message for run in session.runs for message in run.messages], query)
+    items = session.thread.items
+    if session.empty_polls > 0:
+        session.empty_polls -= 1
+        items = items[: session.seen]
+    messages = [item for item in items if item["type"] in ("user_message", "assistant_message")]
+    return _list([_listed_message(message) for message in messages], query)
 
 
-def _message(store: Store, role: str, content: list[Data]) -> Data:
-    return _listed(store.new("msg"), "message", role=role, content=content)
+def _listed_message(item: Data) -> Data:
+    role = item["type"].removesuffix("_message")
+    return _listed(item, "message", role=role, content=item["content"])
 
 
 def _list_threads(store: Store, request: RecordedRequest, _: str) -> Data:
@@ -198,10 +202,10 @@ def _converse(store: Store, request: RecordedRequest, session: Data | None) -> D
         return _page_with_cursor([thread.view() for thread in threads], params)
     else:
         thread = store.new_thread(user, hosted=hosted)
+        store.threads[thread.data["id"]] = thread
     if isinstance(params, NewThread):
-        version = session["workflow"]["version"] if session else None
-        run = store.start_run(params.input.content, version)
-        return Turn(store, thread, run, params.input.model_dump(exclude_none=True))
+        message = params.input.model_dump(exclude_none=True)
+        return Turn(store, thread, message, session["workflow"]["version"] if session else None)
     if isinstance(params, ListParams):
         return _page_with_cursor(thread.items, params)
     if kind == "threads.delete":

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from ._requests import APIError, InputText
-from ._workflow import AnswerKind, Lang, answer_text, step_texts
+from ._requests import APIError
+from ._workflow import AnswerKind, Lang
 
 Data: TypeAlias = dict[str, Any]
 
@@ -83,41 +83,16 @@ class Thread:
 
 
 @dataclass(slots=True)
-class Run:
-    """A run of the workflow, with the settings that it began with.
+class Session:
+    """A session as its JSON data, and its messages as a thread that no endpoint lists.
 
-    It has a stage for each of ``posts``: the steps, and the answer or ``None``. In a session,
-    ``messages`` has the user's message and the posts that were listed.
+    The next ``empty_polls`` polls see the first ``seen`` items alone.
     """
 
-    settings: Settings
-    posts: list[str | None]
-    messages: list[Data] = field(default_factory=list[Data])
-    polls: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    def due(self, stage: int) -> float:
-        """The monotonic time of a stage, counted from 1; the stages come evenly."""
-        return self.started + self.settings.delay * stage / len(self.posts)
-
-    def poll(self) -> list[str]:
-        """The posts that are new to one more poll of a session."""
-        self.polls += 1
-        now, polls = time.monotonic(), self.settings.empty_polls / len(self.posts)
-        return [
-            post
-            for stage, post in enumerate(self.posts, start=1)
-            if post is not None and stage >= len(self.messages)
-            if now >= self.due(stage) and self.polls > polls * stage
-        ]
-
-
-@dataclass(slots=True)
-class Session:
-    """A session as its JSON data, and its runs, oldest first."""
-
     data: Data
-    runs: list[Run] = field(default_factory=list[Run])
+    thread: Thread
+    empty_polls: int = 0
+    seen: int = 0
 
 
 class Store(Settings):
@@ -154,20 +129,9 @@ class Store(Settings):
         return {"id": self.new_id(prefix), "created_at": datetime.now().isoformat(), **fields}
 
     def new_thread(self, user: str, *, hosted: bool) -> Thread:
-        """A new thread without items."""
+        """A thread without items that is not stored yet."""
         fields: Data = {"status": {"type": "active"}, "metadata": {}}
-        thread = Thread(self.new("cthr" if hosted else "thr", **fields), user, hosted)
-        self.threads[thread.data["id"]] = thread
-        return thread
-
-    def start_run(self, content: list[InputText], version: str | None) -> Run:
-        """Start a version of the workflow on a message; the API accepts "latest", which fails."""
-        self.runs += 1
-        text = "".join(part.text for part in content)
-        steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
-        kind = "error" if version == "latest" else self.answer
-        answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        return Run(self.settings(), [*steps, answer])
+        return Thread(self.new("cthr" if hosted else "thr", **fields), user, hosted)
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ._store import Data, Run, Store, Thread
-from ._workflow import dumps, output_text, read_data
+from ._store import Data, Store, Thread
+from ._workflow import answer_text, dumps, output_text, read_data, step_texts
 
 # Events as bytes, monotonic times to wait for, and ``None`` where the connection breaks.
 Steps: TypeAlias = Generator[bytes | float | None, None, None]
@@ -27,13 +27,25 @@ _tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak refere
 class Turn(StreamingResponse):
     """One turn of a thread, on its way to the client."""
 
-    def __init__(self, store: Store, thread: Thread, run: Run, message: Data) -> None:
+    def __init__(self, store: Store, thread: Thread, message: Data, version: str | None) -> None:
         super().__init__((), headers={"cache-control": "no-cache"}, media_type="text/event-stream")
-        self._store, self._thread, self._run, self._settings = store, thread, run, run.settings
-        self._mood = {"mood": "curious"} if run.settings.unknown_events else {}
-        self._message = self._new("user_message", **message)
-        thread.items.append(self._message)
+        self._store, self._thread, self._settings = store, thread, store.settings()
+        self._mood = {"mood": "curious"} if store.unknown_events else {}
+        self.message = self._new("user_message", **message)
+        self._posts = self._run_workflow(version)
+        self._started = time.monotonic()
         self._steps = self._make_steps()
+        thread.items.append(self.message)
+
+    def _run_workflow(self, version: str | None) -> list[str | None]:
+        """The steps of a version of the workflow, and its answer or ``None``."""
+        settings, text = self._settings, "".join(part["text"] for part in self.message["content"])
+        self._store.runs += 1
+        steps = step_texts(text, settings.lang) if settings.steps is True else settings.steps or ()
+        # The API accepts the version "latest", and its run fails.
+        kind = "error" if version == "latest" else settings.answer
+        answer = kind(text) if callable(kind) else answer_text(kind, text, settings.lang)
+        return [*steps, answer if settings.stream_error is None else None]
 
     def hang_up(self) -> None:
         """End the stream: the run goes on without a client, or is cancelled."""
@@ -86,7 +98,7 @@ class Turn(StreamingResponse):
         thread, settings = self._thread, self._settings
         if len(thread.items) == 1:
             yield self._event("thread.created", thread=thread.view())
-        yield self._event("thread.item.done", item=self._message)
+        yield self._event("thread.item.done", item=self.message)
         yield self._event("stream_options", stream_options={"allow_cancel": True})
         if thread.hosted and "title" not in thread.data:
             thread.data["title"] = "Simulated training program"
@@ -96,14 +108,12 @@ class Turn(StreamingResponse):
         for name in ("every_event", "unknown_events"):
             if getattr(settings, name):
                 yield from self._play(name)
-        *steps, answer = self._run.posts
-        texts = [*steps, answer if settings.stream_error is None else None]
-        for stage, text in enumerate(texts, start=1):
-            text_of_stage = f"Step {stage} of {len(texts)}"
-            yield self._event("progress_update", icon="bolt", text=text_of_stage)
-            yield from self._play("work", until=self._run.due(stage))
-            if text is not None:
-                yield from self._assistant_message(text)
+        count = len(self._posts)
+        for stage, post in enumerate(self._posts, start=1):
+            yield self._event("progress_update", icon="bolt", text=f"Step {stage} of {count}")
+            yield from self._play("work", self._started + settings.delay * stage / count)
+            if post is not None:
+                yield from self._assistant_message(post)
         if settings.stream_error is not None:
             # openai-chatkit writes the first for a CustomStreamError, the second for any other.
             custom = {"code": "custom", "message": settings.stream_error}
@@ -168,4 +178,5 @@ class Turn(StreamingResponse):
 
 async def _finish(steps: Steps) -> None:
     for step in steps:
-        await asyncio.sleep(max(0.0, step - time.monotonic()) if isinstance(step, float) else 0)
+        if isinstance(step, float) and (rest := step - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
