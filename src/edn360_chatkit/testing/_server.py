@@ -18,19 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._requests import (
-    PARAMS,
-    APIError,
-    Envelope,
-    ListParams,
-    ListQuery,
-    NewMessage,
-    NewSession,
-    NewThread,
-    OneThread,
-    ThreadQuery,
-    read,
-)
+from . import _requests as models
+from ._requests import APIError, ListParams, read
 from ._store import Data, RecordedRequest, Session, Store, Thread
 from ._stream import SCRIPTS, Turn
 
@@ -44,7 +33,7 @@ _API_FIELDS: Data = SCRIPTS["in_lists_of_the_api"]
 
 
 def _create_session(store: Store, request: RecordedRequest, _: str) -> Data:
-    new = read(NewSession, request.json)
+    new = read(models.NewSession, request.json)
     workflows, workflow_id = store.workflow_ids, new.workflow.id
     if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
         raise APIError(404, f"No workflow found with id '{workflow_id}'.")
@@ -70,7 +59,7 @@ def _cancel_session(store: Store, _: RecordedRequest, session_id: str) -> Data:
 
 def _send_message(store: Store, request: RecordedRequest, session_id: str) -> Data:
     session = store.session(session_id)
-    message = read(NewMessage, request.json).model_dump(include={"content"})
+    message = read(models.NewMessage, request.json).model_dump(include={"content"})
     if session.data["status"] != "active":
         raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
     turn = Turn(store, session.thread, message, session.data["workflow"]["version"])
@@ -81,7 +70,7 @@ def _send_message(store: Store, request: RecordedRequest, session_id: str) -> Da
 
 def _list_messages(store: Store, request: RecordedRequest, session_id: str) -> Data:
     session = store.session(session_id)
-    query = read(ListQuery, request.query)
+    query = read(models.ListQuery, request.query)
     if query.limit == 0:
         raise APIError(400, "Invalid value for 'limit'.", param="limit", code="invalid_value")
     items = session.thread.items
@@ -98,7 +87,7 @@ def _listed_message(item: Data) -> Data:
 
 
 def _list_threads(store: Store, request: RecordedRequest, _: str) -> Data:
-    query = read(ThreadQuery, request.query)
+    query = read(models.ThreadQuery, request.query)
     return _list([_listed_thread(thread) for thread in store.threads_of(query.user)], query)
 
 
@@ -112,7 +101,7 @@ def _delete_thread(store: Store, _: RecordedRequest, thread_id: str) -> Data:
 
 
 def _list_items(store: Store, request: RecordedRequest, thread_id: str) -> Data:
-    query = read(ListQuery, request.query)
+    query = read(models.ListQuery, request.query)
     items = store.thread(thread_id).items
     return _list([_listed_item(item) for item in items if item["type"] not in _NOT_LISTED], query)
 
@@ -145,7 +134,7 @@ def _listed(data: Data, kind: str, **fields: Any) -> Data:
     return {**fields, "id": data["id"], "object": f"chatkit.{kind}", "created_at": created}
 
 
-def _list(entries: list[Data], query: ListQuery) -> Data:
+def _list(entries: list[Data], query: models.ListQuery) -> Data:
     """A page in the form of OpenAI's API."""
     page = _page(entries, query)
     ids = [entry["id"] for entry in page["data"]] or [None]
@@ -168,7 +157,7 @@ def _page(entries: list[Data], params: ListParams) -> Data:
     return {"data": rest[: params.limit], "has_more": more}
 
 
-def _conversation(store: Store, request: RecordedRequest, _: str) -> Data | Response:
+def _converse_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
     header = request.headers.get("authorization", "")
     for session_id in store.sessions:
         data = store.session(session_id).data
@@ -180,7 +169,7 @@ def _conversation(store: Store, request: RecordedRequest, _: str) -> Data | Resp
     raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
 
 
-def _server(store: Store, request: RecordedRequest, _: str) -> Data | Response:
+def _converse_self_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
     for name, value in (store.server_headers or {}).items():
         if request.headers.get(name.lower()) != value:
             raise APIError(401, f"The header '{name}' is missing or wrong.")
@@ -189,13 +178,13 @@ def _server(store: Store, request: RecordedRequest, _: str) -> Data | Response:
 
 def _converse(store: Store, request: RecordedRequest, session: Data | None) -> Data | Response:
     """Answer a request of the thread protocol, hosted in a session or else self-hosted."""
-    envelope, hosted = read(Envelope, request.json), session is not None
+    envelope, hosted = read(models.Envelope, request.json), session is not None
     kind, user = envelope.type, str((session or envelope.metadata).get("user", "default"))
-    if kind not in PARAMS:
+    if kind not in models.PARAMS:
         text = f"Invalid value for 'type': '{kind}' is not simulated."
         raise APIError(400, text, param="type", code="invalid_value")
-    params = read(PARAMS[kind], envelope.params, "params")
-    if isinstance(params, OneThread):
+    params = read(models.PARAMS[kind], envelope.params, "params")
+    if isinstance(params, models.OneThread):
         thread = store.thread(params.thread_id, user, hosted=hosted)
     elif isinstance(params, ListParams):
         threads = store.threads_of(user, hosted=hosted)
@@ -203,7 +192,7 @@ def _converse(store: Store, request: RecordedRequest, session: Data | None) -> D
     else:
         thread = store.new_thread(user, hosted=hosted)
         store.threads[thread.data["id"]] = thread
-    if isinstance(params, NewThread):
+    if isinstance(params, models.NewThread):
         message = params.input.model_dump(exclude_none=True)
         return Turn(store, thread, message, session["workflow"]["version"] if session else None)
     if isinstance(params, ListParams):
@@ -229,8 +218,8 @@ _ENDPOINTS: dict[str, tuple[str, str, _Endpoint]] = {
     "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", _retrieve_thread),
     "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", _delete_thread),
     "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", _list_items),
-    "conversation": ("POST", f"{PREFIX}/conversation", _conversation),
-    "server": ("POST", SERVER_PATH, _server),
+    "conversation": ("POST", f"{PREFIX}/conversation", _converse_hosted),
+    "server": ("POST", SERVER_PATH, _converse_self_hosted),
 }
 
 
@@ -250,8 +239,11 @@ async def _respond_unknown(store: Store, request: Request, _: Exception) -> Resp
 
 async def _respond(store: Store, name: str, request: Request) -> Response:
     recorded = await _record(store, request)
-    kind = str(recorded.json.get("type")) if isinstance(recorded.json, dict) else ""
-    fault: tuple[bool, Response] | None = store.take_fault(name, kind)
+    match recorded.json:
+        case {"type": str(kind)}:
+            fault: tuple[bool, Response] | None = store.take_fault(name, kind)
+        case _:
+            fault = store.take_fault(name)
     if fault is not None and not fault[0]:
         return fault[1]
     try:

@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from ._store import Data, Store, Thread
 from ._workflow import answer_text, dumps, output_text, read_data, step_texts
 
-# Events as bytes, monotonic times to wait for, and ``None`` where the connection breaks.
-Steps: TypeAlias = Generator[bytes | float | None, None, None]
+# Events as bytes, and monotonic times to wait for.
+Steps: TypeAlias = Generator[bytes | float, None, None]
 
 SCRIPTS: Data = read_data("events.json")
 _tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references
@@ -61,11 +61,11 @@ class Turn(StreamingResponse):
         # After the request's body, the next message is the client's hang-up.
         disconnect = asyncio.ensure_future(receive())
         for step in self._steps_with_faults():
-            if isinstance(step, float):
-                await asyncio.wait({disconnect}, timeout=max(0.0, step - time.monotonic()))
-            elif step:
+            if isinstance(step, bytes):
                 await send({"type": "http.response.body", "body": step, "more_body": True})
                 await asyncio.sleep(0)  # let the hang-up arrive
+            elif step is not None:
+                await asyncio.wait({disconnect}, timeout=max(0.0, step - time.monotonic()))
             if step is None or disconnect.done():
                 self.hang_up()
                 break  # uvicorn breaks the connection of a response without a last chunk
@@ -73,26 +73,27 @@ class Turn(StreamingResponse):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         disconnect.cancel()
 
-    def _steps_with_faults(self) -> Steps:
-        """The steps, the comments that keep the stream open, and the faults that are set for it."""
-        faults = [self._store.take_fault(name) for name in ("cut", "stall")]
-        faults = sorted(filter(None, faults), key=lambda fault: fault[0])
+    def _steps_with_faults(self) -> Generator[bytes | float | None, None, None]:
+        """The steps with their comments and faults; ``None`` breaks the connection."""
+        taken = [self._store.take_fault(name) for name in ("cut", "stall")]
+        faults: list[tuple[int, float | None]] = [fault for fault in taken if fault is not None]
+        faults.sort(key=lambda fault: fault[0])
         every, sent = self._settings.keep_alive, 0
         for step in self._steps:
-            if isinstance(step, float):
+            if not isinstance(step, bytes):
                 while every and (now := time.monotonic()) + every < step:
                     yield now + every
                     yield b": keep-alive\n\n"
                 yield step
-            elif step:
-                data, end = step, sent + len(step)
-                while faults and faults[0][0] <= end:
-                    at, seconds = faults.pop(0)
-                    yield data[: at - sent]
-                    yield None if seconds is None else time.monotonic() + seconds
-                    data, sent = data[at - sent :], at
-                sent = end
-                yield data
+                continue
+            data, end = step, sent + len(step)
+            while faults and faults[0][0] <= end:
+                at, seconds = faults.pop(0)
+                yield data[: at - sent]
+                yield None if seconds is None else time.monotonic() + seconds
+                data, sent = data[at - sent :], at
+            sent = end
+            yield data
 
     def _make_steps(self) -> Steps:
         thread, settings = self._thread, self._settings
@@ -178,5 +179,6 @@ class Turn(StreamingResponse):
 
 async def _finish(steps: Steps) -> None:
     for step in steps:
-        if isinstance(step, float) and (rest := step - time.monotonic()) > 0:
+        # Without a delay the run ends before the loop reads the next request.
+        if not isinstance(step, bytes) and (rest := step - time.monotonic()) > 0:
             await asyncio.sleep(rest)
