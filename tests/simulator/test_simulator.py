@@ -232,6 +232,34 @@ def test_steps_and_answer_divide_the_delay(
     assert seen == [0, 1, 2, 3]
 
 
+def test_empty_polls_hide_only_the_new_run(
+    sim: ChatKitSimulator, http: httpx.Client, session: str
+) -> None:
+    path = f"/sessions/{session}/messages"
+    sim.steps, sim.answer = ["step"], "text"
+
+    def texts() -> list[str]:
+        items = http.get(f"{path}?order=asc").json()["data"]
+        return [item["content"][0]["text"] for item in items]
+
+    http.post(path, json=message("one"))
+    first = texts()
+    assert (first[:2], len(first)) == (["one", "step"], 3)
+    sim.empty_polls = 2
+    http.post(path, json=message("two"))
+    assert [texts(), texts()] == [[*first, "two"]] * 2
+    assert texts() == [*first, "two", *first[1:]]
+
+
+def test_stream_error_leaves_a_session_without_answer(
+    sim: ChatKitSimulator, http: httpx.Client, session: str
+) -> None:
+    sim.steps, sim.stream_error = ["step"], "No quota."
+    http.post(f"/sessions/{session}/messages", json=message())
+    items = http.get(f"/sessions/{session}/messages").json()["data"]
+    assert [item["role"] for item in items] == ["assistant", "user"]
+
+
 def test_requests_are_recorded(sim: ChatKitSimulator, http: httpx.Client) -> None:
     http.post("/sessions?a=1", json=SESSION)
     request = sim.requests[-1]

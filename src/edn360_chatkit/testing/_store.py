@@ -1,7 +1,7 @@
 """The settings of a simulator, and everything that it remembers.
 
-There is one store. The session messages protocol, the thread protocol and the REST endpoints are
-views of it.
+There is one store. The session messages protocol, the thread protocol and the REST endpoints show
+the same threads, each in its own form.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ class Thread:
 
 @dataclass(slots=True)
 class Session:
-    """A session as its JSON data, and its messages as a thread that no endpoint lists.
+    """A session as its JSON data; no endpoint lists the thread that has its messages.
 
-    The next ``empty_polls`` polls see the first ``seen`` items alone.
+    The next ``empty_polls`` polls see only the first ``seen`` items.
     """
 
     data: Data
@@ -106,8 +106,8 @@ class Store(Settings):
     def forget(self) -> None:
         """Begin with an empty memory."""
         self.requests, self.runs, self.sessions, self.threads = [], 0, {}, {}
-        # A request's fault is whether it is taken, and its response; a stream's fault is after how
-        # many bytes it happens, and the seconds of a stall.
+        # An endpoint's fault: whether the request is taken, and the response that it gets.
+        # The fault of "cut" or "stall": the byte at which it happens, and the seconds of a stall.
         self._faults: list[tuple[str, Any]] = []
         self._numbers = itertools.count(1)
 
@@ -143,13 +143,13 @@ class Store(Settings):
         return session
 
     def threads_of(self, user: str | None, *, hosted: bool = True) -> list[Thread]:
-        """The threads of a user, or of all users, in one of the two worlds; oldest first."""
+        """The hosted or the self-hosted threads of a user, or of all users; oldest first."""
         threads = tuple(self.threads.values())
         return [t for t in threads if t.hosted == hosted and user in (None, t.user)]
 
     def thread(self, thread_id: str, user: str | None = None, *, hosted: bool = True) -> Thread:
-        """One of the same threads; raises an ``APIError`` for another id."""
-        for thread in self.threads_of(user, hosted=hosted):
-            if thread.data["id"] == thread_id:
-                return thread
-        raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+        """One thread of ``threads_of``; raises an ``APIError`` for an unknown id."""
+        thread = self.threads.get(thread_id)
+        if thread is None or thread not in self.threads_of(user, hosted=hosted):
+            raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+        return thread
