@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from . import _requests as models
 from ._requests import APIError, ListParams, read
-from ._store import Data, RecordedRequest, Session, Store, Thread
+from ._store import RecordedRequest, Session, Store, Thread
 from ._stream import SCRIPTS, Turn
+from ._workflow import Data
 
 PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
@@ -229,15 +230,11 @@ def build_app(store: Store) -> Starlette:
         Route(path, partial(_respond, store, name), methods=[method])
         for name, (method, path, _) in _ENDPOINTS.items()
     ]
-    unknown = partial(_respond_unknown, store)
+    unknown = partial(_respond, store, "unknown")
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
 
-async def _respond_unknown(store: Store, request: Request, _: Exception) -> Response:
-    return _invalid_url(await _record(store, request)).response
-
-
-async def _respond(store: Store, name: str, request: Request) -> Response:
+async def _respond(store: Store, name: str, request: Request, _: object = None) -> Response:
     recorded = await _record(store, request)
     match recorded.json:
         case {"type": str(kind)}:
@@ -273,6 +270,9 @@ async def _record(store: Store, request: Request) -> RecordedRequest:
 
 
 def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    off = () if store.messages_endpoint else ("send_message", "list_messages")
+    if name in ("unknown", *off):
+        raise APIError(404, f"Invalid URL ({request.method} {request.path})")
     headers = request.headers
     if name not in ("conversation", "server"):
         if headers.get("authorization") != f"Bearer {store.api_key}":
@@ -284,9 +284,3 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
     if request.body and kind != "application/json" and name != "server":
         text = f"Unsupported content type: '{kind}'. Use 'application/json'."
         raise APIError(400, text, code="content_type")
-    if name in ("send_message", "list_messages") and not store.messages_endpoint:
-        raise _invalid_url(request)
-
-
-def _invalid_url(request: RecordedRequest) -> APIError:
-    return APIError(404, f"Invalid URL ({request.method} {request.path})")

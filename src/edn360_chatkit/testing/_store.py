@@ -11,12 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from ._requests import APIError
-from ._workflow import AnswerKind, Lang
-
-Data: TypeAlias = dict[str, Any]
+from ._workflow import AnswerKind, Data, Lang
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ._store import Data, Store, Thread
-from ._workflow import answer_text, dumps, output_text, read_data, step_texts
+from ._store import Store, Thread
+from ._workflow import Data, answer_text, dumps, output_text, read_data, step_texts
 
 # Events as bytes, and monotonic times to wait for.
 Steps: TypeAlias = Generator[bytes | float, None, None]
