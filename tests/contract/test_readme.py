@@ -23,8 +23,9 @@ def python_blocks(page: Path) -> list[str]:
 
 
 def test_readme_code_runs_from_top_to_bottom(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # for the journal
     with ChatKitSimulator() as sim:
         monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
         monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
@@ -42,6 +43,7 @@ def test_readme_code_runs_from_top_to_bottom(
     assert {"session.created", "message.sent", "response"} <= set(lines)
     assert len(response.program.sessions) == 4
     assert len(names["rows"]) > 10
+    assert names["result"].response.program.title
 
 
 def test_linked_files_exist() -> None:
