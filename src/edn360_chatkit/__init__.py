@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .async_client import AsyncChatKitClient, AsyncWorkflowRun
+from .batch import AsyncBatchRun, BatchResult, BatchRun
 from .clients import ChatKitClient, WorkflowRun
 from .errors import (
     APIConnectionError,
@@ -96,10 +97,13 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatchRun",
     "AsyncChatKitClient",
     "AsyncWorkflowRun",
     "AuthenticationError",
     "BadRequestError",
+    "BatchResult",
+    "BatchRun",
     "Block",
     "ChatKitClient",
     "ChatKitError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 from typing_extensions import Unpack
@@ -12,6 +12,7 @@ from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
 from ._progress import shown_in_notebook
 from ._protocol.inputs import WorkflowInput, prepare
 from ._transport import AsyncDriver, AsyncHTTPClient, AsyncOperationRun
+from .batch import AsyncBatchRun, BatchInput, BatchOptions
 from .events import RunStatus, WorkflowEvent, WorkflowResponse
 from .models.run import RunReference
 from .models.session import ChatSession, Message
@@ -144,6 +145,18 @@ class AsyncChatKitClient(BaseClient):
         waiting = self._waiting(options)
         operation = self._workflow.run(prepared, prepared.owner(user), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
+
+    def run_many(
+        self,
+        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
+        **options: Unpack[BatchOptions],
+    ) -> AsyncBatchRun:
+        """Run the workflow for many inputs; see :meth:`ChatKitClient.run_many`.
+
+        It is not awaited itself: ``async for result in client.run_many(...)``. ``inputs`` may be
+        an async iterable. Each run has a task.
+        """
+        return AsyncBatchRun(self._batch(options), self._driver, inputs)
 
     async def aclose(self) -> None:
         """Close all connections. An ``http_client`` of yours stays open."""
