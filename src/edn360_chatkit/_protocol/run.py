@@ -56,6 +56,7 @@ class Run:
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
+        held: Whether its stream is held open for a later call.
         sent_before: Whether an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
         sought: What finds the run while it is in doubt; ``None`` if nothing does.
@@ -69,6 +70,7 @@ class Run:
     sent_text: str | None = field(default=None, repr=False)
     watched: bool = False
     own_session: bool = False
+    held: bool = False
     sent_before: bool = False
     doubt: str | None = None
     sought: RunReference | None = None
@@ -123,9 +125,6 @@ class Protocol(ABC):
         """
         inbox.take((yield from self.look(run)))
         return (yield from run.response())
-
-    def hold(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
-        """Keep open what another call follows."""
 
 
 def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:

@@ -56,15 +56,10 @@ class Threads(Protocol):
         self._live: dict[tuple[str, str | int], LiveRun] = {}
         self._threads: dict[str, tuple[ChatSession, str]] = {}
 
-    def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
+    def thread_of(self, session: ChatSession) -> tuple[ChatSession, str | None]:
         """A session with its user, and the newest thread in it, if this client knows them."""
         earlier, thread_id = self._threads.get(session.id, (session, None))
         return (session if session.user is not None else earlier), thread_id
-
-    def hold(self, run: Run) -> None:
-        if run.live is not None:
-            run.live.stream.keep_open = True
-            self._remember(run.live)
 
     def _remember(self, live: LiveRun) -> None:
         run = live.inbox.run
@@ -81,18 +76,21 @@ class Threads(Protocol):
         return next(same, None) or next(reversed(live), (run.session_id, -1))
 
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        run.session, thread_id = self.known(run.session)
+        run.session, thread_id = self.thread_of(run.session)
         reference = yield from _Start(self._api, run, prepared, thread_id).send_once()
         if reference.thread_id is not None:
             self._threads.pop(run.session.id, None)
             self._threads[run.session.id] = run.session, reference.thread_id
             for oldest in list(self._threads)[:-MOST_SESSIONS]:
                 self._threads.pop(oldest, None)
+        if run.held and run.live is not None:
+            run.live.stream.keep_open = True
+            self._remember(run.live)
         run.sent(reference)
         return reference
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        run.session, thread_id = self.known(run.session)
+        run.session, thread_id = self.thread_of(run.session)
         message_id = None
         if run.inbox is not None:
             message_id, thread_id = run.inbox.run.message_id, run.inbox.run.thread_id or thread_id
