@@ -25,9 +25,7 @@ class SessionMessages(Protocol):
         self._api = api
 
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        reference = yield from _Post(self._api, run, prepared).send_once()
-        run.sent(reference)
-        return reference
+        return (yield from _Post(self._api, run, prepared).send_once())
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
         message_id = None if run.inbox is None else run.inbox.run.message_id

@@ -88,11 +88,6 @@ class ThreadReader:
     _last: str | None = field(default=None, repr=False)
     _unknown_removed: bool = False
 
-    @property
-    def news(self) -> bool:
-        """Whether a message is complete, or removed, that was not handed over."""
-        return bool(self._new)
-
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
         """The messages that are new since the last call, oldest first."""
         new, self._new = self._new, []

@@ -86,7 +86,6 @@ class Threads(Protocol):
         if run.held and run.live is not None:
             run.live.stream.keep_open = True
             self._remember(run.live)
-        run.sent(reference)
         return reference
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
