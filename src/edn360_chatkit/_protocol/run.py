@@ -111,7 +111,7 @@ class Protocol(ABC):
         """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         """Read the run's messages from the server, newest first."""
 
     @abstractmethod
@@ -123,7 +123,7 @@ class Protocol(ABC):
 
         It waits for nothing. A run that has failed raises its error.
         """
-        inbox.take((yield from self.look(run)))
+        inbox.take((yield from self.look(run, inbox.run)))
         return (yield from run.response())
 
 

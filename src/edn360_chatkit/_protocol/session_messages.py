@@ -27,9 +27,9 @@ class SessionMessages(Protocol):
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
         return (yield from _Post(self._api, run, prepared).send_once())
 
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        message_id = None if run.inbox is None else run.inbox.run.message_id
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
+        message_id = reference.message_id
         return (yield from read_back_to(self._api, request, message_id, limit, strict=False))
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:

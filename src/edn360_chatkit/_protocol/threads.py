@@ -88,11 +88,9 @@ class Threads(Protocol):
             self._remember(run.live)
         return reference
 
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         run.session, thread_id = self.thread_of(run.session)
-        message_id = None
-        if run.inbox is not None:
-            message_id, thread_id = run.inbox.run.message_id, run.inbox.run.thread_id or thread_id
+        thread_id = reference.thread_id or thread_id
         if thread_id is None:
             raise InvalidInputError(
                 f"The thread of this run is not known: the session {run.session.id!r} has no "
@@ -101,7 +99,7 @@ class Threads(Protocol):
             )
         items = self._api.lookup("items.list", run.session.user, thread_id)
         try:
-            return (yield from read_back_to(self._api, items, message_id, PAGE))
+            return (yield from read_back_to(self._api, items, reference.message_id, PAGE))
         except NotFoundError as error:
             if run.live is None:
                 raise
@@ -162,7 +160,7 @@ class Threads(Protocol):
                 live.inbox.response("first", 1, 0.0)
         live.check_error()
         if run.waiting.answer == "program" and not live.inbox.is_settled():
-            for step in live.inbox.take((yield from self.look(run))):
+            for step in live.inbox.take((yield from self.look(run, live.inbox.run))):
                 yield from emit(step)
 
     def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
@@ -182,7 +180,7 @@ class Threads(Protocol):
         """Read the thread of an open stream, whose newest data may be in a buffer."""
         live.check_error()
         try:
-            live.events += live.inbox.take((yield from self.look(run)))
+            live.events += live.inbox.take((yield from self.look(run, live.inbox.run)))
         except APIError:
             if live.is_over:
                 raise
