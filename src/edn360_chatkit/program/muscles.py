@@ -15,7 +15,7 @@ from .vocabulary import is_placeholder, singular
 
 _PARTS = {
     "back": "lats trapezius rhomboids lower_back rear_delts",
-    "shoulders": "front_delts side_delts rear_delts rotator_cuff",
+    "shoulders": "front_delts side_delts rear_delts rotator_cuff trapezius",
     "arms": "biceps triceps forearms",
     "legs": "quads hamstrings glutes adductors abductors hip_flexors calves",
     "posterior_chain": "hamstrings glutes calves lower_back back lats",
