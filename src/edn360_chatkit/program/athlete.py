@@ -156,7 +156,7 @@ def _minutes(answer: Answer) -> Sequence[float]:
     numbers, unit = _amount(answer)
     minutes = [number / 60 if unit == "s" else number for number in numbers]
     # "session_time: 18-20" may be a time of day.
-    least = 24 if not unit and {"session", "time"}.issuperset(answer.key) else 9
+    least = 24 if not unit and {"sesion", "time"}.issuperset(answer.key) else 9
     return minutes if all(least < number <= 240 for number in minutes) else ()
 
 
@@ -189,6 +189,8 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     is_home = any(terms.HOME & set(answer.key) for answer in asked)
     if any(_has_gym(answer) for answer in everywhere if is_home or terms.GYM & set(answer.key)):
         return None
+    if is_home and any(_is_elsewhere(answer) for answer in everywhere):
+        return None
     available = [
         terms.EQUIPMENT[phrase]
         for answer in answers
@@ -204,6 +206,12 @@ def _has_gym(answer: Answer) -> bool:
     words = words_of(answer.text)
     is_denied = bool(terms.NEGATIONS & set(words))
     return bool(words) and not is_denied and bool(terms.GYM & {*answer.key, *words})
+
+
+def _is_elsewhere(answer: Answer) -> bool:
+    """Whether an answer names a place that is not the athlete's home, such as a chain of gyms."""
+    words = set(words_of(answer.text))
+    return bool(terms.WHERE & set(answer.key)) and not words <= terms.UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
@@ -226,7 +234,7 @@ def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     parts = (
         words_of(part)
         for answer in answers
-        if answer.asks(terms.TO_AVOID)
+        if answer.asks(*terms.TO_AVOID)
         for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text))
     )
     other = terms.NEGATIONS | terms.CONTRARY | terms.AFFIRMATIONS
@@ -246,7 +254,7 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     for answers in reversed(questionnaires):
         added: dict[tuple[str, ...], frozenset[str]] = {}
         for answer in answers:
-            if not _asks_about_injuries(set(answer.key)):
+            if not _asks_about_injuries(answer):
                 continue
             joints, well, is_clear = _read_injuries(answer)
             added[answer.key] = joints
@@ -260,9 +268,16 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     return frozenset[str]().union(*hurting.values())
 
 
-def _asks_about_injuries(key: set[str]) -> bool:
-    is_past = terms.PAST & key and not terms.ACTIVE & key
+def _asks_about_injuries(answer: Answer) -> bool:
+    """Whether the question is about injuries of today; one of the past may have a recent one."""
+    key = set(answer.key)
+    is_past = terms.PAST & key and not terms.ACTIVE & key and not _is_recent(_clauses(answer.text))
     return bool(terms.INJURIES & key) and not is_past and not terms.GOALS & key
+
+
+def _is_recent(clauses: Iterable[Sequence[str]]) -> bool:
+    other = terms.NEGATIONS | terms.RECOVERED
+    return any(terms.RECENT & set(clause) and not other & set(clause) for clause in clauses)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -281,7 +296,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
             hurting, is_clear = hurting | joints, False
         elif terms.AFFIRMATIONS.issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
-        elif _is_over(words, clauses):
+        elif _is_over(words, clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
         else:
             other = [clause for clause in clauses if not _denies(clause)]
@@ -302,7 +317,8 @@ def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for word in words)
     inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
-    return has_year or inactive or bool(terms.PAST & set(words))
+    is_past = has_year or bool(terms.PAST & set(words))
+    return inactive or (is_past and not _is_recent(clauses))
 
 
 def _denies(clause: Sequence[str]) -> bool:

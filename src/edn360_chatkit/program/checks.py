@@ -209,7 +209,7 @@ def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iter
     """Exercises whose name the session has already."""
     for place, exercise in enumerate(exercises):
         name = " ".join(words_of((exercise.name or "")[:LONGEST]))
-        if name in names and not is_placeholder(name):
+        if name in names and not is_placeholder(exercise.name):
             at = f"{path}.exercises.{place}.name"
             yield _finding("warning", "exercise_repeated", at, name=_quote(exercise.name))
         if name:
@@ -316,11 +316,10 @@ def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str 
     """The equipment that an exercise needs and the athlete does not have."""
     if "/" in name or OPEN_NAMES & set(words):
         return None
-    needed = list(phrases_in(words, NEEDED_EQUIPMENT))
-    if MACHINES & set(words) and "barra" in needed:
-        needed.remove("barra")  # the bar of a cable
-    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in needed):
-        if kinds and not kinds & equipment:
+    is_machine = MACHINES & set(words)
+    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in phrases_in(words, NEEDED_EQUIPMENT)):
+        # The bar of a cable is no barbell.
+        if kinds and not kinds & equipment and not (is_machine and "pull_up_bar" in kinds):
             return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)
     return None
 

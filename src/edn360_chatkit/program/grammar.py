@@ -163,7 +163,7 @@ _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+
 # "5 al 80%", "30 min a 130 ppm"
 _INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
 # "8 semana 1, 10 semana 2", "3 por semana"
-_WEEKS = re.compile("K:?n|[xP]K")
+_WEEKS = re.compile("K:?n|[xPL]K")
 
 
 def _labels(kinds: str) -> re.Pattern[str]:

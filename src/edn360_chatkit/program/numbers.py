@@ -122,7 +122,7 @@ _NOTHING = re.compile(
     r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
     r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
 )
-_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(10|20)(?![0-9.,])", re.IGNORECASE)
+_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(5|10|20)(?![0-9.,])", re.IGNORECASE)
 
 
 def _range(numbers: Sequence[float], step: float = 0.01) -> Range | None:

@@ -14,13 +14,14 @@ from .numbers import fold
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
-_PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])s$")
+_PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])(?<!^pre)s$")
+_DOUBLED = re.compile(r"([a-z])\1")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, as they are compared."""
+    """The words of a text, as they are compared: "Sentadillas" and "sentadila" are one word."""
     text = fold(_CAMEL_HUMP.sub(" ", text).replace("_", " "))
-    return [singular(word) for word in _WORD.findall(text)]
+    return [_DOUBLED.sub(r"\1", singular(word)) for word in _WORD.findall(text)]
 
 
 def singular(word: str) -> str:
@@ -98,7 +99,8 @@ MINUTES = (
     _question(f"workout {_WORDS['training']}", "duration duracion minute minuto", also="min"),
 )
 HAS_EQUIPMENT = _question("equipamiento equipment material", also=f"casa home {_WORDS['training']}")
-PLACES = _words("places")
+PLACES = _words("places", "where")
+WHERE = _words("where")
 HOME = _words("home")
 GYM = _words("gym")
 GOALS = _words("goals")
@@ -106,7 +108,10 @@ GOALS = _words("goals")
 
 INJURIES = _words("injury", "trouble")
 ALL_INJURIES = _question(_WORDS["injury"], also=f"{_WORDS['trouble']} {_WORDS['now']}")
-TO_AVOID = _question("evitar avoid", "ejercicio exercise")
+TO_AVOID = (
+    _question("evitar avoid disliked dislike odia hate", "ejercicio exercise"),
+    _question("ejercicio exercise", "no not dont", "gusta gustan like", also="te le me"),
+)
 TRAINING = _words("training", "injury", "gym", "exercise")
 """Words of a questionnaire that asks about training, whatever its kind."""
 
@@ -138,8 +143,12 @@ OPEN_NAMES = _words("open_names")
 
 # --- injuries -------------------------------------------------------------------------------------
 
-PAST = _words("past")
+RECOVERED = _words("recovered")
+PAST = _words("past") | RECOVERED
 """Make an injury one that may be over."""
+
+RECENT = _words("recent")
+"""Make an injury of the past one of today."""
 
 UNCHANGED = _words("unchanged")
 """Say that an earlier answer holds, or may hold."""
