@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
+from .lexicon import read_words
 from .numbers import fold, says_nothing
 from .texts import Language, words
 from .vocabulary import is_placeholder, singular
@@ -17,25 +18,30 @@ _PARTS = {
     "back": "lats trapezius rhomboids lower_back rear_delts",
     "shoulders": "front_delts side_delts rear_delts rotator_cuff trapezius",
     "arms": "biceps triceps forearms",
-    "legs": "quads hamstrings glutes adductors abductors hip_flexors calves",
+    "legs": "quads hamstrings glutes adductors abductors hip_flexors calves tibialis",
     "posterior_chain": "hamstrings glutes calves lower_back back lats",
     "core": "abs obliques lower_back",
     "abs": "obliques",
-    "upper_body": "chest back shoulders arms",
+    "upper_body": "chest back shoulders arms serratus neck",
     "full_body": "upper_body legs core posterior_chain",
 }
 """The muscles of a region, which may be regions themselves."""
 
 _WORD = re.compile(r"[^\W_]+")
-_BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
+_BETWEEN_MUSCLES = re.compile(
+    r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and|[-\u2013\u2014])(?=\s)", re.IGNORECASE
+)
+_SMALL, _PARTIAL = (
+    frozenset(map(singular, read_words("words")[row].split())) for row in ("small", "muscle_parts")
+)
 
 
-def _normal(name: str) -> str:
-    return " ".join(singular(word) for word in _WORD.findall(fold(name)))
+def _words(name: str) -> list[str]:
+    return [singular(word) for word in _WORD.findall(fold(name))]
 
 
 _KEYS = {
-    _normal(name): key
+    frozenset(_words(name)): key
     for lang in get_args(Language)
     for key, names in words(lang).muscles.items()
     for name in names.split(", ")
@@ -43,10 +49,13 @@ _KEYS = {
 
 
 def muscle_key(name: str) -> str:
-    """One key for all names of a muscle: synonyms, plurals, case and accents."""
-    key = _normal(name)
-    # "Espalda (grosor)" is the back.
-    return _KEYS.get(key) or _KEYS.get(_normal(name.partition("(")[0])) or key or fold(name)
+    """One key for all names of a muscle: synonyms, plurals, case, accents and order of words."""
+    own = _words(name)
+    # "Espalda (grosor)" is the back, and so is "espalda alta".
+    for part in (frozenset(own), frozenset(_words(name.partition("(")[0]))):
+        if key := _KEYS.get(part - _SMALL) or _KEYS.get(part - _SMALL - _PARTIAL):
+            return key
+    return " ".join(own) or fold(name)
 
 
 def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
