@@ -203,9 +203,11 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
 
 def _has_gym(answer: Answer) -> bool:
     """Whether an answer speaks of a gym, or a question about one is not denied."""
-    words = words_of(answer.text)
-    is_denied = bool(terms.NEGATIONS & set(words))
-    return bool(words) and not is_denied and bool(terms.GYM & {*answer.key, *words})
+    words = set(words_of(answer.text))
+    if not words or terms.NEGATIONS & words:
+        return False
+    # Of "gym or home" the answer may be the home.
+    return bool(terms.GYM & words or (terms.GYM & set(answer.key) and not terms.HOME & words))
 
 
 def _is_elsewhere(answer: Answer) -> bool:
@@ -270,14 +272,18 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 
 def _asks_about_injuries(answer: Answer) -> bool:
     """Whether the question is about injuries of today; one of the past may have a recent one."""
-    key = set(answer.key)
-    is_past = terms.PAST & key and not terms.ACTIVE & key and not _is_recent(_clauses(answer.text))
+    key, clauses = set(answer.key), _clauses(answer.text)
+    if terms.REMARKS & key:
+        return _has(terms.HURTING | terms.INJURIES, clauses)
+    is_past = terms.PAST & key and not terms.ACTIVE & key and not _has(terms.RECENT, clauses)
     return bool(terms.INJURIES & key) and not is_past and not terms.GOALS & key
 
 
-def _is_recent(clauses: Iterable[Sequence[str]]) -> bool:
-    other = terms.NEGATIONS | terms.RECOVERED
-    return any(terms.RECENT & set(clause) and not other & set(clause) for clause in clauses)
+def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
+    """Whether a clause has one of these words; not if it denies it, or there is a recovery."""
+    affirmed = [set(clause) for clause in clauses if not terms.NEGATIONS & set(clause)]
+    is_recovered = any(terms.RECOVERED & clause for clause in affirmed)
+    return not is_recovered and any(words & clause for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -318,7 +324,7 @@ def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
     has_year = any(len(word) == 4 and word.isdigit() for word in words)
     inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
     is_past = has_year or bool(terms.PAST & set(words))
-    return inactive or (is_past and not _is_recent(clauses))
+    return inactive or (is_past and not _has(terms.RECENT, clauses))
 
 
 def _denies(clause: Sequence[str]) -> bool:

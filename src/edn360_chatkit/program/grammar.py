@@ -72,6 +72,7 @@ SIGNS = str.maketrans(
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
         **dict.fromkeys("\u2018\u2019\u00b4`\u2032", "'"),
         **dict.fromkeys('"\u201c\u201d\u2033', "''"),
+        **dict.fromkeys("\u00ba\u00aa", "\u00b0"),
         **dict.fromkeys("\u00d7\u2715*", "x"),
         **dict.fromkeys("\u2044\u2215", "/"),
         **dict.fromkeys("\u2192\u21d2\u2794\u279c", "-"),
@@ -84,10 +85,10 @@ _AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
 DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")
-# "1,000", "1.000", "3.5.2", "2:1:2", "1e3" and "2,30 min": no number can be meant.
+# "1,000", "1.000", "3.5.2", "2:1:2", "1:15 h", "1e3", "2,30 min", "1ª": no number can be meant.
 _NO_NUMBER = re.compile(
-    r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,}|e[-+]?[0-9]+"
-    r"|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))"
+    r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,}|:[0-9]+ ?h|e[-+]?[0-9]+"
+    r"|\u00b0|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))"
 )
 _CLOCK = re.compile(
     r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
@@ -105,9 +106,11 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
     for written, spelling in _SPELLINGS.items():
         text = text.replace(written, spelling)
-    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
+    text = _A_TIME.sub("1 ", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
+    return _FROM_FAILURE.sub("rir", text)
 
 
+_A_TIME = re.compile(r"\b(?:una?|an?|one) (?=hora|hour|minut)")
 _FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
 
 
@@ -162,8 +165,8 @@ _ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
 _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
 # "5 al 80%", "30 min a 130 ppm"
 _INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
-# "8 semana 1, 10 semana 2", "3 por semana"
-_WEEKS = re.compile("K:?n|[xPL]K")
+# "8 semana 1, 10 semana 2", "3 por semana", "3 series semanales"
+_WEEKS = re.compile("K:?n|[xPLSr]K")
 
 
 def _labels(kinds: str) -> re.Pattern[str]:
@@ -188,9 +191,9 @@ def parse(value: object, decimal: re.Pattern[str] | None = None, *, is_rpe: bool
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Phrase((Group(None, Amount((value,), ""), ""),))
     tokens = read_tokens(value, decimal).without(_SIDE).without(_REST)
-    tokens = tokens.without(_ASIDE, max(tokens.kinds.find("n"), 0))
     if _WEEKS.search(tokens.kinds):
         return Phrase()
+    tokens = tokens.without(_ASIDE, max(tokens.kinds.find("n"), 0))
     if intensity := _INTENSITY.search(tokens.kinds):
         before, _, first = tokens.values[intensity.start() - 1 : intensity.start() + 2]
         # "5 al 80%" has an intensity, "70 al 80%" is one.

@@ -28,9 +28,7 @@ _PARTS = {
 """The muscles of a region, which may be regions themselves."""
 
 _WORD = re.compile(r"[^\W_]+")
-_BETWEEN_MUSCLES = re.compile(
-    r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and|[-\u2013\u2014])(?=\s)", re.IGNORECASE
-)
+_BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
 _SMALL, _PARTIAL = (
     frozenset(map(singular, read_words("words")[row].split())) for row in ("small", "muscle_parts")
 )
@@ -69,7 +67,9 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
     names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
     by_key: dict[str, str] = {}
     for name in names:
-        if not says_nothing(name) and not is_placeholder(name):
+        # "Trapecio medio e inferior" is one muscle.
+        is_part = by_key and _SMALL.union(_PARTIAL).issuperset(_words(name))
+        if not is_part and not says_nothing(name) and not is_placeholder(name):
             by_key.setdefault(muscle_key(name), name)
     return by_key
 

@@ -87,7 +87,9 @@ def _question(*rows: str, also: str = "") -> Question:
 DAYS = (
     _question("dia day", f"{_WORDS['week']} {_WORDS['training']}", also="sesion session"),
     _question("sesion session entrenamiento workout", _WORDS["week"], also=_WORDS["training"]),
-    _question("frecuencia frequency", f"{_WORDS['week']} {_WORDS['training']}"),
+    _question(
+        "frecuencia frequency disponibilidad availability", f"{_WORDS['week']} {_WORDS['training']}"
+    ),
 )
 MINUTES = (
     _question(
@@ -110,7 +112,12 @@ INJURIES = _words("injury", "trouble")
 ALL_INJURIES = _question(_WORDS["injury"], also=f"{_WORDS['trouble']} {_WORDS['now']}")
 TO_AVOID = (
     _question("evitar avoid disliked dislike odia hate", "ejercicio exercise"),
-    _question("ejercicio exercise", "no not dont", "gusta gustan like", also="te le me"),
+    _question(
+        "ejercicio exercise",
+        "no not don dont",
+        "gusta gustan like hacer",
+        also="te le me are there any t",
+    ),
 )
 TRAINING = _words("training", "injury", "gym", "exercise")
 """Words of a questionnaire that asks about training, whatever its kind."""
@@ -147,8 +154,12 @@ RECOVERED = _words("recovered")
 PAST = _words("past") | RECOVERED
 """Make an injury one that may be over."""
 
-RECENT = _words("recent")
+HURTING = _words("hurting")
+RECENT = _words("recent") | HURTING
 """Make an injury of the past one of today."""
+
+REMARKS = _words("remarks")
+"""A question with one of these may have an answer about injuries."""
 
 UNCHANGED = _words("unchanged")
 """Say that an earlier answer holds, or may hold."""

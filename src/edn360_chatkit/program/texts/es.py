@@ -120,13 +120,14 @@ WORDS = Words(
         "lats": "dorsal",
         "trapezius": "trapecio",
         "rhomboids": "romboide",
-        "lower_back": "lumbar, zona lumbar, espalda baja, parte baja espalda, erector, erector "
-        "espinal, erector columna, espinal, extensor espalda, cuadrado lumbar, paravertebral",
+        "lower_back": "lumbar, zona lumbar, espalda baja, espalda lumbar, parte baja espalda, "
+        "erector, erector espinal, erector columna, espinal, extensor espalda, cuadrado lumbar, "
+        "paravertebral",
         "shoulders": "hombro, deltoide",
         "front_delts": "deltoide anterior, hombro anterior, deltoide frontal",
         "side_delts": "deltoide lateral, deltoide medio, hombro lateral, deltoide media, hombro "
         "medio",
-        "rear_delts": "deltoide posterior, hombro posterior",
+        "rear_delts": "deltoide posterior, hombro posterior, parte posterior hombro",
         "rotator_cuff": "manguito, manguito rotador, rotador, rotador hombro",
         "serratus": "serrato, serrato anterior",
         "neck": "cuello, cervical, flexor cuello",
