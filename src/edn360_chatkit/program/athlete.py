@@ -323,7 +323,11 @@ def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for word in words)
     inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
-    is_past = has_year or bool(terms.PAST & set(words))
+    is_past = has_year or any(
+        terms.PAST & set(clause)
+        for clause in clauses
+        if not (terms.RECOVERED & set(clause) and terms.NEGATIONS & set(clause))
+    )
     return inactive or (is_past and not _has(terms.RECENT, clauses))
 
 
