@@ -65,7 +65,7 @@ def test_names_of_a_muscle_have_one_key() -> None:
 
 def test_questionnaires_are_read_as_a_coach_reads_them() -> None:
     data = json.loads((HERE / "questionnaires.json").read_text("utf-8"))
-    wrong: list[tuple[str, Any]] = []
+    wrong: list[tuple[Any, set[str]]] = []
     for case in data["cases"]:
         answers = {**data["form"], **case["form"]} if "form" in case else case.get("answers")
         kind = "nutrition_initial" if "form" in case else "initial"

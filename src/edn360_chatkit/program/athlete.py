@@ -187,9 +187,7 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
         return None
     is_home = any(terms.HOME & set(answer.key) for answer in asked)
-    if any(_has_gym(answer) for answer in everywhere if is_home or terms.GYM & set(answer.key)):
-        return None
-    if is_home and any(_is_elsewhere(answer) for answer in everywhere):
+    if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
         return None
     available = [
         terms.EQUIPMENT[phrase]
@@ -201,19 +199,17 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     return None if nothing else frozenset[str]().union(*available)
 
 
-def _has_gym(answer: Answer) -> bool:
-    """Whether an answer speaks of a gym, or a question about one is not denied."""
-    words = set(words_of(answer.text))
+def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
+    """Whether an answer may name a gym; more answers may if the equipment is that at home."""
+    key, words = set(answer.key), set(words_of(answer.text))
     if not words or terms.NEGATIONS & words:
         return False
-    # Of "gym or home" the answer may be the home.
-    return bool(terms.GYM & words or (terms.GYM & set(answer.key) and not terms.HOME & words))
-
-
-def _is_elsewhere(answer: Answer) -> bool:
-    """Whether an answer names a place that is not the athlete's home, such as a chain of gyms."""
-    words = set(words_of(answer.text))
-    return bool(terms.WHERE & set(answer.key)) and not words <= terms.UNDERSTOOD
+    if terms.GYM & words:
+        return is_home or bool(terms.GYM & key)
+    if terms.GYM & key:
+        return not terms.HOME & words  # of "gym or home?" the answer may be the home
+    # A place by its name, such as that of a chain of gyms.
+    return is_home and bool(terms.WHERE & key) and not words <= terms.UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:

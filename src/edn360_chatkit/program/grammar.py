@@ -78,23 +78,35 @@ SIGNS = str.maketrans(
         **dict.fromkeys("\u2192\u21d2\u2794\u279c", "-"),
     }
 )
-_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
-_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
-_BOTH_SIDES = re.compile(r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)")
-_AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
 DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")
-# "1,000", "1.000", "3.5.2", "2:1:2", "1:15 h", "1e3", "2,30 min", "1ª": no number can be meant.
-# "1,5" repetitions may be one and a half, or one to five.
-_NO_NUMBER = re.compile(
-    r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,}|:[0-9]+ ?h|e[-+]?[0-9]+"
-    r"|\u00b0|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))|(?<![0-9,])[1-4],5(?![0-9,])"
-)
-_CLOCK = re.compile(
-    r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
-)
-_SPELLINGS = {"c/u": "/lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
+_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
+_SPELLINGS = [
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        # "1,000", "1.000", "3.5.2", "2:1:2", "1:15 h", "1e3", "1ª", "2,30 min": no number can be
+        # meant. "1,5" repetitions may be one and a half, or one to five.
+        (r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,})", "?"),
+        (r"[0-9]+(?::[0-9]+ ?h|e[-+]?[0-9]+|\u00b0|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))", "?"),
+        (r"(?<![0-9,])[1-4],5(?![0-9,])", "?"),
+        # "1:30", "10:00", "12:30 min"
+        (
+            r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])"
+            r"(?: ?min[a-z]*)?",
+            r"\1min\2s",
+        ),
+        (r"c/u", "/lado"),
+        (r"''", "s "),
+        (r"'", "min "),
+        (r"[-=]>|\.{2,3}", "-"),
+        (r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)", ""),
+        (r"(?<=[0-9])\+ ?(?=[a-z])", " "),  # "30+ s"
+        (r"\b(?:una?|an?|one) (?=hora|hour|minut)", "1 "),
+        (r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure", "rir"),
+    )
+]
 
 
 def plain(value: object, decimal: re.Pattern[str]) -> str:
@@ -104,15 +116,9 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     text = _HALF.sub(r"\1½", value)
     text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
     text = decimal.sub(r"\1.\2", fold(text.translate(SIGNS)))
-    text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
-    for written, spelling in _SPELLINGS.items():
-        text = text.replace(written, spelling)
-    text = _A_TIME.sub("1 ", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
-    return _FROM_FAILURE.sub("rir", text)
-
-
-_A_TIME = re.compile(r"\b(?:una?|an?|one) (?=hora|hour|minut)")
-_FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    return text
 
 
 # --- the grammar ------------------------------------------------------------------------------
