@@ -182,7 +182,7 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     Equipment in the answer to a question about the place counts as well, and beside the equipment
     at home any mention of a gym.
     """
-    asked = [answer for answer in answers if answer.asks(terms.HAS_EQUIPMENT)]
+    asked = [answer for answer in answers if answer.asks(*terms.HAS_EQUIPMENT)]
     words = words_of(" ".join(answer.text for answer in asked))
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
         return None
@@ -258,7 +258,7 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
             added[answer.key] = joints
             if is_clear:
                 hurting.pop(answer.key, None)
-                if answer.asks(terms.ALL_INJURIES):
+                if answer.asks(*terms.ALL_INJURIES):
                     hurting.clear()
             hurting = {key: kept - well for key, kept in hurting.items()}
         for key, joints in added.items():

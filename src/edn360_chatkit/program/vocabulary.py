@@ -77,30 +77,21 @@ Question: TypeAlias = tuple[frozenset[str], ...]
 """A key is this question if it has a word of each set but the last, and all are in one of them."""
 
 
-def _question(*rows: str, also: str = "") -> Question:
-    return (
-        *(frozenset(words_of(row)) for row in rows),
-        frozenset(words_of(f"{also} {_WORDS['fillers']}")),
+def _questions(row: str) -> tuple[Question, ...]:
+    """The ways to ask for something; "@week" stands for the words of that row."""
+    text = re.sub(r"@(\w+)", lambda match: _WORDS[match[1]], _QUESTIONS[row])
+    return tuple(
+        tuple(frozenset(words_of(part)) for part in f"{way} {_WORDS['fillers']}".split("|"))
+        for way in text.split("/")
     )
 
 
-DAYS = (
-    _question("dia day", f"{_WORDS['week']} {_WORDS['training']}", also="sesion session"),
-    _question("sesion session entrenamiento workout", _WORDS["week"], also=_WORDS["training"]),
-    _question(
-        "frecuencia frequency disponibilidad availability", f"{_WORDS['week']} {_WORDS['training']}"
-    ),
-)
-MINUTES = (
-    _question(
-        "session sesion",
-        "duration duracion length minute minuto min time tiempo",
-        also=f"workout {_WORDS['training']}",
-    ),
-    # Without "time": "training_time" may be a time of day, or that of a week.
-    _question(f"workout {_WORDS['training']}", "duration duracion minute minuto", also="min"),
-)
-HAS_EQUIPMENT = _question("equipamiento equipment material", also=f"casa home {_WORDS['training']}")
+_QUESTIONS = read_words("questions")
+DAYS = _questions("days")
+MINUTES = _questions("minutes")
+HAS_EQUIPMENT = _questions("equipment")
+ALL_INJURIES = _questions("injuries")
+TO_AVOID = _questions("avoid")
 PLACES = _words("places", "where")
 WHERE = _words("where")
 HOME = _words("home")
@@ -109,16 +100,6 @@ GOALS = _words("goals")
 """A question with one of these is about what the athlete wants."""
 
 INJURIES = _words("injury", "trouble")
-ALL_INJURIES = _question(_WORDS["injury"], also=f"{_WORDS['trouble']} {_WORDS['now']}")
-TO_AVOID = (
-    _question("evitar avoid disliked dislike odia hate", "ejercicio exercise"),
-    _question(
-        "ejercicio exercise",
-        "no not don dont",
-        "gusta gustan like hacer",
-        also="te le me are there any t",
-    ),
-)
 TRAINING = _words("training", "injury", "gym", "exercise")
 """Words of a questionnaire that asks about training, whatever its kind."""
 
