@@ -136,7 +136,7 @@ PAST = _words("past") | RECOVERED
 """Make an injury one that may be over."""
 
 HURTING = _words("hurting")
-RECENT = _words("recent") | HURTING
+RECENT = _words("recent", "unchanged") | HURTING
 """Make an injury of the past one of today."""
 
 REMARKS = _words("remarks")
@@ -158,6 +158,7 @@ DENYING = _words("injury", "trouble", "now", "fillers", "denying").union(
 # --- exercises ------------------------------------------------------------------------------------
 
 _NO_LOAD = _words("no_load")
+_FULL_WORDS = {short: words_of(word)[0] for word, short in read_words("abbreviations").items()}
 _LOADS = [
     (
         frozenset(words_of(" ".join(word for word in name.split() if word[0] != "-"))),
@@ -175,6 +176,6 @@ def loaded_joints(name: str) -> frozenset[str]:
     Words may have any order, so that a catalogue's spelling ("press hombros sentado barra") needs
     no entry of its own.
     """
-    words = frozenset(words_of(name))
+    words = frozenset(_FULL_WORDS.get(word, word) for word in words_of(name))
     loads = (joints for needed, other, joints in _LOADS if needed <= words and not other & words)
     return frozenset() if words & _NO_LOAD else frozenset[str]().union(*loads)
