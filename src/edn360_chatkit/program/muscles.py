@@ -22,10 +22,12 @@ _PARTS = {
     "posterior_chain": "hamstrings glutes calves lower_back back lats",
     "core": "abs obliques lower_back",
     "abs": "obliques",
+    "chest": "front_delts",
+    "glutes": "abductors hamstrings",
     "upper_body": "chest back shoulders arms serratus neck",
     "full_body": "upper_body legs core posterior_chain",
 }
-"""The muscles of a region, which may be regions themselves."""
+"""The muscles of a region, and those that the exercises of a muscle train as much."""
 
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
