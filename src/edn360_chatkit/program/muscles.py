@@ -12,7 +12,7 @@ from typing import get_args
 from .lexicon import read_words
 from .numbers import fold, says_nothing
 from .texts import Language, words
-from .vocabulary import is_placeholder, singular
+from .vocabulary import is_placeholder, words_of
 
 _PARTS = {
     "back": "lats trapezius rhomboids lower_back rear_delts",
@@ -29,19 +29,13 @@ _PARTS = {
 }
 """The muscles of a region, and those that the exercises of a muscle train as much."""
 
-_WORD = re.compile(r"[^\W_]+")
 _BETWEEN_MUSCLES = re.compile(r"[,;+&|\n]|/(?![ad]\b)|(?<=\s)(?:y|e|and)(?=\s)", re.IGNORECASE)
 _SMALL, _PARTIAL = (
-    frozenset(map(singular, read_words("words")[row].split())) for row in ("small", "muscle_parts")
+    frozenset(words_of(read_words("words")[row])) for row in ("small", "muscle_parts")
 )
 
-
-def _words(name: str) -> list[str]:
-    return [singular(word) for word in _WORD.findall(fold(name))]
-
-
 _KEYS = {
-    frozenset(_words(name)): key
+    frozenset(words_of(name)): key
     for lang in get_args(Language)
     for key, names in words(lang).muscles.items()
     for name in names.split(", ")
@@ -50,12 +44,13 @@ _KEYS = {
 
 def muscle_key(name: str) -> str:
     """One key for all names of a muscle: synonyms, plurals, case, accents and order of words."""
-    own = _words(name)
+    own = words_of(name)
     # "Espalda (grosor)" is the back, and so is "espalda alta".
-    for part in (frozenset(own), frozenset(_words(name.partition("(")[0]))):
+    for part in (frozenset(own), frozenset(words_of(name.partition("(")[0]))):
         if key := _KEYS.get(part - _SMALL) or _KEYS.get(part - _SMALL - _PARTIAL):
             return key
-    return " ".join(own) or fold(name)
+    folded = fold(name)
+    return " ".join(own) if own and folded.isascii() else folded
 
 
 def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
@@ -70,7 +65,8 @@ def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
     by_key: dict[str, str] = {}
     for name in names:
         # "Trapecio medio e inferior" is one muscle.
-        is_part = by_key and _SMALL.union(_PARTIAL).issuperset(_words(name))
+        own_words = set(words_of(name))
+        is_part = by_key and own_words and own_words <= _SMALL | _PARTIAL
         if not is_part and not says_nothing(name) and not is_placeholder(name):
             by_key.setdefault(muscle_key(name), name)
     return by_key

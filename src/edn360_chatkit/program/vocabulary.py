@@ -19,14 +19,12 @@ _DOUBLED = re.compile(r"([a-z])\1")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, as they are compared: "Sentadillas" and "sentadila" are one word."""
+    """The words of a text, as they are compared: "Sentadillas" and "sentadila" are one word.
+
+    They have no ending of a plural, in both languages: "machin" as well as "sesion".
+    """
     text = fold(_CAMEL_HUMP.sub(" ", text).replace("_", " "))
-    return [_DOUBLED.sub(r"\1", singular(word)) for word in _WORD.findall(text)]
-
-
-def singular(word: str) -> str:
-    """A word without the ending of a plural, in both languages: also "machin", as "sesion"."""
-    return _PLURAL.sub("", word)
+    return [_DOUBLED.sub(r"\1", _PLURAL.sub("", word)) for word in _WORD.findall(text)]
 
 
 def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> Iterator[str]:
