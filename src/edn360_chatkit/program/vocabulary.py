@@ -43,9 +43,9 @@ def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> I
 _WORDS = read_words("words")
 
 
-def _words(*rows: str) -> frozenset[str]:
-    """The words of rows, each by its key in the file."""
-    return frozenset(words_of(" ".join(_WORDS[row] for row in rows)))
+def _words(row: str) -> frozenset[str]:
+    """The words of a row; the file says what they are for."""
+    return frozenset(words_of(_WORDS[row]))
 
 
 def _phrases(*sections: str) -> dict[str, frozenset[str]]:
@@ -76,11 +76,9 @@ Question: TypeAlias = tuple[frozenset[str], ...]
 
 
 def _questions(row: str) -> tuple[Question, ...]:
-    """The ways to ask for something; "@week" stands for the words of that row."""
-    text = re.sub(r"@(\w+)", lambda match: _WORDS[match[1]], _QUESTIONS[row])
     return tuple(
         tuple(frozenset(words_of(part)) for part in f"{way} {_WORDS['fillers']}".split("|"))
-        for way in text.split("/")
+        for way in _QUESTIONS[row].split("/")
     )
 
 
@@ -90,23 +88,19 @@ MINUTES = _questions("minutes")
 HAS_EQUIPMENT = _questions("equipment")
 ALL_INJURIES = _questions("injuries")
 TO_AVOID = _questions("avoid")
-PLACES = _words("places", "where")
+TRAINING = _words("about_training")
+PLACES = _words("places")
 WHERE = _words("where")
 HOME = _words("home")
 GYM = _words("gym")
 GOALS = _words("goals")
-"""A question with one of these is about what the athlete wants."""
-
-INJURIES = _words("injury", "trouble")
-TRAINING = _words("training", "injury", "gym", "exercise")
-"""Words of a questionnaire that asks about training, whatever its kind."""
+REMARKS = _words("remarks")
+INJURIES = _words("injuries")
 
 # --- answers --------------------------------------------------------------------------------------
 
 NEGATIONS = _words("negations")
 CONTRARY = _words("contrary")
-"""End what one of ``NEGATIONS`` denies."""
-
 AFFIRMATIONS = _words("affirmations")
 WEEKDAYS = _words("weekdays")
 
@@ -116,42 +110,21 @@ EQUIPMENT = _phrases("equipment", "has")
 NEEDED_EQUIPMENT = _phrases("equipment", "needs")
 """What an exercise can't be done without, by its name; one of the kinds will do."""
 
-UNDERSTOOD = _words("understood").union(
-    NEGATIONS, CONTRARY, AFFIRMATIONS, " ".join(EQUIPMENT).split()
-)
+UNDERSTOOD = _words("understood").union(" ".join(EQUIPMENT).split())
 """Words of an answer about equipment that leave no doubt about it."""
 
 MACHINES = _words("machines")
-"""The bar of one of these is no barbell."""
-
 OPEN_NAMES = _words("open_names")
-"""A name with one of these leaves open what is needed."""
 
-# --- injuries -------------------------------------------------------------------------------------
-
-RECOVERED = _words("recovered")
-PAST = _words("past") | RECOVERED
-"""Make an injury one that may be over."""
-
-HURTING = _words("hurting")
-RECENT = _words("recent", "unchanged") | HURTING
-"""Make an injury of the past one of today."""
-
-REMARKS = _words("remarks")
-"""A question with one of these may have an answer about injuries."""
-
-UNCHANGED = _words("unchanged")
-"""Say that an earlier answer holds, or may hold."""
-
-ACTIVE = _words("active")
-"""Where an injury has one of these and it is false, the injury is over."""
-
-WELL = _words("well")
 JOINTS = _phrases("joints")
-DENYING = _words("injury", "trouble", "now", "fillers", "denying").union(
-    ACTIVE, NEGATIONS, WELL, " ".join(JOINTS).split()
-)
-"""The words of a clause that says that nothing hurts, and nothing else."""
+PAST = _words("past")
+RECOVERED = _words("recovered")
+RECENT = _words("recent")
+HURTING = _words("hurting")
+UNCHANGED = _words("unchanged")
+ACTIVE = _words("active")
+WELL = _words("well")
+DENYING = _words("denying").union(" ".join(JOINTS).split())
 
 # --- exercises ------------------------------------------------------------------------------------
 
