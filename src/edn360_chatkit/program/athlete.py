@@ -230,7 +230,7 @@ def _equipment_in(answer: Answer) -> Iterator[str]:
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     """Exercises by name: a few words each, and nothing that could be a sentence."""
     parts = (
-        words_of(part)
+        [word for word in words_of(part) if word not in terms.FILLERS]
         for answer in answers
         if answer.asks(*terms.TO_AVOID)
         for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text))
@@ -269,10 +269,10 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 def _asks_about_injuries(answer: Answer) -> bool:
     """Whether the question is about injuries of today; one of the past may have a recent one."""
     key, clauses = set(answer.key), _clauses(answer.text)
-    if terms.REMARKS & key:
-        return _has(terms.HURTING | terms.INJURIES, clauses)
-    is_past = terms.PAST & key and not terms.ACTIVE & key and not _has(terms.RECENT, clauses)
-    return bool(terms.INJURIES & key) and not is_past and not terms.GOALS & key
+    if not terms.INJURIES & key:
+        return bool(terms.REMARKS & key) and _has(terms.HURTING | terms.INJURIES, clauses)
+    is_today = not terms.PAST & key or bool(terms.ACTIVE & key) or _has(terms.RECENT, clauses)
+    return is_today and not terms.GOALS & key
 
 
 def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
@@ -298,7 +298,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
             hurting, is_clear = hurting | joints, False
         elif terms.AFFIRMATIONS.issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
-        elif _is_over(words, clauses) and not all(map(_denies, clauses)):
+        elif _is_over(clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
         else:
             other = [clause for clause in clauses if not _denies(clause)]
@@ -315,9 +315,9 @@ def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
     return frozenset[str]().union(*(terms.JOINTS[phrase] for phrase in phrases))
 
 
-def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
+def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
-    has_year = any(len(word) == 4 and word.isdigit() for word in words)
+    has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
     inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
     is_past = has_year or any(
         terms.PAST & set(clause)

@@ -18,6 +18,7 @@ from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
 from .rendering.printable import web_link
 from .texts import Language, words
 from .vocabulary import (
+    FILLERS,
     MACHINES,
     NEEDED_EQUIPMENT,
     OPEN_NAMES,
@@ -308,7 +309,8 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
-    if any(f" {avoided} " in f" {' '.join(words)} " for avoided in athlete.avoided):
+    own = " ".join(word for word in words if word not in FILLERS)
+    if any(f" {avoided} " in f" {own} " for avoided in athlete.avoided):
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
