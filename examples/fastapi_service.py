@@ -33,11 +33,13 @@ from edn360_chatkit import (
     AsyncChatKitClient,
     ChatKitError,
     EDN360Input,
+    InvalidInputError,
     MessageSentEvent,
     RunReference,
     SessionCreatedEvent,
     WorkflowEvent,
 )
+from edn360_chatkit.reading import read_input
 
 logger = logging.getLogger(__name__)
 
@@ -223,8 +225,9 @@ app = FastAPI(lifespan=lifespan)
 
 @app.exception_handler(ChatKitError)
 async def report(request: Request, error: Exception) -> Response:
-    """An error of the workflow's server. The texts of these errors hold no athlete's data."""
-    return JSONResponse({"error": {"type": type(error).__name__, "message": str(error)}}, 502)
+    """Invalid data, or an error of the workflow's server. The text repeats no athlete's data."""
+    status = 422 if isinstance(error, InvalidInputError) else 502
+    return JSONResponse({"error": {"type": type(error).__name__, "message": str(error)}}, status)
 
 
 def runs_of(request: Request) -> Runs:
@@ -234,8 +237,10 @@ def runs_of(request: Request) -> Runs:
 
 
 @app.put("/runs/{key}", status_code=202)
-async def start_run(key: str, edn360_input: EDN360Input, request: Request) -> dict[str, str]:
+async def start_run(key: str, request: Request) -> dict[str, str]:
     """Start a run, once for each key."""
+    # Not FastAPI's own reading: its 422 repeats the athlete's data.
+    edn360_input = read_input((await request.body()).decode("utf-8", "replace"))
     await runs_of(request).start(key, edn360_input)
     return {"status": f"/runs/{key}", "events": f"/runs/{key}/events"}
 
