@@ -13,7 +13,13 @@
 
 A run belongs to the service and not to a request: a browser that leaves ends nothing. The
 references are in SQLite, and a service that was killed takes its runs up when it starts again.
-Run it in one process; a second one would wait for the same runs.
+It runs in one process: a second one can't open the same database. The database holds programs, so
+protect it.
+
+A self-hosted server may cancel its runs when the service is restarted, since that closes their
+streams; see docs/self-hosting.md. If the service is killed in the very moment of sending, it sends
+nothing again: ``GET /runs/{key}`` finds the run where there are session messages. Elsewhere it
+fails, and ``client.threads.list(user=...)`` shows whether there is a run.
 """
 
 from __future__ import annotations
@@ -50,6 +56,7 @@ class Store:
     def __init__(self, path: str) -> None:
         # Each statement is on the disk when it returns: a reference must survive a kill.
         self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, reference TEXT, status TEXT)"
         )
@@ -260,7 +267,8 @@ async def stream_run(key: str, request: Request) -> StreamingResponse:
     async def stream() -> AsyncIterator[str]:
         async for event in feed.read():
             yield f"event: {event.type}\ndata: {event.model_dump_json()}\n\n"
-        yield f"event: status\ndata: {await runs.status(key)}\n\n"
+        with suppress(ChatKitError):  # the browser comes back by itself
+            yield f"event: status\ndata: {await runs.status(key)}\n\n"
 
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
     return StreamingResponse(stream(), headers=headers, media_type="text/event-stream")
