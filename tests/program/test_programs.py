@@ -199,6 +199,19 @@ def test_any_value_in_any_field_is_kept_and_harmless(data: dict[str, Any]) -> No
     use(EnrichedTrainingProgram.model_validate(data))
 
 
+EDGES = (0, 0.0, -1, 1e300, 10**400, "", False, True, [], {}, [0], [None], [[]], {"a": 0}, "\ud83d")
+
+
+@pytest.mark.parametrize("value", EDGES, ids=lambda value: repr(value)[:8])
+def test_edge_value_in_every_field_is_kept_and_harmless(value: Any) -> None:
+    parts = {part: dict.fromkeys(sorted(fields), value) for part, fields in FIELDS.items()}
+    block = {**parts["block"], "exercises": [parts["exercise"]]}
+    data = {**parts["program"], "sessions": [{**parts["session"], "blocks": [block]}]}
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert program.model_dump(exclude_unset=True) == data
+    use(program)
+
+
 def test_copy_with_an_update_replaces_the_raw_value() -> None:
     program = EnrichedTrainingProgram.model_validate({"sessions": [], "weeks": "4", "goal": ["x"]})
     changed = program.model_copy(update={"weeks": 6})
