@@ -172,7 +172,10 @@ EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXE
 """All other fields: every rendering shows them below the notes, with their labels."""
 
 SYNONYMS: Final = {
-    "rest": ("descanso", "rest_seconds", "descanso_segundos"),
+    "rest": (
+        *("descanso", "rest_seconds", "descanso_segundos"),
+        *("rest_between_sets", "descanso_entre_series"),
+    ),
     "tempo": ("cadencia",),
     "warmup": ("warm_up", "calentamiento"),
     "progression": ("progresion", "progresión"),
