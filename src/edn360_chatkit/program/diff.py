@@ -6,7 +6,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from .change import (
     Changes,
@@ -25,7 +25,7 @@ from .data import (
     ProgramData,
     ProgramPart,
     TrainingSession,
-    key_of,
+    written,
 )
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe, says_nothing
@@ -120,8 +120,10 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
 
 
 def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
+    old_values, new_values = written(old), written(new)
     for field in fields:
-        before, now = _value(old, field), _value(new, field)
+        before = _value(old, field, old_values.get(field))
+        now = _value(new, field, new_values.get(field))
         if before == now or is_same(before, now):
             continue
         rpe = read_rpe(before) if field == "rpe" else None
@@ -129,21 +131,19 @@ def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Itera
             yield FieldChange(field, before, now)
 
 
-def _value(part: ProgramPart, field: str) -> float | str | None:
-    """The typed value, else the raw value as text."""
-    value = part.raw(key_of(part, field))
+def _value(part: ProgramPart, field: str, value: Any) -> float | str | None:
+    """The typed value, else the written one as text."""
     if isinstance(value, (list, dict)):
         return as_text(cast("object", value))
-    typed: float | str | None = getattr(part, field, None)
+    typed: float | str | None = part.__dict__.get(field)
     return value if typed is None else typed
 
 
 def _change(pair: _Pair) -> ExerciseChange:
     old, new = pair[0].place, pair[1].place
-    fields, details = (
-        tuple(_changes(old.exercise, new.exercise, names)) for names in (EXERCISE_FIELDS, DETAILS)
-    )
-    return ExerciseChange(old, new, fields, details)
+    changes = tuple(_changes(old.exercise, new.exercise, (*EXERCISE_FIELDS, *DETAILS)))
+    fields = tuple(change for change in changes if change.field in EXERCISE_FIELDS)
+    return ExerciseChange(old, new, fields, changes[len(fields) :])
 
 
 # --- pairs of sessions ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, key_of
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, written
 from .muscles import muscles
 from .numbers import Range, as_text, fold, is_empty, read_seconds
 
@@ -125,11 +125,14 @@ def _texts_of(block: Block) -> str:
 
 def _rest(part: ProgramPart, usual: float) -> float:
     """The seconds of rest that a part states, in its own field or its notes."""
-    key = key_of(part, "rest")
-    text, notes = (fold(as_text(part.raw(field))) for field in (key, "notes"))
+    values = written(part)
+    text, notes = (fold(as_text(values.get(field))) for field in ("rest", "notes"))
+    if not text and not notes:
+        return usual
     if _NO_REST.search(f"{text} {notes}"):
         return 0.0
-    stated = _seconds(key, text)
+    keys = " ".join(part.model_extra or ())
+    stated = _seconds(text, bool(_IN_SECONDS.search(f"{keys} {text}")))
     if stated is None and (match := _REST_IN_NOTES.search(notes)):
         stated = read_seconds(match[1] or match[2])
     return stated.middle if stated and stated.high <= LONGEST_REST else usual
@@ -140,12 +143,12 @@ _MINUTES = re.compile("(?<=[0-9]) ?m(?![a-z])")
 _IN_SECONDS = re.compile("se[cg]")
 
 
-def _seconds(key: str, text: str) -> Range | None:
+def _seconds(text: str, is_in_seconds: bool) -> Range | None:
     """The seconds of a rest. Without a unit, up to 5 are minutes, and 10 or more are seconds."""
     if not (number := _FIRST_NUMBER.search(_MINUTES.sub(" min ", text))):
         return None
     plain, minutes, seconds = (read_seconds(f"{number[0]} {unit}") for unit in ("", "min", "s"))
-    if plain or _IN_SECONDS.search(f"{key} {text}"):
+    if plain or is_in_seconds:
         return plain or seconds
     if minutes and minutes.high <= MOST_MINUTES * 60:
         return minutes

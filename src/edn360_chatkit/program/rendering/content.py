@@ -13,12 +13,12 @@ from typing import NamedTuple, cast
 from ..data import (
     EXERCISE_DETAILS,
     FACTS,
-    SYNONYMS,
     Block,
     Exercise,
     ProgramData,
     ProgramPart,
     TrainingSession,
+    written,
 )
 from ..numbers import as_text, is_empty
 from ..texts.base import Words
@@ -42,7 +42,6 @@ COLUMNS = {
 
 # A word of the workflow's own, such as "upper_lower".
 _CODE = re.compile(r"(?<![^\s(])[^\W_]+(?:_[^\W_]+)+(?![^\s).,;:])")
-_WARM_UPS = ("warmup", *SYNONYMS["warmup"])
 
 
 class Note(NamedTuple):
@@ -115,7 +114,7 @@ def read_page(program: ProgramData, words: Words) -> Page:
         show_value(program.raw("title")) or words.field("program"),
         _readable(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
-        _remarks(program, ("general_notes", *(program.model_extra or ())), words),
+        _remarks(program, ("general_notes", *_unknown(program)), words),
         tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
         tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
         words.field("how_estimated") if any(minutes) else "",
@@ -126,7 +125,7 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
     core, more = read_core_block(session)
     groups = [_group(block, words) for block in session.blocks]
-    unknown = [key for key in session.model_extra or () if key not in _WARM_UPS]
+    unknown = [key for key in _unknown(session) if key != "warmup"]
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
         groups.append(
@@ -147,7 +146,7 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
         name if identity or name else f"{words.field('session')} {number}",
         f"≈ {minutes:.0f} min ({words.field('estimated')})" if minutes else "",
         tuple(filter(None, (decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        _remarks(session, _WARM_UPS, words),
+        _remarks(session, ("warmup",), words),
         tuple(group._replace(columns=columns) for group in groups),
         closing,
     )
@@ -159,7 +158,7 @@ def _group(block: Block, words: Words) -> Group:
         decoded(block.raw("primary_muscles"), words),
         decoded(block.raw("secondary_muscles"), words),
         _rows(block, words),
-        _fields(block, block.model_extra or (), words),
+        _fields(block, _unknown(block), words),
     )
 
 
@@ -168,7 +167,7 @@ def _rows(block: Block, words: Words) -> tuple[Row, ...]:
 
 
 def _row(exercise: Exercise, words: Words) -> Row:
-    fields = _fields(exercise, (*EXERCISE_DETAILS, *(exercise.model_extra or ())), words)
+    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
     return Row(
         show_value(exercise.raw("order")),
         exercise_name(exercise),
@@ -196,7 +195,12 @@ def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note,
 
 
 def _filled(part: ProgramPart, keys: Iterable[str]) -> list[tuple[str, object]]:
-    return [(key, part.raw(key)) for key in keys if not is_empty(part.raw(key))]
+    values = written(part)
+    return [(key, values[key]) for key in keys if not is_empty(values.get(key))]
+
+
+def _unknown(part: ProgramPart) -> list[str]:
+    return [key for key in written(part) if key not in type(part).model_fields]
 
 
 def decoded(value: object, words: Words) -> str:

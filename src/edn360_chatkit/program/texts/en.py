@@ -61,10 +61,8 @@ WORDS = Words(
         "details": "Details",
         "duration_min": "Duration (min)",
         "rest": "Rest",
-        "descanso": "Rest",
         "tempo": "Tempo",
         "warmup": "Warm-up",
-        "calentamiento": "Warm-up",
         "progression": "Progression",
     },
     codes={

@@ -61,10 +61,8 @@ WORDS = Words(
         "details": "Detalles",
         "duration_min": "Duración (min)",
         "rest": "Descanso",
-        "descanso": "Descanso",
         "tempo": "Tempo",
         "warmup": "Calentamiento",
-        "calentamiento": "Calentamiento",
         "progression": "Progresión",
     },
     codes={
