@@ -554,6 +554,16 @@ def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> 
         assert en in render(lang="en")
 
 
+def test_list_of_objects_is_shown_with_one_entry_each() -> None:
+    core = [{"name": "Gato", "reps": 8}, {"name": "Plancha", "reps": "20 s"}]
+    session = {"blocks": [], "core_mobility_block": core}
+    program = model({"sessions": [session]})
+    lines = "- Nombre: Gato · Repeticiones: 8\n- Nombre: Plancha · Repeticiones: 20 s\n"
+    assert lines in program.to_text()
+    assert lines in program.to_markdown()
+    assert "<li>Nombre: Gato · Repeticiones: 8</li>" in program.to_html()
+
+
 def test_unknown_keys_of_every_part_are_shown() -> None:
     exercise = {"name": "Remo", "cue": "codos atrás"}
     block = {"name": "Principal", "notes": "sin prisa", "exercises": [exercise]}

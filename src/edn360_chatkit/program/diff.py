@@ -37,6 +37,9 @@ SESSION_FIELDS = ("session_notes", "warmup", "core_mobility_block")
 EXERCISE_FIELDS = ("series", "reps", "rpe")
 DETAILS = ("notes", *EXERCISE_DETAILS)
 
+FARTHEST = 30
+"""Sessions that are farther apart are not compared, so that time grows with the size only."""
+
 # Words that make no other exercise: "Press de banca" is "Press banca".
 _SMALL_WORDS = frozenset(
     (
@@ -162,7 +165,11 @@ def _session_changes(
     )
     pairs: dict[int, int] = {}
     removed = set(range(len(old)))
-    alike = ((_likeness(before[i], now[j]), i, j) for i in removed for j in range(len(new)))
+    alike = (
+        (_likeness(one, other), one.position, other.position)
+        for one in before
+        for other in now[max(0, one.position - FARTHEST) : one.position + FARTHEST]
+    )
     for likeness, i, j in sorted(alike, key=lambda pair: -pair[0]):
         if likeness and j not in pairs and i in removed:
             pairs[j] = i
@@ -258,11 +265,11 @@ def _standings(
 def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
     """For each block its id, if the other session has it, too; else its position."""
     others = {fold(block.id or "") for block in other}
-    keys: list[Hashable] = []
+    keys: dict[Hashable, None] = {}
     for index, block in enumerate(own):
         key = fold(block.id or "")
-        keys.append(key if key and key in others and key not in keys else index)
-    return keys
+        keys[key if key and key in others and key not in keys else index] = None
+    return [*keys]
 
 
 def _numbers(block: Block) -> list[int]:
@@ -276,10 +283,11 @@ def _numbers(block: Block) -> list[int]:
 
 
 def _name(exercise: Exercise) -> str:
+    """The name as names are compared: its words without their endings, in any order."""
     name = exercise.name or " ".join(exercise.exercise_types or ())
     words = re.findall(r"[^\W_]+", fold(name))
     stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
-    return " ".join(stems) or fold(name)
+    return " ".join(sorted(stems)) or fold(name)
 
 
 # --- pairs of exercises ---------------------------------------------------------------------------

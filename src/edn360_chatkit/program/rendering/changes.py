@@ -82,7 +82,8 @@ def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
 
 
 def _day(place: SessionPlace | None) -> str:
-    return one_line(" · ".join(filter(None, (place.id, place.name)))) if place else ""
+    names = dict.fromkeys((place.id, place.name)) if place else ()
+    return one_line(" · ".join(filter(None, names)))
 
 
 def _sets(change: SetsChange, own: Words) -> _Entry:
@@ -165,8 +166,9 @@ def _field(change: FieldChange, own: Words) -> _Entry:
 
 def _in_line(change: FieldChange, own: Words) -> str:
     label, text = _field(change, own)
-    label = label if change.field == "rpe" else label.lower()
-    return f"{label}: {text}" if change.field in _PROSE else f"{label} {text}"
+    if change.field == "rpe":
+        return rpe_text(text)
+    return f"{label.lower()}{':' if change.field in _PROSE else ''} {text}"
 
 
 def _from_to(*texts: str) -> str:

@@ -123,6 +123,7 @@ def read_page(program: ProgramData, words: Words) -> Page:
 
 def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
+    name = "" if name == identity else name
     core, more = read_core_block(session)
     groups = [_group(block, words) for block in session.blocks]
     unknown = [key for key in _unknown(session) if key != "warmup"]
@@ -264,7 +265,11 @@ def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...
 
 def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
-        return Note(mark, "", read_notes(cast("object", value), words, depth + 1))
+        notes = read_notes(cast("object", value), words, depth + 1)
+        is_flat = isinstance(value, dict) and not any(note.notes for note in notes)
+        if mark == LIST_MARK and is_flat:  # an entry of a list, such as an exercise
+            return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
+        return Note(mark, "", notes)
     return Note(mark, _code_word(value, words) or _readable(value))
 
 
