@@ -320,7 +320,7 @@ def test_many_sessions_and_blocks_are_compared_in_proportion() -> None:
         return time.process_time() - start
 
     seconds(20)  # imports
-    assert seconds(1200) < 12 * seconds(200)
+    assert seconds(800) < 16 * seconds(100)
 
 
 def test_mappings_are_accepted_as_models() -> None:

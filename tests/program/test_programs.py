@@ -199,7 +199,23 @@ def test_any_value_in_any_field_is_kept_and_harmless(data: dict[str, Any]) -> No
     use(EnrichedTrainingProgram.model_validate(data))
 
 
-EDGES = (0, 0.0, -1, 1e300, 10**400, "", False, True, [], {}, [0], [None], [[]], {"a": 0}, "\ud83d")
+EDGES: tuple[Any, ...] = (
+    0,
+    0.0,
+    -1,
+    1e300,
+    10**400,
+    "",
+    False,
+    True,
+    [],
+    {},
+    [0],
+    [None],
+    [[]],
+    {"a": 0},
+    "\ud83d",
+)
 
 
 @pytest.mark.parametrize("value", EDGES, ids=lambda value: repr(value)[:8])
