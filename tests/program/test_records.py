@@ -120,6 +120,21 @@ def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
     assert program_csv(written, excel=True) == "\ufeff" + program_csv(written)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_pandas_and_polars_read_records_and_csv(library: str) -> None:
+    frames = pytest.importorskip(library)
+    written = program(notes='Baja "más"; 2,5 s,\nsube', series=3, reps="8-10", order=1)
+    records = written.to_records()
+    direct = frames.DataFrame(records)
+    assert direct["sets"].mean() == 3.0
+    for excel in (False, True):
+        table = frames.read_csv(io.BytesIO(program_csv(written, excel=excel).encode()))
+        assert tuple(table.columns) == tuple(direct.columns) == COLUMNS
+        assert table["notes"].to_list() == [records[0]["notes"]]
+        assert table["reps_high"].to_list() == [10.0]
+
+
 @pytest.mark.parametrize(("name", "model"), MODELS.items())
 def test_the_schemas_in_the_docs_are_the_models(name: str, model: type[BaseModel]) -> None:
     assert (FOLDER / name).read_text("utf-8") == schema_text(model), "python -m scripts.schemas"

@@ -125,21 +125,15 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
     name = "" if name == identity else name
     core, more = read_core_block(session)
+    core_label = words.field("core_mobility_block")
     groups = [_group(block, words) for block in session.blocks]
     unknown = [key for key in _unknown(session) if key != "warmup"]
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
-        groups.append(
-            Group(
-                words.field("core_mobility_block"),
-                "",
-                "",
-                _rows(core, words),
-                read_notes(more, words),
-            )
-        )
+        closing_group = _group(core, words)._replace(id=core_label, title="", also="")
+        groups.append(closing_group._replace(notes=read_notes(more, words)))
     elif more is not None:
-        closing = (Note(words.field("core_mobility_block"), "", read_notes(more, words)), *closing)
+        closing = (Note(core_label, "", read_notes(more, words)), *closing)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
@@ -158,13 +152,9 @@ def _group(block: Block, words: Words) -> Group:
         show_value(block.raw("id")),
         decoded(block.raw("primary_muscles"), words),
         decoded(block.raw("secondary_muscles"), words),
-        _rows(block, words),
+        tuple(_row(exercise, words) for exercise in block.exercises),
         _fields(block, _unknown(block), words),
     )
-
-
-def _rows(block: Block, words: Words) -> tuple[Row, ...]:
-    return tuple(_row(exercise, words) for exercise in block.exercises)
 
 
 def _row(exercise: Exercise, words: Words) -> Row:

@@ -45,7 +45,7 @@ class _Markdown(PlainText):
 
     def sets(self, sets: Sequence[tuple[str, float]]) -> str:
         rows = ((escape(muscle), self.words.number(number)) for muscle, number in sets)
-        table = self._table(("muscle", "sets"), rows)
+        table = self._table(("muscle", "series"), rows)
         return f"**{self.words.field('weekly_sets')}**\n\n{table}"
 
     def exercises(self, group: Group) -> str:

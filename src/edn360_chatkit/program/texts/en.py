@@ -9,7 +9,6 @@ WORDS = Words(
         "weekly_sets": "Weekly sets per muscle group",
         "how_counted": "A set counts in full for the primary group and half for the secondary one.",
         "muscle": "Muscle group",
-        "sets": "Sets",
         "session": "Session",
         "block": "Block",
         "also": "also",

@@ -9,7 +9,6 @@ WORDS = Words(
         "weekly_sets": "Series semanales por grupo muscular",
         "how_counted": "Cada serie cuenta entera en el grupo principal y media en el secundario.",
         "muscle": "Grupo muscular",
-        "sets": "Series",
         "session": "Sesión",
         "block": "Bloque",
         "also": "también",
