@@ -347,6 +347,7 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("rest", "entre 60 y 90 s", 75),
         ("rest", "60 s entre series, 2 min entre ejercicios", 60),
         ("rest", "2 min entre series / 3 min entre bloques", 120),
+        ("rest", "2 min entre series, sin descanso entre ejercicios", 120),
         ("rest", "1m", 60),
         ("rest", "1-2m", 90),
         ("rest", "2", 120),

@@ -129,10 +129,10 @@ def _rest(part: ProgramPart, usual: float) -> float:
     text, notes = (fold(as_text(values.get(field))) for field in ("rest", "notes"))
     if not text and not notes:
         return usual
-    if _NO_REST.search(f"{text} {notes}"):
+    synonyms = (part.model_extra or {}).keys() - values.keys()
+    stated = _seconds(text, bool(_IN_SECONDS.search(" ".join([*synonyms, text]))))
+    if stated is None and _NO_REST.search(f"{text} {notes}"):
         return 0.0
-    keys = " ".join(part.model_extra or ())
-    stated = _seconds(text, bool(_IN_SECONDS.search(f"{keys} {text}")))
     if stated is None and (match := _REST_IN_NOTES.search(notes)):
         stated = read_seconds(match[1] or match[2])
     return stated.middle if stated and stated.high <= LONGEST_REST else usual
@@ -140,19 +140,19 @@ def _rest(part: ProgramPart, usual: float) -> float:
 
 _FIRST_NUMBER = re.compile(r"(?<![-.,0-9])[0-9].*?(?=[,;/] |[]}]|$)")
 _MINUTES = re.compile("(?<=[0-9]) ?m(?![a-z])")
-_IN_SECONDS = re.compile("se[cg]")
+_IN_SECONDS = re.compile(r"(?:\b|_)(?:sec|seconds|seg|segundos)\b")
 
 
 def _seconds(text: str, is_in_seconds: bool) -> Range | None:
     """The seconds of a rest. Without a unit, up to 5 are minutes, and 10 or more are seconds."""
     if not (number := _FIRST_NUMBER.search(_MINUTES.sub(" min ", text))):
         return None
-    plain, minutes, seconds = (read_seconds(f"{number[0]} {unit}") for unit in ("", "min", "s"))
-    if plain or is_in_seconds:
-        return plain or seconds
-    if minutes and minutes.high <= MOST_MINUTES * 60:
+    if stated := read_seconds(number[0]):
+        return stated
+    minutes, seconds = (read_seconds(f"{number[0]} {unit}") for unit in ("min", "s"))
+    if minutes and minutes.high <= MOST_MINUTES * 60 and not is_in_seconds:
         return minutes
-    return seconds if seconds and seconds.low >= LEAST_SECONDS else None
+    return seconds if seconds and (is_in_seconds or seconds.low >= LEAST_SECONDS) else None
 
 
 def _seconds_per_set(exercise: Exercise) -> float:
