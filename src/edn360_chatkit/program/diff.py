@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from .change import (
@@ -25,6 +25,7 @@ from .data import (
     ProgramData,
     ProgramPart,
     TrainingSession,
+    exercises,
     written,
 )
 from .muscles import muscle_key
@@ -98,12 +99,11 @@ class ProgramDiff(Changes):
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
     sessions = tuple(_session_changes(old.sessions, new.sessions))
-    before = list(_standings(old.sessions, new.sessions, [(s.old, s.new) for s in sessions]))
-    now = list(_standings(new.sessions, old.sessions, [(s.new, s.old) for s in sessions]))
-    trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
-    before, now = (
-        [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
-    )
+    db_ids = _trusted_db_ids(old) & _trusted_db_ids(new)
+    there = [(s.old, s.new) for s in sessions]
+    back = [(s.new, s.old) for s in sessions]
+    before = list(_standings(old.sessions, new.sessions, there, db_ids))
+    now = list(_standings(new.sessions, old.sessions, back, db_ids))
     pairs = _pairs(before, now)
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
@@ -245,8 +245,9 @@ def _standings(
     own: Sequence[TrainingSession],
     other: Sequence[TrainingSession],
     pairs: Iterable[tuple[SessionPlace | None, SessionPlace | None]],
+    db_ids: set[str],
 ) -> Iterator[_Standing]:
-    """The exercises of ``own``; each pair is one of its sessions and one of ``other``."""
+    """The exercises of ``own``; each pair has a session of ``own`` and one of ``other``."""
     for number, (own_place, other_place) in enumerate(pairs):
         if own_place is None:
             continue
@@ -258,7 +259,7 @@ def _standings(
                 exercise = block.exercises[e]
                 path = f"sessions.{own_place.position}.blocks.{b}.exercises.{e}"
                 place = Place(path, own_place.id, _id(block, b), position, exercise)
-                db_id = as_text(exercise.db_id).strip()
+                db_id = _db_id(exercise) if _db_id(exercise) in db_ids else ""
                 yield _Standing(place, number, key, db_id, _name(exercise))
 
 
@@ -304,17 +305,19 @@ _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
 )
 
 
-def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
-    """Each ``db_id`` that is no placeholder and has one name only."""
+def _db_id(exercise: Exercise) -> str:
+    """The ``db_id``; empty if it is a placeholder: models write ``"N/A"``, ``"?"`` or ``"0"``."""
+    db_id = as_text(exercise.db_id).strip()
+    return db_id if re.search(r"[^\W0_]", db_id) and not says_nothing(db_id) else ""
+
+
+def _trusted_db_ids(program: ProgramData) -> set[str]:
+    """Each ``db_id`` that has one name only."""
     names: defaultdict[str, set[str]] = defaultdict(set)
-    for standing in standings:
-        names[standing.db_id].add(standing.name)
-    return {db_id for db_id, its_names in names.items() if len(its_names) == 1 and _is_id(db_id)}
-
-
-def _is_id(db_id: str) -> bool:
-    """Whether it is no placeholder: models write ``"N/A"``, ``"?"`` or ``"0"`` for no id."""
-    return not says_nothing(db_id) and bool(re.search(r"[^\W0_]", db_id))
+    for _, _, exercise in exercises(program):
+        if db_id := _db_id(exercise):
+            names[db_id].add(_name(exercise))
+    return {db_id for db_id, its_names in names.items() if len(its_names) == 1}
 
 
 def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]:

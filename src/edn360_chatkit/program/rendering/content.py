@@ -175,19 +175,15 @@ def _row(exercise: Exercise, words: Words) -> Row:
 
 def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
-    fields = _filled(part, keys)
-    return tuple(Note(words.field(key), "", read_notes(value, words)) for key, value in fields)
+    values = written(part)
+    filled = [key for key in keys if not is_empty(values.get(key))]
+    return tuple(Note(words.field(key), "", read_notes(values[key], words)) for key in filled)
 
 
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
-    fields = _filled(part, keys)
-    return tuple(_note(f"{words.field(key)}:", value, words) for key, value in fields)
-
-
-def _filled(part: ProgramPart, keys: Iterable[str]) -> list[tuple[str, object]]:
     values = written(part)
-    return [(key, values[key]) for key in keys if not is_empty(values.get(key))]
+    return read_notes({k: values[k] for k in keys if not is_empty(values.get(k))}, words)
 
 
 def _unknown(part: ProgramPart) -> list[str]:
