@@ -309,18 +309,21 @@ def test_ten_thousand_exercises_are_compared_quickly() -> None:
     assert len(few.diff(many).changed) == 5_000
 
 
-def test_many_sessions_and_blocks_are_compared_in_proportion() -> None:
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [("sessions", 100), pytest.param("blocks", 1_250, marks=pytest.mark.slow)],
+)
+def test_time_of_a_comparison_grows_with_the_size(part: str, count: int) -> None:
     def seconds(count: int) -> float:
-        blocks = [{"id": f"b{n}", "exercises": [{"name": "Remo"}]} for n in range(count * 5)]
-        sessions = [{"name": f"s{n}", "blocks": blocks[:1]} for n in range(count)]
-        week = {"sessions": [{"blocks": blocks}, *sessions]}
-        both = [EnrichedTrainingProgram.model_validate(week) for _ in range(2)]
+        parts = [{"id": f"{n}", "exercises": [{"name": "Remo"}]} for n in range(count)]
+        days = [{"name": f"s{n}", "blocks": parts[:1]} for n in range(count)]
+        week = {"sessions": days if part == "sessions" else [{"blocks": parts}]}
+        old, new = (EnrichedTrainingProgram.model_validate(week) for _ in range(2))
         start = time.process_time()
-        assert not both[0].diff(both[1])
+        assert not new.diff(old)
         return time.process_time() - start
 
-    seconds(20)  # imports
-    assert seconds(800) < 16 * seconds(100)
+    assert seconds(8 * count) < 14 * seconds(count)
 
 
 def test_mappings_are_accepted_as_models() -> None:

@@ -86,6 +86,14 @@ def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]
             assert value is None or type(value) is kind
 
 
+def test_synonym_beside_its_field_is_an_unknown_key() -> None:
+    written = program(rest="2 min", descanso="1 min")
+    (record,) = written.to_records()
+    assert (record["rest"], record["other"]) == ("2 min", '{"descanso": "1 min"}')
+    assert "Descanso: 2 min" in written.to_text()
+    assert "descanso: 1 min" in written.to_text()
+
+
 def test_value_that_no_table_holds_is_left_out() -> None:
     (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
     assert (record["order"], record["sets"]) == (None, None)
