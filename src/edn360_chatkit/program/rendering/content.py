@@ -123,15 +123,16 @@ def read_page(program: ProgramData, words: Words) -> Page:
 
 def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
-    name = "" if name == identity else name
+    if name == identity:
+        name = ""
     core, more = read_core_block(session)
     core_label = words.field("core_mobility_block")
     groups = [_group(block, words) for block in session.blocks]
     unknown = [key for key in _unknown(session) if key != "warmup"]
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
-        closing_group = _group(core, words)._replace(id=core_label, title="", also="")
-        groups.append(closing_group._replace(notes=read_notes(more, words)))
+        group, notes = _group(core, words), read_notes(more, words)
+        groups.append(Group(core_label, "", "", group.rows, notes))
     elif more is not None:
         closing = (Note(core_label, "", read_notes(more, words)), *closing)
     rows = [row for group in groups for row in group.rows]
