@@ -123,8 +123,6 @@ def read_page(program: ProgramData, words: Words) -> Page:
 
 def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
-    if name == identity:
-        name = ""
     core, more = read_core_block(session)
     core_label = words.field("core_mobility_block")
     groups = [_group(block, words) for block in session.blocks]
@@ -254,7 +252,7 @@ def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
         notes = read_notes(cast("object", value), words, depth + 1)
         is_flat = isinstance(value, dict) and not any(note.notes for note in notes)
-        if mark == LIST_MARK and is_flat:  # an entry of a list, such as an exercise
+        if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
             return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
         return Note(mark, "", notes)
     return Note(mark, _code_word(value, words) or _readable(value))
