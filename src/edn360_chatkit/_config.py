@@ -65,7 +65,7 @@ class ClientOptions(TypedDict, total=False):
     headers: Headers | None
     timeout: float | httpx.Timeout
     max_retries: int
-    poll_interval: float
+    poll_interval: float | Literal["adaptive"]
     max_attempts: int
     poll_limit: int
     deadline: float
@@ -79,7 +79,7 @@ class WaitOptions(TypedDict, total=False):
     rest is that of the client.
     """
 
-    poll_interval: float | None
+    poll_interval: float | Literal["adaptive"] | None
     max_attempts: int | None
     answer: AnswerRule
     deadline: float | None
@@ -114,6 +114,7 @@ class Config:
 
     Attributes:
         server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_TOKEN``).
+        poll_interval: The pause between two polls; ``None`` if it is adaptive.
         request_seconds: The longest time of a whole request: ``timeout`` if it is a number.
 
     The other attributes are those of :class:`ClientOptions`.
@@ -128,7 +129,7 @@ class Config:
     headers: Headers = field(repr=False)
     timeout: httpx.Timeout
     max_retries: int
-    poll_interval: float
+    poll_interval: float | None
     max_attempts: int
     poll_limit: int
     deadline: float
@@ -182,7 +183,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         headers=_headers(options.get("headers"), own_server=own_server),
         timeout=_timeout(timeout),
         max_retries=checked_count("max_retries", options.get("max_retries", 4), least=0),
-        poll_interval=checked_seconds("poll_interval", options.get("poll_interval", 2.0)),
+        poll_interval=checked_interval(options.get("poll_interval", 2.0)),
         max_attempts=checked_count("max_attempts", options.get("max_attempts", 60)),
         poll_limit=checked_count("poll_limit", options.get("poll_limit", 50), most=100),
         deadline=checked_seconds("deadline", options.get("deadline", DEFAULT_DEADLINE), zero=False),
@@ -246,6 +247,11 @@ def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
         limits = f"from 0 to {LONGEST_TIME:.0f} seconds (a week)"
         raise ConfigurationError(f"{name} must be {limits}{'' if zero else ', and not 0'}.")
     return float(value)
+
+
+def checked_interval(value: object) -> float | None:
+    """The ``poll_interval``; ``None`` for ``"adaptive"``."""
+    return None if value == "adaptive" else checked_seconds("poll_interval", value)
 
 
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:

@@ -35,7 +35,7 @@ from edn360_chatkit import (
     WorkflowResponse,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.example_server import ExampleServer
+from tests.support.own_server import OwnServer
 from tests.support.proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
 
 pytestmark = pytest.mark.soak
@@ -116,7 +116,7 @@ class Place:
 @contextmanager
 def place(world: str, counted: Counted, folder: Path) -> Iterator[Place]:
     if world == "openai-chatkit":
-        server = ExampleServer(counted.run, folder / "threads.db")
+        server = OwnServer(counted.run, folder / "threads.db")
         try:
             yield Place(
                 server.port, lambda port: {"server_url": f"http://127.0.0.1:{port}/chatkit"}

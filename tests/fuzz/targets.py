@@ -211,7 +211,7 @@ def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         elsewhere = repr({**settings, **environ, "api_key": None}).count(secret) > 0
         assert len(secret) < 8 or elsewhere or secret not in repr(config)
     assert config.max_attempts >= 1
-    assert math.isfinite(config.poll_interval)
+    assert config.poll_interval is None or math.isfinite(config.poll_interval)
 
 
 def an_error(data: bytes) -> None:
