@@ -216,8 +216,11 @@ def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) 
         assert [item["type"] for item in other.items(thread_id)] == ["user_message"]
         other.stop()
     else:
-        with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
-            build_app(echo, database)
+        link = Path(database).with_name("link.db")
+        link.symlink_to(database)
+        for path in (database, link):
+            with pytest.raises(ConfigurationError, match=r"Another server uses .*\.db"):
+                build_app(echo, path)
     gate.opened.set()
     assert ROOT_KEY in answer(list(stream))
     assert len(texts(server.items(thread_id))) == 1

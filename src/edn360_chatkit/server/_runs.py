@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
+
+import anyio
 
 from ._settings import ServerSettings
 
@@ -22,9 +25,7 @@ class Runs:
     def __init__(self, settings: ServerSettings) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
-        self._limited = settings.max_runs is not None
-        self._places = asyncio.Semaphore(settings.max_runs or 0)
-        self._queued = 0
+        self._places = anyio.CapacityLimiter(settings.max_runs or math.inf)
 
     def start(
         self, stream: AsyncIterable[bytes]
@@ -49,20 +50,10 @@ class Runs:
     @asynccontextmanager
     async def place(self, report: Callable[[str], None]) -> AsyncGenerator[None, None]:
         """Wait for one of the ``max_runs`` places, in order, and hold it."""
-        if not self._limited:
+        if self._places.available_tokens < 1:
+            report(f"Queued, with {self._places.statistics().tasks_waiting} runs ahead")
+        async with self._places:
             yield
-            return
-        if self._places.locked():
-            report(f"Queued, with {self._queued} runs ahead")
-        self._queued += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._queued -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
 
     def drain(self, seconds: float) -> None:
         """Accept no more runs, and give those under way so many seconds at most."""
