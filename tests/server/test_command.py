@@ -27,6 +27,12 @@ def run(edn360_input):
     return {"title": "Mine", "sessions": []}
 
 value = 1
+
+def __getattr__(name):
+    if name != "app":
+        raise AttributeError(f"no {name}")
+    from edn360_chatkit.server import build_app
+    return build_app(run, "app.db")
 """
 
 
@@ -83,13 +89,12 @@ def test_command_serves_function_of_current_directory(
         assert "Mine" in httpx.post(f"{url}/chatkit", json=body).text
 
 
-def test_port_in_use_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        assert cli.main(["serve", "--port", port]) == 2
-    assert f"edn360-chatkit: The server can't listen at 127.0.0.1, port {port}." in (
-        capsys.readouterr().err
-    )
+        for port in (listener.getsockname()[1], 65536):
+            assert cli.main(["serve", "--port", str(port)]) == 2
+            says = f"edn360-chatkit: The server can't listen at 127.0.0.1, port {port}."
+            assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -106,6 +111,7 @@ def test_port_in_use_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--token-file", "no-such-file"], "token file"),
         (["--authenticate", "no_such:user"], "no module 'no_such'"),
         (["--max-runs", "0"], "not above 0"),
+        (["workflow:app", "--max-runs", "1"], "build_app()"),
     ],
 )
 def test_bad_setting_is_one_line_and_status_2(

@@ -124,9 +124,9 @@ def test_token_file_rotates_tokens(serve: Serve, tmp_path: Path) -> None:
     assert (status("second"), status("Bearer")) == (401, 401)
 
 
-def test_authenticate_names_the_user(serve: Serve) -> None:
+def test_authenticate_names_the_user(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     async def authenticate(token: str) -> str | None:
-        return {"a": "ana", "b": "bea"}.get(token)
+        return {"a": "ana", "b": "bea", "": None}[token]
 
     server = serve(authenticate=authenticate)
     server.http.headers["authorization"] = "Bearer a"
@@ -134,8 +134,11 @@ def test_authenticate_names_the_user(serve: Serve) -> None:
     assert len(server.items(thread_id)) == 3
     server.http.headers["authorization"] = "Bearer b"
     assert server.ask("items.list", thread_id=thread_id).status_code == 404
+    del server.http.headers["authorization"]
+    assert server.ask("threads.list").status_code == 401
     server.http.headers["authorization"] = "Bearer c"
     assert server.ask("threads.list").status_code == 401
+    assert "authenticate failed with KeyError." in caplog.messages
 
 
 def test_too_large_request_is_refused(serve: Serve) -> None:

@@ -143,9 +143,13 @@ class WorkflowApp(Starlette):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""
         if self.settings.authenticate is not None:
-            user = self.settings.authenticate(token)
-            if inspect.isawaitable(user):
-                user = await user
+            try:
+                user = self.settings.authenticate(token)
+                if inspect.isawaitable(user):
+                    user = await user
+            except Exception as error:  # its text may hold the token
+                logger.warning("authenticate failed with %s.", type(error).__qualname__)
+                user = None
             if user is None:
                 raise HTTPException(401, "The bearer token is not valid.")
             return user

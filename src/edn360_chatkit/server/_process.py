@@ -66,5 +66,5 @@ def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
         )
     try:
         make_server(app, host, port).run()
-    except SystemExit:  # uvicorn has logged why it can't start
+    except (SystemExit, OverflowError):  # uvicorn has logged why it can't start
         raise ConfigurationError(f"The server can't listen at {host}, port {port}.") from None
