@@ -103,7 +103,7 @@ class WorkflowApp(Starlette):
                 self._threads.fail_expired_runs()
                 if self.settings.retention_days is not None:
                     self._threads.delete_old_threads(self.settings.retention_days)
-            except SQLAlchemyError as error:
+            except Exception as error:  # without this thread, every lease would expire
                 logger.warning("The database can't be used: %s.", type(error).__name__)
             stop.wait(RENEWAL)
 
