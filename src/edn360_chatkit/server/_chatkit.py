@@ -85,7 +85,10 @@ class WorkflowServer(ChatKitServer[str]):
             running.cancel()
 
     async def _execute(self, text: str, report: Callable[[str], None]) -> Answer:
-        async with self._runs.place(report):
+        places = self._runs.places
+        if places.available_tokens < 1:
+            report(f"Queued, with {places.statistics().tasks_waiting} runs ahead")
+        async with places:
             return await execute(self._run, text, report, self._timeout)
 
     async def handle_stream_cancelled(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable
 from time import monotonic
 
 import anyio
@@ -20,12 +19,13 @@ class Runs:
         tasks: The runs under way, those in the queue included. They outlive their requests.
         deadline: When the runs must have ended, by ``time.monotonic``; ``None`` while the server
             is not stopping.
+        places: The ``max_runs`` places of runs that work; the others wait for one in order.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
-        self._places = anyio.CapacityLimiter(settings.max_runs or math.inf)
+        self.places: anyio.CapacityLimiter = anyio.CapacityLimiter(settings.max_runs or math.inf)
 
     def start(
         self, stream: AsyncIterable[bytes]
@@ -46,14 +46,6 @@ class Runs:
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: chunks.put_nowait(b""))
         return task, chunks
-
-    @asynccontextmanager
-    async def place(self, report: Callable[[str], None]) -> AsyncGenerator[None, None]:
-        """Wait for one of the ``max_runs`` places, in order, and hold it."""
-        if self._places.available_tokens < 1:
-            report(f"Queued, with {self._places.statistics().tasks_waiting} runs ahead")
-        async with self._places:
-            yield
 
     def drain(self, seconds: float) -> None:
         """Accept no more runs, and give those under way so many seconds at most."""
