@@ -238,6 +238,8 @@ def test_database_of_example_server_is_read(tmp_path: Path) -> None:
     tables = ThreadStore(str(file))
     tables.delete_old_threads(1)
     assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
+    tables.delete_old_threads(-1)  # so it has a time
+    assert asyncio.run(tables.load_threads(10, None, "asc", "ana")).data == []
     tables.close()
 
 

@@ -51,19 +51,19 @@ class Answer:
 
 def as_run(workflow: Callable[..., Any]) -> Run:
     """Make a run of a function of an athlete's data: async, sync, or an export."""
-    make_input = _export_input(workflow)
-    if make_input is not None:
+    export_input = _export_input(workflow)
+    if export_input is not None:
         install()
     call = workflow if _is_async(workflow) else _in_thread(workflow)
 
     async def run(edn360_input: dict[str, Any]) -> object:
-        if make_input is None:
-            result = await call(edn360_input)
-        else:
-            result = await call(make_input(**{INPUT_FIELD: _json_text(edn360_input)}))
+        argument: object = edn360_input
+        if export_input is not None:
+            argument = export_input(**{INPUT_FIELD: _json_text(edn360_input)})
+        result = await call(argument)
         if inspect.isawaitable(result):  # of a sync function around an async one
             result = await result
-        return result if make_input is None else _export_result(result)
+        return result if export_input is None else _export_result(result)
 
     return run
 
