@@ -71,6 +71,20 @@ def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
     assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
 
 
+def test_hang_up_in_request_begins_nothing(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve()
+    head = b"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head)
+        time.sleep(0.05)  # the server reads
+    time.sleep(0.05)  # it has seen the hang-up
+    server.stop()
+    assert stored(server.database) == []
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_stop_lets_runs_finish(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)

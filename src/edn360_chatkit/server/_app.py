@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -32,7 +32,7 @@ RETRY_AFTER = "5"
 """The ``retry-after`` of a response with status 503, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
-REFUSALS = (HTTPException, ValidationError, NotFoundError, SQLAlchemyError)
+REFUSALS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
 RUNNING = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
 READING = (ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq)
 CHANGING = (ck.ThreadsUpdateReq, ck.ThreadsDeleteReq)
@@ -175,6 +175,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     match error:
         case HTTPException():
             status, message = error.status_code, error.detail
+        case ClientDisconnect():
+            status, message = 400, "The request is not complete."
         case NotFoundError():
             status, message = 404, str(error)
         case ValidationError():
