@@ -11,6 +11,7 @@ import httpx
 from .._effects import Request, Response
 from .library import HttpLibrary, QuietURL, body_class
 from .limits import TimeLimit, TooLargeError, TransportSettings
+from .pool import Pool, Shard
 
 
 @dataclass(eq=False, repr=False)
@@ -19,10 +20,11 @@ class Exchange:
 
     Attributes:
         limit: The time limit of the request, or of a read in its stream.
-        owned: Whether the HTTP client is ours.
+        pool: The connections that it uses.
+        shard: The HTTP client that it uses, once it has a place there.
         traced: Whether the transport has reported a step, so that it has a connection.
         sent: Whether bytes of the request may have left.
-        message: The request as the HTTP library has it, once it has a place in our pool.
+        message: The request as the HTTP library has it.
         head: The status and headers of the response, once they have arrived.
         proxy_status: The status of the proxy's answer to ``CONNECT``.
     """
@@ -31,20 +33,26 @@ class Exchange:
     settings: TransportSettings
     library: HttpLibrary
     limit: TimeLimit
-    owned: bool
+    pool: Pool
+    shard: Shard | None = None
     traced: bool = False
     sent: bool = False
+    message: httpx.Request | None = None
     head: tuple[int, Mapping[str, str]] | None = None
     proxy_status: int | None = None
     _body: bytearray = field(default_factory=bytearray)
     _connecting: bool = False
-    message: httpx.Request | None = None
+
+    def leave(self) -> None:
+        """Give the place back."""
+        if self.shard is not None:
+            self.pool.leave(self.shard)
 
     def make_message(self, http: Any, trace: Any) -> httpx.Request:
         """Make the request as the HTTP library has it."""
-        request = self.request
+        request, owned = self.request, self.pool.owned
         # A transport of the caller's may report no steps.
-        self.sent = not self.owned
+        self.sent = not owned
         message: httpx.Request = http.build_request(
             request.method,
             request.url,
@@ -56,7 +64,7 @@ class Exchange:
                 "trace": trace,
             },
         )
-        if not self.owned:
+        if not owned:
             # The caller's client may have params= of its own, which replace our query. Its hooks
             # and transports may read the text of the URL, so only our client gets a quiet one.
             message.url = self.library.URL(request.url)
@@ -97,7 +105,7 @@ class Exchange:
             status = next(part for part in parts if isinstance(part, int))
             if self._connecting:
                 self.proxy_status = status
-            elif not self.owned:
+            elif not self.pool.owned:
                 # A hook of the caller's may raise before there is a response.
                 self.head = (
                     status,
