@@ -31,7 +31,7 @@ class BaseRun(Generic[E, T]):
         self._until: float | None = None
         self._finished = False
         # The last effect, and the result of the operation.
-        self._pending = Pending()
+        self._pending: Pending = Pending()
         self._outcome: Pending | None = None
         self._streams: set[OpenStream] = set()
 
