@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, ClassVar
@@ -128,8 +128,8 @@ class AsyncNetwork:
     def start(self, perform: Perform) -> Pending:
         return TaskPending(perform)
 
-    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        TaskPending(lambda _: work())
+    def start_aside(self, perform: Perform) -> None:
+        TaskPending(perform)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -123,9 +123,7 @@ class Exchange:
 
     def answer(self, response: httpx.Response, *, too_large: bool = False) -> Response:
         """The response in our own terms, with the body that was fed."""
-        # httpx gives the names of headers in lower case.
-        headers = dict(response.headers.items())
         content = b"" if too_large else bytes(self._body)
         # The HTTP library's request refers to this object until it is collected.
         self._body.clear()
-        return Response(response.status_code, headers, content, self.request, too_large)
+        return Response(response.status_code, response.headers, content, self.request, too_large)

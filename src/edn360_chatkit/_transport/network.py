@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -45,10 +45,10 @@ class SyncNetwork:
             pending.error = error
         return pending
 
-    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do work on a daemon thread: after an interruption, httpx may hold a lock for ever."""
+    def start_aside(self, perform: Perform) -> None:
+        """Perform work on a daemon thread: httpx may hold a lock for ever after an interruption."""
         with suppress(RuntimeError):  # no new threads at the interpreter's end
-            threading.Thread(target=lambda: finish(work()), daemon=True).start()
+            threading.Thread(target=self.start, args=(perform,), daemon=True).start()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""

@@ -95,7 +95,7 @@ class Pool:
                 return
             unused, self._shards = self.clients(), []
         _live.discard(self)
-        self._network.start_aside(lambda: self._close_clients(unused))
+        self._network.start_aside(lambda _: self._close_clients(unused))
 
     async def close(self) -> None:
         """Close the open streams, and the HTTP clients if they are ours."""
