@@ -25,17 +25,6 @@ GRACE = 0.05
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def async_home() -> Home:
-    """The current process and event loop."""
-    # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
-    with suppress(RuntimeError):
-        if asyncio.current_task() is not None:
-            return os.getpid(), asyncio.get_running_loop()
-    import trio
-
-    return os.getpid(), trio.lowlevel.current_trio_token()
-
-
 class TaskLimit(TimeLimit):
     """The time for an async effect: its ``with`` block is cancelled when the time is over."""
 
@@ -72,13 +61,13 @@ class TaskPending(Pending):
     anyio ends it.
     """
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, home: Home) -> None:
         super().__init__()
-        self.home = async_home()
+        self.home = home
         self._perform = perform
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
-        loop = self.home[1]
+        loop = home[1]
         if isinstance(loop, asyncio.AbstractEventLoop):
             task = loop.create_task(self._run())
             _tasks.add(task)
@@ -123,13 +112,18 @@ class AsyncNetwork:
     Limit: ClassVar[type[TimeLimit]] = TaskLimit
 
     def home(self) -> Home:
-        return async_home()
+        # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
+        with suppress(RuntimeError):
+            if asyncio.current_task() is not None:
+                return os.getpid(), asyncio.get_running_loop()
+        import trio
+
+        return os.getpid(), trio.lowlevel.current_trio_token()
 
     def start(self, perform: Perform) -> Pending:
-        return TaskPending(perform)
+        return TaskPending(perform, self.home())
 
-    def start_aside(self, perform: Perform) -> None:
-        TaskPending(perform)
+    start_aside = start
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

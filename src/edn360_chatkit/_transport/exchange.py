@@ -95,11 +95,12 @@ class Exchange:
             if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0
                 self.limit.shorten(max(self.settings.request_seconds, silence))
-        if event.endswith(".send_request_headers.started"):
+        step = event.partition(".")[2]
+        if step == "send_request_headers.started":
             # A proxy gets a CONNECT before the request.
             self._connecting = info["request"].method == b"CONNECT"
             self.sent = self.sent or not self._connecting
-        elif event.endswith(".receive_response_headers.complete"):
+        elif step == "receive_response_headers.complete":
             # The places of the status and the headers differ in HTTP/1.1 and HTTP/2.
             parts: tuple[Any, ...] = info["return_value"]
             status = next(part for part in parts if isinstance(part, int))

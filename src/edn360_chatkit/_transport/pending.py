@@ -46,8 +46,7 @@ class Closable(Protocol):
 class Pending:
     """An effect that was started, with its value or error; this class is for one that has ended."""
 
-    # Only an effect in flight is dropped, and needs a home.
-    home: Home = (0, None)
+    home: Home = (0, None)  # only an effect in flight needs one
 
     def __init__(self, value: object = None, error: BaseException | None = None) -> None:
         self.value = value
@@ -68,6 +67,9 @@ class Pending:
     async def close(self) -> None:
         """Cancel the effect. It closes the stream that it has opened."""
 
+
+NO_EFFECT = Pending()
+"""Stands for the effect before the first one, and after an event."""
 
 Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
 """Performs an effect; it takes the effect's own ``Pending``."""

@@ -13,7 +13,7 @@ from .driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
 from .network import SyncNetwork
-from .pending import Pending, finish
+from .pending import NO_EFFECT, Pending, finish
 from .pool import drop
 from .streams import OpenStream
 
@@ -31,7 +31,7 @@ class BaseRun(Generic[E, T]):
         self._until: float | None = None
         self._finished = False
         # The last effect, and the result of the operation.
-        self._pending: Pending = Pending()
+        self._pending: Pending = NO_EFFECT
         self._outcome: Pending | None = None
         self._streams: set[OpenStream] = set()
 
@@ -59,7 +59,7 @@ class BaseRun(Generic[E, T]):
         """Run the operation up to its next effect; ``None`` when it has returned."""
         if self._until is None:
             self._until = time.monotonic() + self._deadline
-        result, self._pending = self._pending, Pending()
+        result, self._pending = self._pending, NO_EFFECT
         # Without this, the exception's frames would keep it alive.
         error, result.error = result.error, None
         effect: Effect[E] | None = None
@@ -84,12 +84,14 @@ class BaseRun(Generic[E, T]):
 
     async def _leave(self, error: BaseException | None) -> None:
         """End the operation where it is, by ``error`` if there is one, and close its streams."""
-        pending, self._pending = self._pending, Pending()
+        pending, self._pending = self._pending, NO_EFFECT
         try:
-            self._abort(error)
+            if not self._finished:
+                self._abort(error)
         finally:
             try:
-                await pending.close()
+                if pending.in_flight:
+                    await pending.close()
             finally:
                 # A second task.cancel() ends the waits, but not the closing.
                 self._adopt(pending.value)
@@ -97,8 +99,6 @@ class BaseRun(Generic[E, T]):
                     await self._driver.close_items(streams)
 
     def _abort(self, error: BaseException | None) -> None:
-        if self._finished:
-            return
         self._finished = True
         if error is not None and not isinstance(error, (ChatKitError, GeneratorExit)):
             # The operation may add a note to it.
