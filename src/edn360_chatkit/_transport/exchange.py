@@ -38,7 +38,7 @@ class Exchange:
     traced: bool = False
     sent: bool = False
     message: httpx.Request | None = None
-    head: tuple[int, Mapping[str, str]] | None = None
+    head: tuple[int, httpx.Headers] | None = None
     proxy_status: int | None = None
     _body: bytearray = field(default_factory=bytearray)
     _connecting: bool = False
@@ -108,10 +108,7 @@ class Exchange:
                 self.proxy_status = status
             elif not self.pool.owned:
                 # A hook of the caller's may raise before there is a response.
-                self.head = (
-                    status,
-                    {name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]},
-                )
+                self.head = status, httpx.Headers(parts[-1])
 
     def feed(self, chunk: bytes | None) -> bool:
         """Add a chunk to the body; returns ``False`` at the end, which is ``None``."""
