@@ -28,6 +28,8 @@ def lowest_versions() -> list[str]:
     extras = [line for extra in project["optional-dependencies"].values() for line in extra]
     pins: list[str] = []
     for line in [*project["dependencies"], *extras]:
+        if line.startswith(f"{project['name']}["):
+            continue  # an extra that includes another extra
         match = re.match(r"([\w.-]+)[^>]*>=\s*([\w.]+)", line)
         if match is None:
             raise ValueError(f"{line!r} in pyproject.toml has no lower bound")

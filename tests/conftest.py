@@ -1,10 +1,11 @@
-"""What holds for all tests: an environment without our settings, and hypothesis's profiles.
+"""For all tests: an environment without our settings, and hypothesis's profiles.
 
 ``make test`` and ``make soak`` try the same examples each time; ``make fuzz`` tries new ones.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import pkgutil
 from importlib import import_module
@@ -41,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The soak's number of runs, and the seed of its faults."""
     parser.addoption("--soak-runs", type=int, default=2000, dest="soak_runs")
     parser.addoption("--soak-seed", default="2026-11-24", dest="soak_seed")
+
+
+def pytest_collection_finish() -> None:
+    """Keep ``gc.collect()`` cheap: without this it visits every imported library in each test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

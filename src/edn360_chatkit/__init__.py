@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._version import __version__
+from .batch import AsyncBatchRun, BatchResult, BatchRun
 from .clients import AsyncChatKitClient, AsyncWorkflowRun, ChatKitClient, WorkflowRun
 from .errors import (
     APIConnectionError,
@@ -95,10 +96,13 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatchRun",
     "AsyncChatKitClient",
     "AsyncWorkflowRun",
     "AuthenticationError",
     "BadRequestError",
+    "BatchResult",
+    "BatchRun",
     "Block",
     "ChatKitClient",
     "ChatKitError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -13,15 +13,18 @@ from ._config import (
     check_names,
     checked_choice,
     checked_count,
+    checked_interval,
     checked_seconds,
 )
 from ._effects import Emitting, Operation
+from ._protocol.durations import ADAPTIVE_ATTEMPTS, Durations
 from ._protocol.inputs import Prepared
 from ._protocol.requests import segment, text_argument
 from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow
 from ._transport import TransportSettings
 from ._validation import describe, field_errors
+from .batch import Batch, BatchOptions
 from .errors import ConfigurationError, InvalidInputError
 from .events import RunStatus, WorkflowEvent, WorkflowResponse
 from .models.run import RunReference
@@ -36,6 +39,7 @@ class BaseClient:
             raise config
         self._config = config
         self._workflow = Workflow(self._config)
+        self._durations = Durations()
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -92,15 +96,24 @@ class BaseClient:
         checked_choice("answer", answer, ("program", "first"), ConfigurationError)
         interval, attempts = options.get("poll_interval"), options.get("max_attempts")
         deadline = options.get("deadline")
-        interval = config.poll_interval if interval is None else interval
-        attempts = config.max_attempts if attempts is None else attempts
+        interval = config.poll_interval if interval is None else checked_interval(interval)
+        if attempts is None:
+            attempts = ADAPTIVE_ATTEMPTS if interval is None else config.max_attempts
         deadline = config.deadline if deadline is None else deadline
         return Waiting(
-            poll_interval=checked_seconds("poll_interval", interval),
+            poll_interval=interval,
             max_attempts=checked_count("max_attempts", attempts),
             answer=answer,
             deadline=checked_seconds("deadline", deadline, zero=False),
+            durations=self._durations,
         )
+
+    def _batch(self, options: BatchOptions) -> Batch:
+        check_names(options, BatchOptions, "run_many")
+        names = WaitOptions.__annotations__
+        wait = {name: value for name, value in options.items() if name in names}
+        waiting = self._waiting(cast("WaitOptions", {"poll_interval": "adaptive", **wait}))
+        return Batch(self._workflow, waiting, options)
 
 
 def transport_settings(config: Config) -> TransportSettings:

@@ -72,7 +72,7 @@ class ClientOptions(TypedDict, total=False):
     headers: Headers | None
     timeout: float | httpx.Timeout
     max_retries: int
-    poll_interval: float
+    poll_interval: float | Literal["adaptive"]
     max_attempts: int
     poll_limit: int
     deadline: float
@@ -86,7 +86,7 @@ class WaitOptions(TypedDict, total=False):
     rest is that of the client.
     """
 
-    poll_interval: float | None
+    poll_interval: float | Literal["adaptive"] | None
     max_attempts: int | None
     answer: AnswerRule
     deadline: float | None
@@ -134,6 +134,7 @@ class Config:
 
     Attributes:
         server_token: The bearer token for a self-hosted server (``$EDN360_SERVER_TOKEN``).
+        poll_interval: The pause between two polls; ``None`` if it is adaptive.
         request_seconds: The longest time of a whole request: ``timeout`` if it is a number.
 
     The other attributes are those of :class:`ClientOptions`.
@@ -148,7 +149,7 @@ class Config:
     headers: Headers = field(repr=False)
     timeout: httpx.Timeout
     max_retries: int
-    poll_interval: float
+    poll_interval: float | None
     max_attempts: int
     poll_limit: int
     deadline: float
@@ -201,7 +202,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         headers=_headers(settings["headers"], own_server=own_server),
         timeout=_timeout(timeout),
         max_retries=checked_count("max_retries", settings["max_retries"], least=0),
-        poll_interval=checked_seconds("poll_interval", settings["poll_interval"]),
+        poll_interval=checked_interval(settings["poll_interval"]),
         max_attempts=checked_count("max_attempts", settings["max_attempts"]),
         poll_limit=checked_count("poll_limit", settings["poll_limit"], most=100),
         deadline=checked_seconds("deadline", settings["deadline"], zero=False),
@@ -263,6 +264,11 @@ def checked_seconds(name: str, value: object, *, zero: bool = True) -> float:
         limits = f"from 0 to {LONGEST_TIME:.0f} seconds (a week)"
         raise ConfigurationError(f"{name} must be {limits}{'' if zero else ', and not 0'}.")
     return float(value)
+
+
+def checked_interval(value: object) -> float | None:
+    """The ``poll_interval``; ``None`` for ``"adaptive"``."""
+    return None if value == "adaptive" else checked_seconds("poll_interval", value)
 
 
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:

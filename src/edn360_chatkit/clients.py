@@ -7,7 +7,7 @@ tools such as rich and pytest show the variables in it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from ._transport import (
     OperationRun,
     SyncDriver,
 )
+from .batch import AsyncBatchRun, BatchInput, BatchOptions, BatchRun
 from .events import RunStatus, WorkflowEvent, WorkflowResponse
 from .models.run import RunReference
 from .models.session import ChatSession, Message
@@ -63,7 +64,8 @@ class ChatKitClient(BaseClient):
             until its response starts. An ``httpx.Timeout`` limits each step of a request instead
             (connect, write, each read).
         max_retries: How often a failed request is sent again where that can help.
-        poll_interval: Seconds between two polls.
+        poll_interval: Seconds between two polls, or ``"adaptive"``: few polls while an answer is
+            unlikely. It learns how long runs take.
         max_attempts: The largest number of polls. The defaults (60 polls, 2 s) wait for two
             minutes; real runs took 60 to 205 s.
         poll_limit: How many messages a poll asks for, 1 to 100.
@@ -320,6 +322,40 @@ class ChatKitClient(BaseClient):
         operation = self._run(prepared, user, waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
+    def run_many(self, inputs: Iterable[BatchInput], **options: Unpack[BatchOptions]) -> BatchRun:
+        """Run the workflow for many inputs, each once.
+
+        A failed run does not end the others: its error is in its result. The inputs are read as
+        places become free, so there can be any number of them.
+
+        Args:
+            inputs: The athletes' data, as for :meth:`run_workflow`, or pairs of a key and the data.
+                The key of an input is its ``user_id`` by default.
+            max_concurrency: The largest number of runs under way, 50 by default. Each has a thread.
+            rate: The largest number of requests in a minute, polls included; no limit by default.
+                In any case a 429 slows down all runs.
+            journal: A file that records each run. With the same file, another call goes on where
+                this one ended, however it ended: no run is paid for twice. One batch at a time can
+                use it. It holds the programs. Other data under the same key is an error: a new
+                month needs a new journal.
+            ordered: Whether the results come in the order of the inputs. The default is the order
+                in which the runs end.
+            retry_failed: Whether the journal's failed runs are run again, and paid for again.
+            poll_interval: As for :meth:`poll_response`; ``"adaptive"`` by default.
+            max_attempts: As for :meth:`poll_response`, for each run; 400 by default if the
+                interval is adaptive.
+            answer: As for :meth:`poll_response`.
+            deadline: The longest time of each run, in seconds; default the client's.
+
+        Returns:
+            An iterator over the results, which is also a context manager. If it is left early, no
+            run is started any more, and those under way stay in the journal.
+
+        Raises:
+            ConfigurationError: A setting is invalid, or the journal can't be used.
+        """
+        return BatchRun(self._batch(options), self._driver, inputs)
+
     def close(self) -> None:
         """Close all connections. An ``http_client`` of yours stays open."""
         self._driver.close()
@@ -448,6 +484,18 @@ class AsyncChatKitClient(BaseClient):
         waiting = self._waiting(options)
         operation = self._run(prepared, user, waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
+
+    def run_many(
+        self,
+        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
+        **options: Unpack[BatchOptions],
+    ) -> AsyncBatchRun:
+        """Run the workflow for many inputs; see :meth:`ChatKitClient.run_many`.
+
+        It is not awaited itself: ``async for result in client.run_many(...)``. ``inputs`` may be
+        an async iterable. Each run has a task.
+        """
+        return AsyncBatchRun(self._batch(options), self._driver, inputs)
 
     async def aclose(self) -> None:
         """Close all connections. An ``http_client`` of yours stays open."""

@@ -36,8 +36,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from .models.run import RunReference
+
 if TYPE_CHECKING:
-    from .models.run import RunReference
     from .models.session import ChatSession, Message
 
 
@@ -241,6 +242,8 @@ class WorkflowError(ChatKitError):
     ) -> None:
         super().__init__(description)
         # Never None here, unlike in the base class, so that callers need no check.
+        reference = RunReference.of(message, session.user)
+        self.run: RunReference = reference  # pyright: ignore[reportIncompatibleVariableOverride]
         self.session: ChatSession = session  # pyright: ignore[reportIncompatibleVariableOverride]
         self.message: Message = message
         self.text: str | None = text

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,9 +17,9 @@ from edn360_chatkit.testing import ChatKitSimulator
 
 
 class Blocking:
-    """An async client, called as if it were sync, so that one test proves both.
+    """An async client with sync methods, so that one test covers both.
 
-    Its calls run in one event loop in a thread of its own, as those of one program would.
+    All its calls run in one event loop, in another thread.
     """
 
     def __init__(self, portal: BlockingPortal, client: AsyncChatKitClient) -> None:
@@ -39,7 +40,7 @@ class Blocking:
 
 
 class BlockingRun:
-    """An async run, iterated over as if it were sync."""
+    """An async run with sync methods."""
 
     def __init__(self, portal: BlockingPortal, run: Any) -> None:
         self.portal = portal
@@ -65,6 +66,18 @@ class BlockingRun:
 
 MakeClient = Callable[..., Any]
 
+lost_answers = pytest.mark.parametrize(
+    ("make_client", "status", "taken"),
+    [
+        *product(["sync"], [None, 503], [True, False]),
+        # The clients share the rule; the wait for three looks takes seconds.
+        ("asyncio", 503, True),
+        ("trio", None, True),
+    ],
+    indirect=["make_client"],
+)
+"""The response to a message is lost; the server took the message or not."""
+
 
 @pytest.fixture(scope="session")
 def portals() -> Iterator[dict[str, BlockingPortal]]:
@@ -83,7 +96,7 @@ def make_client(
     with ExitStack() as stack:
 
         def make(**settings: Any) -> Any:
-            told = {
+            options = {
                 "api_key": sim.api_key,
                 "base_url": sim.base_url,
                 "workflow_id": "wf_demo",
@@ -91,9 +104,9 @@ def make_client(
                 **settings,
             }
             if request.param == "sync":
-                return stack.enter_context(ChatKitClient(**told))
+                return stack.enter_context(ChatKitClient(**options))
             portal = portals[request.param]
-            client = AsyncChatKitClient(**told)
+            client = AsyncChatKitClient(**options)
             stack.callback(portal.call, client.aclose)
             return Blocking(portal, client)
 

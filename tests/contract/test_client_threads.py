@@ -1,9 +1,8 @@
-"""Both clients over the thread protocol against the simulator, with what it can do to a stream."""
+"""Both clients over the thread protocol, against the simulator and the faults of its streams."""
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
 from typing import Any
 
 import anyio
@@ -21,7 +20,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.contract.conftest import MakeClient
+from tests.contract.conftest import MakeClient, lost_answers
 from tests.support.samples import ATHLETE
 
 
@@ -45,15 +44,7 @@ def test_unknown_events_do_not_end_run(client: Any, sim: ChatKitSimulator) -> No
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize(
-    ("make_client", "status", "taken"),
-    [
-        *product(["sync"], [None, 503], [True, False]),
-        ("asyncio", 503, False),
-        ("trio", None, False),
-    ],
-    indirect=["make_client"],
-)
+@lost_answers
 def test_lost_answer_starts_no_second_run(
     client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
 ) -> None:
@@ -156,20 +147,20 @@ def test_auto_prefers_session_messages(make_client: MakeClient, sim: ChatKitSimu
 
 
 def awaited(client: Any, call: Any, *args: Any) -> Any:
-    """What a method gives, sync or async."""
+    """The result of a sync or async method."""
     return client.portal.call(call, *args) if hasattr(client, "portal") else call(*args)
 
 
 def all_of(client: Any, listing: Any) -> list[Any]:
-    """What an iterator gives, sync or async."""
+    """The values of a sync or async iterator."""
     if not hasattr(listing, "__aiter__"):
         return list(listing)
 
     async def gather() -> list[Any]:
         return [one async for one in listing]
 
-    found: list[Any] = client.portal.call(gather)
-    return found
+    values: list[Any] = client.portal.call(gather)
+    return values
 
 
 def test_threads_are_listed_retrieved_and_deleted(
@@ -184,12 +175,12 @@ def test_threads_are_listed_retrieved_and_deleted(
     assert len({thread.id for thread in mine}) == 4
     assert len(all_of(client, client.threads.list(limit=3, order="asc"))) == 5
     assert len(sim.requests) - before == 2 + 2
-    found = all_of(client, client.threads.items(mine[0].id, limit=2))
-    assert {item.type for item in found} >= {"chatkit.user_message", "chatkit.assistant_message"}
+    items = all_of(client, client.threads.items(mine[0].id, limit=2))
+    assert {item.type for item in items} >= {"chatkit.user_message", "chatkit.assistant_message"}
     one = awaited(client, client.threads.retrieve, mine[0].id)
     assert one.id == mine[0].id
-    gone = awaited(client, client.threads.delete, one.id)
-    assert (gone.id, gone.deleted) == (one.id, True)
+    deleted = awaited(client, client.threads.delete, one.id)
+    assert (deleted.id, deleted.deleted) == (one.id, True)
     with pytest.raises(NotFoundError):
         awaited(client, client.threads.retrieve, one.id)
 
@@ -232,18 +223,18 @@ def test_own_server_has_threads_without_sessions(
         client.run_workflow(ATHLETE, user="ana" if number else "ben")
     mine = all_of(client, client.threads.list(user="ana", limit=3))
     assert len({thread.id for thread in mine}) == 4
-    found = all_of(client, client.threads.items(mine[0].id, user="ana", limit=2))
-    assert {item.type for item in found} >= {"user_message", "assistant_message"}
+    items = all_of(client, client.threads.items(mine[0].id, user="ana", limit=2))
+    assert {item.type for item in items} >= {"user_message", "assistant_message"}
     retrieve = partial(client.threads.retrieve, mine[0].id, user="ana")
     assert awaited(client, retrieve).id == mine[0].id
-    gone = awaited(client, partial(client.threads.delete, mine[0].id, user="ana"))
-    assert (gone.id, gone.deleted) == (mine[0].id, True)
+    deleted = awaited(client, partial(client.threads.delete, mine[0].id, user="ana"))
+    assert (deleted.id, deleted.deleted) == (mine[0].id, True)
     with pytest.raises(NotFoundError):
         awaited(client, retrieve)
 
 
 def test_message_in_doubt_is_taken_up_later(make_client: MakeClient, sim: ChatKitSimulator) -> None:
-    """What the error of a self-hosted run says to do, done."""
+    """As the error of a self-hosted run advises."""
     client = make_client(server_url=sim.server_url, max_retries=0, **SELF_HOSTED)
     sim.survives_hang_up = True
     sim.fail_next("threads.create", status=None, taken=True)

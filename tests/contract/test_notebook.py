@@ -1,4 +1,4 @@
-"""The example notebook runs from top to bottom, and shows what it says that it shows."""
+"""The example notebook runs from top to bottom, and its outputs are as its text says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 
-# Run before the last cell: nothing found means something only where something else is found.
+# Runs before the last cell: shows that the checks do find a mismatch.
 GUARD = """
 nine = {"days_per_week": 9}
 programs = ((program, athlete), (next_program, evolution))
@@ -21,7 +21,7 @@ print([[f.code for f in p.model_copy(update=nine).check(against=a)] for p, a in 
 
 
 def read() -> Any:
-    """The notebook as nbformat has it, which is without types."""
+    """The notebook; nbformat has no types."""
     notebook: Any = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return notebook
@@ -29,13 +29,13 @@ def read() -> Any:
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The cells by their ids, after they ran in a directory that has nothing else in it."""
+    """The cells by their ids, after a run in an empty directory."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = read()
     guard: Any = nbformat.v4.new_code_cell(GUARD, id="guard")  # type: ignore[no-untyped-call]
     notebook.cells.insert(-1, guard)
     with pytest.MonkeyPatch.context() as environment:
-        # Of the home directory nothing is read and nothing is left there.
+        # Jupyter neither reads nor writes the home directory.
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
             environment.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
         place = {"metadata": {"path": str(folder)}}
@@ -45,7 +45,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def data(cell: Any) -> dict[str, str]:
-    """What the last line of a cell shows, by media type; nothing else may have been printed."""
+    """The value of a cell's last line, by media type. The cell may print nothing."""
     (output,) = cell.outputs
     assert output.output_type == "execute_result"
     return dict(output.data)
@@ -56,19 +56,19 @@ def printed(cell: Any) -> str:
     return "".join(output.text for output in cell.outputs)
 
 
-def test_it_is_kept_without_outputs() -> None:
+def test_notebook_is_stored_without_outputs() -> None:
     for cell in read().cells:
         if cell.cell_type == "code":
             assert (cell.outputs, cell.execution_count) == ([], None)
 
 
-def test_every_cell_ran(cells: dict[str, Any]) -> None:
+def test_every_cell_runs(cells: dict[str, Any]) -> None:
     ran = [cell for cell in cells.values() if cell.cell_type == "code"]
     assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
     assert {o.get("name") for cell in ran for o in cell.outputs} <= {"stdout", None}
 
 
-def test_a_run_shows_its_progress(cells: dict[str, Any]) -> None:
+def test_run_shows_progress(cells: dict[str, Any]) -> None:
     first, *steps = printed(cells["run"]).splitlines()
     assert first == "sent"
     assert [step.split()[0] for step in steps] == ["done:"] * 3
@@ -97,26 +97,26 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
     assert "Cuádriceps" in diff
 
 
-def test_the_check_finds_what_no_longer_fits(cells: dict[str, Any]) -> None:
+def test_check_finds_mismatches(cells: dict[str, Any]) -> None:
     assert data(cells["check"])["text/plain"] == "[]"
     assert printed(cells["later"]).count("carga la rodilla") == 3
     codes = ["days_mismatch", "days_not_as_asked"]
     assert printed(cells["guard"]).strip() == str([codes, codes])
 
 
-def test_the_numbers_are_those_of_the_program(cells: dict[str, Any]) -> None:
+def test_volume_is_printed_by_muscle(cells: dict[str, Any]) -> None:
     first, *muscles = printed(cells["numbers"]).splitlines()
     assert first == "41.5 sets a week, of which"
     assert muscles[:2] == ["  11.0  Isquiosurales", "  10.0  Glúteos"]
     assert len(muscles) == 11
 
 
-def test_it_says_what_it_takes(cells: dict[str, Any]) -> None:
+def test_title_names_requirements(cells: dict[str, Any]) -> None:
     title = cells["title"].source
     assert 'pip install "edn360-chatkit[simulator]" jupyterlab' in title
     assert "ChatKitClient(max_attempts=120)" in title
 
 
-def test_the_program_goes_elsewhere(cells: dict[str, Any]) -> None:
+def test_program_is_exported(cells: dict[str, Any]) -> None:
     assert data(cells["records"])["text/plain"].startswith("{'session_number': 1,")
     assert "program.html" in printed(cells["page"])

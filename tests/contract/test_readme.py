@@ -1,18 +1,21 @@
-"""The README's code runs as printed, and the links of the documentation lead somewhere."""
+"""The README's code runs as printed, and the links of the documentation exist."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from edn360_chatkit import ChatKitClient
+from edn360_chatkit import ChatKitClient, WorkflowEvent
+from edn360_chatkit.program.records import COLUMNS
+from edn360_chatkit.program.texts import words
 from edn360_chatkit.testing import ChatKitSimulator
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("guide.md", "programs.md")
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -20,8 +23,9 @@ def python_blocks(page: Path) -> list[str]:
 
 
 def test_readme_code_runs_from_top_to_bottom(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # for the journal
     with ChatKitSimulator() as sim:
         monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
         monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
@@ -39,33 +43,43 @@ def test_readme_code_runs_from_top_to_bottom(
     assert {"session.created", "message.sent", "response"} <= set(lines)
     assert len(response.program.sessions) == 4
     assert len(names["rows"]) > 10
+    assert names["result"].response.program.title
 
 
-def test_every_file_that_the_docs_point_to_is_there() -> None:
+def test_linked_files_exist() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of a page's headings: lower case, no punctuation, - for blanks."""
+    """The anchors that GitHub gives a page's headings: lower case, no punctuation, - for blanks."""
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_heading_that_the_docs_point_to_is_there() -> None:
-    found = 0
+def test_linked_headings_exist() -> None:
+    links = 0
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
             there = page.parent / target if target else page
             assert anchor in anchors(there), f"{page.name}: {target}#{anchor}"
-            found += 1
-    assert found >= 8
+            links += 1
+    assert links >= 8
 
 
-def test_the_python_of_the_docs_compiles() -> None:
+def test_python_of_docs_compiles() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for block in python_blocks(page):
             indented = "\n".join(f"    {line}" for line in block.splitlines())
             compile(f"async def page():\n{indented}", page.name, "exec")
+
+
+def test_docs_name_every_event_check_and_column() -> None:
+    guide, programs = ((ROOT / "docs" / name).read_text("utf-8") for name in PAGES)
+    events = [event.__name__ for event in get_args(WorkflowEvent)]
+    assert [name for name in events if f"`{name}`" not in guide] == []
+    codes = {code.removesuffix("_all") for code in words("en").findings}  # "_all" is another text
+    codes_and_columns = [*sorted(codes), *COLUMNS]
+    assert [name for name in codes_and_columns if f"`{name}`" not in programs] == []

@@ -239,9 +239,9 @@ def test_events_arrive_in_order(client: Any, host: ChatKitHost) -> None:
         events = list(run)
         response = run.get_response()
     kinds = [event.type for event in events]
-    known = dict.fromkeys(kinds)
-    known.pop("raw", None)
-    assert list(known) == [
+    first_seen = dict.fromkeys(kinds)
+    first_seen.pop("raw", None)
+    assert list(first_seen) == [
         "session.created",
         "message.sent",
         "progress",
@@ -260,7 +260,7 @@ def test_events_arrive_in_order(client: Any, host: ChatKitHost) -> None:
 
 
 @pytest.mark.parametrize("allow", [True, False])
-def test_error_event_ends_the_run(client: Any, host: ChatKitHost, allow: bool) -> None:
+def test_error_event_ends_run(client: Any, host: ChatKitHost, allow: bool) -> None:
     async def script(thread: ThreadMetadata, user: UserMessageItem) -> AsyncIterator[Any]:
         async for event in posts(STEP)(thread, user):
             yield event
@@ -298,7 +298,7 @@ def whole_stream(host: ChatKitHost, client: Any) -> int:
     return len(host.stream_bytes)
 
 
-@pytest.mark.parametrize("every", [311, pytest.param(37, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [311, pytest.param(61, marks=pytest.mark.slow)])
 def test_broken_stream_loses_and_doubles_nothing(make: Any, host: ChatKitHost, every: int) -> None:
     script = posts(STEP, ANSWER, delta=60)
     host.chatkit.script = script
@@ -340,9 +340,9 @@ def test_headers_function_is_called_each_request(make: Any, host: ChatKitHost, s
 
 def test_program_arrives_soon_after_last_byte(client: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER, delta=50)
-    late: list[float] = []
+    delays: list[float] = []
     for _ in range(9):
         client.run_workflow(ATHLETE)
-        late.append(time.monotonic() - host.written)
-    # A poll would come 0.5 s later or more.
-    assert sorted(late)[4] < 0.4
+        delays.append(time.monotonic() - host.written)
+    # A poll would come 0.5 s delaysr or more.
+    assert sorted(delays)[4] < 0.4

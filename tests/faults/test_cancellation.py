@@ -1,6 +1,6 @@
-"""A run that is left in its middle leaves nothing behind, and its client goes on.
+"""A run that is cancelled, interrupted or left returns its connection to the pool.
 
-Every client here has one connection: if it did not come back, the next run would find none.
+Each client has one connection: if a run kept it, the next run would end with its deadline.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import gc
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -53,16 +53,16 @@ def sim() -> Iterator[ChatKitSimulator]:
 
 
 def settings(sim: ChatKitSimulator, world: str) -> dict[str, Any]:
-    told = {"poll_interval": 0.02, "deadline": 10.0}
+    options = {"poll_interval": 0.02, "deadline": 10.0}
     if world == "self-hosted":
-        return {"server_url": sim.server_url, **told}
+        return {"server_url": sim.server_url, **options}
     hosted = {"api_key": sim.api_key, "base_url": sim.base_url, "workflow_id": "wf_demo"}
-    return {**hosted, "protocol": world, **told}
+    return {**hosted, "protocol": world, **options}
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
-def test_a_cancelled_task_gives_its_connection_back(
+def test_cancelled_task_returns_connection(
     sim: ChatKitSimulator, world: str, backend: str, moments: list[float]
 ) -> None:
     async def main() -> None:
@@ -78,35 +78,37 @@ def test_a_cancelled_task_gives_its_connection_back(
     gc.collect()
 
 
-@contextmanager
-def interrupted_after(seconds: float) -> Iterator[None]:
-    """A Ctrl-C comes, unless it is over before."""
+def interrupt_after(seconds: float, call: Callable[[], object]) -> None:
+    """Call a function, and press Ctrl-C after so many seconds unless it has returned before."""
+    running = True
 
     def interrupt(*args: object) -> None:
-        raise KeyboardInterrupt
+        # The signal can come when the call is over, where pytest would end.
+        if running:
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with suppress(KeyboardInterrupt):
+        try:
             signal.setitimer(signal.ITIMER_REAL, seconds)
-            yield
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            call()
+        finally:
+            running = False
+    except KeyboardInterrupt:
+        pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-# Where it strikes between the socket's making and its place in httpx's pool, Python itself closes
-# the socket, and says so.
+# Between a socket's creation and its place in httpx's pool, only Python can close the socket. It
+# warns then.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("world", WORLDS)
-def test_ctrl_c_gives_the_connection_back(
-    sim: ChatKitSimulator, world: str, moments: list[float]
-) -> None:
+def test_ctrl_c_returns_connection(sim: ChatKitSimulator, world: str, moments: list[float]) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
         for moment in moments:
-            with interrupted_after(moment):
-                client.run_workflow(INPUT)
+            interrupt_after(moment, lambda: client.run_workflow(INPUT))
         assert client.run_workflow(INPUT).program.title
     gc.collect()
 
@@ -116,43 +118,43 @@ class OwnError(Exception):
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_exception_at_any_event_gives_the_connection_back(
+def test_on_event_exception_returns_connection(
     sim: ChatKitSimulator, world: str, events: range
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
         for last in events:
-            told: list[str] = []
+            kinds: list[str] = []
 
-            def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
-                told.append(event.type)
-                if len(told) == last:
+            def on_event(event: Any, kinds: list[str] = kinds, last: int = last) -> None:
+                kinds.append(event.type)
+                if len(kinds) == last:
                     raise OwnError
 
             with suppress(OwnError):
                 client.run_workflow(INPUT, on_event=on_event)
-            assert len(told) == last or told[-1] == "response"
+            assert len(kinds) == last or kinds[-1] == "response"
         assert client.run_workflow(INPUT).program.title
     gc.collect()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_exception_at_any_event_gives_the_async_connection_back(
+def test_async_on_event_exception_returns_connection(
     sim: ChatKitSimulator, world: str, backend: str, events: range
 ) -> None:
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
             for last in events:
-                told: list[str] = []
+                kinds: list[str] = []
 
-                async def on_event(event: Any, told: list[str] = told, last: int = last) -> None:
-                    told.append(event.type)
-                    if len(told) == last:
+                async def on_event(event: Any, kinds: list[str] = kinds, last: int = last) -> None:
+                    kinds.append(event.type)
+                    if len(kinds) == last:
                         raise OwnError
 
                 with suppress(OwnError):
                     await client.run_workflow(INPUT, on_event=on_event)
-                assert len(told) == last or told[-1] == "response"
+                assert len(kinds) == last or kinds[-1] == "response"
             assert (await client.run_workflow(INPUT)).program.title
 
     anyio.run(main, backend=backend)
@@ -161,7 +163,7 @@ def test_an_exception_at_any_event_gives_the_async_connection_back(
 
 @pytest.mark.parametrize("with_block", [True, False], ids=["with", "without with"])
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_early_break_gives_the_connection_back(
+def test_early_break_returns_connection(
     sim: ChatKitSimulator, world: str, with_block: bool, events: range
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
@@ -179,7 +181,7 @@ def test_an_early_break_gives_the_connection_back(
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_early_break_gives_the_async_connection_back(
+def test_async_early_break_returns_connection(
     sim: ChatKitSimulator, world: str, backend: str, events: range
 ) -> None:
     async def main() -> None:
@@ -197,7 +199,7 @@ def test_an_early_break_gives_the_async_connection_back(
     gc.collect()
 
 
-def test_a_sent_message_that_nobody_follows_is_closed_with_the_client(
+def test_close_closes_stream_of_unread_message(
     sim: ChatKitSimulator,
 ) -> None:
     with ChatKitClient(**settings(sim, "self-hosted")) as client:
@@ -212,11 +214,12 @@ def test_a_sent_message_that_nobody_follows_is_closed_with_the_client(
     gc.collect()
 
 
-def test_a_client_that_nobody_closes_is_closed_all_the_same(sim: ChatKitSimulator) -> None:
-    """As in a notebook or a short script: no warning at the end."""
+def test_unclosed_client_ends_without_warning(sim: ChatKitSimulator) -> None:
+    """As in a notebook or a short script."""
     lines = f"""
 from edn360_chatkit import ChatKitClient
-client = ChatKitClient(base_url={sim.base_url!r}, api_key={sim.api_key!r}, workflow_id="wf_demo")
+settings = {settings(sim, "messages")!r}
+client = ChatKitClient(**settings)
 client.run_workflow({INPUT!r})
 """
     command = [sys.executable, "-X", "dev", "-W", "error", "-c"]

@@ -35,7 +35,7 @@ from edn360_chatkit import (
     WorkflowResponse,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.example_server import ExampleServer
+from tests.support.own_server import OwnServer
 from tests.support.proxy import KINDS, SPOILING, Fault, FaultProxy, Line, plan
 
 pytestmark = pytest.mark.soak
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.soak
 DEADLINE = 60.0
 TOLERANCE = 3.0
 """For a machine that carries clients, proxy and servers at once, in seconds."""
-WORKERS = 80
+WORKERS = 40
 """More would starve the server, which shares the process with the clients."""
 STAGGER = 0.04
 """The time between the starts of two workers, in seconds."""
@@ -68,7 +68,7 @@ def athlete(number: int) -> dict[str, Any]:
 
 
 def program_for(user: str) -> dict[str, Any]:
-    """A program for one user only, as large as real ones."""
+    """A program with the user as its title, as large as real programs."""
     exercises = [
         {"order": n, "name": f"Ejercicio {n} de {user}", "series": "3-4", "reps": "8-10"}
         for n in range(60)
@@ -116,7 +116,7 @@ class Place:
 @contextmanager
 def place(world: str, counted: Counted, folder: Path) -> Iterator[Place]:
     if world == "openai-chatkit":
-        server = ExampleServer(counted.run, folder / "threads.db")
+        server = OwnServer(counted.run, folder / "threads.db")
         try:
             yield Place(
                 server.port, lambda port: {"server_url": f"http://127.0.0.1:{port}/chatkit"}
@@ -160,7 +160,7 @@ class Outcome:
         return any(fault.kind in SPOILING for fault in self.struck)
 
     def is_ours(self, response: object) -> bool:
-        """Whether it is the program of this run and no other, to the last key."""
+        """Whether it is exactly the program of this run."""
         if not isinstance(response, WorkflowResponse):
             return False
         data = response.program.model_dump(mode="json", exclude_unset=True)
@@ -175,7 +175,7 @@ class Outcome:
         ) == program_for(title)
 
     def of(self, counted: Counted) -> str:
-        """Its name in the tally; in capitals if it breaks a promise."""
+        """The outcome's name in the tally; in capitals if a guarantee is broken."""
         error, user = self.result, f"athlete-{self.number}"
         runs = counted.runs[user]
         if self.elapsed > DEADLINE + TOLERANCE:
@@ -185,7 +185,7 @@ class Outcome:
         if isinstance(error, WorkflowResponse) and self.is_anothers(error):
             return "ANOTHER"
         if user in counted.altered:
-            # No client can know its message again that was changed on the way; TLS sees to that.
+            # A client can't recognise its message after the network changed it. TLS prevents that.
             return "altered"
         if runs > 1:
             return "DOUBLED"
@@ -202,7 +202,7 @@ class Outcome:
         return "taken up" if self.spoiled and self.is_ours(self.later) else "LOST"
 
 
-def known(result: object) -> Message | None:
+def message_of(result: object) -> Message | None:
     """The message of a run that failed."""
     if isinstance(result, WorkflowError):
         return result.message
@@ -270,7 +270,7 @@ class Soak:
                     except BaseException as error:
                         result = error
                     outcome = self.end(line, number, seed, result, started)
-                    if (message := known(result)) is not None:
+                    if (message := message_of(result)) is not None:
                         self.proxy.begin(line, ())
                         with suppress(ChatKitError):
                             outcome.later = client.poll_response(result.session, after=message)
@@ -294,7 +294,7 @@ class Soak:
                     except Exception as error:
                         result = error
                     outcome = self.end(line, number, seed, result, started)
-                    if (message := known(result)) is not None:
+                    if (message := message_of(result)) is not None:
                         await anyio.to_thread.run_sync(self.proxy.begin, line, ())
                         with suppress(ChatKitError):
                             outcome.later = await client.poll_response(
@@ -334,19 +334,19 @@ def test_no_run_is_lost_or_doubled(
             time.sleep(0.02)
         open_links = proxy.links()
 
-    found = {outcome.number: outcome.of(counted) for outcome in soak.outcomes}
-    tally = Counter(found.values())
+    outcomes = {outcome.number: outcome.of(counted) for outcome in soak.outcomes}
+    tally = Counter(outcomes.values())
     struck = sum(bool(o.struck) for o in soak.outcomes)
     kinds = Counter(fault.kind for o in soak.outcomes for fault in o.struck)
     record_property(
         "soak",
-        f"{seed}: {dict(sorted(tally.items()))}; {struck} of {len(found)} runs struck by "
+        f"{seed}: {dict(sorted(tally.items()))}; {struck} of {len(outcomes)} runs struck by "
         f"{sum(kinds.values())} faults; {seconds:.0f} s",
     )
-    broken = [o for o in soak.outcomes if found[o.number].isupper()]
-    bad = [f"{found[o.number]}: {o} {o.result!r}" for o in broken]
+    broken = [o for o in soak.outcomes if outcomes[o.number].isupper()]
+    bad = [f"{outcomes[o.number]}: {o} {o.result!r}" for o in broken]
     assert not bad, "\n".join(bad)
-    assert len(found) == soak.runs
+    assert len(outcomes) == soak.runs
     assert open_links == 0
     assert soak.tasks_left == []
     # Nearly all runs are struck, by every kind of fault, and most of them deliver a program. On a

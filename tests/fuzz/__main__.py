@@ -1,6 +1,6 @@
-"""``python -m tests.fuzz``: names the targets. With one of them, and libFuzzer's options: searches.
+"""``python -m tests.fuzz`` lists the targets; with a target and libFuzzer's options, it searches.
 
-Needs atheris (the dependency group ``fuzz``), which there is for Linux and macOS from Python 3.11.
+Needs atheris (the dependency group ``fuzz``): Linux or macOS, Python 3.11 or newer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def main() -> None:
-    """Search one target until ``-max_total_time`` is over, or until something is found."""
+    """Search one target until ``-max_total_time`` has passed or an input fails."""
     if len(sys.argv) == 1:
         print(*TARGETS)
         return
@@ -31,8 +31,8 @@ def main() -> None:
             (corpus / str(number)).write_bytes(to_bytes(seed))
         words = Path(directory, "words")
         words.write_text("".join(f'"{_escaped(to_bytes(word))}"\n' for word in set(FRAGMENTS)))
-        told = [f"-dict={words}", "-timeout=20", "-max_len=20000", *options, str(corpus)]
-        atheris.Setup([sys.argv[0], *told], TARGETS[target])
+        arguments = [f"-dict={words}", "-timeout=20", "-max_len=20000", *options, str(corpus)]
+        atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
         atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""Where the search begins: the kinds of texts that models, servers and proxies produce."""
+"""The first inputs of the search: texts as models, servers and proxies write them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is fuzzed, and what must hold: one function a target, each takes the bytes of one try.
+"""The targets of fuzzing: each function takes the bytes of one example, and raises if it fails.
 
-Hypothesis calls them in ``test_fuzz``, atheris in ``make fuzz``. A target fails by raising: only
-the documented exceptions may come, time is linear, round trips hold, and no secret gets out.
+Hypothesis calls them in ``test_fuzz``, atheris in ``make fuzz``. They check that only documented
+exceptions are raised, time is linear, round trips keep values, and no secret is shown.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def linear(size: int) -> Iterator[None]:
     """Time in proportion to the size, on a slow machine and with coverage counted."""
     started = time.process_time()
     yield
-    assert time.process_time() - started < 2.0 + size / 20_000, "this takes too long"
+    assert time.process_time() - started < 2.0 + size / 20_000, "it takes too long"
 
 
 def a_json_value(data: bytes) -> None:
@@ -99,7 +99,9 @@ def an_answer(data: bytes) -> None:
         program = answer.program.model_dump(mode="python", exclude_unset=True)
         # A repaired or encoded program is not in the text as it is.
         if not answer.repaired and "\\" not in text:
-            assert any(same(program, value) for value in objects_in(text)), "it is not in the text"
+            assert any(same(program, value) for value in objects_in(text)), (
+                "the program is not in the text"
+            )
     elif isinstance(answer, Failure):
         assert len(answer.description) <= 301
     elif isinstance(answer, Truncated):
@@ -107,7 +109,7 @@ def an_answer(data: bytes) -> None:
 
 
 def objects_in(text: str) -> Iterator[Any]:
-    """Every JSON object of a text, found the slow way."""
+    """Every JSON object of a text, by a slow search."""
     decoder = json.JSONDecoder(strict=False)
     for start in (place for place, symbol in enumerate(text) if symbol == "{"):
         try:
@@ -142,7 +144,7 @@ def an_input(data: bytes) -> None:
     if isinstance(value, str):
         assert prepared.text == value
         return
-    assert same(json.loads(prepared.text), value), "what goes out is not what came in"
+    assert same(json.loads(prepared.text), value), "the text differs from the input"
     EDN360Input.model_validate_json(prepared.text)
 
 
@@ -175,9 +177,9 @@ def a_config(data: bytes) -> None:
     value = json_in(data)
     if isinstance(value, dict):
         environ = value.pop("environ", None)
-        known: dict[str, Any] = {name: value[name] for name in value if name in OPTIONS}
-        told = environ if isinstance(environ, dict) else {}
-        configured(known, {key: text for key, text in told.items() if isinstance(text, str)})
+        options: dict[str, Any] = {name: value[name] for name in value if name in OPTIONS}
+        variables = environ if isinstance(environ, dict) else {}
+        configured(options, {k: text for k, text in variables.items() if isinstance(text, str)})
 
 
 OPTIONS: Final = (
@@ -191,7 +193,7 @@ VARIABLES: Final = (
 
 
 def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    """Any settings of any type are refused by name, or fit to be used."""
+    """Load settings of any type: they are usable, or a ``ConfigurationError`` names the setting."""
     try:
         config = load_config(cast("ClientOptions", settings), environ)
     except ConfigurationError as error:
@@ -209,11 +211,11 @@ def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         elsewhere = repr({**settings, **environ, "api_key": None}).count(secret) > 0
         assert len(secret) < 8 or elsewhere or secret not in repr(config)
     assert config.max_attempts >= 1
-    assert math.isfinite(config.poll_interval)
+    assert config.poll_interval is None or math.isfinite(config.poll_interval)
 
 
 def an_error(data: bytes) -> None:
-    """Bytes: a status, header lines, an empty line, and a body, which echoes the secrets."""
+    """The bytes have a status, header lines, an empty line, and a body that echoes the secrets."""
     head, _, body = data.partition(b"\n\n")
     lines = text_in(head).split("\n")
     status = int.from_bytes(head[:2], "big") % 600
@@ -230,7 +232,7 @@ def an_error(data: bytes) -> None:
 
 
 def a_listing(data: bytes) -> None:
-    """Bytes: a line for every page, and round again for as long as it is asked."""
+    """The bytes have a line for each page; after the last page, the first one follows."""
     answers = [Response(200, {}, page) for page in data.split(b"\n")]
 
     def request(page: Mapping[str, str | int]) -> Request:
@@ -252,7 +254,7 @@ HELLO: Final = Prepared("hello")
 
 
 def answered(operation: Operation[Any], answers: list[Response]) -> Any:
-    """What an operation returns; ``None`` where it ends in one of our errors."""
+    """The result of an operation; ``None`` if it raises one of our errors."""
     reply = None
     for count in range(MOST_PAGES + 1):
         try:
@@ -263,7 +265,7 @@ def answered(operation: Operation[Any], answers: list[Response]) -> Any:
             return None
         assert isinstance(effect, Send)
         reply = answers[count % len(answers)]
-    raise AssertionError("it never stops asking for pages")
+    raise AssertionError("it asks for pages without end")
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {

@@ -1,4 +1,4 @@
-"""The targets, searched by hypothesis; ``make fuzz`` searches them with coverage as its guide."""
+"""Hypothesis searches the targets; ``make fuzz`` searches them guided by coverage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ rubble = st.lists(pieces, max_size=12).map(b"".join)
 
 @st.composite
 def spoiled(draw: st.DrawFn, target: str) -> bytes:
-    """A seed of the target with some of it cut out and something else put in."""
+    """A seed of the target with some bytes replaced."""
     data = to_bytes(draw(st.sampled_from(SEEDS[target])))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(data)))
@@ -29,7 +29,7 @@ def spoiled(draw: st.DrawFn, target: str) -> bytes:
 @pytest.mark.parametrize("target", TARGETS)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_whatever_comes_is_read_or_refused(target: str, data: st.DataObject) -> None:
+def test_any_bytes_are_read_or_refused(target: str, data: st.DataObject) -> None:
     TARGETS[target](data.draw(rubble | spoiled(target)))
 
 
@@ -56,10 +56,10 @@ texts = st.text(max_size=20) | st.sampled_from(["https://x.example/chatkit", "sk
 
 @settings(deadline=None)
 @given(
-    told=st.dictionaries(st.sampled_from(OPTIONS), anything, max_size=4),
+    options=st.dictionaries(st.sampled_from(OPTIONS), anything, max_size=4),
     environ=st.dictionaries(st.sampled_from(VARIABLES), texts),
 )
-def test_settings_of_any_type_are_refused_by_name_or_fit(
-    told: dict[str, Any], environ: dict[str, str]
+def test_settings_of_any_type_are_usable_or_refused(
+    options: dict[str, Any], environ: dict[str, str]
 ) -> None:
-    configured(told, environ)
+    configured(options, environ)

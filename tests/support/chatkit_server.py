@@ -1,4 +1,4 @@
-"""OpenAI's own ``ChatKitServer`` behind real HTTP, with what it answers scripted by the test.
+"""OpenAI's own ``ChatKitServer`` behind real HTTP, with answers scripted by the test.
 
 It serves both shapes: self-hosted at ``/chatkit``, and hosted with sessions, client secrets and the
 REST endpoint that a broken run is read with. A fault can be set at a byte of the next stream.
@@ -92,13 +92,13 @@ class MemoryStore(Store[str]):
 def page(rows: list[Any], after: str | None, limit: int, order: str) -> Page[Any]:
     ordered = rows if order == "asc" else rows[::-1]
     start = [row.id for row in ordered].index(after) + 1 if after else 0
-    found = ordered[start : start + limit]
+    rows = ordered[start : start + limit]
     more = start + limit < len(ordered)
-    return Page(data=found, has_more=more, after=found[-1].id if more else None)
+    return Page(data=rows, has_more=more, after=rows[-1].id if more else None)
 
 
 class Scripted(ChatKitServer[str]):
-    """OpenAI's server; what a run does is the test's script."""
+    """OpenAI's server; a run yields the events of the test's script."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
@@ -125,11 +125,11 @@ class ChatKitHost:
     """The server in a thread of its own.
 
     Attributes:
-        script: What the next runs do.
+        script: The events of the next runs.
         cut_at: Break the next stream after so many bytes.
-        finish_after_cut: Let the run of a stream that was cut go on to its end.
+        finish_after_cut: Whether a run goes on after its stream is cut.
         requests: Method and path (or the thread protocol's type) of every request.
-        stream_bytes: What the last whole stream held.
+        stream_bytes: The bytes of the last whole stream.
         written: When the last byte of a stream was written, on the monotonic clock.
     """
 
@@ -223,27 +223,27 @@ class ChatKitHost:
     async def list_threads(self, request: Request) -> Response:
         self.requests.append("GET /threads")
         query = request.query_params
-        found = await self.store.load_threads(
+        rows = await self.store.load_threads(
             int(query["limit"]), query.get("after"), query["order"], query["user"]
         )
-        return rest_page(found)
+        return rest_page(rows)
 
     async def list_items(self, request: Request) -> Response:
         self.requests.append("GET /threads/items")
         query, thread_id = request.query_params, request.path_params["thread_id"]
-        found = await self.store.load_thread_items(
+        rows = await self.store.load_thread_items(
             thread_id, query.get("after"), int(query["limit"]), query["order"], ""
         )
-        return rest_page(found)
+        return rest_page(rows)
 
 
-def rest_page(found: Page[Any]) -> Response:
-    data = [row.model_dump(mode="json") for row in found.data]
-    for row, made in zip(data, found.data, strict=True):
+def rest_page(rows: Page[Any]) -> Response:
+    data = [row.model_dump(mode="json") for row in rows.data]
+    for row, made in zip(data, rows.data, strict=True):
         row["type"] = f"chatkit.{row.get('type')}"
         row["created_at"] = int(made.created_at.timestamp())
     last = data[-1]["id"] if data else None
-    return JSONResponse({"data": data, "has_more": found.has_more, "last_id": last})
+    return JSONResponse({"data": data, "has_more": rows.has_more, "last_id": last})
 
 
 class EventStream(Response):

@@ -1,8 +1,7 @@
 """A ChatKit server, a network and its clients as models, for ``test_state_machine``.
 
-The server stores what arrives, counts the runs, and says what it holds. The network loses, delays
-and spoils. A call is a real operation. None does any I/O or decides anything: the state machine
-says what happens when.
+The server stores messages, counts runs and answers lists. The network loses, delays and changes
+responses. A call is a real operation. There is no I/O, and the state machine makes all decisions.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ MIDNIGHT = 1_767_571_200.0
 
 @dataclass(frozen=True)
 class World:
-    """What kind of server it is.
+    """A kind of server.
 
     Attributes:
-        protocol: What it speaks.
-        hosted: Whether it is the API, with sessions, or somebody's own server.
-        dated: Whether it tells the times of its messages.
+        protocol: Its protocol.
+        hosted: Whether it is the API, with sessions, or a self-hosted server.
+        dated: Whether its messages have times.
         oldest_first: Whether its lists begin with the oldest entry, whatever ``order`` says.
     """
 
@@ -53,7 +52,7 @@ class World:
 
 @dataclass(eq=False)
 class Post:
-    """A message or item that is stored."""
+    """A stored message or item."""
 
     id: str
     role: str
@@ -71,15 +70,15 @@ class Place:
 
 @dataclass(eq=False, repr=False)
 class Run:
-    """A run: paid for.
+    """A run.
 
     Attributes:
         message: The user's message that started it.
         place: Where that is.
         sender: The call that sent it.
-        events: What its stream has said so far.
-        over: Whether its agents are done.
-        failed: Whether they gave up.
+        events: The events of its stream so far.
+        over: Whether its agents have ended.
+        failed: Whether they failed.
     """
 
     message: Post
@@ -100,9 +99,9 @@ class Wire(Stream):
     """A stream to a client.
 
     Attributes:
-        run: What it tells of; ``None`` where the server fell over before it took the message.
-        events: What it will say.
-        told: How much of that the client has.
+        run: Its run; ``None`` if the server failed before it took the message.
+        events: Its events.
+        told: The number of events that the client has received.
     """
 
     run: Run | None
@@ -122,7 +121,7 @@ class Asked:
 
 
 def asked(request: Request) -> Asked:
-    """What a request asks for, in either protocol."""
+    """Read a request of either protocol."""
     url = urlsplit(request.url)
     body: dict[str, Any] = json.loads(request.content or b"{}")
     if url.path.endswith("/conversation") or request.url == SERVER_URL:
@@ -145,7 +144,7 @@ def asked(request: Request) -> Asked:
 
 
 class Server:
-    """What the server holds."""
+    """The server's places and runs."""
 
     def __init__(self, world: World, clock: Callable[[], float]) -> None:
         self.world = world
@@ -189,7 +188,7 @@ class Server:
         return run
 
     def post(self, run: Run, text: str) -> None:
-        """An agent of the run says something."""
+        """An agent of the run posts a message."""
         post = Post(self._id("msg"), "assistant", text, self._now())
         half = len(text) // 2
         part = "assistant_message.content_part.text_delta"
@@ -210,7 +209,7 @@ class Server:
         return next((run for run in self.runs if run.message.id == message_id), None)
 
     def reply(self, request: Request, run: Run | None) -> Response | Wire:
-        """The answer to a request; ``run`` is what it has started."""
+        """The answer to a request; ``run`` is the run that it has started."""
         if not self.knows(request):
             return api_error(404, f"Invalid URL ({request.method} {urlsplit(request.url).path})")
         what = asked(request)
@@ -287,7 +286,7 @@ REFUSALS = (401, 404, 409, 429)
 
 
 def arrival_of(back: Back, arrival: Arrival, what: Asked) -> Arrival:
-    """When a message arrives, given what the client is told."""
+    """When a message arrives, given the client's answer."""
     if back in SPOILED:
         return "taken"
     if back == "refused" or back in REFUSALS:
@@ -308,7 +307,7 @@ FAILED = {"error": {"message": "overloaded"}}
 
 
 def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError:
-    """What the client gets of an answer."""
+    """The answer as the client receives it."""
     if back == "answer":
         return sent
     if isinstance(back, int):

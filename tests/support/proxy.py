@@ -1,6 +1,6 @@
 """A proxy between a client and a server that breaks their connections as networks do.
 
-It knows nothing of HTTP: a fault strikes at a byte, wherever in a request or an answer that is.
+It does not read HTTP: a fault strikes at a byte, anywhere in a request or an answer.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ Kind: TypeAlias = Literal[
     "reset",  # the connection is reset
     "truncate",  # the connection is closed in order, as if this were all
     "hold",  # nothing more arrives, and the connection stays open
-    "delay",  # it goes on later, also if the client has gone meanwhile
-    "dribble",  # it goes on byte by byte
+    "delay",  # the next bytes come later, also if the client has hung up
+    "dribble",  # the next bytes come one at a time
     "duplicate",  # the next bytes come twice
     "reorder",  # the next bytes come after those that follow them
 ]
 Way: TypeAlias = Literal["request", "answer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SPOILING: tuple[Kind, ...] = ("duplicate", "reorder")
-"""What changes the bytes themselves, which TLS would notice."""
+"""Faults that change the bytes. TLS would detect them."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, and where.
+    """A fault of the network.
 
     Attributes:
-        kind: What happens.
-        way: To which bytes: the client's or the server's.
-        at: After how many of them, counted from when the fault before has struck.
-        seconds: How long it lasts, where it lasts.
-        length: How many bytes come twice or late.
+        kind: Its kind.
+        way: Whether it strikes the client's bytes or the server's.
+        at: The number of bytes before it, since the fault before.
+        seconds: Its duration, for kinds that have one.
+        length: The number of bytes that come twice or late.
     """
 
     kind: Kind
@@ -56,17 +56,17 @@ class Fault:
 
 
 def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]:
-    """The faults of one run; the same for the same seed.
+    """The faults of one run. Equal seeds give equal faults.
 
     Args:
-        seed: What they are drawn by.
+        seed: The seed.
         request: About how many bytes a run sends.
-        answer: About how many it receives.
-        longest: How long a fault lasts at most, and all that delay requests together, in seconds.
+        answer: About how many bytes a run receives.
+        longest: The longest duration, in seconds, of a fault and of all delays of requests.
     """
     draw = random.Random(seed)
     faults: list[Fault] = []
-    late = 0.0
+    delayed = 0.0
     while not faults or draw.random() < 0.35:
         way: Way = draw.choice(("request", "answer"))
         most = {"request": request, "answer": answer}[way]
@@ -76,8 +76,8 @@ def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]
         seconds = round(draw.uniform(0.02, longest), 3)
         if way == "request" and kind in ("delay", "dribble"):
             # Several of them may meet one request.
-            seconds = min(seconds, longest - late)
-            late += seconds
+            seconds = min(seconds, longest - delayed)
+            delayed += seconds
         faults.append(Fault(kind, way, at, seconds, length=draw.choice((1, 7, 64, 700))))
     return faults
 
@@ -143,8 +143,8 @@ class FaultProxy:
 
     def line(self, upstream: int) -> Line:
         """A new line to the server at a port of loopback."""
-        # It keeps the port while the listener is closed. Linux lets others bind the same address as
-        # long as this one does not listen.
+        # It keeps the port while the listener is closed. Linux lets another socket bind the same
+        # address, since this one does not listen.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -154,7 +154,7 @@ class FaultProxy:
         return line
 
     def begin(self, line: Line, faults: Iterable[Fault]) -> None:
-        """Forget what was planned for a line, and plan anew; the bytes are counted from here."""
+        """Replace the faults of a line; bytes are counted from now on."""
 
         async def begin() -> None:
             line.faults = deque(faults)
@@ -208,8 +208,8 @@ class FaultProxy:
             for link in list(line.links):
                 link.reset()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        _, late = await asyncio.wait(others, timeout=5) if others else (set(), set())
-        for task in late:
+        _, pending = await asyncio.wait(others, timeout=5) if others else (set(), set())
+        for task in pending:
             task.cancel()
 
 
@@ -245,7 +245,7 @@ class Link:
                 await end.wait_closed()
 
     def reset(self) -> None:
-        """Break it, without a word to either side."""
+        """Reset both connections."""
         for end in self._ends:
             wire = end.get_extra_info("socket")
             with suppress(OSError):
@@ -266,7 +266,7 @@ class Link:
         except OSError:
             pass
         finally:
-            # However it ended, the other way ends as well: no half-open connections here.
+            # Close both ways: no connection stays half open.
             for end in self._ends:
                 end.close()
 
@@ -285,7 +285,7 @@ class Link:
             for end in self._ends:
                 end.close()
         elif fault.kind == "hold":
-            # Until the one who sends hangs up; what comes is thrown away.
+            # The bytes are thrown away until the sender hangs up.
             while await reader.read(65536):
                 pass
         elif fault.kind == "delay":

@@ -16,7 +16,7 @@ Answer: TypeAlias = Callable[["Exchange"], Iterable[bytes]]
 
 @dataclass
 class Exchange:
-    """A request that was read, and the connection that it came on."""
+    """A request and its connection."""
 
     line: str
     head: bytes
@@ -34,7 +34,7 @@ def reply(
 
 
 def dribble(data: bytes, *, every: float = 0.05) -> Iterator[bytes]:
-    """The bytes of the data, one by one."""
+    """The bytes of the data, one at a time, with pauses."""
     for byte in data:
         yield bytes([byte])
         time.sleep(every)
@@ -45,8 +45,8 @@ class RawServer:
     """The server.
 
     Attributes:
-        answer: Gives the bytes that answer a request, piece by piece.
-        requests: The request lines that came.
+        answer: Returns the bytes that answer a request, in pieces.
+        requests: The request lines so far.
     """
 
     answer: Answer
@@ -84,8 +84,8 @@ class RawServer:
                 length = int(line.partition(b":")[2])
         while len(body) < length:
             body += connection.recv(65536)
-        asked = head.split(b"\r\n")[0].decode().rpartition(" ")[0]
-        return Exchange(asked, head, body, connection)
+        first_line = head.split(b"\r\n")[0].decode().rpartition(" ")[0]
+        return Exchange(first_line, head, body, connection)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def raw_server(answer: Answer) -> Iterator[RawServer]:
 
 @contextmanager
 def own_server(answer: Answer) -> Iterator[RawServer]:
-    """A self-hosted server: its users have no thread yet; ``answer`` is for the other requests."""
+    """A self-hosted server whose users have no threads; ``answer`` gets all other requests."""
 
     def answer_all(exchange: Exchange) -> Iterable[bytes]:
         if b'"threads.list"' in exchange.body:

@@ -1,4 +1,4 @@
-"""Invented data, and hypothesis strategies for what may come in and out."""
+"""Invented data, and hypothesis strategies for inputs, programs and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROGRAM: dict[str, Any] = {
 
 ANSWER = json.dumps({ROOT_KEY: PROGRAM}, ensure_ascii=False)
 
-# What JSON can hold and UTF-8 can carry. No NaN, which JSON lacks.
+# Values of JSON in UTF-8, so without NaN.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -46,11 +46,11 @@ json_objects = st.dictionaries(texts, json_values, max_size=4)
 
 
 def some(fields: dict[str, st.SearchStrategy[Any]], **required: st.SearchStrategy[Any]) -> Any:
-    """Objects with the required fields, some of the others, and keys that nobody knows."""
-    known = st.fixed_dictionaries(required, optional=fields)
+    """Objects with the required fields, some of the others, and unknown keys."""
+    declared = st.fixed_dictionaries(required, optional=fields)
     names = set(fields) | set(required)
     unknown = st.dictionaries(texts.filter(lambda key: key not in names), json_values, max_size=2)
-    return st.builds(lambda a, b: {**a, **b}, known, unknown)
+    return st.builds(lambda a, b: {**a, **b}, declared, unknown)
 
 
 def or_null(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

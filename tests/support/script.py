@@ -77,7 +77,7 @@ def listing(*newest_first: dict[str, Any], **headers: str) -> Response:
 
 @dataclass
 class Play:
-    """What an operation did when a script was played to it."""
+    """Plays scripted answers to an operation, and records its requests, pauses and events."""
 
     answers: Sequence[Scripted]
     seconds_per_request: float = 0.0
@@ -88,13 +88,13 @@ class Play:
 
     def run(self, operation: Emitting[WorkflowEvent, T], reply: object = None) -> T:
         """Run an operation, or run it on with the reply to the effect that it waits for."""
-        left = list(self.answers)
+        remaining = list(self.answers)
         error: Exception | None = None
         while True:
             try:
                 effect = operation.throw(error) if error else operation.send(reply)
             except StopIteration as stop:
-                assert not left, f"{len(left)} answers were not asked for"
+                assert not remaining, f"{len(remaining)} answers were not asked for"
                 result: T = stop.value
                 return result
             reply = error = None
@@ -106,10 +106,10 @@ class Play:
                 except Exception as broken:
                     error = broken
             elif isinstance(effect, (Send, Open)):
-                assert left, f"an unexpected request: {effect.request}"
+                assert remaining, f"an unexpected request: {effect.request}"
                 self.requests.append(effect.request)
                 self.clock += self.seconds_per_request
-                scripted = left.pop(0)
+                scripted = remaining.pop(0)
                 if isinstance(scripted, Exception):
                     error = scripted
                 elif isinstance(scripted, Response):

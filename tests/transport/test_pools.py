@@ -305,8 +305,8 @@ def test_forked_child_has_connections_of_its_own() -> None:
         assert in_child(work) == 0
         driver.run(get(server.server_url))
         driver.close()
-        # One of the parent, one of each child.
-        assert len(ports(server)) == 3
+        # One of each child, and one of the parent, or two if its first one has expired meanwhile.
+        assert len(ports(server)) in (3, 4)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

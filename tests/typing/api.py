@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from typing_extensions import assert_type
 from edn360_chatkit import (
     APIStatusError,
     AsyncChatKitClient,
+    BatchResult,
     ChatKitClient,
     ChatKitError,
     ChatSession,
@@ -189,9 +191,8 @@ def errors(client: ChatKitClient, data: dict[str, Any]) -> object:
     except InvalidInputError as error:
         return [(fault["path"], fault["msg"]) for fault in error.errors]
     except WorkflowTimeoutError as error:
-        if error.run is not None:
-            return client.poll_response(error.run)
-        return client.poll_response(error.session, after=error.message)
+        assert_type(client.poll_response(error.session, after=error.message), WorkflowResponse)
+        return client.poll_response(error.run)
     except ProgramValidationError as error:
         return [fault["loc"] for fault in error.errors]
     except MissingProgramError as error:
@@ -295,6 +296,26 @@ def what_a_coach_asks(
     assert_type(data.with_previous_program(mapping), EDN360Input)
     program.diff("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(EDN360Input.model_json_schema(), dict[str, Any])
+
+
+def many_athletes(athletes: list[EDN360Input]) -> None:
+    with ChatKitClient(poll_interval="adaptive") as client:
+        with client.run_many(
+            athletes, max_concurrency=20, rate=300, journal=Path("runs.db")
+        ) as batch:
+            for result in batch:
+                assert_type(result, BatchResult)
+                assert_type(result.response, WorkflowResponse | None)
+                assert_type(result.error, ChatKitError | None)
+                assert_type(result.run, RunReference | None)
+        keyed = ((str(number), athlete.model_dump()) for number, athlete in enumerate(athletes))
+        list(client.run_many(keyed, ordered=True, retry_failed=True, poll_interval=2.0))
+        client.run_many(athletes, concurrency=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def many_athletes_in_tasks(athletes: AsyncIterator[EDN360Input]) -> list[str]:
+    async with AsyncChatKitClient() as client:
+        return [result.key async for result in client.run_many(athletes, journal="runs.db")]
 
 
 def what_an_athlete_sees(program: EnrichedTrainingProgram) -> None:

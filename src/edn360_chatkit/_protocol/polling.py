@@ -6,6 +6,7 @@ from .._effects import Emitting, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError
 from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import resume_call
+from .durations import RunTiming
 from .inbox import Inbox
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
@@ -21,6 +22,9 @@ def poll(
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Ask for the run's messages until the answer is among them."""
     waiting = run.waiting
+    # A run of this call starts here: sending its message may have waited for a place.
+    timing = RunTiming(waiting.durations, (yield from now()) - waiting.age)
+    is_new = _is_new(run, inbox)
     attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
@@ -39,11 +43,16 @@ def poll(
         else:
             failure, refused, reads = None, False, reads + 1
             has_messages = has_messages or bool(messages)
-            for step in inbox.take(messages):
+            steps = inbox.take(messages)
+            timing.look((yield from now()), len(steps) if is_new else 0)
+            for step in steps:
                 yield from emit(step)
-        elapsed = (yield from now()) - run.started
+        moment = yield from now()
+        elapsed = moment - run.started
         response = inbox.response(waiting.answer, attempt, elapsed)
         if response is not None:
+            if is_new:
+                timing.learn(attempt)
             return (yield from deliver(run, response))
         if attempt % 10 == 0:
             log_info(run.session.id, "waiting: attempt %d of %d", attempt, waiting.max_attempts)
@@ -58,7 +67,8 @@ def poll(
         if last or attempt == waiting.max_attempts:
             break
         asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-        pause = max(waiting.poll_interval, asked)
+        interval = waiting.poll_interval
+        pause = max(timing.pause(moment) if interval is None else interval, asked)
         remaining = run.started + waiting.deadline - (yield from now())
         if pause + LAST_LOOK > remaining:
             # The last poll comes while there is time for it, unless the server asked for more.
@@ -86,6 +96,12 @@ def poll(
         f"{setting}",
         failure,
     )
+
+
+def _is_new(run: Run, inbox: Inbox) -> bool:
+    """Whether the polls began when the message was sent: not after a stream or another process."""
+    in_thread = inbox.run.thread_id is not None
+    return run.sent_text is not None and not run.sent_before and not in_thread
 
 
 def poll_verdict(error: APIError) -> Polling:

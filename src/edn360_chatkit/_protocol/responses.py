@@ -88,7 +88,7 @@ def status_error(response: Response, *, own: bool) -> APIStatusError:
         type=as_text(fields.get("type")),
         request_id=response.headers.get("x-request-id"),
         body=body,
-        retry_after=_retry_after(response.headers),
+        retry_after=parsed_retry_after(response.headers),
     )
 
 
@@ -147,7 +147,7 @@ def _secrets(request: Request | None) -> list[str]:
     return [value for value in values if len(value) >= _SHORTEST_SECRET]
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def parsed_retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that the server asks to wait: in milliseconds, in seconds, or until a date.
 
     A date is compared with the response's own ``Date``, so that the clocks need not agree

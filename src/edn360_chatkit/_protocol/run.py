@@ -15,6 +15,7 @@ from ..errors import ChatKitError
 from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference, resume_call
 from ..models.session import ChatSession
+from .durations import USUAL_INTERVAL, Durations
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
@@ -24,17 +25,26 @@ from .logs import log_info, log_warning
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait for an answer, in seconds and polls, and which message is the answer."""
+    """How long to wait for an answer, in seconds and polls, and which message is the answer.
 
-    poll_interval: float
+    Attributes:
+        poll_interval: The pause between two polls; ``None`` leaves it to ``durations``.
+        age: How long ago the run was started by an earlier call.
+        durations: How long earlier runs took.
+    """
+
+    poll_interval: float | None
     max_attempts: int
     answer: AnswerRule
     deadline: float = math.inf
+    age: float = 0.0
+    durations: Durations = field(default_factory=Durations)
 
     @property
     def patience(self) -> float:
         """How long all polls take, in seconds; a stream may be silent for as long."""
-        return self.poll_interval * self.max_attempts
+        interval = USUAL_INTERVAL if self.poll_interval is None else self.poll_interval
+        return interval * self.max_attempts
 
 
 @dataclass(slots=True)
@@ -46,6 +56,7 @@ class Run:
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
+        sent_before: Whether an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
         sought: What finds the run while it is in doubt; ``None`` if nothing does.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
@@ -58,6 +69,7 @@ class Run:
     sent_text: str | None = field(default=None, repr=False)
     watched: bool = False
     own_session: bool = False
+    sent_before: bool = False
     doubt: str | None = None
     sought: RunReference | None = None
     inbox: Inbox | None = None

@@ -10,6 +10,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
 from .._effects import Operation
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
@@ -113,6 +114,9 @@ class Sender(ABC):
         self._looks_left = 0
         self._may_send = True
 
+    empty_is_proof: ClassVar[bool] = False
+    """Whether a place without our message proves that an earlier process did not send it."""
+
     @property
     def previous_id(self) -> str | None:
         """The id of the message before ours, as ``RunReference`` has it."""
@@ -164,6 +168,11 @@ class Sender(ABC):
             self.baseline_read = False
             name = type(error).__name__
             log_warning(session_id, "the list before sending can't be read (%s)", name)
+        if self.run.sent_before:
+            self._doubt = APIConnectionError("An earlier process may have sent the message.")
+            self._was_in_doubt, self._looks_left = True, LOOKS
+            self._may_send = self.empty_is_proof
+            self.leaves()
         try:
             reference = yield from retrying(
                 self._attempt,

@@ -107,6 +107,19 @@ class Workflow:
         """The three steps: a session, the message, the answer."""
         run = yield from self._begin(prepared, user, waiting)
         run.watched = watched
+        return (yield from self._send_and_follow(run, prepared))
+
+    def run_in_doubt(
+        self, prepared: Prepared, reference: RunReference, waiting: Waiting
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """As :meth:`run`, in the session where an earlier process may have sent the message."""
+        started = yield from now()
+        run = Run(reference.session, waiting, started, own_session=True, sent_before=True)
+        return (yield from self._send_and_follow(run, prepared))
+
+    def _send_and_follow(
+        self, run: Run, prepared: Prepared
+    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         with noted(run):
             protocol, reference = yield from self._start(run, prepared)
             yield from emit(MessageSentEvent(run=reference))

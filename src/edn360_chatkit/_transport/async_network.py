@@ -91,7 +91,6 @@ class TaskPending(Pending):
     async def close(self) -> None:
         self.is_cancelled = self.in_flight
         self._scope.cancel()
-        await self.wait_shielded(CLOSING_SECONDS)
 
     async def _run(self) -> None:
         try:

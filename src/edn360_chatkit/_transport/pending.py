@@ -65,7 +65,7 @@ class Pending:
         """Wait for the end, also where the caller is cancelled."""
 
     async def close(self) -> None:
-        """Cancel the effect. It closes the stream that it has opened."""
+        """Cancel the effect, and do not wait for its end."""
 
 
 NO_EFFECT = Pending()

@@ -13,7 +13,7 @@ from .driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
 from .network import SyncNetwork
-from .pending import NO_EFFECT, Pending, finish
+from .pending import CLOSING_SECONDS, NO_EFFECT, Pending, finish
 from .pool import drop
 from .streams import OpenStream
 
@@ -86,12 +86,12 @@ class BaseRun(Generic[E, T]):
         """End the operation where it is, by ``error`` if there is one, and close its streams."""
         pending, self._pending = self._pending, NO_EFFECT
         try:
+            await pending.close()
             if not self._finished:
                 self._abort(error)
         finally:
             try:
-                if pending.in_flight:
-                    await pending.close()
+                await pending.wait_shielded(CLOSING_SECONDS)
             finally:
                 # A second task.cancel() ends the waits, but not the closing.
                 self._adopt(pending.value)

@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
-from . import diff, resume, run, show, simulate, status, validate
+from . import batch, diff, resume, run, serve, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
 from .errors import BAD_USAGE, error_text
 from .signals import STOP_SIGNALS, report_stop
@@ -22,10 +22,12 @@ _COMMANDS: tuple[tuple[str, str, _Command], ...] = (
     ("run", "run the workflow on an athlete's data", run),
     ("resume", "wait for a run that was started before", resume),
     ("status", "look at a run without waiting", status),
+    ("batch", "run the workflow for many athletes", batch),
     ("show", "show a training program, or write it as files", show),
     ("validate", "check an EDN360Input or a training program", validate),
     ("diff", "compare two training programs", diff),
     ("simulate", "run a ChatKit server that simulates the workflow", simulate),
+    ("serve", "run a ChatKit server around a workflow of your own", serve),
 )
 
 

@@ -62,7 +62,7 @@ def _texts(
     error: errors.ChatKitError, args: argparse.Namespace, record: RunRecord
 ) -> tuple[str, str]:
     """An error in the words of the command line, and how to resume the run."""
-    if not isinstance(error, errors.WorkflowTimeoutError) or error.run is None:
+    if not isinstance(error, errors.WorkflowTimeoutError):
         return error_text(error), record.how_to_resume()
     if args.simulate:
         return "The simulated workflow did not answer in time; raise --max-attempts.", ""

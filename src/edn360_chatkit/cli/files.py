@@ -20,13 +20,14 @@ T = TypeVar("T")
 def read_file(name: str, parse: Callable[[str], T]) -> T:
     """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
     try:
-        return parse(_text(name))
+        return parse(read_text(name))
     except InvalidInputError as error:
         label = "Standard input" if name == STANDARD else name
         raise InvalidInputError(f"{label}: {error}", errors=error.errors) from None
 
 
-def _text(name: str) -> str:
+def read_text(name: str) -> str:
+    """Read a file or standard input; errors are ``InvalidInputError``."""
     try:
         if name != STANDARD:
             data = Path(name).read_bytes()

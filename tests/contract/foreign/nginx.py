@@ -30,6 +30,7 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
+{upstreams}
     server {{
         listen 127.0.0.1:{port};
 {location}
@@ -43,31 +44,52 @@ location / {{
 """
 
 
+def _documented(number: int) -> str:
+    document = Path(__file__).parents[3] / "docs" / "self-hosting.md"
+    return document.read_text("utf-8").split("```nginx\n")[number].split("```")[0]
+
+
 def documented_location() -> str:
     """The ``location`` that docs/self-hosting.md gives."""
-    document = Path(__file__).parents[3] / "docs" / "self-hosting.md"
-    text = document.read_text("utf-8")
-    block = text.split("```nginx\n")[1].split("```")[0]
+    block = _documented(1)
     assert "http://127.0.0.1:8000" in block
     template = block.replace("{", "{{").replace("}", "}}")
     return template.replace("http://127.0.0.1:8000", "http://127.0.0.1:{upstream}")
 
 
+def documented_pair(ports: tuple[int, int]) -> tuple[str, str]:
+    """The ``upstream`` of two servers that docs/self-hosting.md gives, and its ``location``."""
+    upstreams, _, lines = _documented(2).partition(
+        "# In the location, instead of its proxy_pass:\n"
+    )
+    for documented, port in zip(("8000", "8001"), ports, strict=True):
+        assert documented in upstreams
+        upstreams = upstreams.replace(documented, str(port))
+    location = _documented(1).replace("    proxy_pass http://127.0.0.1:8000;\n", lines)
+    return upstreams, location.replace("{", "{{").replace("}", "}}")
+
+
 @contextmanager
-def serve(directory: Path, upstream: int, location: str = DEFAULT) -> Iterator[int]:
+def serve(
+    directory: Path, upstream: int, location: str = DEFAULT, upstreams: str = ""
+) -> Iterator[int]:
     """Run nginx in front of a port of loopback.
 
     Args:
         directory: Where its files go.
         upstream: The server's port.
         location: A ``location`` for nginx, with ``{upstream}`` for the server's port.
+        upstreams: More of the configuration, before nginx's ``server``.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
     if program is None:
         pytest.skip("nginx is not installed")
     port = free_port()
     text = CONFIGURATION.format(
-        directory=directory, port=port, location=location.format(upstream=upstream)
+        directory=directory,
+        port=port,
+        location=location.format(upstream=upstream),
+        upstreams=upstreams,
     )
     (directory / "nginx.conf").write_text(text, "utf-8")
     command = [program, "-p", str(directory), "-c", "nginx.conf", "-e", f"{directory}/error.log"]

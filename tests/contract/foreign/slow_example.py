@@ -1,6 +1,6 @@
-"""``examples/self_hosted_server.py`` with a workflow that takes as long as its input says.
+"""A workflow for ``edn360-chatkit serve`` that takes as long as its input says.
 
-``context.seconds`` is how long it is silent before the program. Usage: as the example's own.
+``context.seconds`` is how long it is silent before the program.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
-
-from tests.support.example_server import example
 
 STARTS = Path("starts.txt")  # one line for each run, in the server's directory
 
@@ -21,7 +19,3 @@ async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
     exercise = {"order": 1, "name": "Squat", "series": 3, "reps": "8-10"}
     session = {"id": "D1", "blocks": [{"id": "A", "exercises": [exercise]}]}
     return {"title": "From the example", "weeks": 4, "sessions": [session]}
-
-
-if __name__ == "__main__":
-    example.serve(run)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import Any
 
+import anyio
 import pytest
 
-from edn360_chatkit import Message, TruncatedResponseError, WorkflowError
+from edn360_chatkit import AsyncChatKitClient, Message, TruncatedResponseError, WorkflowError
 from tests.contract.foreign.conftest import ForeignServer
 from tests.contract.foreign.model import CLOSING, STEPS, athlete
 from tests.contract.foreign.relay import Cut
@@ -29,6 +31,20 @@ def user() -> str:
 def test_plain_program_is_returned(server: ForeignServer, user: str) -> None:
     response = server.make_client().run_workflow(athlete("plain", user=user, tag="plain"))
     assert response.program.title == "plain"
+    assert server.model.runs[user] == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_async_run_survives_cut_stream(server: ForeignServer, user: str, backend: str) -> None:
+    server.relay.cut_next(Cut(after=1500))
+
+    async def run() -> str | None:
+        options: dict[str, Any] = {"poll_interval": 0.1, "max_attempts": 50}
+        async with AsyncChatKitClient(server_url=server.url, **options) as client:
+            data = athlete("closing", user=user, tag="async", pause=0.02)
+            return (await client.run_workflow(data)).program.title
+
+    assert anyio.run(run, backend=backend) == "async"
     assert server.model.runs[user] == 1
 
 

@@ -1,4 +1,4 @@
-"""The example server behind a real nginx: a run, a restart of the server in it, long silence."""
+"""``edn360-chatkit serve`` behind a real nginx: a run, a restart in it, long silence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 class Example:
-    """The example server on a port that it keeps when it is started again."""
+    """The server on a port that it keeps when it is started again."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -37,11 +37,12 @@ class Example:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.contract.foreign.slow_example"]
+        workflow = "tests.contract.foreign.slow_example:run"
+        command = [sys.executable, "-m", "edn360_chatkit", "serve", workflow]
         process = subprocess.Popen(
             [*command, "--port", str(self.port), "--database", "threads.db"],
             cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
             stderr=subprocess.DEVNULL,
             text=True,
         )
@@ -153,7 +154,7 @@ def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, u
     assert example.starts.count(user) == 1
 
 
-def test_stopped_server_is_no_end_of_the_run(
+def test_stopped_server_does_not_end_run(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
     """Behind nginx the cut stream can end in order, and the list answers 502."""

@@ -49,7 +49,7 @@ from edn360_chatkit import (
 from edn360_chatkit.events import TaskEvent, TextDeltaEvent
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import MakeClient
-from tests.faults.test_every_failure import call
+from tests.faults.test_errors import call
 from tests.support.raw_server import raw_server, reply
 
 TOKEN = "token-of-the-header-1"
@@ -58,7 +58,7 @@ PRIVATE = ("Ana Hidden", "ana.hidden@example.com", "herniated disc L4", "555 019
 
 
 def athlete(**profile: Any) -> dict[str, Any]:
-    """An input; made at each call, so that no frame of the test holds it."""
+    """An input. Each call makes a new one, so that no frame of the test holds it."""
     name, email, answer, phone = PRIVATE
     fields = {"user_id": USER, "name": name, "email": email, "phone": phone, **profile}
     payload = {"days_per_week": 3, "injuries": answer}
@@ -199,7 +199,7 @@ def stream_error(make: MakeClient, sim: ChatKitSimulator) -> None:
     make(**options(sim, protocol="threads")).run_workflow(athlete())
 
 
-def late(make: MakeClient, sim: ChatKitSimulator) -> None:
+def past_deadline(make: MakeClient, sim: ChatKitSimulator) -> None:
     sim.delay = 5
     make(**options(sim, protocol="threads")).run_workflow(athlete(), deadline=0.3)
 
@@ -275,7 +275,7 @@ STAGES: dict[Stage, type[Exception]] = {
     workflow_error: WorkflowFailedError,
     cut_stream: ChatKitError,
     stream_error: WorkflowFailedError,
-    late: ChatKitError,
+    past_deadline: ChatKitError,
     invalid_input: InvalidInputError,
     unwritable: InvalidInputError,
     half_a_character: InvalidInputError,
@@ -449,7 +449,7 @@ def test_logs_at_all_levels_show_no_secret(
 def everything_public() -> list[Any]:
     data = athlete(subscription={"plan": PRIVATE[0]}, unknown=PRIVATE[1])
     data["context"] = {"previous_training_plan": {"plan_data": PRIVATE[2]}, "unknown": PRIVATE[0]}
-    given = edn360_chatkit.EDN360Input.model_validate({**data, "unknown": PRIVATE[0]})
+    model_input = edn360_chatkit.EDN360Input.model_validate({**data, "unknown": PRIVATE[0]})
     exercise = {"name": "Squat", "notes": PRIVATE[2], "unknown": PRIVATE[2]}
     days = [{"session_notes": PRIVATE[2], "blocks": [{"exercises": [exercise]}]}]
     program = edn360_chatkit.EnrichedTrainingProgram.model_validate(
@@ -461,8 +461,13 @@ def everything_public() -> list[Any]:
         program=program, text=PRIVATE[2], session_id="s", attempts=1, elapsed=0.0
     )
     return [
-        *[given, given.user_profile, given.user_profile.subscription, given.questionnaires],
-        *[given.context, given.context and given.context.previous_training_plan],
+        *[
+            model_input,
+            model_input.user_profile,
+            model_input.user_profile.subscription,
+            model_input.questionnaires,
+        ],
+        *[model_input.context, model_input.context and model_input.context.previous_training_plan],
         *[program, program.sessions, program.sessions[0].blocks, response],
         edn360_chatkit.Thread.model_validate({"id": "t", "title": PRIVATE[0], "more": PRIVATE[0]}),
         edn360_chatkit.ThreadItem.model_validate(item),
@@ -565,8 +570,10 @@ def test_errors_pass_between_processes() -> None:
 
 
 def test_warnings_quote_no_value(recwarn: pytest.WarningsRecorder) -> None:
-    given = edn360_chatkit.EDN360Input.model_validate(athlete())
-    odd = given.model_copy(update={"questionnaires": PRIVATE[2], "user_profile": [PRIVATE[0]]})
+    model_input = edn360_chatkit.EDN360Input.model_validate(athlete())
+    odd = model_input.model_copy(
+        update={"questionnaires": PRIVATE[2], "user_profile": [PRIVATE[0]]}
+    )
     with (
         ChatKitClient(api_key="sk-simulated-key", workflow_id="wf_demo") as client,
         pytest.raises(InvalidInputError),

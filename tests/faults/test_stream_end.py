@@ -1,4 +1,4 @@
-"""The end of a stream is believed only where it can be told from a connection that broke."""
+"""A stream's end ends the run only if it differs from a broken connection."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def chunked(data: bytes) -> bytes:
 
 
 class Server:
-    """Its stream ends in the middle of the run, in order; the answer comes a few looks later.
+    """Its stream ends before the answer, without an error; the thread has the answer later.
 
     Args:
-        marked: Whether the stream has an end of its own, or just that of its connection.
-        looks: How many looks at the thread show no answer.
+        marked: Whether HTTP marks the stream's end, or it ends with its connection.
+        looks: How often the thread is read without an answer.
     """
 
     def __init__(self, *, marked: bool, looks: int) -> None:
         self.marked = marked
         self.looks = looks
-        self.asked: list[str] = []
+        self.types: list[str] = []
 
     def __call__(self, exchange: Exchange) -> Iterable[bytes]:
-        self.asked.append(json.loads(exchange.body)["type"])
-        if self.asked[-1] == "threads.create":
+        self.types.append(json.loads(exchange.body)["type"])
+        if self.types[-1] == "threads.create":
             framing = b"transfer-encoding: chunked\r\n" if self.marked else b""
             yield b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + framing + b"\r\n"
-            said = event(type="thread.item.done", item=item("assistant_message", "msg_2", SORRY))
-            for part in (TAKEN, said):
+            message = event(type="thread.item.done", item=item("assistant_message", "msg_2", SORRY))
+            for part in (TAKEN, message):
                 yield chunked(part) if self.marked else part
             if self.marked:
                 yield chunked(b"")
@@ -60,19 +60,19 @@ class Server:
 
 
 @pytest.mark.parametrize(("marked", "looks"), [(True, 0), (False, 0), (False, 3)])
-def test_what_the_thread_holds_is_delivered(
+def test_program_in_thread_is_delivered_after_stream_end(
     make_client: MakeClient, marked: bool, looks: int
 ) -> None:
     answer = Server(marked=marked, looks=looks)
     with own_server(answer) as server:
         response = make_client(server_url=server.server_url).run_workflow(INPUT)
     assert response.text == PROGRAM
-    assert answer.asked == ["threads.create", *["items.list"] * (looks + 1)]
+    assert answer.types == ["threads.create", *["items.list"] * (looks + 1)]
 
 
-def test_an_end_that_is_marked_is_the_end_of_the_run(make_client: MakeClient) -> None:
+def test_marked_stream_end_ends_run(make_client: MakeClient) -> None:
     answer = Server(marked=True, looks=1)
     with own_server(answer) as server, pytest.raises(InvalidResponseError) as caught:
         make_client(server_url=server.server_url).run_workflow(INPUT)
     assert caught.value.text == SORRY
-    assert answer.asked == ["threads.create", "items.list"]
+    assert answer.types == ["threads.create", "items.list"]

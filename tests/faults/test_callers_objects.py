@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -26,19 +25,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.faults.test_bounds import INPUT, TAKEN, event
-from tests.faults.test_ends_of_streams import item
-
-
-@pytest.fixture(scope="module")
-def one_simulator() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sim(one_simulator: ChatKitSimulator) -> ChatKitSimulator:
-    one_simulator.reset()
-    return one_simulator
+from tests.faults.test_stream_end import item
 
 
 def settings(sim: ChatKitSimulator, **more: Any) -> dict[str, Any]:
@@ -64,7 +51,7 @@ class ByText(httpx.HTTPTransport):
         return super().handle_request(anew)
 
 
-def test_a_transport_that_reads_the_urls_text_gets_all_of_it(sim: ChatKitSimulator) -> None:
+def test_transport_gets_whole_url_text(sim: ChatKitSimulator) -> None:
     """Without its query, the look would be over everybody's threads, and miss ours."""
     with httpx.Client(transport=ByText()) as http:
         client = ChatKitClient(**settings(sim, protocol="threads"), http_client=http)
@@ -75,19 +62,19 @@ def test_a_transport_that_reads_the_urls_text_gets_all_of_it(sim: ChatKitSimulat
     assert {look.query.get("user") for look in looks} == {"athlete-1"}
 
 
-def test_an_app_that_is_asked_without_a_network_ends_its_streams_in_order() -> None:
+def test_stream_end_over_asgi_transport_ends_run() -> None:
     """As people test their own server: an ASGI transport says neither length nor version."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def chatkit(request: Request) -> Response:
-        asked.append((await request.json())["type"])
-        if asked[-1] == "threads.list":
+        requests.append((await request.json())["type"])
+        if requests[-1] == "threads.list":
             return JSONResponse({"data": [], "has_more": False})
-        said = item("assistant_message", "msg_2", "Sorry.")
-        if asked[-1] == "items.list":
+        reply = item("assistant_message", "msg_2", "Sorry.")
+        if requests[-1] == "items.list":
             ours = item("user_message", "msg_1", json.dumps(INPUT))
-            return JSONResponse({"data": [said, ours], "has_more": False})
-        events = [TAKEN, event(type="thread.item.done", item=said)]
+            return JSONResponse({"data": [reply, ours], "has_more": False})
+        events = [TAKEN, event(type="thread.item.done", item=reply)]
         return StreamingResponse(iter(events), media_type="text/event-stream")
 
     async def main() -> None:
@@ -98,13 +85,13 @@ def test_an_app_that_is_asked_without_a_network_ends_its_streams_in_order() -> N
                 await client.run_workflow(INPUT)
 
     anyio.run(main)
-    assert [kind for kind in asked if kind != "threads.list"] == ["threads.create", "items.list"]
+    assert [kind for kind in requests if kind != "threads.list"] == ["threads.create", "items.list"]
 
 
 # --- what comes between a message and the look for it --------------------------------------------
 
 
-def test_a_client_that_is_closed_while_a_message_is_in_doubt_says_that_it_is(
+def test_closed_http_client_keeps_message_in_doubt(
     sim: ChatKitSimulator,
 ) -> None:
     class ClosesItself(httpx.HTTPTransport):
@@ -125,9 +112,7 @@ def test_a_client_that_is_closed_while_a_message_is_in_doubt_says_that_it_is(
 
 
 @pytest.mark.parametrize("wrong", [{"X-Token": None}, {"X Token": "x"}])
-def test_headers_that_go_bad_while_a_message_is_in_doubt_do_not_hide_the_doubt(
-    sim: ChatKitSimulator, wrong: Any
-) -> None:
+def test_invalid_headers_keep_message_in_doubt(sim: ChatKitSimulator, wrong: Any) -> None:
     def headers() -> Any:
         return wrong if any(r.path.endswith("/messages") for r in sim.requests) else {}
 
@@ -139,7 +124,7 @@ def test_headers_that_go_bad_while_a_message_is_in_doubt_do_not_hide_the_doubt(
     assert sim.runs == 1
 
 
-def test_exception_of_the_header_function_passes_through(sim: ChatKitSimulator) -> None:
+def test_headers_function_exception_has_note_about_doubt(sim: ChatKitSimulator) -> None:
     class VaultError(Exception):
         pass
 
@@ -160,7 +145,7 @@ def test_exception_of_the_header_function_passes_through(sim: ChatKitSimulator) 
 # --- exceptions -------------------------------------------------------------------------------
 
 
-def test_a_callbacks_exception_and_its_causes_keep_their_variables(sim: ChatKitSimulator) -> None:
+def test_on_event_exception_keeps_variables(sim: ChatKitSimulator) -> None:
     def inner(what: str) -> None:
         raise KeyError(what)
 
@@ -184,7 +169,7 @@ def test_a_callbacks_exception_and_its_causes_keep_their_variables(sim: ChatKitS
     assert cause.__traceback__.tb_next.tb_frame.f_locals["what"] == "from deep"
 
 
-def test_an_exception_that_a_task_still_works_on_does_not_end_the_task(
+def test_cause_held_by_task_does_not_end_task(
     sim: ChatKitSimulator,
 ) -> None:
     async def main() -> str:
@@ -215,7 +200,7 @@ def test_an_exception_that_a_task_still_works_on_does_not_end_the_task(
 
 
 @pytest.mark.parametrize("parts", [None, ["text"], ("text",), 3])
-def test_an_exception_with_odd_parts_passes_as_it_is(sim: ChatKitSimulator, parts: Any) -> None:
+def test_exception_with_odd_attributes_passes_through(sim: ChatKitSimulator, parts: Any) -> None:
     class OwnError(Exception):
         exceptions = parts
 
@@ -226,7 +211,7 @@ def test_an_exception_with_odd_parts_passes_as_it_is(sim: ChatKitSimulator, part
         client.run_workflow(INPUT, on_event=on_event)
 
 
-def test_a_refusal_in_the_waiting_has_what_came_before(sim: ChatKitSimulator) -> None:
+def test_refused_poll_error_has_earlier_text(sim: ChatKitSimulator) -> None:
     sim.answer, sim.steps = "nothing", ['{"profile": 1}']
 
     def on_event(event: Any) -> None:
@@ -242,7 +227,7 @@ def test_a_refusal_in_the_waiting_has_what_came_before(sim: ChatKitSimulator) ->
 # --- connections ------------------------------------------------------------------------------
 
 
-def test_leaving_a_listing_early_keeps_the_connections(sim: ChatKitSimulator) -> None:
+def test_unfinished_list_keeps_pool(sim: ChatKitSimulator) -> None:
     with ChatKitClient(**settings(sim, protocol="threads")) as client:
         for _ in range(2):
             client.run_workflow(INPUT)

@@ -111,7 +111,10 @@ ODD: list[Any] = [
     RunReference.model_construct(session_id="s", previous_id=Hostile()),
     EDN360Input.model_validate(ATHLETE).model_copy(update={"questionnaires": Hostile()}),
 ]
-FEW_ODD: list[Any] = [None, 1.5, Hostile(), "\ud800", {1: 2}, Message.model_construct()]
+FEW_ODD: list[Any] = [
+    *[None, 1.5, Hostile(), "\ud800", "..", {1: 2}, Message.model_construct()],
+    *[value for value in ODD if isinstance(value, (ChatSession, RunReference))],
+]
 
 
 def holding(value: Any) -> dict[str, Any]:
@@ -224,7 +227,8 @@ def test_odd_arguments_raise_chatkit_errors(
         client = make_client(server_url=base_url, **FAST)
     else:
         client = make_client(base_url=base_url, protocol=protocol, **FAST)
-    for value in ODD:
+    # The protocols share the checks of arguments; they differ in how they use a session and ids.
+    for value in ODD if protocol == "messages" else FEW_ODD:
         with suppress(ChatKitError, OwnError):
             CALLS[name].put(client, value)
 
@@ -562,6 +566,9 @@ def test_async_client_works_in_second_loop(sim: ChatKitSimulator, end: str) -> N
             assert second.run_until_complete(client.create_session("u")).user == "u"
         second.run_until_complete(client.aclose())
     del client
+    # The next request of any client drops the first loop's connection: here, not in another test.
+    with ChatKitClient(**{**HOSTED, "api_key": sim.api_key}, base_url=sim.base_url) as other:
+        other.create_session("u")
     gc.collect()
 
 
@@ -614,7 +621,7 @@ def test_invalid_input_has_its_cause(base_url: str, value: Any, cause: type[Exce
     assert isinstance(caught.value.__cause__, cause)
 
 
-def test_exception_of_an_input_passes_through(base_url: str) -> None:
+def test_input_exception_passes_through(base_url: str) -> None:
     with ChatKitClient(**HOSTED, base_url=base_url) as client, pytest.raises(OwnError):
         client.run_workflow(Raising(at="iter"))
 

@@ -1,0 +1,173 @@
+"""The journal of a batch: a SQLite file that knows how far each run is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from .._protocol.durations import MOST_SEEN
+from ..errors import ConfigurationError, InvalidInputError
+
+State: TypeAlias = Literal["sending", "started", "done", "failed"]
+"""``sending``: the message may have been sent. ``started``: the server has it."""
+
+LOCK_SECONDS = 1.0
+"""How long a journal is waited for, in seconds: a batch that was left just now still closes it."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    key TEXT PRIMARY KEY,
+    input TEXT NOT NULL,    -- a digest of the input
+    state TEXT NOT NULL,
+    run TEXT NOT NULL,      -- the reference as JSON; at first without the message's id
+    result TEXT,            -- the response or the error as JSON
+    started REAL,           -- unix time
+    seconds REAL            -- how long the run took
+) WITHOUT ROWID;
+CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run in the journal; ``run`` and ``result`` are JSON, ``started`` is unix time."""
+
+    input: str
+    state: State
+    run: str
+    result: str | None = field(repr=False)
+    started: float | None
+
+    def is_of(self, text: str) -> bool:
+        """Whether this is the input that was sent."""
+        return self.input == _digest(text)
+
+
+class Journal:
+    """The states of a batch's runs, by key. Threads share it.
+
+    A killed process loses no change. A power failure does not lose that a message will be sent,
+    which is on the disk before it is; it can lose later changes, which the server still knows.
+    The file holds programs, so only its owner can read it; it holds no credentials.
+
+    Raises:
+        ConfigurationError: The file is in use by another batch, is no journal, or can't be
+            written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path: Path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            self._connection = _open(self.path)
+        except (OSError, sqlite3.Error) as error:
+            if "locked" in str(error):
+                raise ConfigurationError(
+                    f"The journal {self.path} is in use by another batch, in this process or "
+                    "another one. Wait for its end, or use another journal; nothing was sent. A "
+                    "with block around a batch closes it when it is left early."
+                ) from None
+            raise ConfigurationError(
+                f"The journal {self.path} can't be used: {error}. Nothing was sent."
+            ) from None
+
+    def __del__(self) -> None:
+        # The last worker of a batch that was dropped lets go of the journal.
+        if hasattr(self, "_connection"):
+            self._connection.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def find(self, key: str) -> Entry | None:
+        """The run with a key, once for each batch.
+
+        Raises:
+            InvalidInputError: The batch had the key before.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("INSERT INTO seen VALUES (?)", (key,))
+            except sqlite3.IntegrityError:
+                raise InvalidInputError(
+                    f"Two inputs of the batch have the key {key!r}. Pass (key, input) pairs; this "
+                    "one was not sent."
+                ) from None
+            columns = "input, state, run, result, started"
+            query = f"SELECT {columns} FROM runs WHERE key = ?"  # noqa: S608 - columns are ours
+            row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else Entry(*row)
+
+    def sending(self, key: str, text: str, run: str) -> None:
+        """Note that the message will be sent now."""
+        values = "(key, input, state, run) VALUES (?, ?, 'sending', ?)"
+        statement = f"INSERT OR REPLACE INTO runs {values}"
+        self._write(statement, key, _digest(text), run, synchronous="FULL")
+
+    def started(self, key: str, run: str) -> None:
+        """Note that the server has the message."""
+        change = "UPDATE runs SET state = 'started', run = ?, started = ? WHERE key = ?"
+        self._write(change, run, time.time(), key)
+
+    def ended(
+        self, key: str, state: Literal["done", "failed"], result: str, seconds: float | None = None
+    ) -> None:
+        """Note a run's response or error, and how long it took."""
+        change = "UPDATE runs SET state = ?, result = ?, seconds = ? WHERE key = ?"
+        self._write(change, state, result, seconds, key)
+
+    def not_sent(self, key: str) -> None:
+        """Note that the message was not taken, so that the next batch sends it."""
+        self._write("DELETE FROM runs WHERE key = ?", key)
+
+    def durations(self) -> list[float]:
+        """How long some of the runs took, in seconds."""
+        query = f"SELECT seconds FROM runs WHERE seconds IS NOT NULL LIMIT {MOST_SEEN}"  # noqa: S608
+        with self._lock:
+            return [row[0] for row in self._connection.execute(query)]
+
+    def _write(self, statement: str, *values: object, synchronous: str = "NORMAL") -> None:
+        with self._lock:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._connection.execute(statement, values)
+
+
+def _digest(text: str) -> str:
+    """A digest of a message's text, without the time at which the input was made.
+
+    A program that is started again often writes another time into the same input.
+    """
+    try:
+        data = json.loads(text)
+        data["context"].pop("timestamp", None)
+        text = json.dumps(data, sort_keys=True)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass  # another text, or no context
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Created by us, so that no other user can open it before its mode is set.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+    connection = sqlite3.connect(
+        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        # The lock is held until the file is closed or the process ends, however it ends.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_TABLES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

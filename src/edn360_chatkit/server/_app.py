@@ -1,0 +1,193 @@
+"""The application: ``POST /chatkit`` and ``GET /health``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from chatkit import types as ck
+from chatkit.server import NonStreamingResult
+from chatkit.store import NotFoundError
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ._chatkit import WorkflowServer
+from ._runs import Runs
+from ._settings import ServerSettings
+from ._storage import ThreadStore, Unavailable
+from ._workflows import as_run
+
+RETRY_AFTER = "5"
+"""The ``retry-after`` of a response with status 503, in seconds."""
+RENEWAL = 10.0
+"""The time between two renewals of the leases, in seconds."""
+REFUSALS = (HTTPException, ValidationError, NotFoundError, *Unavailable)
+REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
+
+logger = logging.getLogger(__name__)
+
+
+def build_app(
+    workflow: Callable[..., Any],
+    database: str | Path = "threads.db",
+    settings: ServerSettings | None = None,
+) -> WorkflowApp:
+    """The application of a ChatKit server around a workflow: ``/chatkit`` and ``/health``.
+
+    Args:
+        workflow: A function of an athlete's data as a ``dict`` that returns the program, async or
+            sync (it runs in a thread); or ``run_workflow`` of an export of Agent Builder.
+        database: The path of an SQLite file, or ``postgresql+psycopg://...``. The tables are made.
+        settings: The limits, and who may use the server.
+
+    Raises:
+        ConfigurationError: The database can't be opened, or another server has the SQLite file.
+    """
+    return WorkflowApp(workflow, str(database), settings or ServerSettings())
+
+
+class WorkflowApp:
+    """An ASGI application. Serve it as it is: in a ``Mount``, its lifespan would not run.
+
+    Attributes:
+        settings: The limits, and who may use it.
+        runs: The runs of this process.
+    """
+
+    def __init__(
+        self, workflow: Callable[..., Any], database: str, settings: ServerSettings
+    ) -> None:
+        settings.tokens()
+        self.settings: ServerSettings = settings
+        self.runs: Runs = Runs(settings)
+        self._threads = ThreadStore(database)
+        run = as_run(workflow)
+        self._server = WorkflowServer(self._threads, self.runs, run, settings.run_timeout)
+        routes = [
+            Route("/chatkit", self._chatkit, methods=["POST"]),
+            Route("/health", self._health, methods=["GET"]),
+        ]
+        handlers = dict.fromkeys(REFUSALS, _refuse)
+        self._app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:
+        stop = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)
+        keeper.start()
+        yield
+        self.runs.drain(self.settings.grace)
+        await self.runs.end()
+        stop.set()
+        keeper.join()
+        self._threads.close()
+
+    def _keep(self, stop: threading.Event) -> None:
+        """Renew the leases, answer the runs of dead processes, and delete old threads."""
+        while not stop.is_set():
+            try:
+                self._threads.fail_expired_runs()
+                if self.settings.retention_days is not None:
+                    self._threads.delete_old_threads(self.settings.retention_days)
+            except SQLAlchemyError as error:
+                logger.warning("The database can't be used: %s.", type(error).__name__)
+            stop.wait(RENEWAL)
+
+    async def _health(self, request: Request) -> Response:
+        """Whether the server is alive, and what it does."""
+        draining = self.runs.deadline is not None
+        status = {"status": "ok", "runs": len(self.runs.tasks), "draining": draining}
+        return JSONResponse(status)
+
+    async def _chatkit(self, request: Request) -> Response:
+        """Answer a request of ChatKit's protocol."""
+        user = await self._authenticated(request)
+        body = await self._body(request)
+        parsed = REQUEST.validate_json(body)
+        if self.settings.authenticate is None:
+            user = parsed.metadata.get("user")
+        if not isinstance(user, str) or not user:
+            raise HTTPException(400, "metadata.user must name the user of the threads.")
+        if ck.is_streaming_req(parsed) and self.runs.deadline is not None:
+            raise HTTPException(503, "The server is stopping, and takes no new runs.")
+        result = await self._server.process(body, user)
+        if isinstance(result, NonStreamingResult):
+            return Response(result.json, media_type="application/json")
+        task, chunks = self.runs.start(result)
+        first = await chunks.get()
+        if not first:
+            task.result()  # nothing is sent yet, so a thread that is not there can be a 404
+        stream = _stream(first, chunks, task, self.settings.keep_alive)
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+
+    async def _authenticated(self, request: Request) -> str | None:
+        """The user that ``authenticate`` names, if it is set; raise ``HTTPException`` with 401."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else ""
+        if self.settings.authenticate is not None:
+            user = self.settings.authenticate(token)
+            if inspect.isawaitable(user):
+                user = await user
+            if user is None:
+                raise HTTPException(401, "The bearer token is not valid.")
+            return user
+        if self.settings.protected and not self.settings.accepts(token):
+            raise HTTPException(401, "The bearer token is missing or wrong.")
+        return None
+
+    async def _body(self, request: Request) -> bytes:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self.settings.max_request_bytes:
+                limit = self.settings.max_request_bytes
+                raise HTTPException(413, f"The request is larger than {limit} bytes.")
+        return bytes(body)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """The response to a request that is not served."""
+    status, message = 503, "The database can't be reached."
+    if isinstance(error, HTTPException):
+        status, message = error.status_code, error.detail
+    elif isinstance(error, NotFoundError):
+        status, message = 404, str(error)
+    elif isinstance(error, ValidationError):
+        fault = error.errors(include_input=False, include_url=False)[0]
+        path = ".".join(map(str, fault["loc"]))
+        status, message = 400, f"No ChatKit request: {path}: {fault['msg']}"
+    headers = {"retry-after": RETRY_AFTER} if status == 503 else None
+    return JSONResponse({"error": {"message": message}}, status, headers)
+
+
+async def _stream(
+    first: bytes, chunks: asyncio.Queue[bytes], task: asyncio.Task[None], keep_alive: float
+) -> AsyncIterator[bytes]:
+    chunk = first
+    while chunk:
+        yield chunk
+        try:
+            chunk = await asyncio.wait_for(chunks.get(), keep_alive)
+        except asyncio.TimeoutError:
+            chunk = b": keep-alive\n\n"
+    task.result()  # a failure breaks the stream off, so that it does not look complete

@@ -1,0 +1,94 @@
+"""Adaptive polling on simulated runs, without a clock."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from statistics import mean
+
+import pytest
+
+from edn360_chatkit._protocol.durations import Durations, RunTiming
+
+
+def poll(
+    seconds: float, durations: Durations | None, steps: Sequence[float] = ()
+) -> tuple[int, float]:
+    """How many polls a run takes, and how late the last one is; a 2 s loop by default."""
+    moment, polls, seen = 0.0, 1, 0
+    timing = None if durations is None else RunTiming(durations, 0.0)
+    while moment < seconds:
+        if timing is not None:
+            posted = sum(step <= moment for step in steps)
+            timing.look(moment, posted - seen)
+            seen = posted
+        moment += 2.0 if timing is None else timing.pause(moment)
+        polls += 1
+    if timing is not None:
+        timing.look(moment, len(steps) - seen)
+        timing.learn(polls)
+    return polls, moment - seconds
+
+
+def real_duration(chance: random.Random) -> float:
+    """Log-normal, with nineteen of twenty runs between 60 and 205 s."""
+    return chance.lognormvariate(math.log(111), 0.307)
+
+
+def figures(
+    draw: Callable[[random.Random], float],
+    durations: Durations | None,
+    runs: int = 1500,
+    steps: Sequence[float] = (),
+) -> tuple[float, float]:
+    """The mean number of polls, and the mean delay; ``steps`` come at these parts of a run."""
+    chance, results = random.Random(11), list[tuple[int, float]]()
+    for _ in range(runs):
+        seconds = draw(chance)
+        results.append(poll(seconds, durations, [seconds * part for part in steps]))
+    return mean(polls for polls, _ in results), mean(delay for _, delay in results)
+
+
+def test_third_of_the_polls_of_a_loop() -> None:
+    loop_polls, loop_delay = figures(real_duration, None)
+    polls, delay = figures(real_duration, Durations())
+    assert polls < loop_polls / 2.95
+    # Less is not possible with so few polls: decision 18 has the bound.
+    assert delay < 1.8 * loop_delay
+
+
+def test_steps_make_the_delay_that_of_a_loop() -> None:
+    loop_polls, loop_delay = figures(real_duration, None)
+    polls, delay = figures(real_duration, Durations(), steps=(0.25, 0.5, 0.75))
+    assert polls < loop_polls / 3
+    assert delay < loop_delay
+
+
+def test_best_polls_for_any_delay() -> None:
+    """Their product is near the least one for this distribution, 30: see decision 18."""
+    polls, delay = figures(real_duration, Durations())
+    assert polls * delay < 36
+
+
+@pytest.mark.parametrize(("seconds", "most_polls"), [(1.0, 4), (20.0, 8), (600.0, 110)])
+def test_other_durations_are_learnt(seconds: float, most_polls: int) -> None:
+    def draw(chance: random.Random) -> float:
+        return seconds * chance.uniform(0.9, 1.1)
+
+    durations = Durations()
+    figures(draw, durations, runs=30)
+    polls, delay = figures(draw, durations, runs=200)
+    assert polls <= most_polls
+    assert delay <= max(2.0, 0.1 * seconds)
+
+
+def test_first_runs_of_seconds_are_not_late() -> None:
+    _, delay = poll(1.5, Durations())
+    assert delay < 5.0
+
+
+def test_pauses_have_bounds() -> None:
+    durations = Durations()
+    for moment in (0.0, 0.1, 50.0, 120.0, 1_000.0, 5_000.0, 1e9):
+        assert 0.5 <= durations.pause(moment) <= 60.0

@@ -1,0 +1,464 @@
+"""``run_many`` of both clients, over HTTP against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import trio
+
+from edn360_chatkit import (
+    AsyncChatKitClient,
+    BatchResult,
+    ChatKitClient,
+    ConfigurationError,
+    InvalidInputError,
+    RunReference,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from edn360_chatkit.batch.journal import Journal
+from edn360_chatkit.inputs import EDN360Input
+from edn360_chatkit.testing import ChatKitSimulator
+from edn360_chatkit.testing._workflow import answer_text
+
+from .samples import athlete, athletes, settings
+
+RunAll: TypeAlias = Callable[..., list[BatchResult]]
+
+
+def run_sync(sim: ChatKitSimulator, inputs: Any, **options: Any) -> list[BatchResult]:
+    with ChatKitClient(**settings(sim)) as client:
+        return list(client.run_many(inputs, **{"poll_interval": 0.02, **options}))
+
+
+async def _run_async(sim: ChatKitSimulator, inputs: Any, **options: Any) -> list[BatchResult]:
+    async with AsyncChatKitClient(**settings(sim)) as client:
+        results = client.run_many(inputs, **{"poll_interval": 0.02, **options})
+        return [result async for result in results]
+
+
+def run_in_asyncio(sim: ChatKitSimulator, inputs: Any, **options: Any) -> list[BatchResult]:
+    return asyncio.run(_run_async(sim, inputs, **options))
+
+
+def run_in_trio(sim: ChatKitSimulator, inputs: Any, **options: Any) -> list[BatchResult]:
+    return trio.run(partial(_run_async, sim, inputs, **options))
+
+
+@pytest.fixture(params=[run_sync, run_in_asyncio, run_in_trio])
+def run_all(request: pytest.FixtureRequest) -> RunAll:
+    run: RunAll = request.param
+    return run
+
+
+def program_for(text: str) -> str:
+    answer = answer_text("program", text)
+    assert answer is not None
+    return answer
+
+
+def keys(results: list[BatchResult]) -> list[str]:
+    return [result.key for result in results]
+
+
+def entries(path: Path) -> dict[str, tuple[str, str]]:
+    """The state and the reference of each run of a journal."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT key, state, run FROM runs")
+        return {key: (state, run) for key, state, run in rows}
+
+
+def test_each_input_gets_its_result(sim: ChatKitSimulator, run_all: RunAll) -> None:
+    results = run_all(sim, athletes(12), max_concurrency=5)
+    assert sorted(keys(results)) == sorted(f"athlete-{number}" for number in range(12))
+    for result in results:
+        assert result.error is None
+        assert result.response is not None
+        assert result.run is not None
+        assert result.run.user == result.key
+        assert result.run.session_id == result.response.session_id
+    assert sim.runs == 12
+
+
+def test_ordered_results_have_the_order_of_inputs(sim: ChatKitSimulator, run_all: RunAll) -> None:
+    def answer(text: str) -> str:
+        sim.delay = 0.3 if "athlete-0" in text else 0.0
+        return program_for(text)
+
+    sim.answer = answer
+    results = run_all(sim, athletes(8), max_concurrency=4, ordered=True)
+    assert keys(results) == [f"athlete-{number}" for number in range(8)]
+    assert keys(run_all(sim, athletes(8), max_concurrency=4))[0] != "athlete-0"
+
+
+def test_failures_do_not_end_the_others(sim: ChatKitSimulator, run_all: RunAll) -> None:
+    failed = "athlete-1"
+
+    def answer(text: str) -> str:
+        user = json.loads(text)["user_profile"]["user_id"]
+        if user == failed:
+            return json.dumps({"error": {"message": "Out of ideas."}})
+        return program_for(text)
+
+    sim.answer = answer
+    inputs = [athlete(0), athlete(1), {"user_profile": {}}, "a text", ("my key", athlete(2))]
+    results = {result.key: result for result in run_all(sim, inputs)}
+    assert isinstance(results[failed].error, WorkflowFailedError)
+    assert results[failed].run is not None
+    assert isinstance(results["input-2"].error, InvalidInputError)
+    assert isinstance(results["input-3"].error, InvalidInputError)
+    assert results["input-2"].run is None
+    assert {"athlete-0", "my key"} < results.keys()
+    assert results["my key"].response is not None
+
+
+def test_inputs_are_read_as_places_become_free(sim: ChatKitSimulator) -> None:
+    read: list[int] = []
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        for number in range(1000):
+            read.append(threading.get_ident())
+            yield athlete(number)
+
+    with ChatKitClient(**settings(sim)) as client:
+        results = client.run_many(inputs(), max_concurrency=4, poll_interval=0.02)
+        with results:
+            for _, result in zip(range(6), results, strict=False):
+                assert result.response is not None
+    assert len(read) <= 10
+    # The thread that asks for results: a database cursor may belong to it.
+    assert set(read) == {threading.get_ident()}
+
+
+def test_async_inputs_and_results_overlap(sim: ChatKitSimulator) -> None:
+    """A result is given out while the next input is waited for."""
+    first_is_done = asyncio.Event()
+
+    async def inputs() -> AsyncIterator[dict[str, Any]]:
+        yield athlete(0)
+        await asyncio.wait_for(first_is_done.wait(), 10)
+        yield athlete(1)
+
+    async def main() -> list[str]:
+        results: list[str] = []
+        async with AsyncChatKitClient(**settings(sim)) as client:
+            async for result in client.run_many(inputs(), poll_interval=0.02):
+                results.append(result.key)
+                first_is_done.set()
+        return results
+
+    assert asyncio.run(main()) == ["athlete-0", "athlete-1"]
+
+
+def test_exception_of_inputs_passes_through(sim: ChatKitSimulator) -> None:
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield athlete(0)
+        raise RuntimeError("the caller's")
+
+    with pytest.raises(RuntimeError, match="the caller's"):
+        run_sync(sim, inputs())
+
+
+def test_most_runs_under_way_are_limited(sim: ChatKitSimulator) -> None:
+    sim.delay = 0.1
+    started = time.monotonic()
+    run_sync(sim, athletes(9), max_concurrency=3)
+    assert time.monotonic() - started > 0.3
+
+
+def test_rate_spaces_all_requests(sim: ChatKitSimulator) -> None:
+    started = time.monotonic()
+    run_sync(sim, athletes(5), rate=1200)
+    seconds = time.monotonic() - started
+    assert seconds >= (len(sim.requests) - 1) * 60 / 1200
+    assert len(sim.requests) >= 15
+
+
+def test_429_slows_all_runs(sim: ChatKitSimulator) -> None:
+    sim.fail_next("list_messages", status=429, headers={"retry-after": "0.5"})
+    started = time.monotonic()
+    results = run_sync(sim, athletes(5))
+    assert [result.error for result in results] == [None] * 5
+    # 1 s is the least pause of all runs.
+    assert time.monotonic() - started > 1.0
+
+
+def test_finished_runs_are_not_repeated(
+    sim: ChatKitSimulator, run_all: RunAll, tmp_path: Path
+) -> None:
+    journal = tmp_path / "runs.db"
+    first = run_all(sim, athletes(3), journal=journal)
+    again = run_all(sim, athletes(4), journal=str(journal), ordered=True)
+    assert sim.runs == 4
+    assert keys(again) == [f"athlete-{number}" for number in range(4)]
+    responses = {result.key: result.response for result in first}
+    for result in again[:3]:
+        assert result.response == responses[result.key]
+        assert result.run is not None
+
+
+def test_failed_runs_are_repeated_if_asked(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    sim.answer = "error"
+    (first,) = run_sync(sim, athletes(1), journal=journal)
+    sim.answer = "program"
+    (again,) = run_sync(sim, athletes(1), journal=journal)
+    assert sim.runs == 1
+    assert isinstance(first.error, WorkflowFailedError)
+    assert isinstance(again.error, WorkflowFailedError)
+    assert str(again.error) == str(first.error)
+    assert again.error.session.id == first.error.session.id
+    assert again.error.text == first.error.text
+    assert again.run == again.error.run == first.run
+    (last,) = run_sync(sim, athletes(1), journal=journal, retry_failed=True)
+    assert last.response is not None
+    assert sim.runs == 2
+
+
+def test_timed_out_run_is_taken_up(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    sim.delay = 0.4
+    options = {"journal": tmp_path / "runs.db"}
+    (first,) = run_sync(sim, athletes(1), **options, max_attempts=1)
+    assert isinstance(first.error, WorkflowTimeoutError)
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
+def test_run_that_was_not_sent_is_sent_next_time(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
+    sim.fail_next("send_message", status=400)
+    (first,) = run_sync(sim, athletes(1), **options)
+    assert first.error is not None
+    assert entries(tmp_path / "runs.db") == {}
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
+def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    sim.delay = 0.3
+    with ChatKitClient(**settings(sim)) as client:
+        for _ in client.run_many(
+            athletes(50), max_concurrency=5, journal=journal, poll_interval=0.02
+        ):
+            break
+        # The iterator is dropped: its threads end, and the journal is free again.
+        results = list(client.run_many(athletes(8), journal=journal, poll_interval=0.02))
+    assert len(results) == 8
+    assert [result.error for result in results] == [None] * 8
+    assert sim.runs <= 10
+    messages = [len(session.runs) for session in sim.sessions.values()]
+    assert max(messages) == 1
+
+
+def test_async_loop_that_is_left_keeps_runs_in_the_journal(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    journal = tmp_path / "runs.db"
+    sim.delay = 0.3
+
+    async def main() -> list[BatchResult]:
+        async with AsyncChatKitClient(**settings(sim)) as client:
+            options: dict[str, Any] = {"journal": journal, "poll_interval": 0.02}
+            async with client.run_many(athletes(50), max_concurrency=5, **options) as batch:
+                async for _ in batch:
+                    break
+            batch = client.run_many(athletes(8), **options)
+            return [result async for result in batch]
+
+    results = asyncio.run(main())
+    assert [result.error for result in results] == [None] * 8
+    assert sim.runs <= 10
+
+
+def test_message_in_doubt_is_found(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """The process was killed after the server had taken the message."""
+    path = tmp_path / "runs.db"
+    with ChatKitClient(**settings(sim)) as client:
+        run = client.start_workflow(athlete(0))
+    write_intent(path, run)
+    (result,) = run_sync(sim, athletes(1), journal=path)
+    assert result.response is not None
+    assert result.response.session_id == run.session_id
+    assert sim.runs == 1
+
+
+def test_message_that_the_session_lacks_is_sent(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """The process was killed before the message had left."""
+    path = tmp_path / "runs.db"
+    with ChatKitClient(**settings(sim)) as client:
+        session = client.create_session("athlete-0")
+    write_intent(path, RunReference(session_id=session.id, user="athlete-0"))
+    (result,) = run_sync(sim, athletes(1), journal=path)
+    assert result.response is not None
+    assert result.response.session_id == session.id
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize("world", ["unreadable session", "thread protocol"])
+def test_message_whose_doubt_stays_is_not_sent(
+    sim: ChatKitSimulator, tmp_path: Path, world: str
+) -> None:
+    path = tmp_path / "runs.db"
+    where: dict[str, Any] = {**settings(sim), "max_retries": 0}
+    if world == "thread protocol":
+        where = {"server_url": sim.server_url, "max_retries": 2}
+    write_intent(path, RunReference(session_id="cksess_gone", user="athlete-0"))
+    for _ in range(2):
+        with ChatKitClient(**where) as client:
+            (result,) = client.run_many(athletes(1), journal=path)
+        assert getattr(result.error, "may_have_been_taken", False)
+        assert "may have been taken" in str(result.error)
+    assert sim.runs == 0
+
+
+def write_intent(path: Path, run: RunReference) -> None:
+    """The journal of a batch that was killed while it sent the message of athlete-0."""
+    text = EDN360Input.model_validate(athlete(0)).to_json_text()
+    with closing(Journal(path)) as journal:
+        bare = RunReference(session_id=run.session_id, user=run.user, previous_id="")
+        journal.sending("athlete-0", text, str(bare))
+
+
+def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with closing(Journal(path)), pytest.raises(ConfigurationError, match="is in use"):
+        run_sync(sim, athletes(1), journal=path)
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("text", ["not a journal, but a text of some length" * 50, ""])
+def test_other_files_are_no_journal(sim: ChatKitSimulator, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    if text:
+        with pytest.raises(ConfigurationError, match="can't be used"):
+            run_sync(sim, athletes(1), journal=path)
+        assert path.read_text() == text
+    with pytest.raises(ConfigurationError, match="can't be used"):
+        run_sync(sim, athletes(1), journal=tmp_path / "missing" / "runs.db")
+
+
+def test_journal_is_private_and_has_no_key(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    run_sync(sim, athletes(2), journal=path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    content = path.read_bytes()
+    assert sim.api_key.encode() not in content
+    for session in sim.sessions.values():
+        assert session.data["client_secret"].encode() not in content
+    # Neither is the athlete's data.
+    assert b"Ana Ejemplo" not in content
+
+
+def test_two_inputs_with_one_key_are_an_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    inputs = [athlete(0), athlete(0), ("other", athlete(0))]
+    results = run_sync(sim, inputs, journal=tmp_path / "runs.db")
+    errors = [result.error for result in results if result.error is not None]
+    assert len(errors) == 1
+    assert isinstance(errors[0], InvalidInputError)
+    assert sim.runs == 2
+
+
+def test_changed_input_is_an_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """A new month needs a new journal: no old program is delivered for new data."""
+    path = tmp_path / "runs.db"
+    run_sync(sim, athletes(1), journal=path)
+    changed = {**athlete(0), "context": {"request_type": "evolution"}}
+    (result,) = run_sync(sim, [changed], journal=path)
+    assert isinstance(result.error, InvalidInputError)
+    assert result.run is not None
+    # Only the time at which the input was made may differ.
+    later = {
+        **athlete(0),
+        "context": {**athlete(0)["context"], "timestamp": "2026-02-01T10:00:00Z"},
+    }
+    (result,) = run_sync(sim, [later], journal=path)
+    assert result.response is not None
+    assert sim.runs == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"rate": 0}, "rate"),
+        ({"rate": "fast"}, "rate"),
+        ({"poll_interval": "slow"}, "poll_interval"),
+    ],
+)
+def test_invalid_settings_are_refused(
+    sim: ChatKitSimulator, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        run_sync(sim, athletes(1), **options)
+    with pytest.raises(TypeError, match="concurrency"):
+        run_sync(sim, athletes(1), concurrency=3)
+
+
+def test_interrupted_wait_closes_the_batch(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    sim.delay = 60.0
+    before = threading.active_count()
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(athletes(3), journal=tmp_path / "runs.db")
+        timer = threading.Timer(0.5, signal_main_thread)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            next(batch)
+        timer.join()
+        assert threading.active_count() == before
+        assert list(batch) == []
+    states = [state for state, _ in entries(tmp_path / "runs.db").values()]
+    assert states == ["started"] * 3
+
+
+def signal_main_thread() -> None:
+    import _thread
+
+    _thread.interrupt_main()
+
+
+def test_cancelled_wait_leaves_the_batch(sim: ChatKitSimulator) -> None:
+    sim.delay = 0.3
+
+    async def main() -> list[BatchResult]:
+        async with AsyncChatKitClient(**settings(sim)) as client:
+            batch = client.run_many(athletes(3), poll_interval=0.02)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(batch), 0.05)
+            return [result async for result in batch]
+
+    results = asyncio.run(main())
+    assert [result.error for result in results] == [None] * 3
+    assert sim.runs == 3
+
+
+def test_runs_over_the_thread_protocol(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    sim.delay = 0.1
+    with ChatKitClient(server_url=sim.server_url) as client:
+        results = list(client.run_many(athletes(6), journal=tmp_path / "runs.db"))
+        again = list(client.run_many(athletes(6), journal=tmp_path / "runs.db"))
+    assert [result.error for result in results + again] == [None] * 12
+    assert sim.runs == 6
+
+
+def test_results_can_be_pickled(sim: ChatKitSimulator) -> None:
+    sim.fail_next("send_message", status=400)
+    for result in run_sync(sim, athletes(2), max_concurrency=1):
+        copy = pickle.loads(pickle.dumps(result))
+        assert (copy.key, copy.response, copy.run) == (result.key, result.response, result.run)
+        assert (str(copy.error), type(copy.error)) == (str(result.error), type(result.error))

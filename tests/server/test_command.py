@@ -1,0 +1,118 @@
+"""``edn360-chatkit serve``, as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edn360_chatkit import EnrichedTrainingProgram, cli
+from tests.server.conftest import Serve
+from tests.support.own_server import ROOT_KEY, message, request, texts
+
+WORKFLOW = """
+import time
+
+def run(edn360_input):
+    time.sleep(0.5)
+    return {"title": "Mine", "sessions": []}
+
+value = 1
+"""
+
+
+@contextmanager
+def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "edn360_chatkit", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        for line in server.stderr:
+            if address := re.search(r"running on (http://127.0.0.1:\d+)", line):
+                yield server, address[1]
+                break
+        else:
+            pytest.fail("it did not start")
+        server.kill()
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("EDN360_SERVER_TOKEN", raising=False)
+    Path("workflow.py").write_text(WORKFLOW, "utf-8")
+    yield
+    sys.modules.pop("workflow", None)
+
+
+def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
+    with process("--database", database) as (server, url):
+        data = {"user_profile": {"user_id": "ana"}}
+        body = request("threads.create", "ana", input=message(data))
+        with httpx.stream("POST", f"{url}/chatkit", json=body) as response:
+            next(response.iter_raw())
+        server.send_signal(signal.SIGTERM)
+        server.communicate()
+        assert server.returncode == 0
+
+    again = serve()
+    (thread,) = again.get("threads.list")["data"]
+    (text,) = texts(again.items(thread["id"]))
+    program = EnrichedTrainingProgram.model_validate(json.loads(text)[ROOT_KEY])
+    assert program.title == "Demo for ana, not training advice"
+
+
+def test_command_serves_function_of_current_directory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with process("workflow:run", "--database", "threads.db") as (_, url):
+        assert cli.main(["serve", "--database", "threads.db"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("edn360-chatkit: Another server uses threads.db.")
+        assert error.count("\n") == 1
+        body = request("threads.create", "ana", input=message())
+        assert "Mine" in httpx.post(f"{url}/chatkit", json=body).text
+
+
+def test_port_in_use_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert cli.main(["serve", "--port", port]) == 2
+    assert f"edn360-chatkit: The server can't listen at 127.0.0.1, port {port}." in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--host", "0.0.0.0"], "EDN360_SERVER_TOKEN"),
+        (["workflow"], "MODULE:FUNCTION"),
+        (["no_such:run"], "no module 'no_such'"),
+        (["workflow:walk"], "walk"),
+        (["workflow:value"], "not a function"),
+        (["--database", "mysql://localhost/x"], "SQLite"),
+        (["--database", "no/such/directory.db"], "can't be opened"),
+        (["--database", "postgresql://127.0.0.1:1/x"], "can't be opened"),
+        (["--token-file", "no-such-file"], "token file"),
+        (["--authenticate", "no_such:user"], "no module 'no_such'"),
+        (["--max-runs", "0"], "not above 0"),
+    ],
+)
+def test_bad_setting_is_one_line_and_status_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["serve", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.startswith("edn360-chatkit: ")
+    assert error.count("\n") == 1

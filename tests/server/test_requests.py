@@ -1,0 +1,113 @@
+"""Requests: who may, how large, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.server.conftest import Serve
+from tests.support.own_server import (
+    ROOT_KEY,
+    Gate,
+    User,
+    answer,
+    message,
+    request,
+    stored,
+    thread_of,
+)
+
+
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_request_without_token_is_refused(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    if given == "environment":
+        monkeypatch.setenv("EDN360_SERVER_TOKEN", "open-sesame")
+    server = serve(**({"token": "open-sesame"} if given == "argument" else {}))
+    for header in (None, "open-sesame", "Bearer open", "Bearer open-sesame2", "Bearer"):
+        server.http.headers.pop("authorization", None)
+        if header is not None:
+            server.http.headers["authorization"] = header
+        response = server.ask("threads.create", input=message())
+        assert response.status_code == 401, header
+        assert "token" in response.json()["error"]["message"]
+    assert stored(server.database) == []
+
+    server.http.headers["authorization"] = "Bearer open-sesame"
+    assert ROOT_KEY in answer(server.run())
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "Invalid JSON"),
+        (json.dumps({"type": "threads.list", "params": {}}).encode(), "metadata.user"),
+        (json.dumps(request("threads.list", "")).encode(), "metadata.user"),
+        (json.dumps(request("threads.fly", "ana")).encode(), "threads.fly"),
+        (json.dumps(request("items.list", "ana")).encode(), "items.list.params.thread_id"),
+    ],
+    ids=["no JSON", "no user", "empty user", "unknown type", "no thread"],
+)
+def test_invalid_request_is_refused_with_reason(user: User, body: bytes, says: str) -> None:
+    response = user.http.post("/chatkit", content=body)
+    assert response.status_code == 400
+    assert says in response.json()["error"]["message"]
+
+
+def test_silent_run_keeps_stream_alive(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, keep_alive=0.05)
+    body = request("threads.create", "ana", input=message())
+    with server.http.stream("POST", "/chatkit", json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["x-accel-buffering"] == "no"
+        received = b""
+        for chunk in response.iter_raw():
+            received += chunk
+            if received.count(b": keep-alive\n\n") >= 2:
+                gate.opened.set()
+    assert b"After the gate" in received.rpartition(b": keep-alive\n\n")[2]
+
+
+def test_token_file_rotates_tokens(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("first\n")
+    server = serve(token_file=file)
+
+    def status(token: str) -> int:
+        headers = {"authorization": f"Bearer {token}"}
+        body = request("threads.list", "ana")
+        return server.http.post("/chatkit", json=body, headers=headers).status_code
+
+    assert (status("first"), status("second")) == (200, 401)
+    file.write_text("first\nsecond\n")
+    assert (status("first"), status("second")) == (200, 200)
+    file.write_text("second\n")
+    assert (status("first"), status("second")) == (401, 200)
+    file.write_text("")
+    assert (status("second"), status("Bearer")) == (401, 401)
+
+
+def test_authenticate_names_the_user(serve: Serve) -> None:
+    async def authenticate(token: str) -> str | None:
+        return {"a": "ana", "b": "bea"}.get(token)
+
+    server = serve(authenticate=authenticate)
+    server.http.headers["authorization"] = "Bearer a"
+    thread_id = thread_of(User(server.http, "bea").run())
+    assert len(server.items(thread_id)) == 3
+    server.http.headers["authorization"] = "Bearer b"
+    assert server.ask("items.list", thread_id=thread_id).status_code == 404
+    server.http.headers["authorization"] = "Bearer c"
+    assert server.ask("threads.list").status_code == 401
+
+
+def test_too_large_request_is_refused(serve: Serve) -> None:
+    server = serve(max_request_bytes=2000)
+    response = server.ask("threads.create", input=message("x" * 2000))
+    assert response.status_code == 413
+    assert "2000 bytes" in response.json()["error"]["message"]
+    assert ROOT_KEY in answer(server.run())

@@ -1,0 +1,179 @@
+"""A run: its events, its answer, its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from edn360_chatkit.server import report_progress
+from tests.server.conftest import Serve
+from tests.support.own_server import (
+    ROOT_KEY,
+    User,
+    answer,
+    done,
+    message,
+    texts,
+    thread_of,
+)
+
+
+def test_events_of_run_arrive_in_order(serve: Serve) -> None:
+    async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
+        report_progress("Planning")
+        await asyncio.to_thread(report_progress, "Choosing")
+        return {"title": "T", "sessions": []}
+
+    events = serve(run).run({"user_profile": {}})
+
+    def label(event: dict[str, Any]) -> str:
+        inner = event.get("item") or event.get("update") or {}
+        return " ".join(filter(None, [event["type"], inner.get("type"), event.get("text")]))
+
+    update = "thread.item.updated workflow.task."
+    assert [label(event) for event in events] == [
+        "thread.created",
+        "thread.item.done user_message",
+        "stream_options",
+        "thread.item.added workflow",
+        "progress_update Running the workflow",
+        f"{update}added",
+        "progress_update Planning",
+        f"{update}updated",
+        f"{update}added",
+        "progress_update Choosing",
+        f"{update}updated",
+        f"{update}added",
+        f"{update}updated",
+        "thread.item.done workflow",
+        "thread.item.done assistant_message",
+    ]
+    workflow = done(events)[1]["workflow"]
+    assert [(task["title"], task["status_indicator"]) for task in workflow["tasks"]] == [
+        ("Running the workflow", "complete"),
+        ("Planning", "complete"),
+        ("Choosing", "complete"),
+    ]
+    assert workflow["summary"] == {"duration": 0}
+    assert events[2]["stream_options"] == {"allow_cancel": False}
+    assert answer(events) == {ROOT_KEY: {"title": "T", "sessions": []}}
+
+
+def test_input_and_answer_pass_unchanged(user: User) -> None:
+    data = {"user_profile": {"user_id": "ana"}, "text": "línea\u2028párrafo\u2029\u0085\r\n🏋"}
+    assert answer(user.run(data))[ROOT_KEY]["input"] == data
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        ("with the root key", f'{{"{ROOT_KEY}":{{"title":"T"}},"beside":1}}'),
+        ("with an error", '{"error":{"message":"no"}}'),
+        ("returns text", "```json\n{}\n```"),
+        ("returns a list", f'[{{"{ROOT_KEY}":{{"title":"T"}}}}]'),
+        ("with half a character", f'{{"{ROOT_KEY}":{{"title":"half �"}}}}'),
+        (
+            "with what JSON lacks",
+            f'{{"{ROOT_KEY}":{{"at":"2026-01-05T00:00:00","weeks":null,"reps":"8-10"}}}}',
+        ),
+    ],
+)
+def test_returned_program_is_wrapped_once(user: User, outcome: str, text: str) -> None:
+    assert texts(done(user.run({"outcome": outcome}))) == [text]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        ("raises", "ValueError: no such athlete"),
+        ("is cancelled", "CancelledError"),
+        ("exits", "SystemExit: 3"),
+        ("returns nothing", "returned nothing"),
+    ],
+)
+def test_failed_run_says_why(user: User, outcome: str, says: str) -> None:
+    events = user.run({"outcome": outcome})
+    assert list(answer(events)) == ["error"]
+    assert says in answer(events)["error"]["message"]
+    assert user.items(thread_of(events))[-1] == done(events)[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("hello", "JSONDecodeError"), ("[1]", "no JSON object"), ("", "JSONDecode")]
+)
+def test_message_without_object_gets_error(user: User, text: str, says: str) -> None:
+    assert says in answer(user.run(text))["error"]["message"]
+
+
+def test_thread_takes_several_runs(user: User) -> None:
+    thread_id = thread_of(user.run({"number": 1}))
+    events = user.run_in(thread_id, {"number": 2})
+
+    assert events[0]["type"] == "thread.item.done"  # no second thread.created
+    items = user.items(thread_id)
+    assert [item["type"] for item in items] == ["user_message", "workflow", "assistant_message"] * 2
+    numbers = [json.loads(text)[ROOT_KEY]["input"]["number"] for text in texts(items)]
+    assert numbers == [1, 2]
+    assert len({item["id"] for item in items}) == 6
+
+
+def test_run_can_be_retried(user: User) -> None:
+    thread_id = thread_of(user.run())
+    before = user.items(thread_id)
+    asked = {"thread_id": thread_id, "item_id": before[0]["id"]}
+    events = list(user.stream("threads.retry_after_item", **asked))
+
+    after = user.items(thread_id)
+    assert [item["type"] for item in after] == ["user_message", "workflow", "assistant_message"]
+    assert after[0] == before[0]
+    assert after[2] == done(events)[-1] != before[2]
+
+
+def test_concurrent_runs_stay_separate(serve: Serve) -> None:
+    together = 20
+    waiting: set[int] = set()
+
+    async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
+        number = edn360_input["number"]
+        waiting.add(number)
+        while len(waiting) < together:  # ends only if all of them run at the same time
+            await asyncio.sleep(0.005)
+        report_progress(f"step of {number}")
+        return {"number": number}
+
+    server = serve(run)
+    users = [User(server.http, f"user-{number}") for number in range(together)]
+    with ThreadPoolExecutor(together) as pool:
+        runs = list(pool.map(lambda n: users[n].run({"number": n}), range(together)))
+
+    for number, events in enumerate(runs):
+        assert answer(events) == {ROOT_KEY: {"number": number}}
+        progress = [event["text"] for event in events if event["type"] == "progress_update"]
+        assert progress == ["Running the workflow", f"step of {number}"]
+        assert len(users[number].items(thread_of(events))) == 3
+
+
+def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
+    seen = threading.Event()
+
+    def work() -> bool:
+        report_progress("in a thread")
+        return seen.wait(1)
+
+    async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
+        return {"seen": await asyncio.to_thread(work)}
+
+    for event in (events := serve(run).stream("threads.create", input=message())):
+        if event.get("text") == "in a thread":
+            seen.set()
+            break
+    assert answer(list(events)) == {ROOT_KEY: {"seen": True}}
+
+
+def test_progress_outside_run_does_nothing() -> None:
+    report_progress("nobody listens")

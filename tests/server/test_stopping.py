@@ -1,0 +1,289 @@
+"""Hanging up, stopping, starting again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
+
+from edn360_chatkit import ConfigurationError
+from edn360_chatkit.server import build_app
+from edn360_chatkit.server._schema import NOW, RUNS, THREADS
+from edn360_chatkit.server._storage import ThreadStore
+from tests.server.conftest import Serve
+from tests.support.own_server import (
+    PATIENCE,
+    ROOT_KEY,
+    Gate,
+    answer,
+    echo,
+    message,
+    request,
+    stored,
+    texts,
+    thread_of,
+    wait_for,
+)
+
+
+def test_hang_up_does_not_end_run(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    while next(stream)["type"] != "progress_update":
+        pass
+    stream.close()
+    wait_for(gate.begun.is_set)
+    time.sleep(0.05)  # the server has seen that nobody listens
+    assert texts(server.items(thread_id)) == []
+
+    gate.opened.set()
+    wait_for(lambda: texts(server.items(thread_id)))
+    server.stop()  # whatever was still to be stored is stored by now
+    assert gate.ended == 1
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+    again = serve(gate)
+    thread = again.get("threads.get_by_id", thread_id=thread_id)
+    assert thread["items"]["data"] == again.items(thread_id)
+    assert "After the gate" in texts(again.items(thread_id))[0]
+
+
+def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
+    server = serve()
+    body = json.dumps(request("threads.create", "ana", input=message())).encode()
+    head = f"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head.encode() + body)
+    wait_for(lambda: "assistant_message" in stored(server.database))
+    server.stop()
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+
+def test_stop_lets_runs_finish(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=PATIENCE)
+    thread_id, left = server.begin()
+    left.close()
+    _, listening = server.begin()
+    server.begin_to_stop()
+    time.sleep(0.15)  # it is stopping by now
+    gate.opened.set()
+    assert answer(list(listening))[ROOT_KEY]["title"] == "After the gate"
+    server.stop()
+
+    assert gate.ended == 2
+    assert texts(serve().items(thread_id))
+
+
+def test_stop_waits_for_unwatched_run(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=PATIENCE)
+    _, stream = server.begin()
+    stream.close()
+    wait_for(gate.begun.is_set)
+    threading.Timer(0.4, gate.opened.set).start()  # well after the last connection is closed
+    server.stop()
+    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+
+
+def test_stopped_run_is_reported_once(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, grace=0.01)
+    thread_id, stream = server.begin()
+    stream.close()
+    wait_for(gate.begun.is_set)
+    server.stop()
+    assert stored(server.database) == ["user_message", "assistant_message"]
+
+    for _ in range(2):
+        server = serve()
+        (text,) = texts(server.items(thread_id))
+        assert json.loads(text) == {
+            "error": {"message": "The server stopped before the workflow's end."}
+        }
+        server.stop()
+
+
+def test_stopping_server_reads_and_refuses_runs(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    assert server.http.get("/health").json() == {"status": "ok", "runs": 1, "draining": False}
+    server.begin_to_stop()
+    time.sleep(0.3)
+
+    refused = server.ask("threads.create", input=message())
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    assert len(server.items(thread_id)) == 1
+    assert server.http.get("/health").json() == {"status": "ok", "runs": 1, "draining": True}
+    gate.opened.set()
+    assert ROOT_KEY in answer(list(stream))
+    server.stop()
+    assert gate.ended == 1
+
+
+def test_second_signal_stops_at_once(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate)
+    _, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    server.begin_to_stop()
+    server.stop()
+    assert gate.ended == 0
+    assert stored(server.database) == ["user_message", "assistant_message"]
+    stream.close()
+
+
+def add_thread(tables: ThreadStore, thread_id: str) -> str:
+    """Add a thread with a message whose run has no process; return the answer's id."""
+    now = datetime.now()
+    thread = ThreadMetadata(id=thread_id, created_at=now)
+    asyncio.run(tables.save_thread(thread, "ana"))
+    question = UserMessageItem(
+        id=f"msg_{thread_id}",
+        thread_id=thread_id,
+        created_at=now,
+        content=[UserMessageTextContent(text="{}")],
+        attachments=[],
+        inference_options=InferenceOptions(),
+    )
+    asyncio.run(tables.add_thread_item(thread_id, question, "ana"))
+    return f"msg_{thread_id}_answer"
+
+
+def test_run_of_dead_process_is_reported(serve: Serve, database: str) -> None:
+    tables = ThreadStore(database)
+    answer_id = add_thread(tables, "thr_1")
+    with tables.engine.begin() as db:
+        db.execute(sa.update(RUNS).values(expires_at=0))
+    tables.close()
+    server = serve()
+    wait_for(lambda: texts(server.items("thr_1")))
+    assert server.items("thr_1")[-1]["id"] == answer_id
+    assert "server stopped" in texts(server.items("thr_1"))[0]
+
+
+def test_lease_of_living_run_is_renewed(database: str) -> None:
+    tables = ThreadStore(database)
+    tables.alive.add(add_thread(tables, "thr_alive"))
+    add_thread(tables, "thr_dead")
+    with tables.engine.begin() as db:
+        db.execute(sa.update(RUNS).values(expires_at=0))
+    tables.fail_expired_runs()
+    with tables.engine.connect() as db:
+        (run,) = db.execute(sa.select(RUNS.c.thread_id, RUNS.c.expires_at - NOW)).all()
+    assert run[0] == "thr_alive"
+    assert 25 <= run[1] <= 30
+    tables.close()
+
+
+def test_late_answer_replaces_error(serve: Serve) -> None:
+    """The lease of a run expired while its process could not reach the database."""
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    assert len(server.tables.alive) == 1
+    server.tables.fail_runs()
+    assert "server stopped" in texts(server.items(thread_id))[0]
+    gate.opened.set()
+    list(stream)
+    (text,) = texts(server.items(thread_id))
+    assert "After the gate" in text
+    assert server.tables.alive == set()
+
+
+def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) -> None:
+    gate = Gate()
+    server = serve(gate)
+    thread_id, stream = server.begin()
+    if "://" in database:
+        other = serve(gate)
+        assert [item["type"] for item in other.items(thread_id)] == ["user_message"]
+        other.stop()
+    else:
+        with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
+            build_app(echo, database)
+    gate.opened.set()
+    assert ROOT_KEY in answer(list(stream))
+    assert len(texts(server.items(thread_id))) == 1
+
+
+def test_database_of_example_server_is_read(tmp_path: Path) -> None:
+    """That of version 0.1, which had no leases and no times."""
+    file = tmp_path / "threads.db"
+    columns = "position INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, id TEXT NOT NULL"
+    with closing(sqlite3.connect(file)) as db, db:
+        for table in ("threads", "items"):
+            db.execute(f"CREATE TABLE {table} ({columns}, data TEXT NOT NULL, UNIQUE (owner, id))")
+        thread = ThreadMetadata(id="thr_1", created_at=datetime.now()).model_dump_json()
+        db.execute("INSERT INTO threads (owner, id, data) VALUES ('ana', 'thr_1', ?)", [thread])
+    tables = ThreadStore(str(file))
+    tables.delete_old_threads(1)
+    assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
+    tables.close()
+
+
+@pytest.mark.slow
+def test_answer_waits_for_database(serve: Serve, database: str) -> None:
+    """Another program holds a lock for longer than a connection waits for it."""
+    gate = Gate()
+    server = serve(gate)
+    server.http.timeout = httpx.Timeout(30)
+    thread_id, stream = server.begin()
+    wait_for(gate.begun.is_set)
+    other = sa.create_engine(database if "://" in database else f"sqlite:///{database}")
+    with other.connect() as db:
+        if "://" in database:
+            db.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        else:
+            db.exec_driver_sql("BEGIN EXCLUSIVE")
+        gate.opened.set()
+        if "://" not in database:
+            refused = server.ask("threads.create", input=message())
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        time.sleep(1)
+    other.dispose()
+    assert ROOT_KEY in answer(list(stream))
+    assert len(texts(server.items(thread_id))) == 1
+
+
+def test_old_threads_are_deleted(database: str) -> None:
+    tables = ThreadStore(database)
+    for thread_id in ("thr_old", "thr_old_with_run", "thr_new"):
+        add_thread(tables, thread_id)
+    with tables.engine.begin() as db:
+        db.execute(sa.delete(RUNS).where(RUNS.c.thread_id != "thr_old_with_run"))
+        db.execute(sa.update(THREADS).where(THREADS.c.id != "thr_new").values(active_at=1))
+    tables.delete_old_threads(0.5)
+    page = asyncio.run(tables.load_threads(10, None, "asc", "ana"))
+    assert [thread.id for thread in page.data] == ["thr_old_with_run", "thr_new"]
+    assert stored(database) == ["user_message", "user_message"]
+    tables.close()
+
+
+def test_threads_survive_restart(serve: Serve) -> None:
+    server = serve()
+    thread_id = thread_of(server.run({"number": 1}))
+    before = server.items(thread_id)
+    server.stop()
+
+    server = serve()
+    assert server.items(thread_id) == before
+    server.run_in(thread_id)
+    assert server.items(thread_id)[:3] == before
+    assert len(server.items(thread_id)) == 6

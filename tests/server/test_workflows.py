@@ -1,0 +1,135 @@
+"""What can be served: sync functions and exports; limits; half an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from edn360_chatkit import ChatKitClient, TruncatedResponseError, WorkflowFailedError
+from edn360_chatkit.server import IncompleteAnswerError, report_progress
+from tests.server.conftest import Serve
+from tests.support.own_server import (
+    ROOT_KEY,
+    Gate,
+    Server,
+    User,
+    answer,
+    done,
+    texts,
+    thread_of,
+    wait_for,
+)
+from tests.support.samples import ATHLETE
+
+CUT = '{"client_training_program_enriched": {"title": "Strong in sp'
+
+
+class WorkflowInput(BaseModel):
+    input_as_text: str
+
+
+def client(server: Server) -> ChatKitClient:
+    url = f"http://127.0.0.1:{server.port}/chatkit"
+    return ChatKitClient(server_url=url, poll_interval=0.01, max_attempts=2)
+
+
+def test_sync_functions_run_at_the_same_time(serve: Serve) -> None:
+    both = threading.Barrier(2, timeout=5)
+
+    def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
+        report_progress("in a thread")
+        both.wait()
+        return {"title": "T"}
+
+    server = serve(run)
+    (first, _), (second, _) = streams = [server.begin(), server.begin()]
+    for _, stream in streams:
+        events = list(stream)
+        assert "in a thread" in [event.get("text") for event in events]
+        assert answer(events) == {ROOT_KEY: {"title": "T"}}
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ({"output_text": "{}", "output_parsed": {"title": "T"}}, {ROOT_KEY: {"title": "T"}}),
+        ({"output_text": '{"text": 1}'}, {"text": 1}),
+        ({"title": "T"}, {ROOT_KEY: {"title": "T"}}),
+    ],
+    ids=["parsed", "text", "program"],
+)
+def test_export_gets_text_and_is_unwrapped(serve: Serve, returned: Any, expected: Any) -> None:
+    inputs: list[str] = []
+
+    async def run_workflow(workflow_input: WorkflowInput) -> Any:
+        inputs.append(workflow_input.input_as_text)
+        return returned
+
+    assert answer(serve(run_workflow).run({"name": "línea"})) == expected
+    assert inputs == ['{"name":"línea"}']
+
+
+def test_queued_run_says_so_and_waits(serve: Serve) -> None:
+    gate = Gate()
+    server = serve(gate, max_runs=1)
+    _, first = server.begin()
+    wait_for(gate.begun.is_set)
+    streams = [server.begin()[1] for _ in range(2)]
+    places = {next(event["text"] for event in stream if "text" in event) for stream in streams}
+    assert places == {"Queued, with 0 runs ahead", "Queued, with 1 runs ahead"}
+    assert gate.started == 1
+    gate.opened.set()
+    for stream in [first, *streams]:
+        assert answer(list(stream))[ROOT_KEY]["title"] == "After the gate"
+
+
+def test_run_timeout_ends_run(serve: Serve) -> None:
+    async def run(edn360_input: dict[str, Any]) -> None:
+        await asyncio.sleep(60)
+
+    server = serve(run, run_timeout=0.1)
+    with client(server) as one, pytest.raises(WorkflowFailedError, match=r"longer than 0\.1 s"):
+        one.run_workflow(ATHLETE)
+
+
+def test_half_an_answer_is_truncated(serve: Serve) -> None:
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise IncompleteAnswerError(CUT, "max_output_tokens")
+
+    with client(serve(run)) as one:
+        with pytest.raises(TruncatedResponseError, match="max_output_tokens") as caught:
+            one.run_workflow(ATHLETE)
+        assert caught.value.text == CUT
+        assert caught.value.session is not None
+        with pytest.raises(TruncatedResponseError) as later:
+            one.poll_response(caught.value.session, after=caught.value.message)
+        assert later.value.text == CUT
+
+
+def test_whole_text_before_failure_is_kept(user: User, serve: Serve) -> None:
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise IncompleteAnswerError('{"profile": 1}', "tool failed")
+
+    server = serve(run)
+    events = server.run()
+    step, error = texts(done(events))
+    assert step == '{"profile": 1}'
+    assert "tool failed" in error
+    assert texts(server.items(thread_of(events))) == [step, error]
+
+
+def test_failure_log_holds_no_data(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise ValueError(f"bad name {edn360_input['user_profile']['name']}")
+
+    with caplog.at_level(logging.DEBUG):
+        events = serve(run).run({"user_profile": {"name": "Ana Athlete"}})
+    assert "Ana Athlete" in answer(events)["error"]["message"]
+    assert "ValueError" in caplog.text
+    assert "Ana" not in caplog.text
