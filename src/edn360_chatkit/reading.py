@@ -83,10 +83,12 @@ def _input_or_program(text: str) -> EDN360Input | EnrichedTrainingProgram | Inva
     fields = _json_object(text)
     if isinstance(fields, InvalidInputError):
         return fields
-    if ROOT_KEY not in fields and fields.keys() & {"user_profile", "questionnaires"}:
+    if ROOT_KEY in fields:
+        return validate(EnrichedTrainingProgram, fields[ROOT_KEY])
+    if fields.keys() & {"user_profile", "questionnaires"}:
         return _input(fields)
-    if fields.keys() & {ROOT_KEY, "title", "sessions"}:
-        return _program(text)
+    if fields.keys() & {"title", "sessions"}:
+        return validate(EnrichedTrainingProgram, fields)
     return InvalidInputError(
         "This is neither an EDN360Input (with user_profile and questionnaires) nor a training "
         "program (with title and sessions)."
