@@ -17,7 +17,7 @@ from typing import TypeAlias
 from .._effects import Emitting
 from .._transport import AsyncDriver, OperationRun, SyncDriver
 from .._transport.pending import Pending
-from .._transport.pool import dropped
+from .._transport.pool import drop
 from .core import Batch, BatchInput, Order, read_item
 from .pace import Pause
 from .results import BatchResult
@@ -302,14 +302,15 @@ class _Tasks:
         self._is_dropped = True
         if not self._pending:
             self._batch.close()
-        dropped.extend(filter(None, (task.remainder() for task in self._pending.values())))
+        for task in self._pending.values():
+            drop(task)
 
     async def close(self) -> None:
         """Cancel all tasks, and start none any more."""
         tasks = list(self._pending.values())
         for task in tasks:
-            task.cancel()
+            await task.close()
         for task in tasks:
-            await self._driver.network.wait_for_end(task, CLOSING_SECONDS)
+            await task.wait_shielded(CLOSING_SECONDS)
         self._has_inputs, self._order = False, Order(self._batch.ordered)
         self._outcomes.clear()

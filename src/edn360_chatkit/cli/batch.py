@@ -17,10 +17,10 @@ from .. import BatchResult, EDN360Input, InvalidInputError
 from ..errors import ConfigurationError
 from ..reading import read_input
 from .connection import add_server_arguments, add_waiting_arguments, open_client
-from .console import NAME, complain, is_terminal, say
+from .console import NAME, is_terminal, say
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, read_file, read_text
-from .signals import stop_status, stop_text
+from .signals import report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
@@ -77,11 +77,11 @@ def execute(args: argparse.Namespace) -> int:
                 output.write(result)
                 show()
     except KeyboardInterrupt as stop:
-        complain(stop_text(stop), state.summary())
+        status = report_stop(stop, state.summary())
         if journal is not None:
             say(f"The journal {journal} has the runs under way. Go on with the same command:")
             say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
-        return stop_status(stop)
+        return status
     say(state.summary())
     return FAILED if state.failed else SUCCESS
 
