@@ -166,14 +166,15 @@ def test_message_in_doubt_is_not_sent_again(
         session = client.create_session("athlete-1")
     assert main(["status", json.dumps({"session_id": session.id, "previous_id": ""})]) == 0
     assert capsys.readouterr().out == "running, but the server lists no message of it\n"
-    sim.requests.clear()
-    reference = {"session_id": "local_1", "user": "athlete-1"}
+    sim.messages_endpoint = False
+    reference = {"session_id": session.id, "user": "athlete-1"}
     Path("out.json.run").write_text(json.dumps(reference), "utf-8")
-    assert main(["resume", "out.json.run", "--server-url", sim.server_url]) == 1
-    err = capsys.readouterr().err
-    assert "can't find a run by its session alone: look at the threads of the user athlete-1" in err
+    for options in ([], ["--server-url", sim.server_url]):
+        assert main(["resume", "out.json.run", *options]) == 1
+        fault = "can't find a run by its session alone: look at the threads of the user athlete-1"
+        assert fault in capsys.readouterr().err
     assert Path("out.json.run").exists()
-    assert sim.requests == []
+    assert sim.runs == 0
 
 
 def test_lost_answer_leaves_the_reference(

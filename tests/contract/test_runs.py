@@ -165,3 +165,17 @@ def test_text_that_is_no_reference_is_refused(
     with pytest.raises(InvalidInputError, match="RunReference"):
         make_client().poll_response(text)
     assert sim.requests == []
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+@pytest.mark.parametrize("world", WORLDS)
+def test_session_without_its_thread_is_named(
+    make_client: MakeClient, world: str, sim: ChatKitSimulator
+) -> None:
+    sim.messages_endpoint = False
+    session = make_client().create_session("athlete-1")
+    run = RunReference(session_id=session.id, user="athlete-1", previous_id="")
+    for method in ("poll_response", "retrieve_run"):
+        client = make_client(**settings(world, sim))
+        with pytest.raises(InvalidInputError, match=r"threads\.list\(user='athlete-1'\)"):
+            getattr(client, method)(run)

@@ -94,8 +94,8 @@ class Threads(Protocol):
         if thread_id is None:
             raise InvalidInputError(
                 f"The thread of this run is not known: the session {run.session.id!r} has no "
-                "message yet, or another client sent it. Pass the stored RunReference, which knows "
-                "its thread; an id alone does not."
+                "message yet, or another client sent it. Find the thread with client.threads.list("
+                f"user={run.session.user!r}), and pass a RunReference with its thread_id."
             )
         items = self._api.lookup("items.list", run.session.user, thread_id)
         try:

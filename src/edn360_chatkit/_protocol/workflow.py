@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 from .._config import Config
 from .._effects import Emitting, Operation, emit, now
@@ -28,6 +28,9 @@ from .retry import pauses
 from .run import Protocol, Run, Waiting, noted
 from .session_messages import SessionMessages
 from .threads import Threads
+
+E = TypeVar("E")
+T = TypeVar("T")
 
 
 class Workflow:
@@ -65,19 +68,17 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """The third step: wait for the answer."""
         run = Run(session, waiting, (yield from now()), watched=watched)
-        protocol, inbox = self._take_up(run, reference)
         with noted(run):
-            return (yield from protocol.follow(run, inbox))
+            return (yield from self._take_up(run, reference, lambda protocol: protocol.follow))
 
     def retrieve_run(
         self, session: ChatSession, reference: RunReference, waiting: Waiting
     ) -> Operation[RunStatus]:
         """Read the state of a run once."""
         run = Run(session, waiting, (yield from now()))
-        protocol, inbox = self._take_up(run, reference)
         try:
             with noted(run):
-                response = yield from protocol.check(run, inbox)
+                response = yield from self._take_up(run, reference, lambda protocol: protocol.check)
         except WorkflowError as error:
             # Its frames hold the answer.
             error.__traceback__ = None
@@ -133,10 +134,24 @@ class Workflow:
         yield from emit(SessionCreatedEvent(session=session))
         return Run(session, waiting, started, own_session=True)
 
-    def _take_up(self, run: Run, reference: RunReference) -> tuple[Protocol, Inbox]:
+    def _take_up(
+        self,
+        run: Run,
+        reference: RunReference,
+        method: Callable[[Protocol], Callable[[Run, Inbox], Emitting[E, T]]],
+    ) -> Emitting[E, T]:
+        """Call a method of the protocol of an earlier run."""
+        inbox = run.sent(reference)
         _, thread_id = self._threads.thread_of(run.session)
         in_thread = reference.thread_id is not None or thread_id is not None
-        return self._threads if in_thread else self._current(), run.sent(reference)
+        protocol = self._threads if in_thread else self._current()
+        undecided = protocol is self._messages and self._protocol == "auto"
+        try:
+            return (yield from method(protocol)(run, inbox))
+        except EndpointNotFoundError as error:
+            if not undecided or not self._has_no_messages(error):
+                raise
+        return (yield from method(self._threads)(run, inbox))
 
     def _current(self) -> Protocol:
         return self._threads if self._protocol == "threads" else self._messages
@@ -150,7 +165,7 @@ class Workflow:
         try:
             reference = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if not undecided or self._protocol == "messages" or not _is_refused(error):
+            if not undecided or not self._has_no_messages(error):
                 raise
             refusal = error
         else:
@@ -158,7 +173,6 @@ class Workflow:
             if self._protocol == "auto" and reference.message_id is not None:
                 self._protocol = "messages"
             return protocol, reference
-        self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (
                 " This session has no client secret, which the thread protocol needs: sessions "
@@ -168,8 +182,12 @@ class Workflow:
         log_info(run.session.id, "no session messages here: using the thread protocol")
         return self._threads, (yield from self._threads.start(run, prepared))
 
-
-def _is_refused(error: EndpointNotFoundError) -> bool:
-    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
-    words = server_words(error.body) or ""
-    return words.startswith("Invalid URL") and not error.may_have_been_taken
+    def _has_no_messages(self, error: EndpointNotFoundError) -> bool:
+        """Change to threads if the API itself says that it has no session messages."""
+        words = server_words(error.body) or ""
+        is_refused = words.startswith("Invalid URL") and not error.may_have_been_taken
+        # Another run may have learned meanwhile that they are there.
+        if not is_refused or self._protocol == "messages":
+            return False
+        self._protocol = "threads"
+        return True
