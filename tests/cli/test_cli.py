@@ -256,6 +256,9 @@ def test_run_with_protocol_threads_sends_no_session_message(
     assert main(["run", "athlete.json", "--protocol", "threads"]) == 0
     assert json.loads(capsys.readouterr().out) == PROGRAM
     assert not any(request.path.endswith("/messages") for request in sim.requests)
+    sim.messages_endpoint = False
+    assert main(["run", "athlete.json", "--protocol", "messages"]) == 1
+    assert "leave --protocol out or use --protocol threads" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -268,6 +271,7 @@ def test_run_with_protocol_threads_sends_no_session_message(
         (["--max-attempts", "0"], {}, "--max-attempts must be a whole number of 1 or more"),
         (["--user", ""], {}, "--user must be a string that is not empty"),
         (["--base-url", "http://example.com"], {}, "--base-url (or $EDN360_CHATKIT_BASE_URL) must"),
+        (["--server-url", "http://127.0.0.1", "--protocol", "messages"], {}, "use --protocol auto"),
         (["--server-url", "nonsense"], {}, "--server-url (or $EDN360_CHATKIT_SERVER_URL) "),
     ],
 )

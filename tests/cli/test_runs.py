@@ -166,9 +166,14 @@ def test_message_in_doubt_is_not_sent_again(
         session = client.create_session("athlete-1")
     assert main(["status", json.dumps({"session_id": session.id, "previous_id": ""})]) == 0
     assert capsys.readouterr().out == "running, but the server lists no message of it\n"
-    sim.messages_endpoint = False
     reference = {"session_id": session.id, "user": "athlete-1"}
     Path("out.json.run").write_text(json.dumps(reference), "utf-8")
+    assert main(["resume", "out.json.run", "--max-attempts", "1"]) == 1
+    err = capsys.readouterr().err
+    assert err.endswith(
+        "the athlete's data have not arrived.\nTo start a new run instead, remove out.json.run.\n"
+    )
+    sim.messages_endpoint = False
     for options in ([], ["--server-url", sim.server_url]):
         assert main(["resume", "out.json.run", *options]) == 1
         fault = "can't find a run by its session alone: look at the threads of the user athlete-1"

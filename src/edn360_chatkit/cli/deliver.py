@@ -43,7 +43,7 @@ def deliver_run(
         if record.run is None or record.is_sent():
             raise
         fault = "This server can't find a run by its session alone: look at the threads of the user"
-        complain(f"{fault} {record.run.user}.")
+        complain(f"{fault} {record.run.user}.", record.how_to_restart())
         return FAILED
     except (errors.WorkflowError, errors.APIError) as error:
         is_final = isinstance(error, errors.WorkflowError) and args.answer == "program"
@@ -66,7 +66,8 @@ def _texts(
         return error_text(error), record.how_to_resume()
     if args.simulate:
         return "The simulated workflow did not answer in time; raise --max-attempts.", ""
-    return error_text(error).replace(resume_call(error.run), record.resume_command()), ""
+    text = error_text(error).replace(resume_call(error.run), record.resume_command())
+    return text, record.how_to_restart()
 
 
 def _progress() -> AbstractContextManager[Callable[[events.WorkflowEvent], None]]:

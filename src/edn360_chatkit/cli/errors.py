@@ -13,8 +13,16 @@ _TEXTS = {
     "api_key=..., ": "",
     "headers=... or in $": "$",
     "protocol='auto' or 'threads'": "--protocol auto or threads",
+    "protocol='threads'": "--protocol threads",
+    "leave protocol= out": "leave --protocol out",
     " to the client or to this call": "",
-    "(base_url or server_url)": "(--base-url or --server-url)",
+    "base_url or server_url": "--base-url or --server-url",
+    "(server_url or": "(--server-url or",
+    ", so there is no run to wait for: send one with send_message(...)": (
+        ": the athlete's data have not arrived"
+    ),
+    ": make a new one with create_session(...)": "",
+    ": make a new session with create_session(...)": "",
 }
 _OPTION = re.compile(rf"({_NAMES})(?:=\.\.\.|(?= \(or| must))")
 

@@ -102,10 +102,17 @@ class RunRecord:
         if self.run is None or self._args.simulate:
             return ""
         run_state = "The run" if self.is_sent() else "If the athlete's data arrived, the run"
+        restart = self.how_to_restart()
         return (
             f"{run_state} may go on at the server, and is paid for. Take it up with:\n"
-            f"  {self.resume_command()}"
+            f"  {self.resume_command()}" + (f"\n{restart}" if restart else "")
         )
+
+    def how_to_restart(self) -> str:
+        """How to start a new run where the message may not have arrived; else empty."""
+        if self._file is None or self.run is None or self.is_sent():
+            return ""
+        return f"To start a new run instead, remove {self._file.label}."
 
     def is_sent(self) -> bool:
         """Whether the server is known to have the message."""
