@@ -333,6 +333,7 @@ print(sorted(name for name in sys.modules if name.startswith("edn360_chatkit."))
     assert "edn360_chatkit.testing.simulator" in loaded, process.stderr
     for room in (
         "clients",
+        "async_client",
         "resources",
         "_protocol",
         "_transport",
