@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import ValidationError
 
@@ -31,6 +31,8 @@ from .models.session import ChatSession, Message
 
 class BaseClient:
     """Checks arguments and builds operations; a subclass hands them to its driver."""
+
+    _awaited: ClassVar[bool] = False
 
     def __init__(self, config: Config | ConfigurationError | TypeError) -> None:
         if not isinstance(config, Config):
@@ -75,6 +77,7 @@ class BaseClient:
             answer=answer,
             deadline=checked_seconds("deadline", deadline, zero=False),
             durations=self._durations,
+            awaited=self._awaited,
         )
 
     def _batch(self, options: BatchOptions) -> Batch:

@@ -37,6 +37,8 @@ class AsyncChatKitClient(BaseClient):
     The other parameters, and the exceptions, are those of :class:`ChatKitClient`.
     """
 
+    _awaited = True
+
     def __init__(
         self, *, http_client: AsyncHTTPClient | None = None, **options: Unpack[ClientOptions]
     ) -> None:

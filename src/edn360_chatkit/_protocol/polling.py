@@ -92,7 +92,7 @@ def poll(
     inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
         "after 2 minutes: the run may still be at work, and is paid for. Take it up with "
-        f"{resume_call(inbox.run)}, from any process, or wait longer with "
+        f"{resume_call(inbox.run, awaited=waiting.awaited)}, from any process, or wait longer with "
         f"{setting}",
         failure,
     )

@@ -31,6 +31,7 @@ class Waiting:
         poll_interval: The pause between two polls; ``None`` leaves it to ``durations``.
         age: How long ago the run was started by an earlier call.
         durations: How long earlier runs took.
+        awaited: Whether the client is async.
     """
 
     poll_interval: float | None
@@ -39,6 +40,7 @@ class Waiting:
     deadline: float = math.inf
     age: float = 0.0
     durations: Durations = field(default_factory=Durations)
+    awaited: bool = False
 
     @property
     def patience(self) -> float:
@@ -59,7 +61,7 @@ class Run:
         held: Whether its stream is held open for a later call.
         sent_before: Whether an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
-        sought: What finds the run while it is in doubt; ``None`` if nothing does.
+        reference_in_doubt: What finds the run while it is in doubt; ``None`` if nothing does.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
         live: Its open stream, if this run has started it.
     """
@@ -73,7 +75,7 @@ class Run:
     held: bool = False
     sent_before: bool = False
     doubt: str | None = None
-    sought: RunReference | None = None
+    reference_in_doubt: RunReference | None = None
     inbox: Inbox | None = None
     live: LiveRun | None = None
 
@@ -95,7 +97,7 @@ class Run:
     @property
     def reference(self) -> RunReference | None:
         """What finds the run again, once its message may have been taken."""
-        return self.sought if self.inbox is None else self.inbox.run
+        return self.reference_in_doubt if self.inbox is None else self.inbox.run
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ def noted(run: Run) -> Generator[None, None, None]:
         raise
     except BaseException as error:
         if run.inbox is not None:
-            call = resume_call(run.inbox.run)
+            call = resume_call(run.inbox.run, awaited=run.waiting.awaited)
             text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}"
         elif run.doubt is not None:
             text = (

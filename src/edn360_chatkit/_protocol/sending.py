@@ -134,8 +134,8 @@ class Sender(ABC):
 
     def leaves(self) -> None:
         """Note that the message may be taken from now on, and how to look for it."""
-        self.run.sought = self.reference()
-        self.run.doubt = f"look with {resume_call(self.run.sought)}"
+        reference = self.run.reference_in_doubt = self.reference()
+        self.run.doubt = f"look with {resume_call(reference, awaited=self.run.waiting.awaited)}"
 
     @abstractmethod
     def read_baseline(self) -> Operation[None]:
@@ -228,7 +228,7 @@ class Sender(ABC):
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
             else:
-                self.run.doubt = self.run.sought = None
+                self.run.doubt = self.run.reference_in_doubt = None
             raise
 
 

@@ -218,7 +218,7 @@ class _Start(Sender):
         super().leaves()
         if self._reader.thread_id is None:
             user = self.run.session.user
-            self.run.sought = None
+            self.run.reference_in_doubt = None
             self.run.doubt = (
                 f"look at the user's newest threads with client.threads.list(user={user!r})"
             )

@@ -59,6 +59,6 @@ class RunReference(OpenModel):
         return ChatSession(id=self.session_id, user=self.user)
 
 
-def resume_call(run: RunReference) -> str:
-    """The Python call that takes a run up, from any process."""
-    return f"client.poll_response({str(run)!r})"
+def resume_call(run: RunReference, *, awaited: bool = False) -> str:
+    """The Python call that takes a run up, from any process; ``awaited`` by an async client."""
+    return f"{'await ' if awaited else ''}client.poll_response({str(run)!r})"
