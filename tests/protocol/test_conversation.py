@@ -462,7 +462,7 @@ def test_refused_look_carries_the_run() -> None:
 
 
 def test_id_alone_does_not_find_its_thread() -> None:
-    with pytest.raises(InvalidInputError, match="stored RunReference"):
+    with pytest.raises(InvalidInputError, match="RunReference with its thread_id"):
         follow(Play([]), threads_of(), RunReference(message_id="msg_1", session_id="cksess_9"))
 
 

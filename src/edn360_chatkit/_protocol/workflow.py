@@ -149,7 +149,8 @@ class Workflow:
         try:
             return (yield from method(protocol)(run, inbox))
         except EndpointNotFoundError as error:
-            if not undecided or not self._has_no_messages(error):
+            # The protocol stays undecided: the reference may be at fault.
+            if not undecided or not _is_refused(error):
                 raise
         return (yield from method(self._threads)(run, inbox))
 
@@ -165,7 +166,7 @@ class Workflow:
         try:
             reference = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if not undecided or not self._has_no_messages(error):
+            if not undecided or self._protocol == "messages" or not _is_refused(error):
                 raise
             refusal = error
         else:
@@ -173,6 +174,7 @@ class Workflow:
             if self._protocol == "auto" and reference.message_id is not None:
                 self._protocol = "messages"
             return protocol, reference
+        self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (
                 " This session has no client secret, which the thread protocol needs: sessions "
@@ -182,12 +184,8 @@ class Workflow:
         log_info(run.session.id, "no session messages here: using the thread protocol")
         return self._threads, (yield from self._threads.start(run, prepared))
 
-    def _has_no_messages(self, error: EndpointNotFoundError) -> bool:
-        """Change to threads if the API itself says that it has no session messages."""
-        words = server_words(error.body) or ""
-        is_refused = words.startswith("Invalid URL") and not error.may_have_been_taken
-        # Another run may have learned meanwhile that they are there.
-        if not is_refused or self._protocol == "messages":
-            return False
-        self._protocol = "threads"
-        return True
+
+def _is_refused(error: EndpointNotFoundError) -> bool:
+    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
+    words = server_words(error.body) or ""
+    return words.startswith("Invalid URL") and not error.may_have_been_taken
