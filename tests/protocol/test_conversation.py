@@ -297,6 +297,27 @@ def test_message_stays_in_doubt_while_the_server_fails() -> None:
     assert kinds(play).count("threads.create") == 1
 
 
+@pytest.mark.parametrize(("outage", "is_found"), [(20, True), (100, False)])
+def test_run_in_doubt_waits_for_the_server_to_return(outage: int, is_found: bool) -> None:
+    session = answer({"id": "cksess_1", "client_secret": "ek_1"})
+    down = [api_error(503) if number % 2 else LOST for number in range(outage)]
+    messages = item("assistant_message", "msg_2", ANSWER), item("user_message", "msg_1", "hello")
+    found = [answer({"data": [{"id": "thr_1"}]}), OURS, items(*messages)]
+    play = Play([session, NONE, LOST, *down, *found])
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    operation = Workflow(config(protocol="threads")).run(
+        Prepared("hello"), "ana", waiting, watched=False
+    )
+    if is_found:
+        assert play.run(operation).text == ANSWER
+    else:
+        with pytest.raises(APIError, match="may have been taken"):
+            play.run(operation)
+        # The polls of a run take as long.
+        assert 120 <= sum(play.sleeps) < 140
+    assert kinds(play).count("threads.create") == 1
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_refusal_ends_the_start(status: int) -> None:
     with pytest.raises(APIError) as caught:

@@ -43,10 +43,14 @@ class Waiting:
     awaited: bool = False
 
     @property
+    def interval(self) -> float:
+        """The usual pause between two polls, in seconds."""
+        return USUAL_INTERVAL if self.poll_interval is None else self.poll_interval
+
+    @property
     def patience(self) -> float:
         """How long all polls take, in seconds; a stream may be silent for as long."""
-        interval = USUAL_INTERVAL if self.poll_interval is None else self.poll_interval
-        return interval * self.max_attempts
+        return self.interval * self.max_attempts
 
 
 @dataclass(slots=True)

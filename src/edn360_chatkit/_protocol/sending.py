@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .._effects import Operation
+from .._effects import Operation, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
 from ..models.run import RunReference, resume_call
 from .api import Api
 from .inputs import Prepared
 from .listing import SessionMessage
 from .logs import log_info, log_warning
-from .retry import is_transient, retrying
+from .retry import is_transient, retry_after, retrying
 from .run import Run
 from .statuses import status_row
 
@@ -204,11 +204,26 @@ class Sender(ABC):
         # A look that is refused can work a moment later, whatever its status is.
         return self.can_look() and (isinstance(error, APIStatusError) or is_transient(error))
 
+    def _look_patiently(self) -> Operation[RunReference | None]:
+        """Look for the message; wait for a server that is down as long as for an answer."""
+        patience = 0.0 if self.run.held else self.run.waiting.patience
+        while True:
+            try:
+                return (yield from self.look())
+            except (APIConnectionError, APIStatusError) as error:
+                pause = max(self.run.waiting.interval, retry_after(error))
+                remaining = self.run.started + patience - (yield from now())
+                if not is_transient(error) or pause > remaining:
+                    raise
+                name = type(error).__name__
+            log_warning(self.run.session.id, "look for the message failed (%s)", name)
+            yield from sleep(pause)
+
     def _attempt(self) -> Operation[RunReference]:
         """Send the message, or find it at the server."""
         if self._was_in_doubt:
             try:
-                reference = yield from self.look()
+                reference = yield from self._look_patiently()
             except DoubtError as error:
                 self._doubt = self._doubt or error
                 self.leaves()
