@@ -380,6 +380,20 @@ def test_messages_without_ids_keep_their_streams() -> None:
     assert [follow(Play([]), threads, run).text for run in runs] == texts
 
 
+@pytest.mark.parametrize("other", [{"previous_id": "msg_7"}, {"thread_id": "thr_0"}])
+def test_run_in_doubt_gets_no_stream_of_another_run(other: dict[str, str]) -> None:
+    threads, run = begun(done(ANSWER))
+    in_doubt = run.model_copy(update={"message_id": None, **other})
+    messages = [
+        item("assistant_message", "msg_9", ANSWER.replace("Fuerza", "Antes")),
+        item("user_message", "msg_8", "hello"),
+        item("user_message", "msg_7", "hello"),
+    ]
+    earlier = items(*messages[: 3 if in_doubt.previous_id else 2])
+    assert "Antes" in follow(Play([earlier]), threads, in_doubt).text
+    assert "Fuerza" in follow(Play([]), threads, run).text
+
+
 @pytest.mark.parametrize("after", ["msg_1", None])
 def test_ids_find_the_open_stream(after: str | None) -> None:
     runs, _ = begun(done(ANSWER))

@@ -68,12 +68,12 @@ class Threads(Protocol):
             self._live.pop(key, None)
 
     def _find(self, run: RunReference) -> tuple[str, str | int]:
-        """The place of a run's open stream; the newest one of a session if only that is known."""
+        """The place of a run's open stream; without a message id, of one that it can stand for."""
         if run.message_id is not None:
             return run.session_id, run.message_id
-        live = {key: one for key, one in list(self._live.items()) if key[0] == run.session_id}
-        same = (key for key, one in live.items() if one.inbox.run == run)
-        return next(same, None) or next(reversed(live), (run.session_id, -1))
+        live = [key for key, one in list(self._live.items()) if _may_be(one.inbox.run, run)]
+        # After a previous message the oldest run comes first; else the newest one is meant.
+        return live[-1 if run.previous_id is None else 0] if live else (run.session_id, -1)
 
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
         run.session, thread_id = self.thread_of(run.session)
@@ -189,6 +189,13 @@ class Threads(Protocol):
                 live.inbox.end_of_run()
 
 
+def _may_be(run: RunReference, reference: RunReference) -> bool:
+    """Whether a reference without a message id can stand for a run."""
+    same = run.session_id == reference.session_id
+    same &= reference.thread_id in (None, run.thread_id)
+    return same and reference.previous_id in (None, run.previous_id)
+
+
 class _Start(Sender):
     """The message of a run, in a thread that it starts or that is known."""
 
@@ -244,8 +251,9 @@ class _Start(Sender):
             except APIConnectionError:
                 raise
             except APIError as error:
-                # Too large to be read; the message may have been taken.
-                raise APIConnectionError(error.message) from error
+                # Too large to be read. A message that was taken is followed, which raises it again.
+                if not reader.taken:
+                    raise APIConnectionError(error.message) from error
             inbox.run = self.reference()
             if reader.thread_id is not None:
                 self.leaves()
