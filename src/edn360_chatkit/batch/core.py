@@ -91,24 +91,29 @@ class Order:
     under_way: int = 0
     _started: int = 0
     _given: int = 0
-    _waiting: dict[int, BatchResult] = field(default_factory=dict[int, BatchResult])
+    _waiting: dict[int, BatchResult | None] = field(
+        default_factory=dict[int, BatchResult | None], repr=False
+    )
 
     def start(self) -> int:
         """The number of the next run, from 0."""
         number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
         return number
 
-    def add(self, number: int, result: BatchResult) -> None:
-        """Add the result of a run."""
+    def add(self, number: int, result: BatchResult | None) -> None:
+        """Add the end of a run, with its result if it has one."""
         self._waiting[number] = result
 
     def pop(self) -> BatchResult | None:
         """The next result; ``None`` if it is not there yet."""
-        number = self._given if self.ordered else next(iter(self._waiting), -1)
-        result = self._waiting.pop(number, None)
-        if result is not None:
+        while (number := self._next()) in self._waiting:
             self._given, self.under_way = self._given + 1, self.under_way - 1
-        return result
+            if (result := self._waiting.pop(number)) is not None:
+                return result
+        return None
+
+    def _next(self) -> int:
+        return self._given if self.ordered else next(iter(self._waiting), -1)
 
 
 class Batch:
