@@ -344,7 +344,9 @@ class AsyncBatchRun:
 
     async def aclose(self) -> None:
         """Start no run any more, and cancel those under way."""
-        if self._tasks is not None:
+        if self._tasks is None:
+            self._inputs = ()
+        else:
             await self._tasks.close()
         self._batch.close()
 
