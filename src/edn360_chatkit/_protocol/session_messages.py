@@ -16,7 +16,7 @@ from .pages import PageRequest, read_back_to, read_new
 from .polling import poll
 from .requests import segment
 from .run import Protocol, Run
-from .sending import Baseline, Sender
+from .sending import Baseline, DoubtError, Sender
 
 
 class SessionMessages(Protocol):
@@ -33,7 +33,12 @@ class SessionMessages(Protocol):
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
         message_id = None if run.inbox is None else run.inbox.run.message_id
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
-        return (yield from read_back_to(self._api, request, message_id, limit, strict=False))
+        messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
+        if any(message.role == "user" for message in messages):
+            self._api.lists_users = True
+        elif message_id is not None and self._api.lists_users is None:
+            self._api.lists_users = False
+        return messages
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         return (yield from poll(self, run, inbox))
@@ -78,6 +83,8 @@ class _Post(Sender):
 
     def look(self) -> Operation[RunReference | None]:
         message = self.baseline.find((yield from self._messages()), self.prepared)
+        if message is None and self.api.lists_users is False:
+            raise DoubtError("The server does not list the user's messages.")
         return self.reference(message.id) if message else None
 
     def _messages(self) -> Operation[list[SessionMessage]]:

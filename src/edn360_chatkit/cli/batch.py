@@ -17,7 +17,7 @@ from .. import BatchResult, EDN360Input, InvalidInputError
 from ..errors import ConfigurationError
 from ..reading import read_input
 from .connection import add_server_arguments, add_waiting_arguments, open_client
-from .console import NAME, complain, is_terminal, say
+from .console import NAME, complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, read_file, read_text
 from .signals import stop_status, stop_text
@@ -77,13 +77,17 @@ def execute(args: argparse.Namespace) -> int:
                 output.write(result)
                 show()
     except KeyboardInterrupt as stop:
-        complain(stop_text(stop), state.summary())
-        if journal is not None:
-            say(f"The journal {journal} has the runs under way. Go on with the same command:")
-            say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
-        return stop_status(stop)
-    say(state.summary())
-    return FAILED if state.failed else SUCCESS
+        text, status = stop_text(stop), stop_status(stop)
+    except OSError as error:
+        text, status = str(error), FAILED
+    else:
+        say(state.summary())
+        return FAILED if state.failed else SUCCESS
+    complain(text, state.summary())
+    if journal is not None:
+        say(f"The journal {journal} has the runs under way. Go on with the same command:")
+        say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
+    return status
 
 
 def _journal(args: argparse.Namespace) -> str | None:
@@ -152,13 +156,13 @@ class Output:
     """The file or the folder of the results."""
 
     def __init__(self, name: str, inputs: str) -> None:
-        self._folder = Path(name) if name != STANDARD and Path(name).is_dir() else None
-        self._stream: IO[str] = sys.stdout
         self._name = name
-        if self._folder is not None and Path(inputs).resolve() == self._folder.resolve():
-            raise ConfigurationError("The folder of the inputs can't be that of the results.")
+        self._folder = Path(name) if name != STANDARD and Path(name).is_dir() else None
+        self._stream: IO[str] | None = None
         if self._folder is None:
             Destination(name).check(inputs)
+        elif Path(inputs).resolve() == self._folder.resolve():
+            raise ConfigurationError("The folder of the inputs can't be that of the results.")
 
     def __enter__(self) -> "Output":
         if self._folder is None and self._name != STANDARD:
@@ -166,25 +170,33 @@ class Output:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._stream is not sys.stdout:
+        if self._stream is not None:
             self._stream.close()
 
     def write(self, result: BatchResult) -> None:
         """Write one result."""
-        name, value = "error.json", _error(result)
+        program, value = None, _error(result)
         if result.response is not None:
             program = result.response.program.model_dump(mode="json", exclude_unset=True)
-            name, value = "json", {"program": program}
-        if self._folder is None:
-            line = json.dumps({"key": result.key, **value}, ensure_ascii=False)
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+            value = {"program": program}
+        if self._folder is not None:
+            self._write_file(self._folder, result.key, program, value)
             return
-        stem = result.key if Path(result.key).name == result.key else quote(result.key, safe="")
-        text = json.dumps(value.get("program", value), ensure_ascii=False, indent=2)
-        Destination(str(self._folder / f"{stem}.{name}")).write(f"{text}\n")
-        if result.response is not None:
-            (self._folder / f"{stem}.error.json").unlink(missing_ok=True)
+        line = json.dumps({"key": result.key, **value}, ensure_ascii=False) + "\n"
+        if self._stream is None:
+            write_output(line)
+        else:
+            self._stream.write(line)
+            self._stream.flush()
+
+    def _write_file(self, folder: Path, key: str, program: Any, error: dict[str, Any]) -> None:
+        stem = key if Path(key).name == key else quote(key, safe="")
+        failure = folder / f"{stem}.error.json"
+        place = failure if program is None else folder / f"{stem}.json"
+        text = json.dumps(program or error, ensure_ascii=False, indent=2)
+        Destination(str(place)).write(f"{text}\n")
+        if program is not None:
+            failure.unlink(missing_ok=True)
 
 
 def _error(result: BatchResult) -> dict[str, Any]:
