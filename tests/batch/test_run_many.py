@@ -34,7 +34,6 @@ from edn360_chatkit.batch.journal import Journal
 from edn360_chatkit.inputs import EDN360Input
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
-
 from tests.support.raw_server import Exchange, raw_server, reply
 from tests.support.samples import ANSWER
 
