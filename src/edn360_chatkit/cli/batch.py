@@ -19,7 +19,7 @@ from ..reading import read_input
 from .connection import add_server_arguments, add_waiting_arguments, open_client
 from .console import NAME, complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
-from .files import STANDARD, Destination, read_file, read_text
+from .files import STANDARD, Destination, read_file
 from .signals import stop_status, stop_text
 from .simulate import POLL_INTERVAL
 
@@ -58,12 +58,12 @@ def execute(args: argparse.Namespace) -> int:
     journal = _journal(args)
     output = Output(args.output, args.inputs)
     state = State(source.count())
-    options = {"max_concurrency": args.concurrency, "rate": args.rate, "answer": args.answer}
-    options.update(journal=journal, retry_failed=args.retry_failed)
-    waiting = {name: getattr(args, name) for name in ("poll_interval", "max_attempts", "deadline")}
-    if args.simulate and waiting["poll_interval"] is None:
-        waiting["poll_interval"] = POLL_INTERVAL
-    options.update({name: value for name, value in waiting.items() if value is not None})
+    names = ("rate", "answer", "retry_failed", "poll_interval", "max_attempts", "deadline")
+    values = {name: getattr(args, name) for name in names}
+    options = {name: value for name, value in values.items() if value is not None}
+    options.update(max_concurrency=args.concurrency, journal=journal)
+    if args.simulate:
+        options.setdefault("poll_interval", POLL_INTERVAL)
     try:
         # The journal is opened first: another process may be at work on it, and on the output.
         with (
@@ -101,41 +101,29 @@ def _journal(args: argparse.Namespace) -> str | None:
 
 
 class Inputs:
-    """The inputs of a batch, with their keys. They are read twice: to check them, and to send them.
+    """The inputs of a batch, with their keys. They are parsed twice: to check and to send them.
 
     The key is the ``user_id``; in a folder, the name of the file.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._is_folder = name != STANDARD and Path(name).is_dir()
-        # Standard input can be read only once.
-        self._lines = read_text(name).split("\n") if name == STANDARD else None
+        is_folder = name != STANDARD and Path(name).is_dir()
+        self._paths = sorted(Path(name).glob("*.json")) if is_folder else []
+        self._lines = [] if is_folder else read_file(name, _lines)
 
     def __iter__(self) -> Iterator[KeyedInput]:
-        if self._is_folder:
-            for path in sorted(Path(self._name).glob("*.json")):
-                yield path.stem, read_file(str(path), read_input)
-            return
-        label = "Standard input" if self._name == STANDARD else self._name
-        for number, line in enumerate(self._read_lines(), start=1):
+        for path in self._paths:
+            yield path.stem, read_file(str(path), read_input)
+        for number, line in enumerate(self._lines, start=1):
             if line.strip():
                 try:
                     edn360_input = read_input(line)
                 except InvalidInputError as error:
+                    label = "Standard input" if self._name == STANDARD else self._name
                     text = f"{label}, line {number}: {error}"
                     raise InvalidInputError(text, errors=error.errors) from None
                 yield edn360_input.user_profile.user_id, edn360_input
-
-    def _read_lines(self) -> Iterator[str]:
-        if self._lines is not None:
-            yield from self._lines
-            return
-        try:
-            with open(self._name, encoding="utf-8-sig", newline="\n") as stream:
-                yield from stream
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{self._name} can't be read: {error}.") from None
 
     def count(self) -> int:
         """Check all inputs and count them."""
@@ -197,6 +185,11 @@ class Output:
         Destination(str(place)).write(f"{text}\n")
         if program is not None:
             failure.unlink(missing_ok=True)
+
+
+def _lines(text: str) -> list[str]:
+    # Not splitlines(): JSON texts may hold the other line separators of Unicode.
+    return text.split("\n")
 
 
 def _error(result: BatchResult) -> dict[str, Any]:
