@@ -17,7 +17,7 @@ from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
 from .._transport.pending import Pending
 from .._transport.pool import dropped
-from .core import Batch, BatchInput, Order, read_item
+from .core import Batch, BatchInput, read_item
 from .pace import Pause
 from .results import BatchResult
 
@@ -36,47 +36,54 @@ class _Workers(Generic[W]):
 
     def __init__(self, batch: Batch) -> None:
         self.has_inputs = True
-        self.order = Order(batch.ordered)
+        # How many runs have a result that is not given out yet.
+        self.under_way = 0
         self._batch = batch
+        self._started = self._given = 0
         self._running: dict[int, W] = {}
-        self._results: SimpleQueue[tuple[int, BatchResult | None]] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[int, BatchResult | None]] = SimpleQueue()
+        self._results: dict[int, BatchResult | None] = {}
         self._error: BaseException | None = None
         self._is_closed = self._is_dropped = False
 
     def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
         """The next run, with its number."""
-        number = self.order.start()
+        number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
         return number, self._batch.run(read_item(value, number))
-
-    def put(self, number: int, result: BatchResult | None) -> None:
-        """Leave the end of a run to the one who asks for results."""
-        self._results.put((number, result))
 
     def fail(self, error: BaseException) -> None:
         """Start no run any more, and raise the exception at the end."""
         if not self._is_closed:
             self._error, self.has_inputs = self._error or error, False
 
-    def leave(self, number: int) -> None:
+    def leave(self, number: int, result: BatchResult | None = None) -> None:
         """Note the end of a worker. The last one of a dropped batch closes its journal."""
+        self._ended.put((number, result))
         self._running.pop(number, None)
         if self._is_dropped and not self._running:
             self._batch.close()
 
-    def pop(self) -> BatchResult | None:
-        """The next result that is there."""
-        while not self._results.empty():
-            self.take(*self._results.get())
-        return self.order.pop()
-
     def take(self, number: int, result: BatchResult | None) -> None:
-        """Take the end of a run, with its result if it has one."""
-        if not self._is_closed:
-            self.order.add(number, result)
+        """Take the end of a worker, with its result if it has one."""
+        if not self._is_closed and number >= 0:
+            self._results[number] = result
+
+    def pop(self) -> BatchResult | None:
+        """The next result; ``None`` if it is not there yet."""
+        while not self._ended.empty():
+            self.take(*self._ended.get())
+        while (number := self._next()) in self._results:
+            self._given, self.under_way = self._given + 1, self.under_way - 1
+            if (result := self._results.pop(number)) is not None:
+                return result
+        return None
+
+    def _next(self) -> int:
+        return self._given if self._batch.ordered else next(iter(self._results), -1)
 
     def is_over(self) -> bool:
         """Whether there is no result any more; raises the exception that ended the batch."""
-        if self.has_inputs or self.order.under_way:
+        if self.has_inputs or self.under_way:
             return False
         error, self._error = self._error, None
         if error is not None:
@@ -86,7 +93,7 @@ class _Workers(Generic[W]):
     def stop(self) -> list[W]:
         """Start no run any more, and forget the results; returns the workers."""
         self._is_closed, self.has_inputs, self._error = True, False, None
-        self.order = Order(self._batch.ordered)
+        self.under_way, self._results = 0, {}
         running, self._running = self._running, {}
         return list(running.values())
 
@@ -117,12 +124,12 @@ class _Threads(_Workers[threading.Thread]):
                     return None
                 # Windows raises a KeyboardInterrupt only between two waits.
                 with suppress(Empty):
-                    self.take(*self._results.get(timeout=0.5))
+                    self.take(*self._ended.get(timeout=0.5))
         return result
 
     def _start_next(self) -> bool:
         """Start a run if there is a place for it and an input."""
-        if not self.has_inputs or self.order.under_way >= self._batch.max_concurrency:
+        if not self.has_inputs or self.under_way >= self._batch.max_concurrency:
             return False
         try:
             value = next(self._inputs)
@@ -152,8 +159,7 @@ class _Threads(_Workers[threading.Thread]):
         except BaseException as error:
             self.fail(error)
         finally:
-            self.put(number, result)
-            self.leave(number)
+            self.leave(number, result)
 
     def _is_stopped_after(self, seconds: float) -> bool:
         try:
@@ -287,11 +293,10 @@ class _Tasks(_Workers[Pending]):
             self.fail(error)
             raise
         finally:
-            self.put(number, result)
-            self.leave(number)
+            self.leave(number, result)
 
-    def leave(self, number: int) -> None:
-        super().leave(number)
+    def leave(self, number: int, result: BatchResult | None = None) -> None:
+        super().leave(number, result)
         self._news.set()
 
     def drop(self) -> None:
