@@ -390,8 +390,8 @@ def test_message_in_doubt_is_not_sent_where_users_are_hidden(tmp_path: Path) -> 
         return [reply({"data": lists.pop(0) if is_first else []})]
 
     with raw_server(answer) as server:
-        where = {"base_url": server.base_url, "api_key": "sk-1", "workflow_id": "wf_1"}
-        with ChatKitClient(**where, max_retries=2) as client:
+        where: dict[str, Any] = {"base_url": server.base_url, "api_key": "sk-1"}
+        with ChatKitClient(**where, workflow_id="wf_1", max_retries=2) as client:
             batch = client.run_many(athletes(2), journal=path, poll_interval=0.02, ordered=True)
             first, second = batch
     assert first.response is not None
