@@ -17,8 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._version import __version__
+from .async_client import AsyncChatKitClient, AsyncWorkflowRun
 from .batch import AsyncBatchRun, BatchResult, BatchRun
-from .clients import AsyncChatKitClient, AsyncWorkflowRun, ChatKitClient, WorkflowRun
+from .clients import ChatKitClient, WorkflowRun
 from .errors import (
     APIConnectionError,
     APIError,

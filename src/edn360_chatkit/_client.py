@@ -16,17 +16,15 @@ from ._config import (
     checked_interval,
     checked_seconds,
 )
-from ._effects import Emitting, Operation
+from ._effects import Operation
 from ._protocol.durations import ADAPTIVE_ATTEMPTS, Durations
-from ._protocol.inputs import Prepared
-from ._protocol.requests import segment, text_argument
+from ._protocol.inputs import segment, text_argument
 from ._protocol.run import Waiting
 from ._protocol.workflow import Workflow
 from ._transport import TransportSettings
 from ._validation import describe, field_errors
 from .batch import Batch, BatchOptions
 from .errors import ConfigurationError, InvalidInputError
-from .events import RunStatus, WorkflowEvent, WorkflowResponse
 from .models.run import RunReference
 from .models.session import ChatSession, Message
 
@@ -59,35 +57,6 @@ class BaseClient:
     def _create(self, user: str, options: SessionOptions) -> Operation[ChatSession]:
         check_names(options, SessionOptions, "create_session")
         return self._workflow.create_session(user, options)
-
-    def _run(
-        self, prepared: Prepared, user: str | None, waiting: Waiting, *, watched: bool
-    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        user = _user_of(prepared.check(), user)
-        return self._workflow.run(prepared, user, waiting, watched=watched)
-
-    def _start(
-        self, prepared: Prepared, user: str | None, waiting: Waiting
-    ) -> Emitting[WorkflowEvent, RunReference]:
-        return self._workflow.start(prepared, _user_of(prepared.check(), user), waiting)
-
-    def _send(self, session: ChatSession | str, prepared: Prepared) -> Operation[Message]:
-        session, waiting = _checked_session(session), self._waiting({})
-        return _message_of(self._workflow.send_message(session, prepared.check(), waiting))
-
-    def _poll(
-        self,
-        run: RunReference | ChatSession | str,
-        after: Message | str | None,
-        waiting: Waiting,
-        *,
-        watched: bool,
-    ) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        session, reference = _checked_run(run, after)
-        return self._workflow.poll_response(session, reference, waiting, watched=watched)
-
-    def _retrieve(self, run: RunReference | str) -> Operation[RunStatus]:
-        return self._workflow.retrieve_run(*_checked_run(run, None), self._waiting({}))
 
     def _waiting(self, options: WaitOptions) -> Waiting:
         check_names(options, WaitOptions, "this method")
@@ -127,18 +96,8 @@ def transport_settings(config: Config) -> TransportSettings:
     )
 
 
-def _user_of(prepared: Prepared, user: str | None) -> str:
-    user = prepared.user_id if user is None else text_argument("user", user)
-    if user is None:
-        raise InvalidInputError("A text has no user: pass user=... with it.")
-    return user
-
-
-def _message_of(sending: Operation[RunReference]) -> Operation[Message]:
-    return (yield from sending).message
-
-
-def _checked_session(session: ChatSession | str) -> ChatSession:
+def checked_session(session: ChatSession | str) -> ChatSession:
+    """A session, or the one with this id."""
     if not isinstance(session, ChatSession):
         segment("session", session)
         return ChatSession(id=session)
@@ -149,19 +108,19 @@ def _checked_session(session: ChatSession | str) -> ChatSession:
     return session
 
 
-def _checked_run(
-    run: RunReference | ChatSession | str, after: Message | str | None
+def checked_run(
+    run: RunReference | ChatSession | str, after: Message | str | None = None
 ) -> tuple[ChatSession, RunReference]:
-    """The session and the reference of a run, of whatever names it."""
+    """A run's session and reference, from its reference, or from its session and message."""
     try:
         if isinstance(run, str) and run.lstrip().startswith("{"):
             run = RunReference.model_validate_json(run)
         # model_construct and model_copy(update=...) validate nothing.
         if isinstance(run, RunReference):
             reference = RunReference.model_validate(dict(run))
-            session = _checked_session(reference.session)
+            session = checked_session(reference.session)
         else:
-            session = _checked_session(run)
+            session = checked_session(run)
             ids = {"id": after, "session_id": session.id}
             message = Message.model_validate(dict(after) if isinstance(after, Message) else ids)
             reference = RunReference.of(message, session.user)

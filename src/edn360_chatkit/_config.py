@@ -17,10 +17,6 @@ from .errors import ChatKitError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
 """The URL of OpenAI's ChatKit API."""
-DEFAULT_DEADLINE = 3600.0
-"""The longest time of a call, in seconds. The longest real runs took 205."""
-DEFAULT_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""The largest response, in bytes. Real ones have tens of kilobytes."""
 LARGEST_COUNT = 2**53
 """The largest count that can be set: a float holds every whole number up to here."""
 LONGEST_TIME = 7 * 86400.0
@@ -38,6 +34,17 @@ _SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_VALUE = r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
+_CREDENTIALS_IN_URL = (
+    "must not have a user, a query or a fragment; pass credentials as api_key=... or headers=..."
+)
+_AMBIGUOUS_URL = (
+    "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and control "
+    "characters written with %."
+)
+_PLAIN_HTTP = (
+    "must begin with https://: over http the credentials and the athlete's data can be read on the "
+    "way. Only loopback (localhost, 127.0.0.1, [::1]) may use http."
+)
 _AMBIGUOUS_PATH = r"(?i)\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)"
 
 HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
@@ -108,6 +115,19 @@ class SessionOptions(TypedDict, total=False):
     chatkit_configuration: Mapping[str, Any] | None
 
 
+_DEFAULTS: ClientOptions = {
+    "protocol": "auto",
+    "headers": None,
+    "timeout": 30.0,
+    "max_retries": 4,
+    "poll_interval": 2.0,
+    "max_attempts": 60,
+    "poll_limit": 50,
+    "deadline": 3600.0,  # the longest real runs took 205 s
+    "max_response_bytes": 16 * 1024 * 1024,  # real ones have tens of kilobytes
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The checked settings of a client.
@@ -144,15 +164,15 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         ConfigurationError: A setting is missing or invalid; the text names it.
     """
     check_names(options, ClientOptions, "a client")
-    protocol = options.get("protocol", "auto")
+    settings: dict[str, Any] = {**_DEFAULTS, **options}
+    protocol, timeout = settings["protocol"], settings["timeout"]
     checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
-    base_url = _text("base_url", options.get("base_url"))
-    server_url = _text("server_url", options.get("server_url"))
+    base_url, server_url = _text(settings, "base_url"), _text(settings, "server_url")
     if server_url is None and base_url is None:
         # An address that is passed as an argument takes precedence over the environment.
         server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
     own_server = server_url is not None
-    key = _text("api_key", options.get("api_key"))
+    key = _text(settings, "api_key")
     key = key or _variable(environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
     token = _variable(environ, "EDN360_SERVER_TOKEN")
     if key is None and not own_server:
@@ -170,26 +190,23 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
             "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
             "server, not both."
         )
+    workflow_id = _text(settings, "workflow_id")
     base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
-    timeout = options.get("timeout", 30.0)
     return Config(
         api_key=_secret(_KEY, key) if key and not own_server else None,
         server_token=_secret(_SERVER, token) if token and own_server else None,
-        workflow_id=_text("workflow_id", options.get("workflow_id"))
-        or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
+        workflow_id=workflow_id or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
         base_url=_checked_url("base_url", base_url).rstrip("/"),
         server_url=None if server_url is None else _checked_url("server_url", server_url),
         protocol=protocol if server_url is None else "threads",
-        headers=_headers(options.get("headers"), own_server=own_server),
+        headers=_headers(settings["headers"], own_server=own_server),
         timeout=_timeout(timeout),
-        max_retries=checked_count("max_retries", options.get("max_retries", 4), least=0),
-        poll_interval=checked_interval(options.get("poll_interval", 2.0)),
-        max_attempts=checked_count("max_attempts", options.get("max_attempts", 60)),
-        poll_limit=checked_count("poll_limit", options.get("poll_limit", 50), most=100),
-        deadline=checked_seconds("deadline", options.get("deadline", DEFAULT_DEADLINE), zero=False),
-        max_response_bytes=checked_count(
-            "max_response_bytes", options.get("max_response_bytes", DEFAULT_MAX_RESPONSE_BYTES)
-        ),
+        max_retries=checked_count("max_retries", settings["max_retries"], least=0),
+        poll_interval=checked_interval(settings["poll_interval"]),
+        max_attempts=checked_count("max_attempts", settings["max_attempts"]),
+        poll_limit=checked_count("poll_limit", settings["poll_limit"], most=100),
+        deadline=checked_seconds("deadline", settings["deadline"], zero=False),
+        max_response_bytes=checked_count("max_response_bytes", settings["max_response_bytes"]),
         request_seconds=None if isinstance(timeout, httpx.Timeout) else float(timeout),
     )
 
@@ -295,8 +312,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _text(name: str, value: object) -> str | None:
+def _text(settings: Mapping[str, object], name: str) -> str | None:
     """A text argument without blanks and line breaks around it; ``None`` if it is empty."""
+    value = settings.get(name)
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
     return (value or "").strip() or None
@@ -330,32 +348,17 @@ def _checked_url(name: str, url: str) -> str:
     except (httpx.InvalidURL, ValueError):
         # Without its cause, which quotes a part of the URL: that may hold a password.
         raise ConfigurationError(f"{setting} is not a valid URL.") from None
-    scheme, host = parsed.scheme, parsed.host
-    has_user = bool(parsed.userinfo) or re.match("[^/]*//[^/]*@", url) is not None
-    rules = (
-        (
-            has_user or "?" in url or "#" in url,
-            "must not have a user, a query or a fragment; pass credentials as api_key=... or "
-            "headers=...",
-        ),
-        (
-            re.search(_AMBIGUOUS_PATH, url) is not None,
-            "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and "
-            "control characters written with %.",
-        ),
-        (
-            scheme not in ("https", "http") or not host,
-            f"must begin with https:// and name a host, such as {DEFAULT_BASE_URL}.",
-        ),
-        (
-            scheme == "http" and not is_loopback(host),
-            "must begin with https://: over http the credentials and the athlete's data can be "
-            "read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http.",
-        ),
-    )
-    for broken, text in rules:
-        if broken:
-            raise ConfigurationError(f"{setting} {text}")
+    fault = ""
+    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
+        fault = _CREDENTIALS_IN_URL
+    elif re.search(_AMBIGUOUS_PATH, url):
+        fault = _AMBIGUOUS_URL
+    elif parsed.scheme not in ("https", "http") or not parsed.host:
+        fault = f"must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
+    elif parsed.scheme == "http" and not is_loopback(parsed.host):
+        fault = _PLAIN_HTTP
+    if fault:
+        raise ConfigurationError(f"{setting} {fault}")
     return str(parsed)
 
 

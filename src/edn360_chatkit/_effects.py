@@ -56,7 +56,7 @@ class Response:
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, with names in lower case.
+        headers: The headers; a name in lower case finds one.
         content: The body. Empty if it was too large.
         request: The request that it answers.
         too_large: Whether the body was larger than ``max_response_bytes``, so that it was not

@@ -1,4 +1,4 @@
-"""The two clients: the same methods, sync and async.
+"""The sync client. ``async_client`` has the same methods, awaited.
 
 A method checks its arguments, builds an operation (``_protocol``) and hands it to a driver
 (``_transport``). It deletes the raw input first: an exception's traceback holds this frame, and
@@ -7,38 +7,26 @@ tools such as rich and pytest show the variables in it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from types import TracebackType
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from typing_extensions import Unpack
 
-from ._client import BaseClient, transport_settings
+from ._client import BaseClient, checked_run, checked_session, transport_settings
 from ._config import ClientOptions, SessionOptions, WaitOptions, config_or_error
 from ._progress import shown_in_notebook
 from ._protocol.inputs import WorkflowInput, prepare
-from ._transport import (
-    AsyncDriver,
-    AsyncHTTPClient,
-    AsyncOperationRun,
-    HTTPClient,
-    OperationRun,
-    SyncDriver,
-)
-from .batch import AsyncBatchRun, BatchInput, BatchOptions, BatchRun
+from ._transport import HTTPClient, OperationRun, SyncDriver
+from .batch import BatchInput, BatchOptions, BatchRun
 from .events import RunStatus, WorkflowEvent, WorkflowResponse
 from .models.run import RunReference
 from .models.session import ChatSession, Message
-from .resources import AsyncSessions, AsyncThreads, Sessions, Threads
+from .resources import Sessions, Threads
 
 WorkflowRun: TypeAlias = OperationRun[WorkflowEvent, WorkflowResponse]
 """The result of ``ChatKitClient.stream_workflow``: a context manager that iterates over events."""
-AsyncWorkflowRun: TypeAlias = AsyncOperationRun[WorkflowEvent, WorkflowResponse]
-"""The result of ``AsyncChatKitClient.stream_workflow``."""
 OnEvent: TypeAlias = Callable[[WorkflowEvent], object]
 """A function that is called with each event of a run."""
-AsyncOnEvent: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
-"""A function or coroutine function that is called with each event of a run."""
 
 
 class ChatKitClient(BaseClient):
@@ -140,11 +128,14 @@ class ChatKitClient(BaseClient):
         """
         prepared = prepare(message)
         del message
-        return self._driver.run(self._send(session, prepared))
+        operation = self._workflow.send_message(
+            checked_session(session), prepared.check(), self._waiting({})
+        )
+        return self._driver.run(operation).message
 
     def poll_response(
         self,
-        run: RunReference | ChatSession | str,
+        session: ChatSession | RunReference | str,
         *,
         after: Message | str | None = None,
         on_event: OnEvent | None = None,
@@ -157,7 +148,7 @@ class ChatKitClient(BaseClient):
         protocol it reads the run's stream; without an open stream it polls the thread.
 
         Args:
-            run: The run's reference, or its JSON text; or the session, or its id.
+            session: The session, or its id; or a run: its ``RunReference``, or that as JSON text.
             after: With a session: the message to wait for, or its id; default the session's newest
                 message. A run of another client over the thread protocol needs the ``Message``,
                 which has the thread's id.
@@ -180,7 +171,9 @@ class ChatKitClient(BaseClient):
         """
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._poll(run, after, waiting, watched=on_event is not None)
+            operation = self._workflow.poll_response(
+                *checked_run(session, after), waiting, watched=on_event is not None
+            )
             return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def start_workflow(
@@ -216,7 +209,7 @@ class ChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._start(prepared, user, waiting)
+        operation = self._workflow.start(prepared, prepared.owner(user), waiting)
         return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def retrieve_run(self, run: RunReference | str) -> RunStatus:
@@ -234,7 +227,7 @@ class ChatKitClient(BaseClient):
             InvalidInputError: The text is not a reference.
             APIError: The request failed. It is not retried, and says nothing about the run.
         """
-        return self._driver.run(self._retrieve(run))
+        return self._driver.run(self._workflow.retrieve_run(*checked_run(run), self._waiting({})))
 
     def stream_response(
         self, run: RunReference | str, **options: Unpack[WaitOptions]
@@ -253,7 +246,7 @@ class ChatKitClient(BaseClient):
             events; another one reads the run's messages, and gets steps and the response.
         """
         waiting = self._waiting(options)
-        operation = self._poll(run, None, waiting, watched=True)
+        operation = self._workflow.poll_response(*checked_run(run), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     def run_workflow(
@@ -288,7 +281,9 @@ class ChatKitClient(BaseClient):
         del edn360_input
         waiting = self._waiting(options)
         with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._run(prepared, user, waiting, watched=on_event is not None)
+            operation = self._workflow.run(
+                prepared, prepared.owner(user), waiting, watched=on_event is not None
+            )
             return self._driver.run(operation, on_event, deadline=waiting.deadline)
 
     def stream_workflow(
@@ -319,7 +314,7 @@ class ChatKitClient(BaseClient):
         prepared = prepare(edn360_input)
         del edn360_input
         waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=True)
+        operation = self._workflow.run(prepared, prepared.owner(user), waiting, watched=True)
         return self._driver.watch(operation, deadline=waiting.deadline)
 
     def run_many(self, inputs: Iterable[BatchInput], **options: Unpack[BatchOptions]) -> BatchRun:
@@ -363,151 +358,5 @@ class ChatKitClient(BaseClient):
     def __enter__(self) -> ChatKitClient:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-class AsyncChatKitClient(BaseClient):
-    """:class:`ChatKitClient` for asyncio and trio: the same methods with the same parameters.
-
-    A client can be shared between tasks. It is an async context manager; without an ``async with``
-    block, call :meth:`aclose` at the end.
-
-    Args:
-        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which this
-            package never closes.
-
-    The other parameters, and the exceptions, are those of :class:`ChatKitClient`.
-    """
-
-    def __init__(
-        self, *, http_client: AsyncHTTPClient | None = None, **options: Unpack[ClientOptions]
-    ) -> None:
-        config = config_or_error(options)
-        del options
-        super().__init__(config)
-        self._driver = AsyncDriver(transport_settings(self._config), http_client)
-        self.sessions: AsyncSessions = AsyncSessions(self._workflow.api, self._driver)
-        self.threads: AsyncThreads = AsyncThreads(self._workflow.api, self._driver)
-
-    async def create_session(self, user: str, **options: Unpack[SessionOptions]) -> ChatSession:
-        """Create a session; see :meth:`ChatKitClient.create_session`."""
-        return await self._driver.run(self._create(user, options))
-
-    async def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
-        """Send the athlete's data; see :meth:`ChatKitClient.send_message`."""
-        prepared = prepare(message)
-        del message
-        return await self._driver.run(self._send(session, prepared))
-
-    async def poll_response(
-        self,
-        run: RunReference | ChatSession | str,
-        *,
-        after: Message | str | None = None,
-        on_event: AsyncOnEvent | None = None,
-        **options: Unpack[WaitOptions],
-    ) -> WorkflowResponse:
-        """Wait for the program; see :meth:`ChatKitClient.poll_response`.
-
-        ``on_event`` may be a coroutine function; it is awaited before the run continues.
-        """
-        waiting = self._waiting(options)
-        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._poll(run, after, waiting, watched=on_event is not None)
-            return await self._driver.run(operation, on_event, deadline=waiting.deadline)
-
-    async def start_workflow(
-        self,
-        edn360_input: WorkflowInput,
-        *,
-        user: str | None = None,
-        on_event: AsyncOnEvent | None = None,
-        **options: Unpack[WaitOptions],
-    ) -> RunReference:
-        """Start a run; see :meth:`ChatKitClient.start_workflow`."""
-        prepared = prepare(edn360_input)
-        del edn360_input
-        waiting = self._waiting(options)
-        operation = self._start(prepared, user, waiting)
-        return await self._driver.run(operation, on_event, deadline=waiting.deadline)
-
-    async def retrieve_run(self, run: RunReference | str) -> RunStatus:
-        """Read the state of a run once; see :meth:`ChatKitClient.retrieve_run`."""
-        return await self._driver.run(self._retrieve(run))
-
-    def stream_response(
-        self, run: RunReference | str, **options: Unpack[WaitOptions]
-    ) -> AsyncWorkflowRun:
-        """Watch the events of a run; see :meth:`ChatKitClient.stream_response`."""
-        waiting = self._waiting(options)
-        operation = self._poll(run, None, waiting, watched=True)
-        return self._driver.watch(operation, deadline=waiting.deadline)
-
-    async def run_workflow(
-        self,
-        edn360_input: WorkflowInput,
-        *,
-        user: str | None = None,
-        on_event: AsyncOnEvent | None = None,
-        **options: Unpack[WaitOptions],
-    ) -> WorkflowResponse:
-        """Run the workflow; see :meth:`ChatKitClient.run_workflow`.
-
-        ``on_event`` may be a coroutine function; it is awaited before the run continues.
-        """
-        prepared = prepare(edn360_input)
-        del edn360_input
-        waiting = self._waiting(options)
-        with shown_in_notebook(on_event, progress=options.get("progress", True)) as on_event:
-            operation = self._run(prepared, user, waiting, watched=on_event is not None)
-            return await self._driver.run(operation, on_event, deadline=waiting.deadline)
-
-    def stream_workflow(
-        self,
-        edn360_input: WorkflowInput,
-        *,
-        user: str | None = None,
-        **options: Unpack[WaitOptions],
-    ) -> AsyncWorkflowRun:
-        """Run the workflow and watch its events; see :meth:`ChatKitClient.stream_workflow`.
-
-        It is not awaited itself: ``async with client.stream_workflow(...) as run``.
-        """
-        prepared = prepare(edn360_input)
-        del edn360_input
-        waiting = self._waiting(options)
-        operation = self._run(prepared, user, waiting, watched=True)
-        return self._driver.watch(operation, deadline=waiting.deadline)
-
-    def run_many(
-        self,
-        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
-        **options: Unpack[BatchOptions],
-    ) -> AsyncBatchRun:
-        """Run the workflow for many inputs; see :meth:`ChatKitClient.run_many`.
-
-        It is not awaited itself: ``async for result in client.run_many(...)``. ``inputs`` may be
-        an async iterable. Each run has a task.
-        """
-        return AsyncBatchRun(self._batch(options), self._driver, inputs)
-
-    async def aclose(self) -> None:
-        """Close all connections. An ``http_client`` of yours stays open."""
-        await self._driver.aclose()
-
-    async def __aenter__(self) -> AsyncChatKitClient:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

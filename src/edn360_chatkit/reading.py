@@ -15,7 +15,7 @@ from .errors import InvalidInputError
 from .inputs import EDN360Input
 from .program.model import ROOT_KEY, EnrichedTrainingProgram
 
-T = TypeVar("T", EDN360Input, EnrichedTrainingProgram)
+T = TypeVar("T", bound=EDN360Input | EnrichedTrainingProgram)
 
 
 def read_input(text: str) -> EDN360Input:
@@ -46,11 +46,9 @@ def read_input_or_program(text: str) -> EDN360Input | EnrichedTrainingProgram:
     Raises:
         InvalidInputError: It is neither, or not valid; ``.errors`` names each invalid field.
     """
-    result = _input_or_program(_json_object(text))
+    result = _input_or_program(text)
     del text
-    if isinstance(result, InvalidInputError):
-        raise result
-    return result
+    return _checked(result)
 
 
 def _checked(result: T | InvalidInputError) -> T:
@@ -81,9 +79,8 @@ def _program(text: str) -> EnrichedTrainingProgram | InvalidInputError:
     return validate(EnrichedTrainingProgram, fields)
 
 
-def _input_or_program(
-    fields: dict[str, Any] | InvalidInputError,
-) -> EDN360Input | EnrichedTrainingProgram | InvalidInputError:
+def _input_or_program(text: str) -> EDN360Input | EnrichedTrainingProgram | InvalidInputError:
+    fields = _json_object(text)
     if isinstance(fields, InvalidInputError):
         return fields
     if ROOT_KEY in fields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ._protocol import resources
 from ._protocol.api import Api
@@ -14,6 +14,7 @@ from .models.session import ChatSession
 from .models.thread import Thread, ThreadDeleted, ThreadItem
 
 M = TypeVar("M", bound=OpenModel)
+D = TypeVar("D")
 
 
 def _iterate(driver: SyncDriver, pages: Pages[M]) -> Iterator[M]:
@@ -27,12 +28,14 @@ async def _aiterate(driver: AsyncDriver, pages: Pages[M]) -> AsyncIterator[M]:
             yield entry
 
 
-class Sessions:
-    """Sessions of OpenAI's ChatKit API, in addition to ``client.create_session``."""
-
-    def __init__(self, api: Api, driver: SyncDriver) -> None:
+class _Endpoints(Generic[D]):
+    def __init__(self, api: Api, driver: D) -> None:
         self._api = api
         self._driver = driver
+
+
+class Sessions(_Endpoints[SyncDriver]):
+    """Sessions of OpenAI's ChatKit API, in addition to ``client.create_session``."""
 
     def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session. Its client secret is invalid afterwards.
@@ -50,16 +53,12 @@ class Sessions:
         return self._driver.run(resources.cancel_session(self._api, session_id))
 
 
-class Threads:
+class Threads(_Endpoints[SyncDriver]):
     """Threads of OpenAI's ChatKit API, or of a self-hosted server.
 
     A self-hosted server keeps the threads of its users apart: each method needs ``user`` there.
     OpenAI's API takes it for :meth:`list` only.
     """
-
-    def __init__(self, api: Api, driver: SyncDriver) -> None:
-        self._api = api
-        self._driver = driver
 
     def list(
         self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
@@ -93,24 +92,16 @@ class Threads:
         return _iterate(self._driver, pages)
 
 
-class AsyncSessions:
+class AsyncSessions(_Endpoints[AsyncDriver]):
     """:class:`Sessions`, awaited."""
-
-    def __init__(self, api: Api, driver: AsyncDriver) -> None:
-        self._api = api
-        self._driver = driver
 
     async def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session; see :meth:`Sessions.cancel`."""
         return await self._driver.run(resources.cancel_session(self._api, session_id))
 
 
-class AsyncThreads:
+class AsyncThreads(_Endpoints[AsyncDriver]):
     """:class:`Threads`, awaited; ``list`` and ``items`` are for ``async for``."""
-
-    def __init__(self, api: Api, driver: AsyncDriver) -> None:
-        self._api = api
-        self._driver = driver
 
     def list(
         self, *, user: str | None = None, limit: int = 20, order: Order = "desc"

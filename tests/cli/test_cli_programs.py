@@ -110,7 +110,7 @@ def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "- Days per week: 2 → 3\n" in out
-    press = "- Dumbbell floor press: A · 2, series 3-4 → 4, reps 4-6 → 5-6, RPE 7.5"
+    press = "- Dumbbell floor press: A · 2, sets 3-4 → 4, reps 4-6 → 5-6, RPE 7.5"
     assert press in out
     assert "- Quadriceps: 3 → 0 (-3)\n" in out
     assert err == ""

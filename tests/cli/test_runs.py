@@ -69,7 +69,7 @@ def test_run_is_resumed_from_file_or_text(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, world)
-    sim.delay = 1.0
+    sim.delay = 2.0
     process = start(*RUN, *options)
     wait_for(Path("out.json.run"), '"message_id"')
     assert main(["status", "out.json.run", *options]) == 0

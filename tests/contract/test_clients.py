@@ -53,7 +53,7 @@ sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("athlete-1")
     message = client.send_message(session, EDN360Input.model_validate(ATHLETE))
-    response = client.poll_response(session, after=message)
+    response = client.poll_response(session=session, after=message)
     assert (session.user, session.status) == ("athlete-1", "active")
     assert session.client_secret.startswith("ek_")
     assert response.session_id == message.session_id == session.id

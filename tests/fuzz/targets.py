@@ -234,9 +234,7 @@ def an_error(data: bytes) -> None:
 def a_listing(data: bytes) -> None:
     """The bytes have a line for each page; after the last page, the first one follows."""
     answers = [Response(200, {}, page) for page in data.split(b"\n")]
-
-    def request(page: Mapping[str, str | int]) -> Request:
-        return API.lookup_request("items.list", "ana", "thr_1", page)
+    request = API.lookup("items.list", "ana", "thr_1")
 
     with linear(len(data)):
         found = answered(read_back_to(API, request, "msg_1", 50), answers) or []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import re
 from pathlib import Path
@@ -14,15 +13,11 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.program import checks
-from edn360_chatkit.program.vocabulary import loaded_joints
 from edn360_chatkit.testing._workflow import simulated_program
 from tests.support.samples import inputs, programs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "checks.json").read_text("utf-8"))
-with (Path(__file__).parent / "exercises.csv").open(encoding="utf-8") as table:
-    EXERCISES = [(row["name"], set(row["joints"].split())) for row in csv.DictReader(table)]
-JOINTS = {joint for _, joints in EXERCISES for joint in joints}
 
 GOOD: dict[str, Any] = {
     "title": "Fuerza",
@@ -96,17 +91,6 @@ def test_program_of_the_field_is_checked(case: dict[str, Any]) -> None:
         assert codes - {finding.code for finding in sound.check(asked)}
     for lang, text in want.get("text_has_not", {}).items():
         assert not [finding for finding in findings if text in finding.message(lang)]
-
-
-@pytest.mark.parametrize("joint", sorted(JOINTS))
-def test_joints_are_known_by_the_name_of_the_exercise(joint: str) -> None:
-    assert len(EXERCISES) >= 200
-    loads = [name for name, joints in EXERCISES if joint in joints]
-    others = [name for name, joints in EXERCISES if joint not in joints]
-    recall = sum(joint in loaded_joints(name) for name in loads) / len(loads)
-    false_alarms = sum(joint in loaded_joints(name) for name in others) / len(others)
-    assert recall >= 0.9
-    assert false_alarms <= 0.02
 
 
 def test_there_is_nothing_to_say_of_a_good_program() -> None:
@@ -214,6 +198,7 @@ def sessions_of(count: int, **fields: Any) -> list[str]:
         (4, {"weeks": 4, "days_per_week": 1}, ["weeks_written_out"]),
         (12, {"weeks": 4, "days_per_week": None}, ["weeks_written_out"]),
         (12, {"weeks": 4, "days_per_week": 12}, ["weeks_written_out"]),
+        (10, {"weeks": None, "days_per_week": None}, ["weeks_written_out"]),
         (4, {"weeks": 4, "days_per_week": None}, []),
         (4, {"weeks": 4, "days_per_week": 4}, []),
         (6, {"weeks": 1, "days_per_week": 6}, []),
@@ -516,6 +501,7 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Peso muerto", {"lesiones": "Cadera"}, True),
         ("Sentadilla", {"hip_pain": "yes"}, True),
         ("Puente de glúteos", {"lesiones": "rodilla"}, False),
+        ("Estiramiento de cuádriceps", {"lesiones": "rodilla"}, False),
         ("Sentadilla", {"dolor_rodilla": 0}, False),
         ("Sentadilla", {"lesiones": 2}, False),
         ("Sentadilla", {"lesiones": "No puedo decir que me duela la rodilla"}, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
@@ -238,7 +239,7 @@ def test_changes_are_written_in_both_languages() -> None:
     )
     assert new.diff(old).to_text(lang="en") == (
         "Program\n- Weeks: 4 → 6\n\n"
-        "D1\n- Squat: A · 1, series 3 → 4\n"
+        "D1\n- Squat: A · 1, sets 3 → 4\n"
         "- Lunge → Step: replaced, A · 2\n"
         "- Dip: moved, B · 1 → C · 1\n"
         "- Row: new, C · 2\n\n"
@@ -306,6 +307,23 @@ def test_ten_thousand_exercises_are_compared_quickly() -> None:
     many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
     few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
     assert len(few.diff(many).changed) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [("sessions", 100), pytest.param("blocks", 1_250, marks=pytest.mark.slow)],
+)
+def test_time_of_a_comparison_grows_with_the_size(part: str, count: int) -> None:
+    def seconds(count: int) -> float:
+        parts = [{"id": f"{n}", "exercises": [{"name": "Remo"}]} for n in range(count)]
+        days = [{"name": f"s{n}", "blocks": parts[:1]} for n in range(count)]
+        week = {"sessions": days if part == "sessions" else [{"blocks": parts}]}
+        old, new = (EnrichedTrainingProgram.model_validate(week) for _ in range(2))
+        start = time.process_time()
+        assert not new.diff(old)
+        return time.process_time() - start
+
+    assert seconds(8 * count) < 14 * seconds(count)
 
 
 def test_mappings_are_accepted_as_models() -> None:
@@ -411,6 +429,7 @@ def test_plural_case_and_small_words_make_no_other_exercise() -> None:
         ("Lunges", "Lunge"),
         ("Pull-ups", "Pull up"),
         ("Press de banca", "Press Banca"),
+        ("Curl con mancuernas alterno", "Curl alterno con mancuerna"),
     ],
 )
 def test_spelling_makes_no_other_exercise(before: str, now: str) -> None:
@@ -433,6 +452,20 @@ def test_replaced_exercise_shows_its_new_series_reps_and_rpe() -> None:
     diff = case("the RPE of an exercise that is replaced changed, too")
     line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
     assert f"D1\n- {line}\n" == diff.to_text()
+
+
+def test_change_of_the_reserve_is_written_as_reserve() -> None:
+    before, now = ({"name": "Squat", "rpe": rpe} for rpe in ("RIR 2", "RIR 1"))
+    text = program([now], session="Legs").diff(program([before], session="Legs")).to_text()
+    assert text == "Legs\n- Squat: A · 1, RIR 2 → RIR 1\n"
+
+
+def test_session_named_as_its_id_is_written_once() -> None:
+    week = [{"id": "Push", "name": "Push", "blocks": [{"exercises": [{"name": "Dip"}]}]}]
+    new = EnrichedTrainingProgram.model_validate({"sessions": week})
+    text = new.diff(program(["Squat"], ["Row"])).to_text()
+    assert "\nPush\n" in text
+    assert "Push · Push" not in text
 
 
 def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:

@@ -199,6 +199,35 @@ def test_any_value_in_any_field_is_kept_and_harmless(data: dict[str, Any]) -> No
     use(EnrichedTrainingProgram.model_validate(data))
 
 
+EDGES: tuple[Any, ...] = (
+    0,
+    0.0,
+    -1,
+    1e300,
+    10**400,
+    "",
+    False,
+    True,
+    [],
+    {},
+    [0],
+    [None],
+    [[]],
+    {"a": 0},
+    "\ud83d",
+)
+
+
+@pytest.mark.parametrize("value", EDGES, ids=lambda value: repr(value)[:8])
+def test_edge_value_in_every_field_is_kept_and_harmless(value: Any) -> None:
+    parts = {part: dict.fromkeys(sorted(fields), value) for part, fields in FIELDS.items()}
+    block = {**parts["block"], "exercises": [parts["exercise"]]}
+    data = {**parts["program"], "sessions": [{**parts["session"], "blocks": [block]}]}
+    program = EnrichedTrainingProgram.model_validate(data)
+    assert program.model_dump(exclude_unset=True) == data
+    use(program)
+
+
 def test_copy_with_an_update_replaces_the_raw_value() -> None:
     program = EnrichedTrainingProgram.model_validate({"sessions": [], "weeks": "4", "goal": ["x"]})
     changed = program.model_copy(update={"weeks": 6})
@@ -317,13 +346,25 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("rest_seconds", 45, 45),
         ("rest", "entre 60 y 90 s", 75),
         ("rest", "60 s entre series, 2 min entre ejercicios", 60),
+        ("rest", "2 min entre series / 3 min entre bloques", 120),
+        ("rest", "2 min entre series, sin descanso entre ejercicios", 120),
+        ("rest", "1m", 60),
+        ("rest", "1-2m", 90),
+        ("rest", "2", 120),
+        ("rest", "1,5", 90),
+        ("rest", "2-3", 150),
+        ("rest", {"segundos": 45}, 45),
+        ("rest_seconds", 5, 5),
+        ("descanso_entre_series", "2'", 120),
         ("rest", 0, 0),
         ("rest", "sin descanso", 0),
         ("notes", "Codos atrás. Descansa 2 min.", 120),
         ("notes", "3 x 10 con 45 s de descanso", 45),
         ("notes", "Descanso: 60-90 s entre series", 75),
         # No rest, or not clear: as if nothing were written.
-        ("rest", "2", 90),
+        ("rest", "7", 90),
+        ("rest", "-1", 90),
+        ("rest", "20 m", 90),
         ("rest", "lo necesario", 90),
         ("rest", "3 h", 90),
         ("notes", "Pausa de 2 s abajo", 90),

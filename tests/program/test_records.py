@@ -86,6 +86,14 @@ def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]
             assert value is None or type(value) is kind
 
 
+def test_synonym_beside_its_field_is_an_unknown_key() -> None:
+    written = program(rest="2 min", descanso="1 min")
+    (record,) = written.to_records()
+    assert (record["rest"], record["other"]) == ("2 min", '{"descanso": "1 min"}')
+    assert "Descanso: 2 min" in written.to_text()
+    assert "descanso: 1 min" in written.to_text()
+
+
 def test_value_that_no_table_holds_is_left_out() -> None:
     (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
     assert (record["order"], record["sets"]) == (None, None)
@@ -118,6 +126,21 @@ def test_a_text_never_becomes_a_formula(start: str) -> None:
 def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
     written = program(notes="Baja más")
     assert program_csv(written, excel=True) == "\ufeff" + program_csv(written)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_pandas_and_polars_read_records_and_csv(library: str) -> None:
+    frames = pytest.importorskip(library)
+    written = program(notes='Baja "más"; 2,5 s,\nsube', series=3, reps="8-10", order=1)
+    records = written.to_records()
+    direct = frames.DataFrame(records)
+    assert direct["sets"].mean() == 3.0
+    for excel in (False, True):
+        table = frames.read_csv(io.BytesIO(program_csv(written, excel=excel).encode()))
+        assert tuple(table.columns) == tuple(direct.columns) == COLUMNS
+        assert table["notes"].to_list() == [records[0]["notes"]]
+        assert table["reps_high"].to_list() == [10.0]
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items())

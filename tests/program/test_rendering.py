@@ -554,6 +554,24 @@ def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> 
         assert en in render(lang="en")
 
 
+@pytest.mark.parametrize(("rpe", "is_labelled"), [("8", True), ("RIR 2", False), ("RPE 8", False)])
+def test_effort_is_labelled_unless_it_says_its_scale(rpe: str, is_labelled: bool) -> None:
+    program = one_exercise(rpe=rpe)
+    assert ('data-label="RPE"' in program.to_html()) is is_labelled
+    assert ("RPE 8" if is_labelled else rpe) in program.to_text()
+    assert "RPE R" not in program.to_text()
+
+
+def test_list_of_objects_is_shown_with_one_entry_each() -> None:
+    core = [{"name": "Gato", "reps": 8}, {"name": "Plancha", "reps": "20 s"}]
+    session = {"blocks": [], "core_mobility_block": core}
+    program = model({"sessions": [session]})
+    lines = "- Nombre: Gato · Repeticiones: 8\n- Nombre: Plancha · Repeticiones: 20 s\n"
+    assert lines in program.to_text()
+    assert lines in program.to_markdown()
+    assert "<li>Nombre: Gato · Repeticiones: 8</li>" in program.to_html()
+
+
 def test_unknown_keys_of_every_part_are_shown() -> None:
     exercise = {"name": "Remo", "cue": "codos atrás"}
     block = {"name": "Principal", "notes": "sin prisa", "exercises": [exercise]}

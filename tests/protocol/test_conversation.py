@@ -84,10 +84,9 @@ def start(
     play: Play, threads: Threads | None = None, session: ChatSession = HOSTED, **settings: Any
 ) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    run = Run(session, waiting, play.clock)
+    run = Run(session, waiting, play.clock, held=True)
     threads = threads or threads_of(**settings)
     play.run(threads.start(run, Prepared("hello")))
-    threads.hold(run)
     assert run.reference is not None
     return run.reference
 
@@ -639,8 +638,8 @@ def test_oldest_sessions_threads_are_forgotten() -> None:
     for number in range(MOST_SESSIONS + 1):
         session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
         start(Play([NONE, Scene([CREATED, TAKEN])]), threads, session)
-    _, forgotten = threads.known(ChatSession(id="cksess_0"))
-    _, remembered = threads.known(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
+    _, forgotten = threads.thread_of(ChatSession(id="cksess_0"))
+    _, remembered = threads.thread_of(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
     assert (forgotten, remembered) == (None, "thr_1")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,38 @@ def test_invalid_request_is_refused_with_reason(user: User, body: bytes, says: s
     assert says in response.json()["error"]["message"]
 
 
+def test_unserved_request_changes_nothing(user: User) -> None:
+    thread_id = thread_of(user.run())
+    items = user.items(thread_id)
+    here = {"thread_id": thread_id, "item_id": items[0]["id"]}
+    action = {"action": {"type": "open", "payload": {}}}
+    requests: dict[str, dict[str, Any]] = {
+        "threads.retry_after_item": here,  # it could run a workflow twice
+        "threads.custom_action": {**here, **action},
+        "threads.add_client_tool_output": {**here, "result": {}},
+        "attachments.delete": {"attachment_id": "att_1"},
+    }
+    for name, params in requests.items():
+        response = user.ask(name, **params)
+        assert (response.status_code, name in response.text) == (400, True), name
+    assert user.items(thread_id) == items
+
+
+def test_web_site_needs_token(serve: Serve) -> None:
+    """Without a token, a page in the user's browser must not reach the user's own server."""
+    server = serve()
+    server.http.headers["origin"] = "https://example.com"
+    assert server.ask("threads.create", input=message()).status_code == 403
+    assert stored(server.database) == []
+
+
+def test_user_with_nul_is_refused_or_kept(serve: Serve) -> None:
+    """PostgreSQL can't hold it."""
+    server = serve()
+    status = 400 if "://" in str(server.database) else 200
+    assert User(server.http, "a\0").ask("threads.list").status_code == status
+
+
 def test_silent_run_keeps_stream_alive(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, keep_alive=0.05)
@@ -91,9 +124,9 @@ def test_token_file_rotates_tokens(serve: Serve, tmp_path: Path) -> None:
     assert (status("second"), status("Bearer")) == (401, 401)
 
 
-def test_authenticate_names_the_user(serve: Serve) -> None:
+def test_authenticate_names_the_user(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     async def authenticate(token: str) -> str | None:
-        return {"a": "ana", "b": "bea"}.get(token)
+        return {"a": "ana", "b": "bea", "": None}[token]
 
     server = serve(authenticate=authenticate)
     server.http.headers["authorization"] = "Bearer a"
@@ -101,8 +134,11 @@ def test_authenticate_names_the_user(serve: Serve) -> None:
     assert len(server.items(thread_id)) == 3
     server.http.headers["authorization"] = "Bearer b"
     assert server.ask("items.list", thread_id=thread_id).status_code == 404
+    del server.http.headers["authorization"]
+    assert server.ask("threads.list").status_code == 401
     server.http.headers["authorization"] = "Bearer c"
     assert server.ask("threads.list").status_code == 401
+    assert "authenticate failed with KeyError." in caplog.messages
 
 
 def test_too_large_request_is_refused(serve: Serve) -> None:

@@ -93,6 +93,7 @@ def test_returned_program_is_wrapped_once(user: User, outcome: str, text: str) -
         ("raises", "ValueError: no such athlete"),
         ("is cancelled", "CancelledError"),
         ("exits", "SystemExit: 3"),
+        ("interrupts", "KeyboardInterrupt"),
         ("returns nothing", "returned nothing"),
     ],
 )
@@ -120,18 +121,6 @@ def test_thread_takes_several_runs(user: User) -> None:
     numbers = [json.loads(text)[ROOT_KEY]["input"]["number"] for text in texts(items)]
     assert numbers == [1, 2]
     assert len({item["id"] for item in items}) == 6
-
-
-def test_run_can_be_retried(user: User) -> None:
-    thread_id = thread_of(user.run())
-    before = user.items(thread_id)
-    asked = {"thread_id": thread_id, "item_id": before[0]["id"]}
-    events = list(user.stream("threads.retry_after_item", **asked))
-
-    after = user.items(thread_id)
-    assert [item["type"] for item in after] == ["user_message", "workflow", "assistant_message"]
-    assert after[0] == before[0]
-    assert after[2] == done(events)[-1] != before[2]
 
 
 def test_concurrent_runs_stay_separate(serve: Serve) -> None:
@@ -173,6 +162,18 @@ def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
             seen.set()
             break
     assert answer(list(events)) == {ROOT_KEY: {"seen": True}}
+
+
+def test_odd_progress_does_not_end_run(serve: Serve) -> None:
+    async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
+        for progress in (None, 5, "half \ud83c"):
+            report_progress(progress)  # type: ignore[arg-type]
+        return {"title": "T"}
+
+    events = serve(run).run()
+    progress = [event["text"] for event in events if event["type"] == "progress_update"]
+    assert progress == ["Running the workflow", "None", "5", "half \ufffd"]
+    assert answer(events) == {ROOT_KEY: {"title": "T"}}
 
 
 def test_progress_outside_run_does_nothing() -> None:

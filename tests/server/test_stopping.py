@@ -71,6 +71,20 @@ def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
     assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
 
 
+def test_hang_up_in_request_begins_nothing(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve()
+    head = b"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head)
+        time.sleep(0.05)  # the server reads
+    time.sleep(0.05)  # it has seen the hang-up
+    server.stop()
+    assert stored(server.database) == []
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_stop_lets_runs_finish(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)
@@ -216,8 +230,11 @@ def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) 
         assert [item["type"] for item in other.items(thread_id)] == ["user_message"]
         other.stop()
     else:
-        with pytest.raises(ConfigurationError, match=r"Another server uses .*threads\.db"):
-            build_app(echo, database)
+        link = Path(database).with_name("link.db")
+        link.symlink_to(database)
+        for path in (database, link):
+            with pytest.raises(ConfigurationError, match=r"Another server uses .*\.db"):
+                build_app(echo, path)
     gate.opened.set()
     assert ROOT_KEY in answer(list(stream))
     assert len(texts(server.items(thread_id))) == 1
@@ -235,6 +252,8 @@ def test_database_of_example_server_is_read(tmp_path: Path) -> None:
     tables = ThreadStore(str(file))
     tables.delete_old_threads(1)
     assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
+    tables.delete_old_threads(-1)  # so it has a time
+    assert asyncio.run(tables.load_threads(10, None, "asc", "ana")).data == []
     tables.close()
 
 

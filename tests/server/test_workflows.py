@@ -112,6 +112,17 @@ def test_half_an_answer_is_truncated(serve: Serve) -> None:
         assert later.value.text == CUT
 
 
+def test_odd_half_of_answer_is_kept(serve: Serve) -> None:
+    part = '{"a":' + "[" * 100_000
+
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise IncompleteAnswerError(part, "half \ud83c")
+
+    events = serve(run).run()
+    assert texts(done(events)) == [part]
+    assert events[-1]["message"] == "IncompleteAnswerError: half \ufffd"
+
+
 def test_whole_text_before_failure_is_kept(user: User, serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> None:
         raise IncompleteAnswerError('{"profile": 1}', "tool failed")

@@ -18,7 +18,7 @@ from tests.support.samples import ATHLETE
 
 
 @pytest.fixture
-def theirs(sim: ChatKitSimulator) -> openai.OpenAI:
+def openai_client(sim: ChatKitSimulator) -> openai.OpenAI:
     base_url = sim.base_url.removesuffix("/chatkit")
     return openai.OpenAI(
         api_key=sim.api_key, base_url=base_url, max_retries=0, _strict_response_validation=True
@@ -29,11 +29,11 @@ StartThread = Callable[..., str]
 
 
 @pytest.fixture
-def start_thread(theirs: openai.OpenAI, sim: ChatKitSimulator) -> StartThread:
-    """Runs the workflow in a new thread of a session that their client made, and gives its id."""
+def start_thread(openai_client: openai.OpenAI, sim: ChatKitSimulator) -> StartThread:
+    """Run the workflow in a new thread of a new session, and return the thread's id."""
 
     def start(user: str = "athlete-1", **message: str) -> str:
-        session = theirs.beta.chatkit.sessions.create(user=user, workflow={"id": "wf_demo"})
+        session = openai_client.beta.chatkit.sessions.create(user=user, workflow={"id": "wf_demo"})
         response = httpx.post(
             f"{sim.base_url}/conversation",
             headers={"Authorization": f"Bearer {session.client_secret}"},
@@ -56,9 +56,11 @@ def start_thread(theirs: openai.OpenAI, sim: ChatKitSimulator) -> StartThread:
     return start
 
 
-def test_session_is_created_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSimulator) -> None:
-    with theirs:
-        session = theirs.beta.chatkit.sessions.create(
+def test_session_is_created_and_cancelled(
+    openai_client: openai.OpenAI, sim: ChatKitSimulator
+) -> None:
+    with openai_client:
+        session = openai_client.beta.chatkit.sessions.create(
             user="athlete-1",
             workflow={"id": "wf_demo", "state_variables": {"days": 4}},
             expires_after={"anchor": "created_at", "seconds": 1200},
@@ -70,17 +72,17 @@ def test_session_is_created_and_cancelled(theirs: openai.OpenAI, sim: ChatKitSim
         assert session.max_requests_per_1_minute == 20
         assert session.chatkit_configuration.history.enabled is False
         assert session.id in sim.sessions
-        assert theirs.beta.chatkit.sessions.cancel(session.id).status == "cancelled"
+        assert openai_client.beta.chatkit.sessions.cancel(session.id).status == "cancelled"
 
 
-def test_errors_have_the_classes_of_the_api(theirs: openai.OpenAI) -> None:
-    with theirs:
+def test_errors_have_the_classes_of_the_api(openai_client: openai.OpenAI) -> None:
+    with openai_client:
         with pytest.raises(openai.NotFoundError, match="No workflow found with id 'nope'"):
-            theirs.beta.chatkit.sessions.create(user="u", workflow={"id": "nope"})
+            openai_client.beta.chatkit.sessions.create(user="u", workflow={"id": "nope"})
         with pytest.raises(openai.NotFoundError, match="Chatkit Session with id 'x' not found"):
-            theirs.beta.chatkit.sessions.cancel("x")
+            openai_client.beta.chatkit.sessions.cancel("x")
         with pytest.raises(openai.BadRequestError) as caught:
-            theirs.beta.chatkit.sessions.create(
+            openai_client.beta.chatkit.sessions.create(
                 user="u", workflow={"id": "wf_demo"}, extra_body={"input": "x"}
             )
     assert (caught.value.param, caught.value.code) == ("input", "unknown_parameter")
@@ -95,30 +97,32 @@ def test_wrong_key_is_refused(sim: ChatKitSimulator) -> None:
         wrong.beta.chatkit.sessions.create(user="u", workflow={"id": "wf_demo"})
 
 
-def test_thread_is_retrieved_and_deleted(theirs: openai.OpenAI, start_thread: StartThread) -> None:
-    with theirs:
+def test_thread_is_retrieved_and_deleted(
+    openai_client: openai.OpenAI, start_thread: StartThread
+) -> None:
+    with openai_client:
         thread_id = start_thread()
-        threads = theirs.beta.chatkit.threads
+        threads = openai_client.beta.chatkit.threads
         thread = threads.retrieve(thread_id)
         assert (thread.id, thread.user, thread.status.type) == (thread_id, "athlete-1", "active")
         assert thread.title == "Simulated training program"
-        gone = threads.delete(thread_id)
-        assert (gone.id, gone.deleted) == (thread_id, True)
+        deletion = threads.delete(thread_id)
+        assert (deletion.id, deletion.deleted) == (thread_id, True)
         for call in (threads.retrieve, threads.delete, threads.list_items):
             with pytest.raises(openai.NotFoundError, match="Chatkit Thread with id"):
                 call(thread_id)
 
 
 def test_threads_are_listed_in_pages(
-    theirs: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
+    openai_client: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
 ) -> None:
-    with theirs:
+    with openai_client:
         ids = [start_thread() for _ in range(5)]
         other = start_thread("athlete-2")
-        threads = theirs.beta.chatkit.threads
+        threads = openai_client.beta.chatkit.threads
         sim.requests.clear()
-        found = [thread.id for thread in threads.list(user="athlete-1", limit=2)]
-        assert found == ids[::-1]
+        listed_ids = [thread.id for thread in threads.list(user="athlete-1", limit=2)]
+        assert listed_ids == ids[::-1]
         assert [request.query.get("after") for request in sim.requests] == [None, ids[3], ids[1]]
         assert [thread.id for thread in threads.list(limit=1, order="asc")] == [*ids, other]
         page = threads.list(user="athlete-1", limit=2, before=ids[0])
@@ -126,12 +130,12 @@ def test_threads_are_listed_in_pages(
 
 
 def test_items_of_every_kind_are_listed(
-    theirs: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
+    openai_client: openai.OpenAI, sim: ChatKitSimulator, start_thread: StartThread
 ) -> None:
     sim.every_event, sim.end_of_turn, sim.steps = True, True, True
-    with theirs:
+    with openai_client:
         thread_id = start_thread(quoted_text="As agreed.")
-        pages = theirs.beta.chatkit.threads.list_items(thread_id, limit=3, order="asc")
+        pages = openai_client.beta.chatkit.threads.list_items(thread_id, limit=3, order="asc")
         items = list(pages)
     kinds = [item.type.removeprefix("chatkit.") for item in items]
     assert kinds == [
@@ -158,18 +162,22 @@ def test_items_of_every_kind_are_listed(
     assert "client_training_program_enriched" in json.loads(answer.content[0].text)
 
 
-def test_wrong_list_parameter_is_named(theirs: openai.OpenAI, start_thread: StartThread) -> None:
-    with theirs:
+def test_wrong_list_parameter_is_named(
+    openai_client: openai.OpenAI, start_thread: StartThread
+) -> None:
+    with openai_client:
         thread_id = start_thread()
         with pytest.raises(openai.BadRequestError) as caught:
-            theirs.beta.chatkit.threads.list_items(thread_id, extra_query={"user": "athlete-1"})
+            openai_client.beta.chatkit.threads.list_items(
+                thread_id, extra_query={"user": "athlete-1"}
+            )
     assert (caught.value.param, caught.value.code) == ("user", "unknown_parameter")
 
 
 def test_async_client_lists_the_same(
-    sim: ChatKitSimulator, theirs: openai.OpenAI, start_thread: StartThread
+    sim: ChatKitSimulator, openai_client: openai.OpenAI, start_thread: StartThread
 ) -> None:
-    with theirs:
+    with openai_client:
         ids = [start_thread() for _ in range(3)]
 
     async def listed() -> list[str]:
@@ -179,10 +187,10 @@ def test_async_client_lists_the_same(
             max_retries=0,
             _strict_response_validation=True,
         ) as client:
-            found = [t.id async for t in client.beta.chatkit.threads.list(limit=2)]
+            listed_ids = [t.id async for t in client.beta.chatkit.threads.list(limit=2)]
             assert [
                 item.type async for item in client.beta.chatkit.threads.list_items(ids[0], limit=1)
             ] == ["chatkit.assistant_message", "chatkit.task_group", "chatkit.user_message"]
-            return found
+            return listed_ids
 
     assert anyio.run(listed) == ids[::-1]

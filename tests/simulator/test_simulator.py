@@ -38,8 +38,8 @@ def session(http: httpx.Client) -> str:
 
 
 def error(response: httpx.Response) -> tuple[int, str, str | None, str | None]:
-    said = response.json()["error"]
-    return response.status_code, said["message"], said["param"], said["code"]
+    details = response.json()["error"]
+    return response.status_code, details["message"], details["param"], details["code"]
 
 
 def test_session_has_the_fields_of_the_api(http: httpx.Client) -> None:
@@ -108,8 +108,8 @@ def test_unknown_workflow_is_not_found(http: httpx.Client, sim: ChatKitSimulator
 def test_wrong_header_is_refused(
     http: httpx.Client, headers: dict[str, str], status: int, code: str
 ) -> None:
-    found = error(http.post("/sessions", json=SESSION, headers=headers))
-    assert (found[0], found[3]) == (status, code)
+    response = error(http.post("/sessions", json=SESSION, headers=headers))
+    assert (response[0], response[3]) == (status, code)
 
 
 def test_body_without_json_is_refused(http: httpx.Client) -> None:
@@ -211,11 +211,13 @@ def test_program_says_that_it_is_simulated(
         assert word in str(text).lower()
 
 
-def test_answer_can_be_a_function(sim: ChatKitSimulator) -> None:
+def test_answer_can_be_a_function(sim: ChatKitSimulator, http: httpx.Client, session: str) -> None:
     sim.answer = lambda text: f"got {len(text)}"
     sim.steps = ["first", "second"]
-    run = sim.start_run("hello")
-    assert run.posts == ["first", "second", "got 5"]
+    http.post(f"/sessions/{session}/messages", json=message("hello"))
+    items = http.get(f"/sessions/{session}/messages?order=asc").json()["data"]
+    texts = [item["content"][0]["text"] for item in items]
+    assert texts == ["hello", "first", "second", "got 5"]
 
 
 def test_steps_and_answer_divide_the_delay(
@@ -223,11 +225,39 @@ def test_steps_and_answer_divide_the_delay(
 ) -> None:
     sim.delay, sim.steps = 0.3, ["first", "second"]
     http.post(f"/sessions/{session}/messages", json=message())
-    seen: list[int] = []
+    counts: list[int] = []
     for _ in range(4):
-        seen.append(len(http.get(f"/sessions/{session}/messages").json()["data"]) - 1)
+        counts.append(len(http.get(f"/sessions/{session}/messages").json()["data"]) - 1)
         time.sleep(0.11)
-    assert seen == [0, 1, 2, 3]
+    assert counts == [0, 1, 2, 3]
+
+
+def test_empty_polls_hide_only_the_new_run(
+    sim: ChatKitSimulator, http: httpx.Client, session: str
+) -> None:
+    path = f"/sessions/{session}/messages"
+    sim.steps, sim.answer = ["step"], "text"
+
+    def texts() -> list[str]:
+        items = http.get(f"{path}?order=asc").json()["data"]
+        return [item["content"][0]["text"] for item in items]
+
+    http.post(path, json=message("one"))
+    first = texts()
+    assert (first[:2], len(first)) == (["one", "step"], 3)
+    sim.empty_polls = 2
+    http.post(path, json=message("two"))
+    assert [texts(), texts()] == [[*first, "two"]] * 2
+    assert texts() == [*first, "two", *first[1:]]
+
+
+def test_stream_error_leaves_a_session_without_answer(
+    sim: ChatKitSimulator, http: httpx.Client, session: str
+) -> None:
+    sim.steps, sim.stream_error = ["step"], "No quota."
+    http.post(f"/sessions/{session}/messages", json=message())
+    items = http.get(f"/sessions/{session}/messages").json()["data"]
+    assert [item["role"] for item in items] == ["assistant", "user"]
 
 
 def test_requests_are_recorded(sim: ChatKitSimulator, http: httpx.Client) -> None:
@@ -298,9 +328,9 @@ sys.modules["edn360_chatkit"] = package
 import edn360_chatkit.testing
 print(sorted(name for name in sys.modules if name.startswith("edn360_chatkit.")))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    loaded = done.stdout
-    assert "edn360_chatkit.testing.simulator" in loaded, done.stderr
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = process.stdout
+    assert "edn360_chatkit.testing.simulator" in loaded, process.stderr
     for room in (
         "clients",
         "resources",
@@ -338,7 +368,7 @@ def test_example_script_runs() -> None:
     from pathlib import Path
 
     script = Path(__file__).parents[2] / "examples" / "watch_a_run.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "step: training_plan" in done.stdout
-    assert "  D1 " in done.stdout
+    process = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "step: training_plan" in process.stdout
+    assert "  D1 " in process.stdout

@@ -1,7 +1,7 @@
 """The simulator's thread protocol and REST endpoints; called without our clients.
 
-What it writes is held against ``openai-chatkit``'s own types: an event has to pass through them
-unchanged, so that no field is missing, added or of another name.
+``openai-chatkit``'s own types check every event: it must pass through them unchanged, so that no
+field is missing, added or renamed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Event = dict[str, Any]
 
 
 def written_by_chatkit(model: BaseModel) -> Any:
-    """What openai-chatkit's server would write for it."""
+    """The JSON data that openai-chatkit's server would write for it."""
     return json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
 
 
@@ -75,8 +75,8 @@ class World:
         assert response.headers["content-type"].startswith("text/event-stream")
         return [json.loads(event.data) for event in EventSource(response).iter_sse()]
 
-    def broken_run(self) -> tuple[bytes, httpx.HTTPError | None]:
-        """The bytes of a run whose connection breaks, and how that was seen."""
+    def run_broken(self) -> tuple[bytes, httpx.HTTPError | None]:
+        """The bytes of a run whose connection breaks, and the client's error."""
         received = b""
         stream = self.http.send(self.request("threads.create", input=sent_input()), stream=True)
         try:
@@ -163,8 +163,8 @@ def self_hosted(http: httpx.Client, sim: ChatKitSimulator) -> World:
 
 @pytest.fixture(params=["hosted", "self_hosted"])
 def world(request: pytest.FixtureRequest) -> World:
-    found: World = request.getfixturevalue(request.param)
-    return found
+    world: World = request.getfixturevalue(request.param)
+    return world
 
 
 def types(events: list[Event]) -> list[str]:
@@ -184,8 +184,8 @@ def done(events: list[Event], kind: str = "assistant_message") -> list[dict[str,
 
 
 def error(response: httpx.Response) -> tuple[int, str, str | None, str | None]:
-    said = response.json()["error"]
-    return response.status_code, said["message"], said["param"], said["code"]
+    details = response.json()["error"]
+    return response.status_code, details["message"], details["param"], details["code"]
 
 
 # --- the stream -----------------------------------------------------------------------------
@@ -237,11 +237,11 @@ def test_deltas_have_the_set_size(
 ) -> None:
     sim.answer, sim.delta_size = (lambda text: "abcdefghijklmnopqrstuvwxyz"), size
     part = "assistant_message.content_part."
-    found = [update for update in updates(self_hosted.run()) if update["type"].startswith(part)]
-    kinds = [update["type"].removeprefix(part) for update in found]
+    parts = [update for update in updates(self_hosted.run()) if update["type"].startswith(part)]
+    kinds = [update["type"].removeprefix(part) for update in parts]
     assert kinds == ["added", *["text_delta"] * count, "done"]
-    assert "".join(u["delta"] for u in found[1:-1]) == "abcdefghijklmnopqrstuvwxyz"
-    assert found[-1]["content"]["text"] == "abcdefghijklmnopqrstuvwxyz"
+    assert "".join(u["delta"] for u in parts[1:-1]) == "abcdefghijklmnopqrstuvwxyz"
+    assert parts[-1]["content"]["text"] == "abcdefghijklmnopqrstuvwxyz"
 
 
 def test_messages_can_be_sent_without_deltas(sim: ChatKitSimulator, self_hosted: World) -> None:
@@ -268,16 +268,16 @@ def test_workflow_item_has_tasks(self_hosted: World) -> None:
 def test_streamed_steps_divide_the_delay(sim: ChatKitSimulator, self_hosted: World) -> None:
     sim.delay, sim.steps, sim.delta_size = 0.3, ["first", "second"], None
     request = self_hosted.request("threads.create", input=sent_input())
-    started, seen = time.monotonic(), list[float]()
+    started, times = time.monotonic(), list[float]()
     with self_hosted.http.stream(
         "POST", request.url, content=request.content, headers=request.headers
     ) as response:
         for event in EventSource(response).iter_sse():
             if done([json.loads(event.data)]):
-                seen.append(time.monotonic() - started)
-    # Each has its time; how much later it is seen is the machine's to say.
-    assert [at >= 0.1 * place - 0.01 for place, at in enumerate(seen, start=1)] == [True] * 3
-    assert seen[2] - seen[0] >= 0.1
+                times.append(time.monotonic() - started)
+    # No step comes before its time; a slow machine may receive it later.
+    assert [at >= 0.1 * place - 0.01 for place, at in enumerate(times, start=1)] == [True] * 3
+    assert times[2] - times[0] >= 0.1
 
 
 def test_every_character_is_kept(sim: ChatKitSimulator, world: World) -> None:
@@ -342,7 +342,7 @@ def test_every_event_adds_all_known_kinds(sim: ChatKitSimulator, self_hosted: Wo
         "generated_image",
         "structured_input",
     }
-    # What was removed is not stored, what was replaced is stored as it became.
+    # A removed item is not stored; a replaced one is stored with its new fields.
     items = {item["type"]: item for item in self_hosted.newest_items()}
     assert items["client_tool_call"]["status"] == "completed"
     assert has_program(items["assistant_message"])
@@ -408,14 +408,14 @@ def test_items_are_paged(sim: ChatKitSimulator, world: World) -> None:
     thread_id = world.run()[0]["thread"]["id"]
     newest_first = world.newest_items()
     assert newest_first[-1]["type"] == "user_message"
-    seen: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     after, more = None, True
     while more:
         page = world.ask("items.list", thread_id=thread_id, limit=2, after=after).json()
-        seen += page["data"]
+        items += page["data"]
         more, after = page["has_more"], page.get("after")
         assert (after is not None) == more
-    assert seen == newest_first
+    assert items == newest_first
 
 
 def test_threads_are_paged_newest_first(world: World) -> None:
@@ -431,11 +431,11 @@ def test_threads_are_paged_newest_first(world: World) -> None:
 def test_thread_can_be_deleted(world: World) -> None:
     thread_id = world.run()[0]["thread"]["id"]
     assert world.ask("threads.delete", thread_id=thread_id).json() == {}
-    gone = f"Chatkit Thread with id '{thread_id}' not found."
+    not_found = f"Chatkit Thread with id '{thread_id}' not found."
     for kind in ("threads.get_by_id", "items.list", "threads.delete"):
-        assert error(world.ask(kind, thread_id=thread_id))[:2] == (404, gone)
+        assert error(world.ask(kind, thread_id=thread_id))[:2] == (404, not_found)
     response = world.ask("threads.add_user_message", thread_id=thread_id, input=sent_input())
-    assert error(response)[:2] == (404, gone)
+    assert error(response)[:2] == (404, not_found)
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_unknown_fields_are_ignored(world: World) -> None:
     assert response.status_code == 200
 
 
-# --- who may ask ----------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------
 
 
 def test_conversation_needs_an_active_session(
@@ -541,18 +541,18 @@ def test_self_hosted_server_requires_its_headers(sim: ChatKitSimulator, http: ht
 
 def test_stream_is_cut_after_the_set_bytes(sim: ChatKitSimulator, world: World) -> None:
     sim.answer = lambda text: "x" * 1000
-    whole, seen = world.broken_run()
-    assert seen is None
+    whole, failure = world.run_broken()
+    assert failure is None
     length = len(whole)
     for at in (0, 1, 97, 1000, length - 1, length):
         sim.cut_next_stream(at)
-        received, seen = world.broken_run()
-        assert (len(received), type(seen)) == (at, httpx.RemoteProtocolError)
-    sim.cut_next_stream(length + 1)  # there is no such byte
-    received, seen = world.broken_run()
-    assert (len(received), seen) == (length, None)
-    received, seen = world.broken_run()
-    assert (len(received), seen) == (length, None)
+        received, failure = world.run_broken()
+        assert (len(received), type(failure)) == (at, httpx.RemoteProtocolError)
+    sim.cut_next_stream(length + 1)  # beyond the last byte
+    received, failure = world.run_broken()
+    assert (len(received), failure) == (length, None)
+    received, failure = world.run_broken()
+    assert (len(received), failure) == (length, None)
 
 
 @pytest.mark.parametrize("survives", [False, True])
@@ -562,7 +562,7 @@ def test_cut_cancels_a_run_that_does_not_survive(
 ) -> None:
     sim.survives_hang_up = survives
     sim.cut_next_stream(at)
-    received, _ = world.broken_run()
+    received, _ = world.run_broken()
     assert len(received) == at
     if survives or world.url == hosted.url:
         assert eventually(world.has_answer)
@@ -577,15 +577,15 @@ def test_cancelled_run_stores_the_partial_message(
 ) -> None:
     sim.delta_size = 10
     sim.answer = lambda text: "x" * 1000
-    whole, _ = self_hosted.broken_run()
+    whole, _ = self_hosted.run_broken()
     sim.cut_next_stream(whole.index(b"text_delta", len(whole) // 2))
-    self_hosted.broken_run()
+    self_hosted.run_broken()
     item = self_hosted.newest_items()[0]
     assert item["type"] == "assistant_message"
     assert 10 <= len(item["content"][0]["text"]) < 1000
-    # Of a message without any text there is nothing to leave.
+    # A message without any text is not stored.
     sim.cut_next_stream(whole.index(b"content_part.added"))
-    self_hosted.broken_run()
+    self_hosted.run_broken()
     assert self_hosted.newest_items()[0]["type"] == "workflow"
 
 
@@ -609,7 +609,7 @@ def test_hang_up_stops_a_long_message(sim: ChatKitSimulator, self_hosted: World)
 
 
 def test_stalled_stream_continues(sim: ChatKitSimulator, world: World) -> None:
-    whole, _ = world.broken_run()
+    whole, _ = world.run_broken()
     sim.stall_next_stream(at=150, seconds=0.2)
     sim.keep_alive = 0.01
     request = world.request("threads.create", input=sent_input())
@@ -631,8 +631,8 @@ def test_hang_up_ends_a_stall(sim: ChatKitSimulator, hosted: World) -> None:
     sim.stall_next_stream(at=300, seconds=60.0)
     impatient = World(httpx.Client(timeout=0.1), hosted.url, hosted.headers)
     with impatient.http:
-        received, seen = impatient.broken_run()
-    assert (len(received), type(seen)) == (300, httpx.ReadTimeout)
+        received, failure = impatient.run_broken()
+    assert (len(received), type(failure)) == (300, httpx.ReadTimeout)
     assert eventually(hosted.has_answer)
 
 
@@ -641,8 +641,8 @@ def test_each_stream_takes_one_fault(sim: ChatKitSimulator, self_hosted: World) 
         sim.cut_next_stream(at)
     sim.stall_next_stream(5, 0.05)
     self_hosted.ask("threads.list")  # no stream
-    assert [len(self_hosted.broken_run()[0]) for _ in range(2)] == [10, 20]
-    assert self_hosted.broken_run()[1] is None
+    assert [len(self_hosted.run_broken()[0]) for _ in range(2)] == [10, 20]
+    assert self_hosted.run_broken()[1] is None
 
 
 # --- failing requests -----------------------------------------------------------------------
@@ -735,9 +735,9 @@ def test_rest_endpoints_list_the_same_items(
         "chatkit.user_message",
     ]
     ids = [item["id"] for item in page["data"]]
-    left = [item for item in hosted.newest_items() if item["type"] != "end_of_turn"]
-    assert ids == [item["id"] for item in left]
-    assert page["data"][0]["content"] == left[0]["content"]
+    listable = [item for item in hosted.newest_items() if item["type"] != "end_of_turn"]
+    assert ids == [item["id"] for item in listable]
+    assert page["data"][0]["content"] == listable[0]["content"]
     assert (page["object"], page["has_more"]) == ("list", False)
     assert (page["first_id"], page["last_id"]) == (ids[0], ids[-1])
 
@@ -779,8 +779,8 @@ def test_list_refuses_unknown_parameters(
 
 def test_list_of_items_refuses_user(rest: httpx.Client, hosted: World) -> None:
     thread_id = hosted.run("x")[0]["thread"]["id"]
-    said = error(rest.get(f"/threads/{thread_id}/items?user=athlete-1"))
-    assert said[:2] == (400, "Unknown parameter: 'user'.")
+    details = error(rest.get(f"/threads/{thread_id}/items?user=athlete-1"))
+    assert details[:2] == (400, "Unknown parameter: 'user'.")
 
 
 @pytest.mark.parametrize(
@@ -788,8 +788,8 @@ def test_list_of_items_refuses_user(rest: httpx.Client, hosted: World) -> None:
     [("GET", "/threads/x"), ("DELETE", "/threads/x"), ("GET", "/threads/x/items")],
 )
 def test_unknown_thread_is_not_found(rest: httpx.Client, method: str, path: str) -> None:
-    said = error(rest.request(method, path))
-    assert said[:2] == (404, "Chatkit Thread with id 'x' not found.")
+    details = error(rest.request(method, path))
+    assert details[:2] == (404, "Chatkit Thread with id 'x' not found.")
 
 
 def test_rest_endpoints_require_key_and_beta_header(rest: httpx.Client) -> None:
@@ -797,7 +797,7 @@ def test_rest_endpoints_require_key_and_beta_header(rest: httpx.Client) -> None:
     assert error(rest.get("/threads", headers={"OpenAI-Beta": ""}))[3] == "invalid_beta"
 
 
-# --- the two worlds -------------------------------------------------------------------------
+# --- both protocols -------------------------------------------------------------------------
 
 
 def test_messages_endpoint_can_be_switched_off(sim: ChatKitSimulator, rest: httpx.Client) -> None:
@@ -822,7 +822,7 @@ def test_runs_are_counted_over_all_protocols(
     rest.post(f"/sessions/{session_id}/messages", json=body)
     hosted.ask("threads.list")
     assert sim.runs == 3
-    # A message of a session is in no thread.
+    # No endpoint lists the thread of a session's messages.
     assert len(rest.get("/threads").json()["data"]) == 1
 
 

@@ -180,6 +180,7 @@ OUTCOMES: dict[str, Any] = {
     "raises": ValueError("no such athlete"),
     "is cancelled": asyncio.CancelledError(),
     "exits": SystemExit(3),
+    "interrupts": KeyboardInterrupt(),
     "returns nothing": None,
     "returns text": "```json\n{}\n```",
     "returns a list": [{ROOT_KEY: {"title": "T"}}],

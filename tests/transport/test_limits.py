@@ -32,7 +32,7 @@ def test_network_stream_of_httpcore_can_be_limited(library: Any) -> None:
             assert stream.read is limited
             assert response.read() == b"{}"
         limit = TimeLimit(time.monotonic() + 60)
-        with limit.on_this_thread():
+        with limit:
             limit.until = 0.0
             with pytest.raises(OutOfTimeError):
                 http.get(server.server_url)

@@ -10,6 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import urlencode
 
@@ -20,9 +21,8 @@ from .._effects import Operation, Request, Response, send
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
 from ..models.session import ChatSession
-from .inputs import Prepared
+from .inputs import Prepared, segment, text_argument
 from .logs import log_info
-from .requests import segment, text_argument
 from .responses import json_object, status_error, unusable
 from .retry import retrying
 from .sessions import session_body
@@ -33,6 +33,8 @@ BETA = "chatkit_beta=v1"
 Lookup: TypeAlias = Literal["threads.list", "items.list", "threads.get_by_id", "threads.delete"]
 """The requests about threads that start no run, by their names in the thread protocol."""
 Query: TypeAlias = Mapping[str, str | int]
+PageRequest: TypeAlias = Callable[[Query], Request]
+"""Makes a request from the ``limit``, ``order`` and ``after`` of a page."""
 
 _REST: Mapping[Lookup, tuple[str, str]] = {
     "threads.list": ("GET", "/threads"),
@@ -74,10 +76,8 @@ class Api(ABC):
         """A request without a body to a REST endpoint; the segments of its path are quoted."""
 
     @abstractmethod
-    def lookup_request(
-        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
-    ) -> Request:
-        """A request about threads."""
+    def lookup(self, kind: Lookup, user: str | None, thread_id: str | None) -> PageRequest:
+        """Makes the requests about threads: one for each page of a list, or for each attempt."""
 
     @abstractmethod
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
@@ -189,14 +189,12 @@ class HostedApi(Api):
         url = self.config.base_url + path + (f"?{urlencode(query)}" if query else "")
         return Request(method, url, headers, None, self.config.api_key)
 
-    def lookup_request(
-        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
-    ) -> Request:
+    def lookup(self, kind: Lookup, user: str | None, thread_id: str | None) -> PageRequest:
         method, path = _REST[kind]
         if kind != "threads.list":
-            return self.rest_request(method, path.format(segment("thread", thread_id)), page)
+            return partial(self.rest_request, method, path.format(segment("thread", thread_id)))
         owner = {} if user is None else {"user": text_argument("user", user)}
-        return self.rest_request(method, path, {**owner, **(page or {})})
+        return lambda page: self.rest_request(method, path, {**owner, **page})
 
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
         return f"{self.config.base_url}/conversation", {}
@@ -226,18 +224,19 @@ class OwnServer(Api):
             "call needs the ChatKit API (base_url, api_key)."
         )
 
-    def lookup_request(
-        self, kind: Lookup, user: str | None, thread_id: str | None, page: Query | None = None
-    ) -> Request:
-        params: dict[str, object] = dict(page or {})
+    def lookup(self, kind: Lookup, user: str | None, thread_id: str | None) -> PageRequest:
         if kind != "threads.list":
             segment("thread", thread_id)
-            params["thread_id"] = thread_id
+        thread = {} if kind == "threads.list" else {"thread_id": thread_id}
         owner = None if user is None else text_argument("user", user)
         session = ChatSession(id="local", user=owner)
         _, extra = self._conversation(session)
-        request = self._thread_request(session, "application/json")
-        return _with_body(request, {"type": kind, "params": params, **extra})
+
+        def make_request(page: Query) -> Request:
+            request = self._thread_request(session, "application/json")
+            return _with_body(request, {"type": kind, "params": {**page, **thread}, **extra})
+
+        return make_request
 
     def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
         extra = {} if session.user is None else {"metadata": {"user": session.user}}

@@ -1,4 +1,4 @@
-"""What a caller hands over, turned into the text that is sent."""
+"""What a caller hands over: the input as the text that is sent, and checked ids and texts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
+from .._json import whole_characters
 from .._validation import validate
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
 from .logs import log_info
-from .requests import text_argument
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 """What can be sent: the input, a mapping that is validated as one, or a text sent as it is."""
@@ -34,6 +35,13 @@ class Prepared:
         if self.error is not None:
             raise self.error
         return self
+
+    def owner(self, user: str | None) -> str:
+        """The end user of a run with this input: the one named, or the input's."""
+        self.check()
+        if user is None and self.user_id is None:
+            raise InvalidInputError("A text has no user: pass user=... with it.")
+        return text_argument("user", self.user_id if user is None else user)
 
     def log(self, session_id: str) -> None:
         """Log how much will be sent; never the text."""
@@ -76,3 +84,23 @@ def prepare(value: object) -> Prepared:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return Prepared("", error=failure)
+
+
+def segment(kind: str, value: object) -> str:
+    """An id as one segment of a path, quoted so that it can't lead anywhere else."""
+    if not isinstance(value, str) or value.strip() in ("", ".", "..") or len(value) > 1000:
+        raise InvalidInputError(
+            f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "
+            "'..', and no longer than 1000 characters."
+        )
+    return quote(text_argument(kind, value), safe="")
+
+
+def text_argument(name: str, value: object) -> str:
+    """A text of the caller's that is not empty and that UTF-8 can hold."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{name} must be a string that is not empty.")
+    # Not by encode(): its exception carries the whole text.
+    if not value.isascii() and whole_characters(value) != value:
+        raise InvalidInputError(f"{name} has a lone surrogate (half a character).")
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 from .._effects import Operation, Stream, read
 from ..errors import APIConnectionError, APIError
@@ -71,7 +72,7 @@ class LiveRun:
         data = yield from read(self.stream, wait=wait)
         self.ended, arrived = data is None, bool(data)
         feed = partial(self.reader.feed, watched=watched)
-        self.events += [event for one in data or () for event in feed(one)]
+        self.events += chain.from_iterable(map(feed, data or ()))
         del data
         if self.ended:
             self.reader.finish()
@@ -82,8 +83,8 @@ class LiveRun:
                 f"The stream brought more than {self.limit} bytes to keep. Raise "
                 "max_response_bytes=... if you trust the server; the run can be taken up again."
             )
-        elif self.reader.news:
-            # A message is done: it may be a step, or already the answer.
+        else:
+            # A message that is complete may be a step, or already the answer.
             self._take(unfinished=False)
         return arrived
 

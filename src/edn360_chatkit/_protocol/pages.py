@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
-from .._effects import Operation, Request
+from .._effects import Operation
 from .._json import as_object, is_list
-from .api import Api
+from .api import Api, PageRequest
 from .listing import SessionMessage, direction, newest_first, read_message
 from .responses import unusable
 
@@ -16,9 +16,6 @@ MOST_PAGES = 100
 """The largest number of pages that are read for one look."""
 LARGEST_PAGE = 100
 """The largest page that the API gives."""
-
-PageRequest: TypeAlias = Callable[[Mapping[str, str | int]], Request]
-"""Makes the request for a page from its ``limit``, ``order`` and ``after``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Page:
     after: str | None
 
 
-def read_page(body: Mapping[str, Any], before: str | None, *, strict: bool) -> Page:
+def read_page(body: Mapping[str, Any], before: object, *, strict: bool) -> Page:
     """Read a page."""
     data: object = body.get("data")
     if data is None and before is None and not strict:
@@ -56,20 +53,19 @@ def _read_pages(
 ) -> Operation[tuple[list[SessionMessage], bool]]:
     """The entries of a list until they are enough, and whether the list is complete."""
     messages: list[SessionMessage] = []
-    after: str | None = None
+    query: dict[str, str | int] = {"limit": limit, "order": "desc"}
     for _ in range(MOST_PAGES):
-        page: dict[str, str | int] = {"limit": limit, "order": "desc"}
-        if after is not None:
-            page["after"] = after
-        response = yield from api.fetch(request(page))
-        read = read_page(api.json(response), after, strict=strict)
-        if read.entries is None:
+        response = yield from api.fetch(request(query))
+        page = read_page(api.json(response), query.get("after"), strict=strict)
+        if page.entries is None:
             raise unusable(response, "something that is no list")
-        messages += map(read_message, read.entries)
-        after = read.after
-        if after is None or enough(messages):
+        messages += map(read_message, page.entries)
+        if page.after is None:
+            return messages, True
+        if enough(messages):
             break
-    return messages, after is None
+        query["after"] = page.after
+    return messages, False
 
 
 def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:

@@ -29,7 +29,7 @@ def poll(
     while True:
         attempt += 1
         try:
-            messages = yield from protocol.look(run)
+            messages = yield from protocol.look(run, inbox.run)
         except APIError as error:
             verdict = poll_verdict(error)
             # A proxy may refuse a good request once: only the second refusal in a row counts.

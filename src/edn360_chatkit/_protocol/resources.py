@@ -5,22 +5,22 @@ A self-hosted server has no such endpoints; the thread protocol has requests for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
 from .._config import checked_choice, checked_count
-from .._effects import Operation, Request
+from .._effects import Operation
 from .._json import is_object
 from ..errors import InvalidInputError
 from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
-from .api import Api
-from .pages import LARGEST_PAGE, PageRequest, read_page
-from .requests import segment
+from .api import Api, PageRequest
+from .inputs import segment
+from .pages import LARGEST_PAGE, read_page
 from .responses import unusable
 
 M = TypeVar("M", bound=OpenModel)
@@ -30,25 +30,24 @@ Order: TypeAlias = Literal["asc", "desc"]
 def cancel_session(api: Api, session_id: str) -> Operation[ChatSession]:
     """``POST /sessions/{id}/cancel``."""
     path = f"/sessions/{segment('session', session_id)}/cancel"
-    return (yield from _one(api, lambda: api.rest_request("POST", path), ChatSession))
+    return (yield from _one(api, partial(api.rest_request, "POST", path), ChatSession))
 
 
 def retrieve_thread(api: Api, thread_id: str, user: str | None) -> Operation[Thread]:
     """``GET /threads/{id}``, or ``threads.get_by_id``."""
-    request = partial(api.lookup_request, "threads.get_by_id", user, thread_id)
-    return (yield from _one(api, request, Thread))
+    return (yield from _one(api, api.lookup("threads.get_by_id", user, thread_id), Thread))
 
 
 def delete_thread(api: Api, thread_id: str, user: str | None) -> Operation[ThreadDeleted]:
     """``DELETE /threads/{id}``, or ``threads.delete``, whose answer may be empty."""
-    request = partial(api.lookup_request, "threads.delete", user, thread_id)
+    request = api.lookup("threads.delete", user, thread_id)
     return (yield from _one(api, request, ThreadDeleted, {"id": thread_id} if api.own else {}))
 
 
 def _one(
-    api: Api, request: Callable[[], Request], model: type[M], defaults: Mapping[str, str] = {}
+    api: Api, request: PageRequest, model: type[M], defaults: Mapping[str, str] = {}
 ) -> Operation[M]:
-    response = yield from api.retry(request)
+    response = yield from api.retry(lambda: request({}))
     try:
         return model.model_validate({**defaults, **api.json(response)})
     except ValidationError as error:
@@ -58,16 +57,14 @@ def _one(
 
 def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
     """``GET /threads`` or ``threads.list``."""
-    return Pages(api, partial(api.lookup_request, "threads.list", user, None), Thread, limit, order)
+    return Pages(api, api.lookup("threads.list", user, None), Thread, limit, order)
 
 
 def item_pages(
     api: Api, thread_id: str, user: str | None, limit: int, order: Order
 ) -> Pages[ThreadItem]:
     """``GET /threads/{id}/items`` or ``items.list``."""
-    segment("thread", thread_id)
-    request = partial(api.lookup_request, "items.list", user, thread_id)
-    return Pages(api, request, ThreadItem, limit, order)
+    return Pages(api, api.lookup("items.list", user, thread_id), ThreadItem, limit, order)
 
 
 class Pages(Generic[M]):
@@ -85,14 +82,13 @@ class Pages(Generic[M]):
         self._api = api
         self._request = request
         self._model = model
-        self._page: dict[str, str | int] = {"limit": limit, "order": str(order)}
+        self._query: dict[str, str | int] = {"limit": limit, "order": str(order)}
         self.more: bool = True
 
     def next(self) -> Operation[list[M]]:
         """Ask for the next page."""
-        response = yield from self._api.retry(lambda: self._request(self._page))
-        before = self._page.get("after")
-        page = read_page(self._api.json(response), str(before) if before else None, strict=False)
+        response = yield from self._api.retry(lambda: self._request(self._query))
+        page = read_page(self._api.json(response), self._query.get("after"), strict=False)
         try:
             entries = filter(is_object, page.entries or ())
             models = [self._model.model_validate(entry) for entry in entries]
@@ -102,5 +98,5 @@ class Pages(Generic[M]):
             raise unusable(response, kind) from error.with_traceback(None)
         self.more = page.after is not None
         if page.after is not None:
-            self._page["after"] = page.after
+            self._query["after"] = page.after
         return models

@@ -56,6 +56,7 @@ class Run:
         sent_text: The message's text, which no error repeats; ``None`` if it is not known.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
+        held: Whether its stream is held open for a later call.
         sent_before: Whether an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
         sought: What finds the run while it is in doubt; ``None`` if nothing does.
@@ -69,6 +70,7 @@ class Run:
     sent_text: str | None = field(default=None, repr=False)
     watched: bool = False
     own_session: bool = False
+    held: bool = False
     sent_before: bool = False
     doubt: str | None = None
     sought: RunReference | None = None
@@ -84,6 +86,11 @@ class Run:
         """Go on with a run whose stream another call has opened."""
         self.live, self.inbox = live, live.inbox
         self.sent_text = live.inbox.sent
+
+    def response(self) -> Operation[WorkflowResponse | None]:
+        """The response, if the messages so far have it; a failed run raises its error."""
+        elapsed = (yield from now()) - self.started
+        return None if self.inbox is None else self.inbox.response(self.waiting.answer, 1, elapsed)
 
     @property
     def reference(self) -> RunReference | None:
@@ -104,7 +111,7 @@ class Protocol(ABC):
         """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         """Read the run's messages from the server, newest first."""
 
     @abstractmethod
@@ -116,11 +123,8 @@ class Protocol(ABC):
 
         It waits for nothing. A run that has failed raises its error.
         """
-        inbox.take((yield from self.look(run)))
-        return inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
-
-    def hold(self, run: Run) -> None:  # noqa: B027 - most protocols hold nothing open
-        """Keep open what another call follows."""
+        inbox.take((yield from self.look(run, inbox.run)))
+        return (yield from run.response())
 
 
 def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, WorkflowResponse]:

@@ -193,6 +193,7 @@ class Sender(ABC):
             if shown is error:
                 raise
             raise shown from error
+        self.run.sent(reference)
         log_info(session_id, "message sent: %s", reference.message_id or "(no id)")
         return reference
 
@@ -226,7 +227,7 @@ class Sender(ABC):
                 self._doubt, self._was_in_doubt, self._looks_left = error, True, LOOKS
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
-            elif self._doubt is None:
+            else:
                 self.run.doubt = self.run.sought = None
             raise
 

@@ -8,13 +8,12 @@ from .._effects import Emitting, Operation
 from ..errors import APIError
 from ..events import WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
-from .api import Api, user_message
+from .api import Api, PageRequest, user_message
 from .inbox import Inbox
-from .inputs import Prepared
+from .inputs import Prepared, segment
 from .listing import SessionMessage, id_of
-from .pages import PageRequest, read_back_to, read_new
+from .pages import read_back_to, read_new
 from .polling import poll
-from .requests import segment
 from .run import Protocol, Run
 from .sending import Baseline, Sender
 
@@ -26,13 +25,11 @@ class SessionMessages(Protocol):
         self._api = api
 
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        reference = yield from _Post(self._api, run, prepared).send_once()
-        run.sent(reference)
-        return reference
+        return (yield from _Post(self._api, run, prepared).send_once())
 
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        message_id = None if run.inbox is None else run.inbox.run.message_id
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
+        message_id = reference.message_id
         messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
         if any(message.role == "user" for message in messages):
             self._api.lists_users = True

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from .._config import checked_count
 from ..errors import ConfigurationError, InvalidInputError
-from .requests import text_argument
+from .inputs import text_argument
 
 _count = partial(checked_count, most=2**31 - 1, error=InvalidInputError)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeAlias
 
@@ -87,11 +88,6 @@ class ThreadReader:
     _new: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     _last: str | None = field(default=None, repr=False)
     _unknown_removed: bool = False
-
-    @property
-    def news(self) -> bool:
-        """Whether a message is complete, or removed, that was not handed over."""
-        return bool(self._new)
 
     def messages(self, *, unfinished: bool) -> list[SessionMessage]:
         """The messages that are new since the last call, oldest first."""
@@ -177,7 +173,7 @@ class ThreadReader:
     def _update(self, item_id: str, update: dict[str, Any]) -> None:
         kind, index = update.get("type"), _index(update, "content_index")
         if kind == _PART + "text_delta":
-            self.size += self._begin(item_id).add(index, as_text(update.get("delta")) or "")
+            self.size += self._begin(item_id).add(index, _text_in(update, "delta"))
         elif kind in (_PART + "added", _PART + "done"):
             text = text_of([update.get("content")])[0]
             self.size += self._begin(item_id).set_part(index, text)
@@ -215,24 +211,17 @@ def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessag
 
 def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
     """An event of the protocol as events for the caller; raw if there is no class for it."""
-    kind, item, update = (
-        event.get("type"),
-        as_object(event.get("item")),
-        as_object(event.get("update")),
-    )
-    item_id = as_text(event.get("item_id")) or as_text(item.get("id")) or ""
+    kind, text = event.get("type"), partial(_text_in, event)
+    item, update = as_object(event.get("item")), as_object(event.get("update"))
+    item_id = text("item_id") or _text_in(item, "id")
     change = _CHANGES.get(update.get("type") if kind == "thread.item.updated" else kind)
     if kind == "progress_update":
-        text = as_text(event.get("text")) or ""
-        yield ProgressEvent(text=text, icon=as_text(event.get("icon")), data=event)
+        yield ProgressEvent(text=text("text"), icon=text("icon") or None, data=event)
     elif kind == "notice":
-        level, message = as_text(event.get("level")) or "info", as_text(event.get("message")) or ""
-        yield NoticeEvent(
-            level=level, message=message, title=as_text(event.get("title")), data=event
-        )
+        level, title = text("level") or "info", text("title") or None
+        yield NoticeEvent(level=level, message=text("message"), title=title, data=event)
     elif update.get("type") == _PART + "text_delta":
-        delta = as_text(update.get("delta")) or ""
-        yield TextDeltaEvent(item_id=item_id, delta=delta, data=event)
+        yield TextDeltaEvent(item_id=item_id, delta=_text_in(update, "delta"), data=event)
     else:
         tasks = list(enumerate(as_list(as_object(item.get("workflow")).get("tasks"))))
         if item.get("type") == "task":
@@ -245,6 +234,10 @@ def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:
         for index, task in tasks:
             fields = as_object(task)
             yield TaskEvent(type=change, item_id=item_id, index=index, task=fields, data=event)
+
+
+def _text_in(fields: dict[str, Any], name: str) -> str:
+    return as_text(fields.get(name)) or ""
 
 
 def _index(fields: dict[str, Any], name: str) -> int:

@@ -6,10 +6,7 @@ thread's items are read until the answer is there; the message is never sent aga
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import count
-
-from .._effects import Emitting, Operation, Response, emit, now, open_stream, sleep
+from .._effects import Emitting, Operation, Response, emit, open_stream, sleep
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -57,35 +54,18 @@ class Threads(Protocol):
         self._api = api
         # By session and message; by a number if the server gave the message no id.
         self._live: dict[tuple[str, str | int], LiveRun] = {}
-        self._numbers = count()
         self._threads: dict[str, tuple[ChatSession, str]] = {}
 
-    def known(self, session: ChatSession) -> tuple[ChatSession, str | None]:
+    def thread_of(self, session: ChatSession) -> tuple[ChatSession, str | None]:
         """A session with its user, and the newest thread in it, if this client knows them."""
         earlier, thread_id = self._threads.get(session.id, (session, None))
         return (session if session.user is not None else earlier), thread_id
 
-    def _remember(self, session: ChatSession, thread_id: str) -> None:
-        self._threads.pop(session.id, None)
-        self._threads[session.id] = (session, thread_id)
-        for oldest in list(self._threads)[:-MOST_SESSIONS]:
-            self._threads.pop(oldest, None)
-
-    def hold(self, run: Run) -> None:
-        if run.live is not None:
-            run.live.stream.keep_open = True
-            self._remember_live(run.live)
-
-    def _remember_live(self, live: LiveRun) -> None:
-        message_id = live.inbox.run.message_id
-        number = next(self._numbers) if message_id is None else message_id
-        self._live[live.inbox.run.session_id, number] = live
-
-    def _finish(self, live: LiveRun) -> None:
-        live.finish()
-        if live.is_over:
-            for key in [key for key, one in list(self._live.items()) if one.is_over][:-MOST_ENDED]:
-                self._live.pop(key, None)
+    def _remember(self, live: LiveRun) -> None:
+        run = live.inbox.run
+        self._live[run.session_id, run.message_id or id(live)] = live
+        for key in [key for key, one in list(self._live.items()) if one.is_over][:-MOST_ENDED]:
+            self._live.pop(key, None)
 
     def _find(self, run: RunReference) -> tuple[str, str | int]:
         """The place of a run's open stream; the newest one of a session if only that is known."""
@@ -96,28 +76,30 @@ class Threads(Protocol):
         return next(same, None) or next(reversed(live), (run.session_id, -1))
 
     def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        run.session, thread_id = self.known(run.session)
-        sender = _Start(self._api, run, prepared, thread_id)
-        reference = yield from sender.send_once()
+        run.session, thread_id = self.thread_of(run.session)
+        reference = yield from _Start(self._api, run, prepared, thread_id).send_once()
         if reference.thread_id is not None:
-            self._remember(run.session, reference.thread_id)
-        run.sent(reference)
+            self._threads.pop(run.session.id, None)
+            self._threads[run.session.id] = run.session, reference.thread_id
+            for oldest in list(self._threads)[:-MOST_SESSIONS]:
+                self._threads.pop(oldest, None)
+        if run.held and run.live is not None:
+            run.live.stream.keep_open = True
+            self._remember(run.live)
         return reference
 
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        session, thread_id = self.known(run.session)
-        message_id = None
-        if run.inbox is not None:
-            message_id, thread_id = run.inbox.run.message_id, run.inbox.run.thread_id or thread_id
+    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+        run.session, thread_id = self.thread_of(run.session)
+        thread_id = reference.thread_id or thread_id
         if thread_id is None:
             raise InvalidInputError(
                 f"The thread of this run is not known: the session {run.session.id!r} has no "
                 "message yet, or another client sent it. Pass the stored RunReference, which knows "
                 "its thread; an id alone does not."
             )
-        request = partial(self._api.lookup_request, "items.list", session.user, thread_id)
+        items = self._api.lookup("items.list", run.session.user, thread_id)
         try:
-            return (yield from read_back_to(self._api, request, message_id, PAGE))
+            return (yield from read_back_to(self._api, items, reference.message_id, PAGE))
         except NotFoundError as error:
             if run.live is None:
                 raise
@@ -127,7 +109,6 @@ class Threads(Protocol):
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         live = run.live or self._live.pop(self._find(inbox.run), None)
         if live is None:
-            run.session, _ = self.known(run.session)
             return (yield from poll(self, run, inbox))
         while not live.begin():
             yield from sleep(TURN)
@@ -138,51 +119,28 @@ class Threads(Protocol):
         except WorkflowError:
             # The thread may not show the failure to a later look.
             if live.is_over:
-                self._remember_live(live)
-                self._finish(live)
+                self._remember(live)
+                live.finish()
             raise
 
     def _follow_live(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        """Read the stream to its end; where it breaks, go on with the thread."""
+        failure: APIError | None = None
         try:
             yield from self._follow_stream(run, live)
         except (APIConnectionError, APIStatusError) as error:
             failure = error
-        else:
-            return (yield from _end(run, live.inbox))
-        if not is_deadline(failure):
-            name = type(failure).__name__
-            log_warning(run.session.id, "stream broke (%s); reading the thread", name)
-        live.break_off()
-        if live.inbox.has_program():
-            return (yield from _end(run, live.inbox))
-        return (yield from poll(self, run, live.inbox, failure))
-
-    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
-        live = self._live.get(self._find(inbox.run))
-        if live is None or not live.begin():
-            run.session, _ = self.known(run.session)
-            return (yield from super().check(run, inbox))
-        try:
-            run.take_over(live)
-            yield from live.catch_up()
-            if not live.inbox.is_settled():
-                yield from self._look_beside(run, live)
-            return live.inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
-        finally:
-            self._finish(live)
-
-    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
-        """Read the thread of an open stream, whose newest data may be in a buffer."""
-        live.check_error()
-        try:
-            messages = yield from self.look(run)
-        except APIError:
-            if live.is_over:
-                raise
-            return
-        live.events += live.inbox.take(messages)
-        if live.ended and not live.inbox.is_settled():
+        if failure is not None:
+            if not is_deadline(failure):
+                name = type(failure).__name__
+                log_warning(run.session.id, "stream broke (%s); reading the thread", name)
+            live.break_off()
+            if not live.inbox.has_program():
+                return (yield from poll(self, run, live.inbox, failure))
+        response = yield from run.response()
+        if response is None:
             live.inbox.end_of_run()
+        return (yield from deliver(run, response))
 
     def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
         """Read the stream to its end; then the thread, if the answer is not there.
@@ -202,16 +160,33 @@ class Threads(Protocol):
                 live.inbox.response("first", 1, 0.0)
         live.check_error()
         if run.waiting.answer == "program" and not live.inbox.is_settled():
-            for step in live.inbox.take((yield from self.look(run))):
+            for step in live.inbox.take((yield from self.look(run, live.inbox.run))):
                 yield from emit(step)
 
+    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
+        live = self._live.get(self._find(inbox.run))
+        if live is None or not live.begin():
+            return (yield from super().check(run, inbox))
+        try:
+            run.take_over(live)
+            yield from live.catch_up()
+            if not live.inbox.is_settled():
+                yield from self._look_beside(run, live)
+            return (yield from run.response())
+        finally:
+            live.finish()
 
-def _end(run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-    """The response that a stream has brought, or the error that its end means."""
-    response = inbox.response(run.waiting.answer, 1, (yield from now()) - run.started)
-    if response is None:
-        inbox.end_of_run()
-    return (yield from deliver(run, response))
+    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
+        """Read the thread of an open stream, whose newest data may be in a buffer."""
+        live.check_error()
+        try:
+            live.events += live.inbox.take((yield from self.look(run, live.inbox.run)))
+        except APIError:
+            if live.is_over:
+                raise
+        else:
+            if live.ended and not live.inbox.is_settled():
+                live.inbox.end_of_run()
 
 
 class _Start(Sender):
@@ -314,12 +289,10 @@ class _Start(Sender):
         return None
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
-        user = self.run.session.user
-        request = partial(self.api.lookup_request, "items.list", user, thread_id)
-        return (yield from read_new(self.api, request))
+        items = self.api.lookup("items.list", self.run.session.user, thread_id)
+        return (yield from read_new(self.api, items))
 
     def _newest_threads(self) -> Operation[list[SessionMessage]]:
         """The user's threads as entries of a list, at least the newest ones."""
-        user = self.run.session.user
-        request = partial(self.api.lookup_request, "threads.list", user, None)
-        return (yield from read_new(self.api, request))
+        threads = self.api.lookup("threads.list", self.run.session.user, None)
+        return (yield from read_new(self.api, threads))

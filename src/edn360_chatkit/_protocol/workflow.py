@@ -54,11 +54,10 @@ class Workflow:
         self, session: ChatSession, prepared: Prepared, waiting: Waiting
     ) -> Operation[RunReference]:
         """The second step: send a message in a session."""
-        run = Run(session, waiting, (yield from now()))
+        run = Run(session, waiting, (yield from now()), held=True)
         prepared.log(session.id)
         with noted(run):
-            protocol, reference = yield from self._start(run, prepared)
-            protocol.hold(run)
+            _, reference = yield from self._start(run, prepared)
             return reference
 
     def poll_response(
@@ -95,9 +94,9 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, RunReference]:
         """A session and the message, for another call to follow."""
         run = yield from self._begin(prepared, user, waiting)
+        run.held = True
         with noted(run):
-            protocol, reference = yield from self._start(run, prepared)
-            protocol.hold(run)
+            _, reference = yield from self._start(run, prepared)
             yield from emit(MessageSentEvent(run=reference))
             return reference
 
@@ -135,7 +134,7 @@ class Workflow:
         return Run(session, waiting, started, own_session=True)
 
     def _take_up(self, run: Run, reference: RunReference) -> tuple[Protocol, Inbox]:
-        _, thread_id = self._threads.known(run.session)
+        _, thread_id = self._threads.thread_of(run.session)
         in_thread = reference.thread_id is not None or thread_id is not None
         return self._threads if in_thread else self._current(), run.sent(reference)
 

@@ -7,37 +7,50 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, ClassVar
 
 import anyio
-import anyio.lowlevel
 import httpx
 
-from .limits import TimeLimit
-from .pending import CLOSING_SECONDS, Closable, Home, Pending, Perform, Step
+from .limits import OutOfTimeError, TimeLimit
+from .pending import CLOSING_SECONDS, Home, Pending, Perform, Step
+
+GRACE = 0.05
+"""How much later a request is cancelled, in seconds. httpx's own timeouts come first."""
 
 # asyncio keeps only weak references to its tasks.
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def async_home() -> Home:
-    """The current process and event loop."""
-    if _in_asyncio():
-        return os.getpid(), asyncio.get_running_loop()
-    import trio
+class TaskLimit(TimeLimit):
+    """The time for an async effect: its ``with`` block is cancelled when the time is over."""
 
-    return os.getpid(), trio.lowlevel.current_trio_token()
+    _scope: anyio.CancelScope | None = None
 
+    def shorten(self, seconds: float) -> None:
+        """Leave at most so many seconds from now."""
+        super().shorten(seconds)
+        if self._scope is not None:
+            self._scope.deadline = self._scope_deadline()
 
-def _in_asyncio() -> bool:
-    try:
-        # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
+    def __enter__(self) -> None:
+        self.check()
+        self._scope = anyio.CancelScope(deadline=self._scope_deadline())
+        self._scope.__enter__()
+
+    def __exit__(self, *exc_info: Any) -> bool | None:
+        scope, self._scope = self._scope, None
+        assert scope is not None
+        is_cancelled = scope.__exit__(*exc_info)
+        if scope.cancelled_caught:
+            raise OutOfTimeError
+        return is_cancelled
+
+    def _scope_deadline(self) -> float:
+        return anyio.current_time() + self.left() + GRACE
 
 
 class TaskPending(Pending):
@@ -48,14 +61,15 @@ class TaskPending(Pending):
     anyio ends it.
     """
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, home: Home) -> None:
         super().__init__()
-        self.home: Home = async_home()
+        self.home = home
         self._perform = perform
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
-        if _in_asyncio():
-            task = asyncio.get_running_loop().create_task(self._run())
+        loop = home[1]
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            task = loop.create_task(self._run())
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
         else:
@@ -63,19 +77,20 @@ class TaskPending(Pending):
 
             trio.lowlevel.spawn_system_task(self._run, context=copy_context())
 
+    @property
+    def in_flight(self) -> bool:
+        return not self._done.is_set()
+
     async def wait(self) -> None:
         await self._done.wait()
 
-    def cancel(self) -> None:
-        self.is_cancelled = not self._done.is_set()
-        self._scope.cancel()
-
-    def remainder(self) -> Closable:
-        return self
+    async def wait_shielded(self, seconds: float | None = None) -> None:
+        with anyio.move_on_after(seconds, shield=True):
+            await self._done.wait()
 
     async def close(self) -> None:
-        """Cancel the effect."""
-        self.cancel()
+        self.is_cancelled = self.in_flight
+        self._scope.cancel()
 
     async def _run(self) -> None:
         try:
@@ -93,33 +108,24 @@ class AsyncNetwork:
 
     kind: ClassVar[str] = "AsyncClient"
     Places: ClassVar[Any] = anyio.Semaphore
-
-    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        return limit.on_this_task()
+    Limit: ClassVar[type[TimeLimit]] = TaskLimit
 
     def home(self) -> Home:
-        return async_home()
+        # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
+        with suppress(RuntimeError):
+            if asyncio.current_task() is not None:
+                return os.getpid(), asyncio.get_running_loop()
+        import trio
+
+        return os.getpid(), trio.lowlevel.current_trio_token()
 
     def start(self, perform: Perform) -> Pending:
-        return TaskPending(perform)
+        return TaskPending(perform, self.home())
+
+    start_aside = start
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
-
-    async def yield_to_others(self) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        TaskPending(lambda _: work())
-
-    async def close_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        # In a task of its own: TLS may wait for the server's answer.
-        self.start_aside(work)
-
-    async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
-        """Wait for the end of an effect, also where the caller is cancelled."""
-        with anyio.move_on_after(seconds, shield=True):
-            await pending.wait()
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
         try:

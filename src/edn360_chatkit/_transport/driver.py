@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import httpx
 
-from .._effects import Effect, Now, Open, Read, Request, Response, Send, Sleep, Stream
+from .._effects import Effect, Now, Open, Read, Request, Response, Send, Sleep
 from ..errors import ConfigurationError
 from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
 from .library import client_factory, library_of
-from .limits import TimeLimit, TooLargeError, TransportSettings
+from .limits import TooLargeError, TransportSettings
 from .network import Network
-from .pending import Home, Pending, is_over
-from .pool import SHARD_SIZE, Pool, Shard, close_items, dropped, forget_closed_loops, take_dropped
+from .pending import Closable, Home, Pending, is_over
+from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take_dropped
 from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
 
@@ -53,23 +53,21 @@ class BaseDriver:
             return Pending(time.monotonic())
         return self.network.start(lambda pending: self._perform(effect, until, pending))
 
-    async def close_all(self, items: Sequence[OpenStream | Pool]) -> None:
-        """Close streams or pools: in a task of its own, since a cancellation harms httpx."""
-
-        async def close(pending: Pending) -> None:
-            await close_items([*items, *take_dropped(self.network.home())])
-
-        pending = self.network.start(close)
-        await self.network.wait_for_end(pending, None)
+    async def close_items(self, items: Sequence[Closable], *, wait: bool = True) -> None:
+        """Close things in a task of their own: a cancellation harms httpx."""
+        pending = self.network.start(lambda _: close_items(items))
+        if wait:
+            await pending.wait_shielded()
         if pending.error is not None:
             raise pending.error
 
     def __del__(self) -> None:
-        dropped.extend(getattr(self, "_pools", {}).values())
+        for pool in getattr(self, "_pools", {}).values():
+            drop(pool)
 
     async def _close(self) -> None:
         self._closed = True
-        await self.close_all(list(self._pools.values()))
+        await self.close_items([*self._pools.values(), *take_dropped(self.network.home())])
 
     def _pool(self) -> Pool:
         home = self.network.home()
@@ -83,104 +81,91 @@ class BaseDriver:
         return pool
 
     async def _perform(self, effect: Effect[object], until: float, pending: Pending) -> object:
+        # The exception that the caller is handling stays as it is.
+        handled = sys.exc_info()[1]
         if isinstance(effect, Sleep):
             if effect.seconds > until - time.monotonic():
                 raise deadline_error(may_have_arrived=False)
             await self.network.sleep(effect.seconds)
             return None
         if isinstance(effect, Read):
-            return await self._read(effect, until, pending)
-        assert isinstance(effect, (Send, Open))
-        answer = await self._send(effect.request, until, pending, isinstance(effect, Open))
+            assert isinstance(effect.stream, OpenStream)
+            exchange = effect.stream.exchange
+            exchange.limit = self.network.Limit(until)
+            answering: Awaitable[object] = effect.stream.read(wait=effect.wait)
+        else:
+            assert isinstance(effect, (Send, Open))
+            exchange = self._exchange(effect.request, until)
+            answering = self._send(exchange, streaming=isinstance(effect, Open))
+        try:
+            answer = await answering
+        except BaseException as error:
+            if pending.is_cancelled:
+                raise
+            return self._result_of(error, exchange, handled)
         if pending.is_cancelled and isinstance(answer, OpenStream):
             await answer.close()
         return answer
 
-    async def _send(
-        self, request: Request, until: float, pending: Pending, streaming: bool
-    ) -> object:
-        pool, handled = self._pool(), sys.exc_info()[1]
+    def _exchange(self, request: Request, until: float) -> Exchange:
         if self._closed:
             raise closed_error()
         if time.monotonic() >= until:
             raise deadline_error(may_have_arrived=False)
+        pool = self._pool()
         if not pool.owned and self._network_home not in (None, pool.home):
             raise ConfigurationError(
                 "The http_client was used in another process or event loop, where its connections "
                 "belong. Make a client in each; nothing was sent."
             )
-        limit = TimeLimit(until)
-        exchange = Exchange(request, self._settings, self._library, limit, pool.owned)
-        shard: Shard | None = None
-        answer: object = None
+        return Exchange(request, self._settings, self._library, self.network.Limit(until), pool)
+
+    async def _send(self, exchange: Exchange, *, streaming: bool) -> OpenStream | Response:
+        network, pool = self.network, exchange.pool
+        answer: OpenStream | Response | None = None
         try:
-            with self.network.limited(exchange.limit):
-                if dropped and (items := take_dropped(pool.home)):
-                    await self.network.close_soon(lambda: close_items(items))
+            with exchange.limit:
+                if items := take_dropped(pool.home):
+                    # Not waited for: TLS may wait for the server's answer.
+                    await self.close_items(items, wait=False)
                 shard = await pool.enter(exchange.limit, streaming=streaming)
-                answer = await self._answer(shard, pool, exchange, streaming)
-        except BaseException as error:
-            if pending.is_cancelled:
-                raise
-            closed = self._closed or (shard is not None and shard.http.is_closed)
-            answer = self._result_of(error, exchange, pool, handled, closed)
+                exchange.shard = shard
+                message = exchange.make_message(shard.http, network.trace(exchange.take_step))
+                response = await network.send(shard.http, message, exchange.authorize)
+                if streaming and is_event_stream(response):
+                    answer = OpenStream(response, exchange, network)
+                else:
+                    answer = await self._read_body(response, exchange)
+                return answer
         finally:
             exchange.remove_credential()
             if exchange.traced and self._network_home is None:
                 # Only a transport with real connections reports its steps.
                 self._network_home = pool.home
-            if shard is not None and not isinstance(answer, Stream):
-                pool.leave(shard)
-        return answer
+            if not isinstance(answer, OpenStream):
+                exchange.leave()
 
-    async def _answer(
-        self, shard: Shard, pool: Pool, exchange: Exchange, streaming: bool
-    ) -> OpenStream | Response:
-        network = self.network
-        message = exchange.make_message(shard.http, network.trace(exchange.take_step))
-        response = await network.send(shard.http, message, exchange.authorize)
-        if streaming and is_event_stream(response):
-            stream = OpenStream(
-                response, exchange, network, lambda stream: pool.leave(shard, stream)
-            )
-            pool.streams.add(stream)
-            return stream
-        chunks = network.chunks(response)
+    async def _read_body(self, response: httpx.Response, exchange: Exchange) -> Response:
+        chunks: Any = self.network.chunks(response)
         try:
-            while exchange.feed(await network.next_chunk(chunks)):
+            while exchange.feed(await self.network.next_chunk(chunks)):
                 exchange.limit.check()
             return exchange.answer(response)
         except BaseException as error:
-            await network.close(response, chunks)
+            await self.network.close(response, chunks)
             if isinstance(error, TooLargeError):
                 return exchange.answer(response, too_large=True)
             raise
 
-    async def _read(self, effect: Read, until: float, pending: Pending) -> object:
-        stream = effect.stream
-        assert isinstance(stream, OpenStream)
-        handled = sys.exc_info()[1]
-        stream.exchange.limit = TimeLimit(until)
-        try:
-            return await stream.read(wait=effect.wait)
-        except BaseException as error:
-            if not pending.is_cancelled:
-                self._result_of(error, stream.exchange, self._pool(), handled, self._closed)
-            raise
-
     def _result_of(
-        self,
-        error: BaseException,
-        exchange: Exchange,
-        pool: Pool,
-        handled: BaseException | None,
-        closed: bool,
+        self, error: BaseException, exchange: Exchange, handled: BaseException | None
     ) -> Response:
         """The response that an exception stands for; else raises its meaning.
 
         A foreign exception replaces the pool, also one that the library took for a failure.
-        ``handled`` is the exception that the caller was handling before; it stays as it is.
         """
+        pool, shard = exchange.pool, exchange.shard
+        closed = self._closed or (shard is not None and shard.http.is_closed)
         meaning = meaning_of(error, exchange, closed=closed)
         if isinstance(meaning, Response):
             return meaning

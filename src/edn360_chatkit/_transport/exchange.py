@@ -11,6 +11,7 @@ import httpx
 from .._effects import Request, Response
 from .library import HttpLibrary, QuietURL, body_class
 from .limits import TimeLimit, TooLargeError, TransportSettings
+from .pool import Pool, Shard
 
 
 @dataclass(eq=False, repr=False)
@@ -19,10 +20,11 @@ class Exchange:
 
     Attributes:
         limit: The time limit of the request, or of a read in its stream.
-        owned: Whether the HTTP client is ours.
+        pool: The connections that it uses.
+        shard: The HTTP client that it uses, once it has a place there.
         traced: Whether the transport has reported a step, so that it has a connection.
         sent: Whether bytes of the request may have left.
-        message: The request as the HTTP library has it, once it has a place in our pool.
+        message: The request as the HTTP library has it.
         head: The status and headers of the response, once they have arrived.
         proxy_status: The status of the proxy's answer to ``CONNECT``.
     """
@@ -31,20 +33,26 @@ class Exchange:
     settings: TransportSettings
     library: HttpLibrary
     limit: TimeLimit
-    owned: bool
+    pool: Pool
+    shard: Shard | None = None
     traced: bool = False
     sent: bool = False
-    head: tuple[int, Mapping[str, str]] | None = None
+    message: httpx.Request | None = None
+    head: tuple[int, httpx.Headers] | None = None
     proxy_status: int | None = None
     _body: bytearray = field(default_factory=bytearray)
     _connecting: bool = False
-    message: httpx.Request | None = None
+
+    def leave(self) -> None:
+        """Give the place back."""
+        if self.shard is not None:
+            self.pool.leave(self.shard)
 
     def make_message(self, http: Any, trace: Any) -> httpx.Request:
         """Make the request as the HTTP library has it."""
-        request = self.request
+        request, owned = self.request, self.pool.owned
         # A transport of the caller's may report no steps.
-        self.sent = not self.owned
+        self.sent = not owned
         message: httpx.Request = http.build_request(
             request.method,
             request.url,
@@ -56,7 +64,7 @@ class Exchange:
                 "trace": trace,
             },
         )
-        if not self.owned:
+        if not owned:
             # The caller's client may have params= of its own, which replace our query. Its hooks
             # and transports may read the text of the URL, so only our client gets a quiet one.
             message.url = self.library.URL(request.url)
@@ -87,22 +95,20 @@ class Exchange:
             if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0
                 self.limit.shorten(max(self.settings.request_seconds, silence))
-        if event.endswith(".send_request_headers.started"):
+        step = event.partition(".")[2]
+        if step == "send_request_headers.started":
             # A proxy gets a CONNECT before the request.
             self._connecting = info["request"].method == b"CONNECT"
             self.sent = self.sent or not self._connecting
-        elif event.endswith(".receive_response_headers.complete"):
+        elif step == "receive_response_headers.complete":
             # The places of the status and the headers differ in HTTP/1.1 and HTTP/2.
             parts: tuple[Any, ...] = info["return_value"]
             status = next(part for part in parts if isinstance(part, int))
             if self._connecting:
                 self.proxy_status = status
-            elif not self.owned:
+            elif not self.pool.owned:
                 # A hook of the caller's may raise before there is a response.
-                self.head = (
-                    status,
-                    {name.decode().lower(): text.decode("latin-1") for name, text in parts[-1]},
-                )
+                self.head = status, httpx.Headers(parts[-1])
 
     def feed(self, chunk: bytes | None) -> bool:
         """Add a chunk to the body; returns ``False`` at the end, which is ``None``."""
@@ -115,9 +121,7 @@ class Exchange:
 
     def answer(self, response: httpx.Response, *, too_large: bool = False) -> Response:
         """The response in our own terms, with the body that was fed."""
-        # httpx gives the names of headers in lower case.
-        headers = dict(response.headers.items())
         content = b"" if too_large else bytes(self._body)
         # The HTTP library's request refers to this object until it is collected.
         self._body.clear()
-        return Response(response.status_code, headers, content, self.request, too_large)
+        return Response(response.status_code, response.headers, content, self.request, too_large)

@@ -22,6 +22,23 @@ from .limits import OutOfTimeError, TooLargeError
 from .signals import exception_chain
 
 BUSY = " while all connections were busy"
+_BUSY_CLIENT = (
+    "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at once, or "
+    "pass http_client= with larger limits."
+)
+_UNTRUSTED = (
+    "Its certificate is not trusted. If your network has a certificate authority of its own, set "
+    "SSL_CERT_FILE to its certificates."
+)
+_PROXY = "Check its address and credentials in HTTPS_PROXY, or add the host to NO_PROXY."
+_NETWORK = (
+    "Check the network, the proxy settings, and the server's address (base_url or server_url)."
+)
+_REFUSED = "The connection was refused: the server may not run, or on another port."
+_REASONS = {
+    ConnectionRefusedError: _REFUSED,
+    socket.gaierror: "The name of the host was not resolved.",
+}
 
 
 def deadline_error(detail: str = "", *, may_have_arrived: bool) -> APITimeoutError:
@@ -74,7 +91,7 @@ def _response_in(error: Any, exchange: Exchange) -> Response | None:
 
 
 def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
-    library, limit = exchange.library, exchange.limit
+    library = exchange.library
     host = urlsplit(exchange.request.url).hostname
     # Never the exception's own text: a protocol error quotes the header that it rejects.
     kind = type(error).__name__
@@ -88,22 +105,14 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
     arrived = exchange.sent and (exchange.traced or not busy)
     if not isinstance(error, (OutOfTimeError, library.TimeoutException)):
         advice, retryable = _advice(error, exchange)
-        return APIConnectionError(
-            f"No answer from {host} ({kind}). {advice}",
-            may_have_arrived=arrived,
-            retryable=retryable,
-        )
+        text = f"No answer from {host} ({kind}). {advice}"
+        return APIConnectionError(text, may_have_arrived=arrived, retryable=retryable)
     # httpx's own timeouts come a moment before the deadline.
-    if time.monotonic() >= limit.deadline - 0.01:
+    if time.monotonic() >= exchange.limit.deadline - 0.01:
         detail = BUSY if busy or exchange.message is None else f" before {host} answered"
         return deadline_error(detail, may_have_arrived=arrived)
     text = f"No answer from {host} in time ({kind}). Raise timeout=... if the server is slow."
-    if busy:
-        text = (
-            "All connections of the HTTP client are busy (PoolTimeout). Run fewer workflows at "
-            "once, or pass http_client= with larger limits."
-        )
-    return APITimeoutError(text, may_have_arrived=arrived)
+    return APITimeoutError(_BUSY_CLIENT if busy else text, may_have_arrived=arrived)
 
 
 def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
@@ -112,26 +121,15 @@ def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
     # anyio tries each address of a host, and groups the failures.
     causes += [failure for cause in causes for failure in getattr(cause, "exceptions", ())]
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return (
-            "Its certificate is not trusted. If your network has a certificate authority of its "
-            "own, set SSL_CERT_FILE to its certificates."
-        ), False
+        return _UNTRUSTED, False
     if isinstance(error, exchange.library.ProxyError):
         status = exchange.proxy_status
         refusal = "refused the connection" if status is None else f"answered {status}"
-        return (
-            f"The proxy {refusal}. Check its address and credentials in HTTPS_PROXY, or add the "
-            "host to NO_PROXY."
-        ), status not in (403, 407)
-    reason = ""
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        reason = "The connection was refused: the server may not run, or on another port. "
-    elif any(isinstance(cause, socket.gaierror) for cause in causes):
-        reason = "The name of the host was not resolved. "
-    return (
-        f"{reason}Check the network, the proxy settings, and the server's address (base_url or "
-        "server_url)."
-    ), True
+        return f"The proxy {refusal}. {_PROXY}", status not in (403, 407)
+    for kind, reason in _REASONS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return f"{reason} {_NETWORK}", True
+    return _NETWORK, True
 
 
 def drop_tracebacks(error: BaseException, handled: BaseException | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -56,16 +56,10 @@ def body_class(library: HttpLibrary) -> Any:
     httpx uses an async generator, and trio warns if that is not exhausted.
     """
 
-    class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc,name-defined]
+    class Body(library.ByteStream):  # type: ignore[misc,name-defined]
         _chunks: Iterator[bytes]
 
-        def __init__(self, content: bytes) -> None:
-            self._content = content
-
-        def __iter__(self) -> Iterator[bytes]:
-            return iter([self._content])
-
-        def __aiter__(self) -> AsyncIterator[bytes]:
+        def __aiter__(self) -> Any:
             self._chunks = iter(self)
             return self
 

@@ -7,22 +7,16 @@ An async request is cancelled when its time is over; see :func:`limit_network_st
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from .signals import raise_unchanged, signal_exception
 
-if TYPE_CHECKING:
-    import anyio
-
-GRACE = 0.05
-"""How much later an async request is cancelled, in seconds. httpx's own timeouts come first."""
 WRITE_SIZE = 65536
 """How many bytes are written before the clock is read again."""
 
@@ -63,17 +57,18 @@ class OutOfTimeError(Exception):
 
 
 class TimeLimit:
-    """The time for one effect.
+    """The time for one effect. Its ``with`` block limits the socket reads and writes of the thread.
 
     Attributes:
         deadline: When the operation's time is over, on the monotonic clock.
         until: When the effect's time is over; at most ``deadline``.
     """
 
+    _token: Token[TimeLimit | None]
+
     def __init__(self, deadline: float) -> None:
         self.deadline: float = deadline
         self.until: float = deadline
-        self._scope: anyio.CancelScope | None = None
 
     def left(self) -> float:
         """The time that is left, in seconds; 0 when it is over."""
@@ -87,37 +82,14 @@ class TimeLimit:
     def shorten(self, seconds: float) -> None:
         """Leave at most so many seconds from now."""
         self.until = min(self.until, time.monotonic() + seconds)
-        self._move_scope()
 
-    @contextmanager
-    def on_this_thread(self) -> Generator[None]:
-        """Limit the socket reads and writes of this thread."""
+    def __enter__(self) -> None:
         self.check()
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+        self._token = _current.set(self)
 
-    @contextmanager
-    def on_this_task(self) -> Generator[None]:
-        """Cancel the block when the time is over, and raise an :class:`OutOfTimeError`."""
-        import anyio
-
-        self.check()
-        with anyio.CancelScope() as scope:
-            self._scope = scope
-            self._move_scope()
-            yield
-        self._scope = None
-        if scope.cancelled_caught:
-            raise OutOfTimeError
-
-    def _move_scope(self) -> None:
-        if self._scope is not None:
-            import anyio
-
-            self._scope.deadline = anyio.current_time() + self.left() + GRACE
+    def __exit__(self, *exc_info: Any) -> bool | None:
+        _current.reset(self._token)
+        return None
 
 
 _current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)

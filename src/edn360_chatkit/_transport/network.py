@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import httpx
@@ -30,10 +30,7 @@ class SyncNetwork:
 
     kind: ClassVar[str] = "Client"
     Places: ClassVar[Any] = threading.Semaphore
-
-    def limited(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        """Keep a block within its time."""
-        return limit.on_this_thread()
+    Limit: ClassVar[type[TimeLimit]] = TimeLimit
 
     def home(self) -> Home:
         """The current process."""
@@ -48,21 +45,14 @@ class SyncNetwork:
             pending.error = error
         return pending
 
-    def start_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do work on a daemon thread: after an interruption, httpx may hold a lock for ever."""
+    def start_aside(self, perform: Perform) -> None:
+        """Perform work on a daemon thread: httpx may hold a lock for ever after an interruption."""
         with suppress(RuntimeError):  # no new threads at the interpreter's end
-            threading.Thread(target=lambda: finish(work()), daemon=True).start()
-
-    async def close_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Close what was dropped; a socket is closed at once."""
-        await work()
+            threading.Thread(target=self.start, args=(perform,), daemon=True).start()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""
         time.sleep(seconds)
-
-    async def wait_for_end(self, pending: Pending, seconds: float | None) -> None:
-        """Do nothing: a sync effect has ended."""
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
         """Wait for a place."""
@@ -96,9 +86,6 @@ class SyncNetwork:
     async def next_chunk(self, chunks: Any) -> bytes | None:
         """The next chunk of a body; ``None`` at its end."""
         return next(chunks, None)
-
-    async def yield_to_others(self) -> None:
-        """Do nothing: threads run by themselves."""
 
     async def close(self, item: Any, chunks: Any = None) -> None:
         """Close an HTTP client, or a response and the iterator over its body."""

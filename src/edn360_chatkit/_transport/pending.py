@@ -38,29 +38,38 @@ def is_over(home: Home) -> bool:
 class Closable(Protocol):
     """A thing that is closed at its own home."""
 
-    home: Home
-
+    @property
+    def home(self) -> Home: ...
     async def close(self) -> None: ...
 
 
 class Pending:
     """An effect that was started, with its value or error; this class is for one that has ended."""
 
+    home: Home = (0, None)  # only an effect in flight needs one
+
     def __init__(self, value: object = None, error: BaseException | None = None) -> None:
         self.value = value
         self.error = error
         self.is_cancelled = False
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether it has not ended."""
+        return False
+
     async def wait(self) -> None:
         """Wait for the end; a cancelled wait leaves the effect in flight."""
 
-    def cancel(self) -> None:
-        """Cancel the effect."""
+    async def wait_shielded(self, seconds: float | None = None) -> None:
+        """Wait for the end, also where the caller is cancelled."""
 
-    def remainder(self) -> Closable | None:
-        """The part that must be closed when the run is dropped: an effect in flight."""
-        return None
+    async def close(self) -> None:
+        """Cancel the effect, and do not wait for its end."""
 
+
+NO_EFFECT = Pending()
+"""Stands for the effect before the first one, and after an event."""
 
 Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
 """Performs an effect; it takes the effect's own ``Pending``."""

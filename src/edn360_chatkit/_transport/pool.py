@@ -16,8 +16,7 @@ from typing import Any
 
 from .limits import TimeLimit
 from .network import Network
-from .pending import Closable, Home, Pending, finish, is_over
-from .streams import OpenStream
+from .pending import Closable, Home, finish, is_over
 
 MAX_CONNECTIONS = 100
 """How many connections a client of ours has at most for short requests."""
@@ -50,7 +49,7 @@ class Pool:
     ) -> None:
         self.home: Home = network.home()
         self.owned = http_client is None
-        self.streams: set[OpenStream] = set()
+        self.streams: set[Closable] = set()
         self._network = network
         self._make = make
         self._places = network.Places(MAX_CONNECTIONS)
@@ -79,10 +78,8 @@ class Pool:
             shard.used += 1
         return shard
 
-    def leave(self, shard: Shard, stream: OpenStream | None = None) -> None:
-        """Give a place back, of a request or of a stream."""
-        if stream is not None:
-            self.streams.discard(stream)
+    def leave(self, shard: Shard) -> None:
+        """Give a place back."""
         with self._lock:
             shard.used -= 1
         if self.owned and not shard.streaming:
@@ -98,7 +95,7 @@ class Pool:
                 return
             unused, self._shards = self.clients(), []
         _live.discard(self)
-        self._network.start_aside(lambda: self._close_clients(unused))
+        self._network.start_aside(lambda _: self._close_clients(unused))
 
     async def close(self) -> None:
         """Close the open streams, and the HTTP clients if they are ours."""
@@ -113,39 +110,31 @@ class Pool:
             await self._network.close(http)
 
 
-# A finalizer can run at any moment, also while httpcore holds a lock. So finalizers only append
-# here; the next request or close, or the end of the process, closes what was dropped.
-dropped: deque[Closable] = deque()
 # Pools stay alive until they are closed, so that no garbage collection closes a connection.
 _live: set[Pool] = set()
-# The connections that a fork has copied. They are kept for ever, since their locks may be held.
-_inherited: list[object] = []
+# What finalizers have dropped, by home. The items of a parent process stay here for ever: their
+# locks may be held.
+_dropped: dict[Home, deque[Closable]] = {}
+
+
+def drop(item: Closable) -> None:
+    """Keep a thing until the next request or close, or the end of the process, closes it.
+
+    A finalizer can run at any moment, also while httpcore holds a lock: it only calls this.
+    """
+    _dropped.setdefault(item.home, deque()).append(item)
 
 
 def take_dropped(home: Home) -> list[Closable]:
     """Take what was dropped in this process and event loop, to close it."""
     items: list[Closable] = []
-    for _ in range(len(dropped)):
+    queue = _dropped.get(home)
+    while queue:
         try:
-            item = dropped.popleft()
+            items.append(queue.popleft())
         except IndexError:  # another thread was quicker
             break
-        if item.home == home:
-            items.append(item)
-        elif item.home[0] != home[0]:
-            _inherited.append(item)
-        elif not is_over(item.home):
-            dropped.append(item)
     return items
-
-
-async def close_items(items: Sequence[Closable]) -> None:
-    """Close pools, streams and effects in flight."""
-    for item in items:
-        await item.close()
-        if isinstance(item, Pending) and isinstance(item.value, OpenStream):
-            # It had ended before it was cancelled.
-            await item.value.close()
 
 
 def forget_closed_loops() -> None:
@@ -153,14 +142,21 @@ def forget_closed_loops() -> None:
     for pool in list(_live):
         if is_over(pool.home):
             _live.discard(pool)
+    for home in list(_dropped):
+        if is_over(home):
+            _dropped.pop(home, None)
+
+
+async def close_items(items: Sequence[Closable]) -> None:
+    """Close pools, streams and effects in flight."""
+    for item in items:
+        await item.close()
 
 
 def _close_all() -> None:
     home = os.getpid(), None
-    finish(close_items(take_dropped(home)))
-    for pool in list(_live):
-        if pool.home == home:
-            finish(pool.close())
+    pools = [pool for pool in list(_live) if pool.home == home]
+    finish(close_items([*take_dropped(home), *pools]))
 
 
 atexit.register(_close_all)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
@@ -14,8 +13,8 @@ from .driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
 from .network import SyncNetwork
-from .pending import CLOSING_SECONDS, Pending, finish
-from .pool import dropped
+from .pending import CLOSING_SECONDS, NO_EFFECT, Pending, finish
+from .pool import drop
 from .streams import OpenStream
 
 T = TypeVar("T")
@@ -29,12 +28,10 @@ class BaseRun(Generic[E, T]):
         self._driver = driver
         self._operation = operation
         self._deadline = deadline
-        self._until = math.inf
+        self._until: float | None = None
         self._finished = False
-        self._effect: Effect[E] | None = None
-        self._pending: Pending | None = None
-        # The result of the last effect, and of the operation.
-        self._result = Pending()
+        # The last effect, and the result of the operation.
+        self._pending: Pending = NO_EFFECT
         self._outcome: Pending | None = None
         self._streams: set[OpenStream] = set()
 
@@ -42,20 +39,17 @@ class BaseRun(Generic[E, T]):
         """The next event; ``None`` when the operation has returned."""
         try:
             while not self._finished:
-                effect = self._effect or self._step()
-                if isinstance(effect, Emit):
-                    self._effect = None
+                # If this wait is cancelled, the next one waits for the same effect.
+                await self._pending.wait()
+                self._adopt(self._pending.value)
+                effect = self._step()
+                if isinstance(effect, (Emit, Read)):
                     self._adopt(effect.stream)
+                if isinstance(effect, Emit):
                     return effect
                 if effect is not None:
-                    if isinstance(effect, Read):
-                        self._adopt(effect.stream)
-                    if self._pending is None:
-                        self._pending = self._driver.start(effect, self._until)
-                    # If this wait is cancelled, the next one waits for the same effect.
-                    await self._pending.wait()
-                    self._result, self._pending, self._effect = self._pending, None, None
-                    self._adopt(self._result.value)
+                    assert self._until is not None
+                    self._pending = self._driver.start(effect, self._until)
             return None
         finally:
             if self._finished:
@@ -63,19 +57,20 @@ class BaseRun(Generic[E, T]):
 
     def _step(self) -> Effect[E] | None:
         """Run the operation up to its next effect; ``None`` when it has returned."""
-        if self._until == math.inf:
+        if self._until is None:
             self._until = time.monotonic() + self._deadline
-        result, self._result = self._result, Pending()
+        result, self._pending = self._pending, NO_EFFECT
         # Without this, the exception's frames would keep it alive.
         error, result.error = result.error, None
+        effect: Effect[E] | None = None
         try:
             if error is None:
-                self._effect = self._operation.send(result.value)
+                effect = self._operation.send(result.value)
             else:
-                self._effect = self._operation.throw(error)
+                effect = self._operation.throw(error)
                 if not isinstance(error, ChatKitError):
                     # A foreign exception ends the operation, also one that catches it.
-                    self._effect = None
+                    effect = None
                     self._operation.close()
                     raise error
         except StopIteration as stop:
@@ -84,30 +79,27 @@ class BaseRun(Generic[E, T]):
             self._outcome = Pending(error=raised)
             raise
         finally:
-            self._finished = self._effect is None
-        return self._effect
+            self._finished = effect is None
+        return effect
 
     async def _leave(self, error: BaseException | None) -> None:
         """End the operation where it is, by ``error`` if there is one, and close its streams."""
-        pending, self._pending = self._pending, None
+        pending, self._pending = self._pending, NO_EFFECT
         try:
-            if pending is not None:
-                pending.cancel()
-            self._abort(error)
+            await pending.close()
+            if not self._finished:
+                self._abort(error)
         finally:
             try:
-                if pending is not None:
-                    await self._driver.network.wait_for_end(pending, CLOSING_SECONDS)
+                await pending.wait_shielded(CLOSING_SECONDS)
             finally:
                 # A second task.cancel() ends the waits, but not the closing.
-                self._adopt(None if pending is None else pending.value)
+                self._adopt(pending.value)
                 if streams := self._open_streams():
-                    await self._driver.close_all(streams)
+                    await self._driver.close_items(streams)
 
     def _abort(self, error: BaseException | None) -> None:
-        if self._finished:
-            return
-        self._finished, self._effect = True, None
+        self._finished = True
         if error is not None and not isinstance(error, (ChatKitError, GeneratorExit)):
             # The operation may add a note to it.
             traceback = error.__traceback__
@@ -143,11 +135,13 @@ class BaseRun(Generic[E, T]):
     def __del__(self) -> None:
         # The operation gives up its streams.
         self._operation.close()
-        pending = self._pending
-        if pending is not None and (remainder := pending.remainder()) is not None:
-            self._adopt(pending.value)
-            dropped.append(remainder)
-        dropped.extend(self._open_streams())
+        if self._pending.in_flight:
+            # It closes the stream that it opens.
+            self._pending.is_cancelled = True
+            drop(self._pending)
+        self._adopt(self._pending.value)
+        for stream in self._open_streams():
+            drop(stream)
 
 
 class OperationRun(BaseRun[E, T]):

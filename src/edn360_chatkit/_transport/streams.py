@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -70,20 +69,14 @@ def is_event_stream(response: httpx.Response) -> bool:
 class OpenStream(Stream):
     """A stream of either driver. It belongs to one process and one event loop, its ``home``."""
 
-    def __init__(
-        self,
-        response: httpx.Response,
-        exchange: Exchange,
-        network: Network,
-        on_close: Callable[[OpenStream], None],
-    ) -> None:
+    def __init__(self, response: httpx.Response, exchange: Exchange, network: Network) -> None:
         self.exchange = exchange
-        self.home: Home = network.home()
+        self.home: Home = exchange.pool.home
         self._network = network
         self._events = EventBuffer(exchange.settings.max_response_bytes)
         self._response = response
         self._chunks: Any = network.chunks(response)
-        self._on_close: Callable[[OpenStream], None] | None = on_close
+        exchange.pool.streams.add(self)
 
     async def read(self, *, wait: bool = True) -> tuple[str, ...] | None:
         """The data of the events that have arrived; ``None`` at the end."""
@@ -94,11 +87,11 @@ class OpenStream(Stream):
         while not (events := self._events.take()):
             if events is not None:
                 limit.check()
-                await network.yield_to_others()
+                await network.sleep(0)
                 continue
             if not wait and not _is_readable(self._response):
                 return ()
-            with network.limited(limit):
+            with limit:
                 is_open = self._events.feed(await network.next_chunk(self._chunks))
             if not is_open:
                 if _has_marked_end(self._response):
@@ -108,12 +101,13 @@ class OpenStream(Stream):
 
     async def close(self) -> None:
         """Close the connection. Another process or event loop must not touch it."""
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None and self.home == self._network.home():
+        streams = self.exchange.pool.streams
+        if self in streams and self.home == self._network.home():
+            streams.discard(self)
             try:
                 await self._network.close(self._response, self._chunks)
             finally:
-                on_close(self)
+                self.exchange.leave()
 
 
 def _is_readable(response: httpx.Response) -> bool:

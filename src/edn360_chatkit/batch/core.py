@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._config import WaitOptions, checked_count
 from .._effects import Emitting
-from .._protocol.inputs import Prepared, WorkflowInput, prepare
-from .._protocol.requests import text_argument
+from .._protocol.inputs import Prepared, WorkflowInput, prepare, text_argument
 from .._protocol.run import Waiting
 from .._protocol.workflow import Workflow
 from ..errors import (

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
 from .._transport.pending import Pending
-from .._transport.pool import dropped
+from .._transport.pool import drop
 from .core import Batch, BatchInput, read_item
 from .pace import Pause
 from .results import BatchResult
@@ -301,16 +301,17 @@ class _Tasks(_Workers[Pending]):
 
     def drop(self) -> None:
         # Leave the tasks to the next request of the process: a finalizer does no I/O.
-        dropped.extend(filter(None, (task.remainder() for task in self._running.values())))
+        for task in self._running.values():
+            drop(task)
         super().drop()
 
     async def close(self) -> None:
         """Cancel all tasks, and start none any more."""
         tasks = self.stop()
         for task in tasks:
-            task.cancel()
+            await task.close()
         for task in tasks:
-            await self._driver.network.wait_for_end(task, CLOSING_SECONDS)
+            await task.wait_shielded(CLOSING_SECONDS)
         self._news.set()
 
 

@@ -10,7 +10,7 @@ from ..errors import ConfigurationError, InvalidInputError
 from . import batch, diff, resume, run, serve, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
 from .errors import BAD_USAGE, error_text
-from .signals import STOP_SIGNALS, stop_status, stop_text
+from .signals import STOP_SIGNALS, report_stop
 
 
 class _Command(Protocol):  # the module of a subcommand
@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(error_text(error))
         return BAD_USAGE
     except KeyboardInterrupt as stop:
-        complain(stop_text(stop))
-        return stop_status(stop)
+        return report_stop(stop)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -20,7 +20,7 @@ from .connection import add_server_arguments, add_waiting_arguments, open_client
 from .console import NAME, complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, read_file
-from .signals import stop_status, stop_text
+from .signals import report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
@@ -77,13 +77,13 @@ def execute(args: argparse.Namespace) -> int:
                 output.write(result)
                 show()
     except KeyboardInterrupt as stop:
-        text, status = stop_text(stop), stop_status(stop)
+        status = report_stop(stop, state.summary())
     except OSError as error:
-        text, status = str(error), FAILED
+        complain(str(error), state.summary())
+        status = FAILED
     else:
         say(state.summary())
         return FAILED if state.failed else SUCCESS
-    complain(text, state.summary())
     if journal is not None:
         say(f"The journal {journal} has the runs under way. Go on with the same command:")
         say(f"  {shlex.join([NAME, *sys.argv[1:]])}")

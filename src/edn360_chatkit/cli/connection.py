@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .. import ChatKitClient
@@ -45,16 +45,13 @@ def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None
     """A client for the server of the options, or for a simulator that ends with it."""
     options = {name: getattr(args, name, None) for name in _SETTINGS}
     settings: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    if not args.simulate:
-        with ChatKitClient(**settings) as client:
-            yield client
-        return
-    # The simulator posts no steps where the first message is the answer.
-    with simulator(steps=args.answer != "first") as server:
-        settings = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL, **settings}
-        settings.update(api_key=server.api_key, base_url=server.base_url)
-        with ChatKitClient(**settings) as client:
-            yield client
+    with ExitStack() as stack:
+        if args.simulate:
+            # The simulator posts no steps where the first message is the answer.
+            server = stack.enter_context(simulator(steps=args.answer != "first"))
+            settings = {"workflow_id": WORKFLOW, "poll_interval": POLL_INTERVAL, **settings}
+            settings.update(api_key=server.api_key, base_url=server.base_url)
+        yield stack.enter_context(ChatKitClient(**settings))
 
 
 def server_options(args: argparse.Namespace) -> list[str]:

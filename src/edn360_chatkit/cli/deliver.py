@@ -6,35 +6,39 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 
-from .. import EnrichedTrainingProgram, errors, events
+from .. import EDN360Input, EnrichedTrainingProgram, errors, events
 from ..models.run import resume_call
+from .connection import open_client
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import Destination
 from .record import RunRecord
-from .signals import stop_status, stop_text
-
-OnEvent = Callable[[events.WorkflowEvent], None]
+from .signals import report_stop
 
 
 def deliver_run(
-    call: Callable[[OnEvent], events.WorkflowResponse],
     args: argparse.Namespace,
     destination: Destination,
     record: RunRecord,
+    edn360_input: EDN360Input | None = None,
 ) -> int:
-    """Wait for the response of a call, write its program, and return the exit status."""
+    """Take up the run of the record, or start one; write its program, return the exit status."""
     try:
-        with _progress() as show:
+        with open_client(args) as client, _progress() as show:
 
             def on_event(event: events.WorkflowEvent) -> None:
                 record.note(event)
                 show(event)
 
-            program = call(on_event).program
+            if record.run is not None:
+                response = client.poll_response(record.run, answer=args.answer, on_event=on_event)
+            else:
+                assert edn360_input is not None
+                response = client.run_workflow(
+                    edn360_input, user=args.user, answer=args.answer, on_event=on_event
+                )
     except KeyboardInterrupt as stop:
-        complain(stop_text(stop), record.how_to_resume())
-        return stop_status(stop)
+        return report_stop(stop, record.how_to_resume())
     except errors.InvalidInputError:
         if record.run is None or record.is_sent():
             raise
@@ -42,20 +46,16 @@ def deliver_run(
         complain(f"{fault} {record.run.user}.")
         return FAILED
     except (errors.WorkflowError, errors.APIError) as error:
-        record.note_error(error, is_over=_is_over(error, args))
+        is_final = isinstance(error, errors.WorkflowError) and args.answer == "program"
+        is_over = is_final and not isinstance(error, errors.WorkflowTimeoutError)
+        record.note_error(error, is_over=is_over)
         saved = _save(error.text, destination, ".answer.txt")
         complain(*_texts(error, args, record), saved)
         return FAILED
-    status = _deliver(program, destination)
+    status = _deliver(response.program, destination)
     if status == SUCCESS:
         record.remove()
     return status
-
-
-def _is_over(error: errors.ChatKitError, args: argparse.Namespace) -> bool:
-    """Whether the server has ended the run: nothing better can come of it."""
-    is_final = isinstance(error, errors.WorkflowError) and args.answer == "program"
-    return is_final and not isinstance(error, errors.WorkflowTimeoutError)
 
 
 def _texts(
@@ -69,7 +69,7 @@ def _texts(
     return error_text(error).replace(resume_call(error.run), record.resume_command()), ""
 
 
-def _progress() -> AbstractContextManager[OnEvent]:
+def _progress() -> AbstractContextManager[Callable[[events.WorkflowEvent], None]]:
     if not is_terminal() or find_spec("rich") is None:
         return nullcontext(lambda event: None)
     from .progress import show_progress

@@ -75,8 +75,8 @@ class RunRecord:
                 raise ConfigurationError(text)
             # The session is new: its first message is that of the run.
             session = event.session
-            self._save(RunReference(session_id=session.id, user=session.user, previous_id=""))
             STOP_SIGNALS.hold()
+            self._save(RunReference(session_id=session.id, user=session.user, previous_id=""))
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
             if self._file is not None:

@@ -3,7 +3,7 @@
 import argparse
 
 from .. import RunReference
-from .connection import add_server_arguments, add_waiting_arguments, open_client
+from .connection import add_server_arguments, add_waiting_arguments
 from .deliver import deliver_run
 from .files import STANDARD, Destination, read_file
 from .record import RunRecord, read_reference
@@ -27,14 +27,7 @@ def execute(args: argparse.Namespace) -> int:
     run, file = read_run(args.run)
     destination = Destination(args.output)
     destination.check(args.run)
-    record = RunRecord(args, file, run)
-    with open_client(args) as client:
-        return deliver_run(
-            lambda on_event: client.poll_response(run, answer=args.answer, on_event=on_event),
-            args,
-            destination,
-            record,
-        )
+    return deliver_run(args, destination, RunRecord(args, file, run))
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:

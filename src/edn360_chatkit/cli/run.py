@@ -2,10 +2,9 @@
 
 import argparse
 
-from .. import events
 from ..reading import read_input
-from .connection import add_server_arguments, add_waiting_arguments, open_client
-from .deliver import OnEvent, deliver_run
+from .connection import add_server_arguments, add_waiting_arguments
+from .deliver import deliver_run
 from .files import STANDARD, Destination, read_file
 from .record import RunRecord
 
@@ -38,13 +37,4 @@ def execute(args: argparse.Namespace) -> int:
     destination = Destination(args.output)
     destination.check(args.input)
     record = RunRecord.for_input(args, edn360_input)
-    with open_client(args) as client:
-
-        def call(on_event: OnEvent) -> events.WorkflowResponse:
-            if record.run is not None:
-                return client.poll_response(record.run, answer=args.answer, on_event=on_event)
-            return client.run_workflow(
-                edn360_input, user=args.user, answer=args.answer, on_event=on_event
-            )
-
-        return deliver_run(call, args, destination, record)
+    return deliver_run(args, destination, record, edn360_input)

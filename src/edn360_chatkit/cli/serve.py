@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text += "export of Agent Builder, or an application of build_app(); default: a demo"
     add("workflow", metavar="MODULE:FUNCTION", nargs="?", default=DEMO, help=text)
     text = "an SQLite file or postgresql+psycopg://...; default threads.db"
-    add("--database", metavar="DATABASE", default="threads.db", help=text)
+    add("--database", metavar="DATABASE", help=text)
     add("--host", metavar="HOST", default="127.0.0.1", help="default 127.0.0.1")
     add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
     text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
@@ -50,11 +50,11 @@ def execute(args: argparse.Namespace) -> int:
         given["authenticate"] = _load(given["authenticate"])
     settings = ServerSettings(**given)
     workflow = _load(args.workflow)
-    if isinstance(workflow, WorkflowApp):
-        app = workflow
-    else:
-        app = build_app(workflow, args.database, settings)
-    serve(app, args.host, args.port)
+    if not isinstance(workflow, WorkflowApp):
+        workflow = build_app(workflow, args.database or "threads.db", settings)
+    elif given or args.database:
+        raise ConfigurationError("An application has its settings from build_app(), not from here.")
+    serve(workflow, args.host, args.port)
     return SUCCESS
 
 

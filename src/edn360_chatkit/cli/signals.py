@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from .console import say
+from .console import complain, say
 
 GRACE = 5.0  # seconds that the answer to a message may take once the command is to end
 
@@ -20,20 +20,11 @@ class Stopped(KeyboardInterrupt):
         self.signal: signal.Signals = signal.Signals(number)
 
 
-def stop_signal(stop: KeyboardInterrupt) -> signal.Signals:
-    """The signal that has ended the command."""
-    return stop.signal if isinstance(stop, Stopped) else signal.SIGINT
-
-
-def stop_text(stop: KeyboardInterrupt) -> str:
-    """The first line of what is printed."""
-    number = stop_signal(stop)
-    return "Interrupted." if number == signal.SIGINT else f"Ended by {number.name}."
-
-
-def stop_status(stop: KeyboardInterrupt) -> int:
-    """The exit status, as shells report it: 128 and the number of the signal."""
-    return 128 + stop_signal(stop)
+def report_stop(stop: KeyboardInterrupt, *more: str) -> int:
+    """Print that a signal has ended the command; return the exit status, as shells report it."""
+    number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
+    complain("Interrupted." if number == signal.SIGINT else f"Ended by {number.name}.", *more)
+    return 128 + number
 
 
 class StopSignals:

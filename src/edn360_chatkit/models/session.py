@@ -22,7 +22,7 @@ class ChatSession(OpenModel):
     id: str
     client_secret: str | None = Field(default=None, repr=False, exclude=True)
     user: str | None = None
-    expires_at: int | None = None
+    expires_at: int | None = Field(default=None, repr=False)
     status: str | None = None
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -31,9 +31,6 @@ class ChatSession(OpenModel):
 
     def _repr_html_(self) -> str:
         return card_html("ChatSession", id=self.id, user=self.user, status=self.status)
-
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("id", self.id), ("user", self.user), ("status", self.status)]
 
 
 class Message(OpenModel):

@@ -38,12 +38,9 @@ class ThreadItem(OpenModel):
 
     id: str
     type: str | None = None
-    created_at: int | float | str | None = None
+    created_at: int | float | str | None = Field(default=None, repr=False)
     thread_id: str | None = None
     content: Any = Field(default=None, repr=False)
-
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("id", self.id), ("type", self.type), ("thread_id", self.thread_id)]
 
 
 class ThreadDeleted(OpenModel):

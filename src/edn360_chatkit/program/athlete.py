@@ -156,7 +156,7 @@ def _minutes(answer: Answer) -> Sequence[float]:
     numbers, unit = _amount(answer)
     minutes = [number / 60 if unit == "s" else number for number in numbers]
     # "session_time: 18-20" may be a time of day.
-    least = 24 if not unit and {"session", "time"}.issuperset(answer.key) else 9
+    least = 24 if not unit and {"sesion", "time"}.issuperset(answer.key) else 9
     return minutes if all(least < number <= 240 for number in minutes) else ()
 
 
@@ -182,12 +182,12 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     Equipment in the answer to a question about the place counts as well, and beside the equipment
     at home any mention of a gym.
     """
-    asked = [answer for answer in answers if answer.asks(terms.HAS_EQUIPMENT)]
+    asked = [answer for answer in answers if answer.asks(*terms.HAS_EQUIPMENT)]
     words = words_of(" ".join(answer.text for answer in asked))
     if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
         return None
     is_home = any(terms.HOME & set(answer.key) for answer in asked)
-    if any(_has_gym(answer) for answer in everywhere if is_home or terms.GYM & set(answer.key)):
+    if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
         return None
     available = [
         terms.EQUIPMENT[phrase]
@@ -199,11 +199,17 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     return None if nothing else frozenset[str]().union(*available)
 
 
-def _has_gym(answer: Answer) -> bool:
-    """Whether an answer speaks of a gym, or a question about one is not denied."""
-    words = words_of(answer.text)
-    is_denied = bool(terms.NEGATIONS & set(words))
-    return bool(words) and not is_denied and bool(terms.GYM & {*answer.key, *words})
+def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
+    """Whether an answer may name a gym; more answers may if the equipment is that at home."""
+    key, words = set(answer.key), set(words_of(answer.text))
+    if not words or terms.NEGATIONS & words:
+        return False
+    if terms.GYM & words:
+        return is_home or bool(terms.GYM & key)
+    if terms.GYM & key:
+        return not terms.HOME & words  # of "gym or home?" the answer may be the home
+    # A place by its name, such as that of a chain of gyms.
+    return is_home and bool(terms.WHERE & key) and not words <= terms.UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
@@ -224,9 +230,9 @@ def _equipment_in(answer: Answer) -> Iterator[str]:
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     """Exercises by name: a few words each, and nothing that could be a sentence."""
     parts = (
-        words_of(part)
+        [word for word in words_of(part) if word not in terms.FILLERS]
         for answer in answers
-        if answer.asks(terms.TO_AVOID)
+        if answer.asks(*terms.TO_AVOID)
         for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text))
     )
     other = terms.NEGATIONS | terms.CONTRARY | terms.AFFIRMATIONS
@@ -246,13 +252,13 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     for answers in reversed(questionnaires):
         added: dict[tuple[str, ...], frozenset[str]] = {}
         for answer in answers:
-            if not _asks_about_injuries(set(answer.key)):
+            if not _asks_about_injuries(answer):
                 continue
             joints, well, is_clear = _read_injuries(answer)
             added[answer.key] = joints
             if is_clear:
                 hurting.pop(answer.key, None)
-                if answer.asks(terms.ALL_INJURIES):
+                if answer.asks(*terms.ALL_INJURIES):
                     hurting.clear()
             hurting = {key: kept - well for key, kept in hurting.items()}
         for key, joints in added.items():
@@ -260,9 +266,20 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     return frozenset[str]().union(*hurting.values())
 
 
-def _asks_about_injuries(key: set[str]) -> bool:
-    is_past = terms.PAST & key and not terms.ACTIVE & key
-    return bool(terms.INJURIES & key) and not is_past and not terms.GOALS & key
+def _asks_about_injuries(answer: Answer) -> bool:
+    """Whether the question is about injuries of today; one of the past may have a recent one."""
+    key, clauses = set(answer.key), _clauses(answer.text)
+    if not terms.INJURIES & key:
+        return bool(terms.REMARKS & key) and _has(terms.HURTING | terms.INJURIES, clauses)
+    is_today = not terms.PAST & key or bool(terms.ACTIVE & key) or _has(terms.RECENT, clauses)
+    return is_today and not terms.GOALS & key
+
+
+def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
+    """Whether a clause has one of these words; not if it denies it, or there is a recovery."""
+    affirmed = [set(clause) for clause in clauses if not terms.NEGATIONS & set(clause)]
+    is_recovered = any(terms.RECOVERED & clause for clause in affirmed)
+    return not is_recovered and any(words & clause for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -281,7 +298,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
             hurting, is_clear = hurting | joints, False
         elif terms.AFFIRMATIONS.issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
-        elif _is_over(words, clauses):
+        elif _is_over(clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
         else:
             other = [clause for clause in clauses if not _denies(clause)]
@@ -298,11 +315,16 @@ def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
     return frozenset[str]().union(*(terms.JOINTS[phrase] for phrase in phrases))
 
 
-def _is_over(words: Sequence[str], clauses: Sequence[Sequence[str]]) -> bool:
+def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
-    has_year = any(len(word) == 4 and word.isdigit() for word in words)
+    has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
     inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
-    return has_year or inactive or bool(terms.PAST & set(words))
+    is_past = has_year or any(
+        terms.PAST & set(clause)
+        for clause in clauses
+        if not (terms.RECOVERED & set(clause) and terms.NEGATIONS & set(clause))
+    )
+    return inactive or (is_past and not _has(terms.RECENT, clauses))
 
 
 def _denies(clause: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
 from .rendering.printable import web_link
 from .texts import Language, words
 from .vocabulary import (
+    FILLERS,
     MACHINES,
     NEEDED_EQUIPMENT,
     OPEN_NAMES,
@@ -209,7 +210,7 @@ def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iter
     """Exercises whose name the session has already."""
     for place, exercise in enumerate(exercises):
         name = " ".join(words_of((exercise.name or "")[:LONGEST]))
-        if name in names and not is_placeholder(name):
+        if name in names and not is_placeholder(exercise.name):
             at = f"{path}.exercises.{place}.name"
             yield _finding("warning", "exercise_repeated", at, name=_quote(exercise.name))
         if name:
@@ -308,7 +309,8 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
-    if any(f" {avoided} " in f" {' '.join(words)} " for avoided in athlete.avoided):
+    own = " ".join(word for word in words if word not in FILLERS)
+    if any(f" {avoided} " in f" {own} " for avoided in athlete.avoided):
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
@@ -316,11 +318,10 @@ def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str 
     """The equipment that an exercise needs and the athlete does not have."""
     if "/" in name or OPEN_NAMES & set(words):
         return None
-    needed = list(phrases_in(words, NEEDED_EQUIPMENT))
-    if MACHINES & set(words) and "barra" in needed:
-        needed.remove("barra")  # the bar of a cable
-    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in needed):
-        if kinds and not kinds & equipment:
+    is_machine = MACHINES & set(words)
+    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in phrases_in(words, NEEDED_EQUIPMENT)):
+        # The bar of a cable is no barbell.
+        if kinds and not kinds & equipment and not (is_machine and "pull_up_bar" in kinds):
             return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)
     return None
 

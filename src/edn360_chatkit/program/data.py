@@ -184,7 +184,10 @@ EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXE
 """All other fields: every rendering shows them below the notes, with their labels."""
 
 SYNONYMS: Final = {
-    "rest": ("descanso", "rest_seconds", "descanso_segundos"),
+    "rest": (
+        *("descanso", "rest_seconds", "descanso_segundos"),
+        *("rest_between_sets", "descanso_entre_series"),
+    ),
     "tempo": ("cadencia",),
     "warmup": ("warm_up", "calentamiento"),
     "progression": ("progresion", "progresión"),
@@ -192,12 +195,15 @@ SYNONYMS: Final = {
 """Other keys that workflows write for a field."""
 
 
-def key_of(part: ProgramPart, field: str) -> str:
-    """The key under which the workflow wrote a field: its own one or a synonym."""
-    extra = part.model_extra
-    if not extra or part.raw(field) not in (None, ""):
-        return field
-    return next((key for key in SYNONYMS.get(field, ()) if extra.get(key) not in (None, "")), field)
+def written(part: ProgramPart) -> dict[str, Any]:
+    """A part's values as the workflow wrote them; a synonym stands under the field's key."""
+    extra = part.model_extra or {}
+    values = {**part.__dict__, **part.other_kinds(), **extra}
+    for field, keys in SYNONYMS.items() if extra else ():
+        key = next((key for key in keys if extra.get(key) not in (None, "")), None)
+        if key and values.get(field) in (None, ""):
+            values[field] = values.pop(key)
+    return values
 
 
 class Block(ProgramPart):

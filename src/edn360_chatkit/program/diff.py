@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 from .change import (
     Changes,
@@ -25,7 +25,8 @@ from .data import (
     ProgramData,
     ProgramPart,
     TrainingSession,
-    key_of,
+    exercises,
+    written,
 )
 from .muscles import muscle_key
 from .numbers import as_text, fold, is_same, read_rpe, says_nothing
@@ -36,6 +37,9 @@ PROGRAM_FIELDS = ("title", *FACTS, "general_notes")
 SESSION_FIELDS = ("session_notes", "warmup", "core_mobility_block")
 EXERCISE_FIELDS = ("series", "reps", "rpe")
 DETAILS = ("notes", *EXERCISE_DETAILS)
+
+FARTHEST = 30
+"""Sessions that are farther apart are not compared, so that time grows with the size only."""
 
 # Words that make no other exercise: "Press de banca" is "Press banca".
 _SMALL_WORDS = frozenset(
@@ -95,12 +99,11 @@ class ProgramDiff(Changes):
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
     sessions = tuple(_session_changes(old.sessions, new.sessions))
-    before = list(_standings(old.sessions, new.sessions, [(s.old, s.new) for s in sessions]))
-    now = list(_standings(new.sessions, old.sessions, [(s.new, s.old) for s in sessions]))
-    trusted = _trusted_db_ids(before) & _trusted_db_ids(now)
-    before, now = (
-        [s if s.db_id in trusted else replace(s, db_id="") for s in side] for side in (before, now)
-    )
+    db_ids = _trusted_db_ids(old) & _trusted_db_ids(new)
+    there = [(s.old, s.new) for s in sessions]
+    back = [(s.new, s.old) for s in sessions]
+    before = list(_standings(old.sessions, new.sessions, there, db_ids))
+    now = list(_standings(new.sessions, old.sessions, back, db_ids))
     pairs = _pairs(before, now)
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
@@ -120,8 +123,10 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
 
 
 def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
+    old_values, new_values = written(old), written(new)
     for field in fields:
-        before, now = _value(old, field), _value(new, field)
+        before = _value(old, field, old_values.get(field))
+        now = _value(new, field, new_values.get(field))
         if before == now or is_same(before, now):
             continue
         rpe = read_rpe(before) if field == "rpe" else None
@@ -129,21 +134,19 @@ def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Itera
             yield FieldChange(field, before, now)
 
 
-def _value(part: ProgramPart, field: str) -> float | str | None:
-    """The typed value, else the raw value as text."""
-    value = part.raw(key_of(part, field))
+def _value(part: ProgramPart, field: str, value: Any) -> float | str | None:
+    """The typed value, else the written one as text."""
     if isinstance(value, (list, dict)):
         return as_text(cast("object", value))
-    typed: float | str | None = getattr(part, field, None)
+    typed: float | str | None = part.__dict__.get(field)
     return value if typed is None else typed
 
 
 def _change(pair: _Pair) -> ExerciseChange:
     old, new = pair[0].place, pair[1].place
-    fields, details = (
-        tuple(_changes(old.exercise, new.exercise, names)) for names in (EXERCISE_FIELDS, DETAILS)
-    )
-    return ExerciseChange(old, new, fields, details)
+    changes = tuple(_changes(old.exercise, new.exercise, (*EXERCISE_FIELDS, *DETAILS)))
+    fields = tuple(change for change in changes if change.field in EXERCISE_FIELDS)
+    return ExerciseChange(old, new, fields, changes[len(fields) :])
 
 
 # --- pairs of sessions ----------------------------------------------------------------------------
@@ -162,7 +165,11 @@ def _session_changes(
     )
     pairs: dict[int, int] = {}
     removed = set(range(len(old)))
-    alike = ((_likeness(before[i], now[j]), i, j) for i in removed for j in range(len(new)))
+    alike = (
+        (_likeness(one, other), one.position, other.position)
+        for one in before
+        for other in now[max(0, one.position - FARTHEST) : one.position + FARTHEST]
+    )
     for likeness, i, j in sorted(alike, key=lambda pair: -pair[0]):
         if likeness and j not in pairs and i in removed:
             pairs[j] = i
@@ -238,8 +245,9 @@ def _standings(
     own: Sequence[TrainingSession],
     other: Sequence[TrainingSession],
     pairs: Iterable[tuple[SessionPlace | None, SessionPlace | None]],
+    db_ids: set[str],
 ) -> Iterator[_Standing]:
-    """The exercises of ``own``; each pair is one of its sessions and one of ``other``."""
+    """The exercises of ``own``; each pair has a session of ``own`` and one of ``other``."""
     for number, (own_place, other_place) in enumerate(pairs):
         if own_place is None:
             continue
@@ -251,18 +259,18 @@ def _standings(
                 exercise = block.exercises[e]
                 path = f"sessions.{own_place.position}.blocks.{b}.exercises.{e}"
                 place = Place(path, own_place.id, _id(block, b), position, exercise)
-                db_id = as_text(exercise.db_id).strip()
+                db_id = _db_id(exercise) if _db_id(exercise) in db_ids else ""
                 yield _Standing(place, number, key, db_id, _name(exercise))
 
 
 def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
     """For each block its id, if the other session has it, too; else its position."""
     others = {fold(block.id or "") for block in other}
-    keys: list[Hashable] = []
+    keys: dict[Hashable, None] = {}
     for index, block in enumerate(own):
         key = fold(block.id or "")
-        keys.append(key if key and key in others and key not in keys else index)
-    return keys
+        keys[key if key and key in others and key not in keys else index] = None
+    return [*keys]
 
 
 def _numbers(block: Block) -> list[int]:
@@ -276,10 +284,11 @@ def _numbers(block: Block) -> list[int]:
 
 
 def _name(exercise: Exercise) -> str:
+    """The name as names are compared: its words without their endings, in any order."""
     name = exercise.name or " ".join(exercise.exercise_types or ())
     words = re.findall(r"[^\W_]+", fold(name))
     stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
-    return " ".join(stems) or fold(name)
+    return " ".join(sorted(stems)) or fold(name)
 
 
 # --- pairs of exercises ---------------------------------------------------------------------------
@@ -296,17 +305,19 @@ _KEYS: tuple[Callable[[_Standing], tuple[Hashable, ...]], ...] = (
 )
 
 
-def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
-    """Each ``db_id`` that is no placeholder and has one name only."""
+def _db_id(exercise: Exercise) -> str:
+    """The ``db_id``; empty if it is a placeholder: models write ``"N/A"``, ``"?"`` or ``"0"``."""
+    db_id = as_text(exercise.db_id).strip()
+    return db_id if re.search(r"[^\W0_]", db_id) and not says_nothing(db_id) else ""
+
+
+def _trusted_db_ids(program: ProgramData) -> set[str]:
+    """Each ``db_id`` that has one name only."""
     names: defaultdict[str, set[str]] = defaultdict(set)
-    for standing in standings:
-        names[standing.db_id].add(standing.name)
-    return {db_id for db_id, its_names in names.items() if len(its_names) == 1 and _is_id(db_id)}
-
-
-def _is_id(db_id: str) -> bool:
-    """Whether it is no placeholder: models write ``"N/A"``, ``"?"`` or ``"0"`` for no id."""
-    return not says_nothing(db_id) and bool(re.search(r"[^\W0_]", db_id))
+    for _, _, exercise in exercises(program):
+        if db_id := _db_id(exercise):
+            names[db_id].add(_name(exercise))
+    return {db_id for db_id, its_names in names.items() if len(its_names) == 1}
 
 
 def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]:

@@ -72,27 +72,41 @@ SIGNS = str.maketrans(
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
         **dict.fromkeys("\u2018\u2019\u00b4`\u2032", "'"),
         **dict.fromkeys('"\u201c\u201d\u2033', "''"),
+        **dict.fromkeys("\u00ba\u00aa", "\u00b0"),
         **dict.fromkeys("\u00d7\u2715*", "x"),
         **dict.fromkeys("\u2044\u2215", "/"),
         **dict.fromkeys("\u2192\u21d2\u2794\u279c", "-"),
     }
 )
-_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
-_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
-_BOTH_SIDES = re.compile(r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)")
-_AT_LEAST = re.compile(r"(?<=[0-9])\+ ?(?=[a-z])")  # "30+ s"
 # "7,5" is a number and "10,8" are two, but for "1,5 min".
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
 DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")
-# "1,000", "1.000", "3.5.2", "2:1:2", "1e3" and "2,30 min": no number can be meant.
-_NO_NUMBER = re.compile(
-    r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,}|e[-+]?[0-9]+"
-    r"|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))"
-)
-_CLOCK = re.compile(
-    r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])(?: ?min[a-z]*)?"
-)
-_SPELLINGS = {"c/u": "/lado", "''": "s ", "'": "min ", "->": "-", "=>": "-", "...": "-", "..": "-"}
+_HALF = re.compile(r"(?<![0-9/.,-])((?:[0-9] )?)1/2(?= ?(?:min|h))")
+_FRACTION = re.compile(r"(?:([0-9])\s?)?([¼-¾⅐-⅞])")
+_SPELLINGS = [
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        # "1,000", "1.000", "3.5.2", "2:1:2", "1:15 h", "1e3", "1ª", "2,30 min": no number can be
+        # meant. "1,5" repetitions may be one and a half, or one to five.
+        (r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,})", "?"),
+        (r"[0-9]+(?::[0-9]+ ?h|e[-+]?[0-9]+|\u00b0|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))", "?"),
+        (r"(?<![0-9,])[1-4],5(?![0-9,])", "?"),
+        # "1:30", "10:00", "12:30 min"
+        (
+            r"(?<![0-9])(0?[0-9]|[0-9]{2}(?=:(?:00|[0-9]{2} ?min))):([0-5][0-9])(?![0-9])"
+            r"(?: ?min[a-z]*)?",
+            r"\1min\2s",
+        ),
+        (r"c/u", "/lado"),
+        (r"''", "s "),
+        (r"'", "min "),
+        (r"[-=]>|\.{2,3}", "-"),
+        (r"x ?2 (?=(?:lados|piernas|brazos|manos|sides|legs|arms)\b)", ""),
+        (r"(?<=[0-9])\+ ?(?=[a-z])", " "),  # "30+ s"
+        (r"\b(?:una?|an?|one) (?=hora|hour|minut)", "1 "),
+        (r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure", "rir"),
+    )
+]
 
 
 def plain(value: object, decimal: re.Pattern[str]) -> str:
@@ -102,13 +116,9 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     text = _HALF.sub(r"\1½", value)
     text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + unicodedata.numeric(m[2]):.2f}", text)
     text = decimal.sub(r"\1.\2", fold(text.translate(SIGNS)))
-    text = _CLOCK.sub(r"\1min\2s", _NO_NUMBER.sub("?", text))
-    for written, spelling in _SPELLINGS.items():
-        text = text.replace(written, spelling)
-    return _FROM_FAILURE.sub("rir", _AT_LEAST.sub(" ", _BOTH_SIDES.sub("", text)))
-
-
-_FROM_FAILURE = re.compile(r"(?:antes )?del fallo|(?:from|before|short of|shy of) failure")
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    return text
 
 
 # --- the grammar ------------------------------------------------------------------------------
@@ -162,8 +172,8 @@ _ASIDE = re.compile(r"(?<!x)\([^()]*\)?")
 _REST = re.compile(r"(?:n[-~n]*[smh]f*)R(?![^,+()]*n)[^,+()]*|[RC][^,+()n]*n[^,+()]*")
 # "5 al 80%", "30 min a 130 ppm"
 _INTENSITY = re.compile(r"(?<=n)[~L]n(?:[-~]n)*%|(?<=[smhr])[~L]n(?:[-~]n)*[%oM]")
-# "8 semana 1, 10 semana 2", "3 por semana"
-_WEEKS = re.compile("K:?n|[xP]K")
+# "8 semana 1, 10 semana 2", "3 por semana", "3 series semanales"
+_WEEKS = re.compile("K:?n|[xPLSr]K")
 
 
 def _labels(kinds: str) -> re.Pattern[str]:
@@ -188,9 +198,9 @@ def parse(value: object, decimal: re.Pattern[str] | None = None, *, is_rpe: bool
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Phrase((Group(None, Amount((value,), ""), ""),))
     tokens = read_tokens(value, decimal).without(_SIDE).without(_REST)
-    tokens = tokens.without(_ASIDE, max(tokens.kinds.find("n"), 0))
     if _WEEKS.search(tokens.kinds):
         return Phrase()
+    tokens = tokens.without(_ASIDE, max(tokens.kinds.find("n"), 0))
     if intensity := _INTENSITY.search(tokens.kinds):
         before, _, first = tokens.values[intensity.start() - 1 : intensity.start() + 2]
         # "5 al 80%" has an intensity, "70 al 80%" is one.

@@ -33,8 +33,10 @@ def _number_or_text(value: Any) -> Any:
 def _text(value: Any) -> str | None:
     """A text; a number as text, since ids and names are numbers sometimes."""
     value = _number_or_text(value)
+    if value is None:
+        return None
     try:
-        return f"{value:.12g}" if isinstance(value, float) else value and str(value)
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
     except ValueError:
         return None  # a number of thousands of digits, which Python does not write out
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from configparser import RawConfigParser
+from configparser import ConfigParser, ExtendedInterpolation
 from functools import cache
 from importlib import resources
 
 
-class _Parser(RawConfigParser):
+class _Parser(ConfigParser):
     def optionxform(self, optionstr: str) -> str:
         return optionstr  # small and capital letters differ
 
 
 @cache
-def _parser() -> RawConfigParser:
-    parser = _Parser(delimiters=("=",))
+def _parser() -> ConfigParser:
+    parser = _Parser(delimiters=("=",), interpolation=ExtendedInterpolation())
     file = resources.files("edn360_chatkit.program").joinpath("words.ini")
     parser.read_string(file.read_text("utf-8"))
     return parser

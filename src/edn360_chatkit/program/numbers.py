@@ -68,8 +68,9 @@ def read_series(value: object) -> Range | None:
     groups = [g for g in phrase.groups if g.sets or (g.amount and g.amount.unit == "")]
     counts = [count.numbers for group in groups if (count := group.sets or group.amount)]
     words = {*phrase.tail, *(kind for group in phrase.groups for kind in group.joint)}
-    # "5/3/1" is a scheme and no range; the sets of a warm-up do not count.
-    if not counts or max(map(len, counts)) > 2 or "W" in words or "A" in phrase.groups[0].joint:
+    # "5/3/1" is a scheme and no range; the sets of a warm-up do not count, nor "series de 10".
+    lead = phrase.groups[0].joint if counts else "A"
+    if "A" in lead or "Sf" in lead or max(map(len, counts)) > 2 or "W" in words:
         return None
     is_plain_sum = all(group.joint == "+" for group in groups[1:]) and "w" not in words
     if len(counts) > 1 and not all(group.sets for group in groups):
@@ -90,8 +91,7 @@ def read_reps(value: object) -> Range | None:
     if any(not g.sets and (len(counts) > 1 or "+" in g.joint) for g, _ in counts):
         return None
     numbers = [number for _, numbers in counts for number in numbers]
-    # "3-1-1-0" is a tempo.
-    return None if len(numbers) > 2 and 0 in numbers else _range(numbers, step=0.5)
+    return _range(numbers, step=0.5)
 
 
 def read_seconds(value: object) -> Range | None:
@@ -122,15 +122,16 @@ _NOTHING = re.compile(
     r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
     r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
 )
-_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(10|20)(?![0-9.,])", re.IGNORECASE)
+_OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(5|10|20)(?![0-9.,])", re.IGNORECASE)
 
 
 def _range(numbers: Sequence[float], step: float = 0.01) -> Range | None:
     # The comparison comes first: an int can be too large for a float; NaN fails it.
     if not all(0 <= number <= MOST for number in numbers):
         return None
-    if step == 0.5 and any(number % step for number in numbers):
-        return None  # "8.12" is a mistyped "8-12"
+    # "3-1-1-0" is a tempo; "8.12" is a mistyped "8-12".
+    if (len(numbers) > 2 and 0 in numbers) or (step == 0.5 and any(n % step for n in numbers)):
+        return None
     # Without the sign of -0.0, which no text of a number has.
     low, high = (round(abs(float(number)), 2) for number in (min(numbers), max(numbers)))
     return Range(low, high)

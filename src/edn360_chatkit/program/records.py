@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from .data import EXERCISE_DETAILS, Exercise, ProgramData, key_of
-from .numbers import Range, as_text
+from .data import EXERCISE_DETAILS, Exercise, ProgramData, written
+from .numbers import as_text
 from .rendering.printable import printable
 
 Record: TypeAlias = dict[str, str | int | float | None]
@@ -50,8 +49,8 @@ def to_records(program: ProgramData) -> list[Record]:
                 "block_other": _text(block.model_extra or None),
             }
             for exercise in block.exercises:
-                values = {**place, **dict(_values(exercise))}
-                records.append({column: values.get(column) for column in COLUMNS})
+                record = {**place, **_values(exercise)}
+                records.append({column: record.get(column) for column in COLUMNS})
     return records
 
 
@@ -79,27 +78,19 @@ def _cell(value: str | float | None) -> str | float | None:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def _values(exercise: Exercise) -> Iterator[tuple[str, str | int | float | None]]:
-    keys = {field: key_of(exercise, field) for field in Exercise.model_fields}
-    for field, key in keys.items():
-        yield field, _text(exercise.raw(key))
-    extra = exercise.model_extra or {}
-    other = {key: value for key, value in extra.items() if key not in keys.values()}
-    yield "other", _text(other or None)
+def _values(exercise: Exercise) -> Record:
+    values = written(exercise)
+    record: Record = {field: _text(values.pop(field, None)) for field in Exercise.model_fields}
     order = exercise.order
-    yield "order", order if order is not None and abs(order) <= LARGEST_INTEGER else None
-    yield "sets", exercise.sets
-    yield from _ends("reps", exercise.reps_range)
-    yield from _ends("seconds", exercise.seconds_range)
-    yield from _ends("rpe", exercise.rpe_range)
+    record["order"] = order if order is not None and abs(order) <= LARGEST_INTEGER else None
+    record["sets"] = exercise.sets
+    ranges = (exercise.reps_range, exercise.seconds_range, exercise.rpe_range)
+    for name, value in zip(("reps", "seconds", "rpe"), ranges, strict=True):
+        record[f"{name}_low"], record[f"{name}_high"] = value or (None, None)
+    record["other"] = _text(values or None)
+    return record
 
 
 def _text(value: object) -> str | None:
     """Every value as text, so that no column mixes types."""
     return None if value is None else _HALF_CHARACTER.sub("\ufffd", as_text(value))
-
-
-def _ends(name: str, value: Range | None) -> Iterator[tuple[str, float]]:
-    if value:
-        yield f"{name}_low", value.low
-        yield f"{name}_high", value.high

@@ -14,18 +14,17 @@ from .numbers import fold
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
-_PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])s$")
+_PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])(?<!^pre)s$")
+_DOUBLED = re.compile(r"([a-z])\1")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, as they are compared."""
+    """The words of a text, as they are compared: "Sentadillas" and "sentadila" are one word.
+
+    They have no ending of a plural, in both languages: "machin" as well as "sesion".
+    """
     text = fold(_CAMEL_HUMP.sub(" ", text).replace("_", " "))
-    return [singular(word) for word in _WORD.findall(text)]
-
-
-def singular(word: str) -> str:
-    """A word without the ending of a plural, in both languages: also "machin", as "sesion"."""
-    return _PLURAL.sub("", word)
+    return [_DOUBLED.sub(r"\1", _PLURAL.sub("", word)) for word in _WORD.findall(text)]
 
 
 def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> Iterator[str]:
@@ -44,9 +43,9 @@ def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> I
 _WORDS = read_words("words")
 
 
-def _words(*rows: str) -> frozenset[str]:
-    """The words of rows, each by its key in the file."""
-    return frozenset(words_of(" ".join(_WORDS[row] for row in rows)))
+def _words(row: str) -> frozenset[str]:
+    """The words of a row; the file says what they are for."""
+    return frozenset(words_of(_WORDS[row]))
 
 
 def _phrases(*sections: str) -> dict[str, frozenset[str]]:
@@ -76,46 +75,33 @@ Question: TypeAlias = tuple[frozenset[str], ...]
 """A key is this question if it has a word of each set but the last, and all are in one of them."""
 
 
-def _question(*rows: str, also: str = "") -> Question:
-    return (
-        *(frozenset(words_of(row)) for row in rows),
-        frozenset(words_of(f"{also} {_WORDS['fillers']}")),
+def _questions(row: str) -> tuple[Question, ...]:
+    return tuple(
+        tuple(frozenset(words_of(part)) for part in f"{way} {_WORDS['fillers']}".split("|"))
+        for way in _QUESTIONS[row].split("/")
     )
 
 
-DAYS = (
-    _question("dia day", f"{_WORDS['week']} {_WORDS['training']}", also="sesion session"),
-    _question("sesion session entrenamiento workout", _WORDS["week"], also=_WORDS["training"]),
-    _question("frecuencia frequency", f"{_WORDS['week']} {_WORDS['training']}"),
-)
-MINUTES = (
-    _question(
-        "session sesion",
-        "duration duracion length minute minuto min time tiempo",
-        also=f"workout {_WORDS['training']}",
-    ),
-    # Without "time": "training_time" may be a time of day, or that of a week.
-    _question(f"workout {_WORDS['training']}", "duration duracion minute minuto", also="min"),
-)
-HAS_EQUIPMENT = _question("equipamiento equipment material", also=f"casa home {_WORDS['training']}")
+_QUESTIONS = read_words("questions")
+DAYS = _questions("days")
+MINUTES = _questions("minutes")
+HAS_EQUIPMENT = _questions("equipment")
+ALL_INJURIES = _questions("injuries")
+TO_AVOID = _questions("avoid")
+FILLERS = _words("fillers")
+TRAINING = _words("about_training")
 PLACES = _words("places")
+WHERE = _words("where")
 HOME = _words("home")
 GYM = _words("gym")
 GOALS = _words("goals")
-"""A question with one of these is about what the athlete wants."""
-
-INJURIES = _words("injury", "trouble")
-ALL_INJURIES = _question(_WORDS["injury"], also=f"{_WORDS['trouble']} {_WORDS['now']}")
-TO_AVOID = _question("evitar avoid", "ejercicio exercise")
-TRAINING = _words("training", "injury", "gym", "exercise")
-"""Words of a questionnaire that asks about training, whatever its kind."""
+REMARKS = _words("remarks")
+INJURIES = _words("injuries")
 
 # --- answers --------------------------------------------------------------------------------------
 
 NEGATIONS = _words("negations")
 CONTRARY = _words("contrary")
-"""End what one of ``NEGATIONS`` denies."""
-
 AFFIRMATIONS = _words("affirmations")
 WEEKDAYS = _words("weekdays")
 
@@ -125,38 +111,26 @@ EQUIPMENT = _phrases("equipment", "has")
 NEEDED_EQUIPMENT = _phrases("equipment", "needs")
 """What an exercise can't be done without, by its name; one of the kinds will do."""
 
-UNDERSTOOD = _words("understood").union(
-    NEGATIONS, CONTRARY, AFFIRMATIONS, " ".join(EQUIPMENT).split()
-)
+UNDERSTOOD = _words("understood").union(" ".join(EQUIPMENT).split())
 """Words of an answer about equipment that leave no doubt about it."""
 
 MACHINES = _words("machines")
-"""The bar of one of these is no barbell."""
-
 OPEN_NAMES = _words("open_names")
-"""A name with one of these leaves open what is needed."""
 
-# --- injuries -------------------------------------------------------------------------------------
-
-PAST = _words("past")
-"""Make an injury one that may be over."""
-
-UNCHANGED = _words("unchanged")
-"""Say that an earlier answer holds, or may hold."""
-
-ACTIVE = _words("active")
-"""Where an injury has one of these and it is false, the injury is over."""
-
-WELL = _words("well")
 JOINTS = _phrases("joints")
-DENYING = _words("injury", "trouble", "now", "fillers", "denying").union(
-    ACTIVE, NEGATIONS, WELL, " ".join(JOINTS).split()
-)
-"""The words of a clause that says that nothing hurts, and nothing else."""
+PAST = _words("past")
+RECOVERED = _words("recovered")
+RECENT = _words("recent")
+HURTING = _words("hurting")
+UNCHANGED = _words("unchanged")
+ACTIVE = _words("active")
+WELL = _words("well")
+DENYING = _words("denying").union(" ".join(JOINTS).split())
 
 # --- exercises ------------------------------------------------------------------------------------
 
 _NO_LOAD = _words("no_load")
+_FULL_WORDS = {short: words_of(word)[0] for word, short in read_words("abbreviations").items()}
 _LOADS = [
     (
         frozenset(words_of(" ".join(word for word in name.split() if word[0] != "-"))),
@@ -174,6 +148,6 @@ def loaded_joints(name: str) -> frozenset[str]:
     Words may have any order, so that a catalogue's spelling ("press hombros sentado barra") needs
     no entry of its own.
     """
-    words = frozenset(words_of(name))
+    words = frozenset(_FULL_WORDS.get(word, word) for word in words_of(name))
     loads = (joints for needed, other, joints in _LOADS if needed <= words and not other & words)
     return frozenset() if words & _NO_LOAD else frozenset[str]().union(*loads)

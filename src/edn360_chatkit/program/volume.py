@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, key_of
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, written
 from .muscles import muscles
-from .numbers import Range, as_text, fold, is_empty, read_reps, read_seconds
+from .numbers import Range, as_text, fold, is_empty, read_seconds
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.
@@ -32,6 +32,10 @@ assumption."""
 
 LONGEST_REST = 900.0
 """Seconds. A longer rest is a mistake, and is not read."""
+
+MOST_MINUTES = 5
+LEAST_SECONDS = 10
+"""A rest without a unit: up to 5 are minutes, 10 and more are seconds. Our assumption."""
 
 SECONDS_UNSAID = 30.0
 """A set that does not say how long it is ("AMRAP"): that of ten repetitions. Our assumption."""
@@ -121,23 +125,34 @@ def _texts_of(block: Block) -> str:
 
 def _rest(part: ProgramPart, usual: float) -> float:
     """The seconds of rest that a part states, in its own field or its notes."""
-    text = fold(as_text(part.raw(key_of(part, "rest"))))
-    notes = fold(as_text(part.raw("notes")))
-    if _NO_REST.search(f"{text} {notes}"):
+    values = written(part)
+    text, notes = (fold(as_text(values.get(field))) for field in ("rest", "notes"))
+    if not text and not notes:
+        return usual
+    synonyms = (part.model_extra or {}).keys() - values.keys()
+    stated = _seconds(text, bool(_IN_SECONDS.search(" ".join([*synonyms, text]))))
+    if stated is None and _NO_REST.search(f"{text} {notes}"):
         return 0.0
-    number = re.search("[0-9].*?(?=[,;] |$)", text)
-    stated = number and _seconds(number[0])
     if stated is None and (match := _REST_IN_NOTES.search(notes)):
         stated = read_seconds(match[1] or match[2])
     return stated.middle if stated and stated.high <= LONGEST_REST else usual
 
 
-def _seconds(text: str) -> Range | None:
-    """The seconds of a rest. A number without a unit counts as seconds if it is 10 or more."""
-    if seconds := read_seconds(text):
-        return seconds
-    number = read_reps(text)
-    return number if number and (number.low >= 10 or number.high == 0) else None
+_FIRST_NUMBER = re.compile(r"(?<![-.,0-9])[0-9].*?(?=[,;/] |[]}]|$)")
+_MINUTES = re.compile("(?<=[0-9]) ?m(?![a-z])")
+_IN_SECONDS = re.compile(r"(?:\b|_)(?:sec|seconds|seg|segundos)\b")
+
+
+def _seconds(text: str, is_in_seconds: bool) -> Range | None:
+    """The seconds of a rest. Without a unit, up to 5 are minutes, and 10 or more are seconds."""
+    if not (number := _FIRST_NUMBER.search(_MINUTES.sub(" min ", text))):
+        return None
+    if stated := read_seconds(number[0]):
+        return stated
+    minutes, seconds = (read_seconds(f"{number[0]} {unit}") for unit in ("min", "s"))
+    if minutes and minutes.high <= MOST_MINUTES * 60 and not is_in_seconds:
+        return minutes
+    return seconds if seconds and (is_in_seconds or seconds.low >= LEAST_SECONDS) else None
 
 
 def _seconds_per_set(exercise: Exercise) -> float:

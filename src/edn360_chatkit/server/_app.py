@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,27 @@ from chatkit import types as ck
 from chatkit.server import NonStreamingResult
 from chatkit.store import NotFoundError
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ._chatkit import WorkflowServer
 from ._runs import Runs
-from ._settings import ServerSettings
-from ._storage import ThreadStore, Unavailable
+from ._settings import TOKEN_VARIABLE, ServerSettings
+from ._storage import ThreadStore
 from ._workflows import as_run
 
 RETRY_AFTER = "5"
 """The ``retry-after`` of a response with status 503, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
-REFUSALS = (HTTPException, ValidationError, NotFoundError, *Unavailable)
+REFUSALS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
+RUNNING = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
+READING = (ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq)
+CHANGING = (ck.ThreadsUpdateReq, ck.ThreadsDeleteReq)
 REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
 
 logger = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ def build_app(
     return WorkflowApp(workflow, str(database), settings or ServerSettings())
 
 
-class WorkflowApp:
+class WorkflowApp(Starlette):
     """An ASGI application. Serve it as it is: in a ``Mount``, its lifespan would not run.
 
     Attributes:
@@ -79,15 +82,7 @@ class WorkflowApp:
             Route("/health", self._health, methods=["GET"]),
         ]
         handlers = dict.fromkeys(REFUSALS, _refuse)
-        self._app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        await self._app(scope, receive, send)
+        super().__init__(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:
@@ -108,7 +103,7 @@ class WorkflowApp:
                 self._threads.fail_expired_runs()
                 if self.settings.retention_days is not None:
                     self._threads.delete_old_threads(self.settings.retention_days)
-            except SQLAlchemyError as error:
+            except Exception as error:  # without this thread, every lease would expire
                 logger.warning("The database can't be used: %s.", type(error).__name__)
             stop.wait(RENEWAL)
 
@@ -127,7 +122,10 @@ class WorkflowApp:
             user = parsed.metadata.get("user")
         if not isinstance(user, str) or not user:
             raise HTTPException(400, "metadata.user must name the user of the threads.")
-        if ck.is_streaming_req(parsed) and self.runs.deadline is not None:
+        if not isinstance(parsed, (*RUNNING, *READING, *CHANGING)):
+            # A retry, too: it could run a workflow twice. A new message does the same.
+            raise HTTPException(400, f"The server does not answer {parsed.type}.")
+        if isinstance(parsed, RUNNING) and self.runs.deadline is not None:
             raise HTTPException(503, "The server is stopping, and takes no new runs.")
         result = await self._server.process(body, user)
         if isinstance(result, NonStreamingResult):
@@ -145,14 +143,21 @@ class WorkflowApp:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""
         if self.settings.authenticate is not None:
-            user = self.settings.authenticate(token)
-            if inspect.isawaitable(user):
-                user = await user
+            try:
+                user = self.settings.authenticate(token)
+                if inspect.isawaitable(user):
+                    user = await user
+            except Exception as error:  # its text may hold the token
+                logger.warning("authenticate failed with %s.", type(error).__qualname__)
+                user = None
             if user is None:
                 raise HTTPException(401, "The bearer token is not valid.")
             return user
         if self.settings.protected and not self.settings.accepts(token):
             raise HTTPException(401, "The bearer token is missing or wrong.")
+        if not self.settings.protected and "origin" in request.headers:
+            # Any web site that a user visits could send requests to their own machine.
+            raise HTTPException(403, f"Set ${TOKEN_VARIABLE} before browsers may use the server.")
         return None
 
     async def _body(self, request: Request) -> bytes:
@@ -167,15 +172,22 @@ class WorkflowApp:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """The response to a request that is not served."""
-    status, message = 503, "The database can't be reached."
-    if isinstance(error, HTTPException):
-        status, message = error.status_code, error.detail
-    elif isinstance(error, NotFoundError):
-        status, message = 404, str(error)
-    elif isinstance(error, ValidationError):
-        fault = error.errors(include_input=False, include_url=False)[0]
-        path = ".".join(map(str, fault["loc"]))
-        status, message = 400, f"No ChatKit request: {path}: {fault['msg']}"
+    match error:
+        case HTTPException():
+            status, message = error.status_code, error.detail
+        case ClientDisconnect():
+            status, message = 400, "The request is not complete."
+        case NotFoundError():
+            status, message = 404, str(error)
+        case ValidationError():
+            fault = error.errors(include_input=False, include_url=False)[0]
+            path = ".".join(map(str, fault["loc"]))
+            status, message = 400, f"No ChatKit request: {path}: {fault['msg']}"
+        case DataError():
+            status, message = 400, "The database can't hold a value of the request."
+        case _:
+            logger.warning("The database can't be used: %s.", type(error).__name__)
+            status, message = 503, "The database can't be used."
     headers = {"retry-after": RETRY_AFTER} if status == 503 else None
     return JSONResponse({"error": {"message": message}}, status, headers)
 

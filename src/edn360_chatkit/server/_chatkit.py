@@ -30,12 +30,10 @@ class WorkflowServer(ChatKitServer[str]):
         self, thread: ck.ThreadMetadata, input_user_message: ck.UserMessageItem | None, context: str
     ) -> AsyncIterator[ck.ThreadStreamEvent]:
         """Run the workflow. The base class stores every item that is done, and so the answer."""
-        if input_user_message is None:  # the output of a client's tool; no workflow asks for one
-            return
+        assert input_user_message is not None  # only requests with a message are served
         answer = answer_id(input_user_message.id)
         self._threads.alive.add(answer)
         try:
-            await self._threads.begin_run(thread.id, answer)
             text = "".join(part.text for part in input_user_message.content)
             async for event in self._events(thread, text, answer, context):
                 yield event
@@ -87,7 +85,10 @@ class WorkflowServer(ChatKitServer[str]):
             running.cancel()
 
     async def _execute(self, text: str, report: Callable[[str], None]) -> Answer:
-        async with self._runs.place(report):
+        places = self._runs.places
+        if places.available_tokens < 1:
+            report(f"Queued, with {places.statistics().tasks_waiting} runs ahead")
+        async with places:
             return await execute(self._run, text, report, self._timeout)
 
     async def handle_stream_cancelled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import FrameType
 
 import uvicorn
@@ -13,6 +14,8 @@ from ._settings import TOKEN_VARIABLE
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CLOSING = 5
 """How long streams have to end after the last run, in seconds."""
+
+logger = logging.getLogger("uvicorn.error")  # of uvicorn's own lines about start and stop
 
 
 class DrainingServer(uvicorn.Server):
@@ -30,6 +33,8 @@ class DrainingServer(uvicorn.Server):
         """Begin to drain; at the second signal, stop."""
         if self._runs.deadline is None:
             self._runs.drain(self._grace)
+            count = len(self._runs.tasks)
+            logger.info("Stopping. Runs under way: %d, for %g s at most.", count, self._grace)
         else:
             self._runs.drain(0)
             super().handle_exit(sig, frame)
@@ -66,5 +71,5 @@ def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
         )
     try:
         make_server(app, host, port).run()
-    except SystemExit:  # uvicorn has logged why it can't start
+    except (SystemExit, OverflowError):  # uvicorn has logged why it can't start
         raise ConfigurationError(f"The server can't listen at {host}, port {port}.") from None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import asynccontextmanager
+import math
+from collections.abc import AsyncIterable
 from time import monotonic
+
+import anyio
 
 from ._settings import ServerSettings
 
@@ -17,14 +19,13 @@ class Runs:
         tasks: The runs under way, those in the queue included. They outlive their requests.
         deadline: When the runs must have ended, by ``time.monotonic``; ``None`` while the server
             is not stopping.
+        places: The ``max_runs`` places of runs that work; the others wait for one in order.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
-        self._limited = settings.max_runs is not None
-        self._places = asyncio.Semaphore(settings.max_runs or 0)
-        self._queued = 0
+        self.places: anyio.CapacityLimiter = anyio.CapacityLimiter(settings.max_runs or math.inf)
 
     def start(
         self, stream: AsyncIterable[bytes]
@@ -45,24 +46,6 @@ class Runs:
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: chunks.put_nowait(b""))
         return task, chunks
-
-    @asynccontextmanager
-    async def place(self, report: Callable[[str], None]) -> AsyncGenerator[None, None]:
-        """Wait for one of the ``max_runs`` places, in order, and hold it."""
-        if not self._limited:
-            yield
-            return
-        if self._places.locked():
-            report(f"Queued, with {self._queued} runs ahead")
-        self._queued += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._queued -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
 
     def drain(self, seconds: float) -> None:
         """Accept no more runs, and give those under way so many seconds at most."""

@@ -14,7 +14,10 @@ from ..errors import ConfigurationError
 TOKEN_VARIABLE = "EDN360_SERVER_TOKEN"  # noqa: S105 - its name
 
 Authenticate: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"]
-"""Verifies a bearer token, empty if there is none, and returns its user; ``None`` means 401."""
+"""Verifies a bearer token, empty if there is none, and returns its user.
+
+``None`` or an exception means 401.
+"""
 
 
 def _token_of_environment() -> str:
@@ -30,8 +33,8 @@ class ServerSettings:
             ``$EDN360_SERVER_TOKEN``. Without a token and a ``token_file``, nobody is refused.
         token_file: A file with more tokens. It is read at each request, so that tokens can be
             rotated while the server runs.
-        authenticate: A function that verifies a bearer token and returns its user; ``None``
-            refuses the request. It replaces the tokens and ``metadata.user``.
+        authenticate: A function that verifies a bearer token and returns its user; ``None`` or
+            an exception refuses the request. It replaces the tokens and ``metadata.user``.
         max_runs: The number of runs at the same time; further runs wait in order.
         run_timeout: The longest time of a run, in seconds, without the time in the queue.
         grace: The time that runs have to finish when the server stops, in seconds. Real runs

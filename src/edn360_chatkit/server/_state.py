@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from .._json import whole_characters
+
 
 class IncompleteAnswerError(Exception):
     """A workflow raises it to keep the part of the answer that a model has written.
@@ -19,7 +21,7 @@ class IncompleteAnswerError(Exception):
 
     def __init__(self, text: str, reason: str = "The answer is incomplete.") -> None:
         super().__init__(reason)
-        self.text = text
+        self.text = str(text)
 
 
 @dataclass
@@ -41,4 +43,4 @@ def report_progress(text: str) -> None:
     """
     state = current_run.get()
     if state is not None:
-        state.report(text)
+        state.report(whole_characters(str(text)))  # JSON must hold it, or the run is lost

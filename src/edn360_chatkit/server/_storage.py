@@ -6,13 +6,14 @@ that has the run renews its lease. A lease that expires is a run whose process d
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from types import CoroutineType
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -21,7 +22,7 @@ from chatkit import types as ck
 from chatkit.store import NotFoundError, Store, StoreItemType, default_generate_id
 from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..errors import ConfigurationError
@@ -41,13 +42,13 @@ STOPPED = "The server stopped before the workflow's end."
 P = ParamSpec("P")
 T = TypeVar("T")
 ITEM: TypeAdapter[ck.ThreadItem] = TypeAdapter(ck.ThreadItem)
-Unavailable = (OperationalError, InterfaceError)
 
 
 def open_engine(database: str) -> sa.Engine:
     """The engine of a database: the path of an SQLite file, or an SQLAlchemy URL."""
     try:
-        url = sa.make_url(database if "://" in database else f"sqlite:///{database}")
+        is_url = "://" in database
+        url = sa.make_url(database) if is_url else sa.URL.create("sqlite", database=database)
     except ArgumentError:
         raise ConfigurationError("The URL of the database can't be read.") from None
     options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
@@ -95,12 +96,6 @@ def _in_thread(
     return call  # type: ignore[return-value]  # mypy calls a CoroutineType a Coroutine
 
 
-class _Window(NamedTuple):
-    after: str | None
-    limit: int
-    order: str
-
-
 class ThreadStore(Store[str]):
     """Threads and items as openai-chatkit asks for them. Users see their own threads only.
 
@@ -128,7 +123,8 @@ class ThreadStore(Store[str]):
 
     def _lock_file(self, path: str) -> None:
         """Refuse a second process; the operating system unlocks the file when this one ends."""
-        self._lock = sqlite3.connect(f"{path}.lock", timeout=0, check_same_thread=False)
+        lock = f"{os.path.realpath(path)}.lock"  # the same by way of a symbolic link
+        self._lock = sqlite3.connect(lock, timeout=0, check_same_thread=False)
         try:
             self._lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
@@ -148,6 +144,7 @@ class ThreadStore(Store[str]):
             columns = [column["name"] for column in sa.inspect(db).get_columns("threads")]
             if "active_at" not in columns:  # a database of the example server of version 0.1
                 db.exec_driver_sql("ALTER TABLE threads ADD COLUMN active_at INTEGER")
+                db.execute(sa.update(THREADS).values(active_at=NOW))
         if self._is_sqlite:
             self.fail_runs()  # this process is the only one, and has no run yet
 
@@ -181,25 +178,20 @@ class ThreadStore(Store[str]):
         db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
 
     def _page(
-        self, db: sa.Connection, table: sa.Table, owner: str, window: _Window
+        self, table: sa.Table, owner: str, after: str | None, limit: int, order: str
     ) -> ck.Page[str]:
-        position = table.c.position
-        ascending = window.order == "asc"
         rows = sa.select(table.c.id, table.c.data).where(table.c.owner == owner)
-        if window.after is not None:
-            start, _ = self._get(db, table, owner, window.after)
-            rows = rows.where(position > start if ascending else position < start)
-        limit = max(1, min(window.limit, 100))
-        rows = rows.order_by(position if ascending else position.desc()).limit(limit + 1)
-        texts: dict[str, str] = {row.id: row.data for row in db.execute(rows)}
-        more, ids = len(texts) > limit, list(texts)[:limit]
-        data = [texts[key] for key in ids]
-        return ck.Page(data=data, has_more=more, after=ids[-1] if more else None)
-
-    def _lease(self, db: sa.Connection, thread_id: str, run: str) -> None:
-        expires = {"expires_at": NOW + LEASE}
-        row = self._insert(RUNS).values(answer_id=run, thread_id=thread_id, **expires)
-        db.execute(row.on_conflict_do_update(index_elements=["answer_id"], set_=expires))
+        position, limit = table.c.position, max(1, min(limit, 100))
+        ascending = order == "asc"
+        with self.engine.connect() as db:
+            if after is not None:
+                start, _ = self._get(db, table, owner, after)
+                rows = rows.where(position > start if ascending else position < start)
+            rows = rows.order_by(position if ascending else position.desc()).limit(limit + 1)
+            page = db.execute(rows).all()
+        more = len(page) > limit
+        data = [row.data for row in page[:limit]]
+        return ck.Page(data=data, has_more=more, after=page[limit - 1].id if more else None)
 
     def _delete_threads(self, db: sa.Connection, thread_ids: Sequence[str]) -> None:
         for column in (RUNS.c.thread_id, ITEMS.c.owner, THREADS.c.id):
@@ -220,8 +212,7 @@ class ThreadStore(Store[str]):
     def load_threads(
         self, limit: int, after: str | None, order: str, context: str
     ) -> ck.Page[ck.ThreadMetadata]:
-        with self.engine.connect() as db:
-            page = self._page(db, THREADS, context, _Window(after, limit, order))
+        page = self._page(THREADS, context, after, limit, order)
         threads = [ck.ThreadMetadata.model_validate_json(data) for data in page.data]
         return ck.Page(data=threads, has_more=page.has_more, after=page.after)
 
@@ -237,21 +228,15 @@ class ThreadStore(Store[str]):
     ) -> ck.Page[ck.ThreadItem]:
         with self.engine.connect() as db:
             self._get(db, THREADS, context, thread_id)
-            page = self._page(db, ITEMS, thread_id, _Window(after, limit, order))
+        page = self._page(ITEMS, thread_id, after, limit, order)
         items = [ITEM.validate_json(data) for data in page.data]
         return ck.Page(data=items, has_more=page.has_more, after=page.after)
-
-    @_in_thread
-    def load_item(self, thread_id: str, item_id: str, context: str) -> ck.ThreadItem:
-        with self.engine.connect() as db:
-            self._get(db, THREADS, context, thread_id)
-            return ITEM.validate_json(self._get(db, ITEMS, thread_id, item_id)[1])
 
     async def add_thread_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
         # A user's message is refused at once. An answer is paid for, so it waits.
         patience = 0 if isinstance(item, ck.UserMessageItem) else ANSWER_PATIENCE
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
+            retry=retry_if_exception_type(SQLAlchemyError),
             wait=wait_exponential(max=5),
             stop=stop_after_delay(patience),
             reraise=True,
@@ -266,31 +251,16 @@ class ThreadStore(Store[str]):
             self._get(db, THREADS, context, thread_id)
             self._put(db, ITEMS, thread_id, item.id, item.model_dump_json())
             if isinstance(item, ck.UserMessageItem):
-                self._lease(db, thread_id, answer_id(item.id))
+                run = {"answer_id": answer_id(item.id), "thread_id": thread_id}
+                db.execute(sa.insert(RUNS).values(**run, expires_at=NOW + LEASE))
             elif isinstance(item, ck.AssistantMessageItem):
                 db.execute(sa.delete(RUNS).where(RUNS.c.answer_id == item.id))
 
-    @_in_thread
-    def delete_thread_item(self, thread_id: str, item_id: str, context: str) -> None:
-        with self.engine.begin() as db:
-            self._get(db, THREADS, context, thread_id)
-            item = (ITEMS.c.owner == thread_id, ITEMS.c.id == item_id)
-            db.execute(sa.delete(ITEMS).where(*item))
+    async def _not_served(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotFoundError("This server has no attachments, widgets or tools.")
 
-    async def save_attachment(self, attachment: ck.Attachment, context: str) -> None:
-        raise NotFoundError("This server takes no attachments.")
-
-    async def load_attachment(self, attachment_id: str, context: str) -> ck.Attachment:
-        raise NotFoundError("This server takes no attachments.")
-
-    async def delete_attachment(self, attachment_id: str, context: str) -> None:
-        raise NotFoundError("This server takes no attachments.")
-
-    @_in_thread
-    def begin_run(self, thread_id: str, run: str) -> None:
-        """Begin the lease of a run whose message is there already, as of a retry."""
-        with self.engine.begin() as db:
-            self._lease(db, thread_id, run)
+    load_item = delete_thread_item = _not_served
+    save_attachment = load_attachment = delete_attachment = _not_served
 
     @_in_thread
     def fail_run(self, run: str) -> None:

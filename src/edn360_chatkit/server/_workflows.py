@@ -18,7 +18,7 @@ import anyio
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from .._json import as_object, is_object, whole_characters
+from .._json import as_object, is_object, parse, whole_characters
 from ..program.model import ROOT_KEY
 from ._exports import install
 from ._state import IncompleteAnswerError, RunState, current_run, report_progress
@@ -51,19 +51,19 @@ class Answer:
 
 def as_run(workflow: Callable[..., Any]) -> Run:
     """Make a run of a function of an athlete's data: async, sync, or an export."""
-    make_input = _export_input(workflow)
-    if make_input is not None:
+    export_input = _export_input(workflow)
+    if export_input is not None:
         install()
     call = workflow if _is_async(workflow) else _in_thread(workflow)
 
     async def run(edn360_input: dict[str, Any]) -> object:
-        if make_input is None:
-            result = await call(edn360_input)
-        else:
-            result = await call(make_input(**{INPUT_FIELD: _json_text(edn360_input)}))
+        argument: object = edn360_input
+        if export_input is not None:
+            argument = export_input(**{INPUT_FIELD: _json_text(edn360_input)})
+        result = await call(argument)
         if inspect.isawaitable(result):  # of a sync function around an async one
             result = await result
-        return result if make_input is None else _export_result(result)
+        return result if export_input is None else _export_result(result)
 
     return run
 
@@ -131,7 +131,7 @@ async def execute(run: Run, text: str, report: Callable[[str], None], timeout: f
             return Answer(_answer_text(await run(edn360_input)))
         assert scope.cancelled_caught
         return _failure(f"The workflow took longer than {timeout:g} s.", state.text)
-    except (Exception, asyncio.CancelledError, SystemExit) as error:
+    except BaseException as error:  # a KeyboardInterrupt would end the server
         # Neither its text nor the values in its frames are logged: they hold the athlete's data.
         trace = "".join(traceback.format_tb(error.__traceback__))
         logger.error("The workflow failed with %s.\n%s", type(error).__qualname__, trace.rstrip())
@@ -141,9 +141,10 @@ async def execute(run: Run, text: str, report: Callable[[str], None], timeout: f
 
 
 def _failure(reason: str, part: str) -> Answer:
+    part, reason = whole_characters(part), whole_characters(reason)
     if part.lstrip().startswith("{") and not _is_json(part):
-        return Answer(whole_characters(part), failure=reason)
-    return Answer(error_text(reason), earlier=whole_characters(part))
+        return Answer(part, failure=reason)
+    return Answer(error_text(reason), earlier=part)
 
 
 def _answer_text(result: object) -> str:
@@ -169,7 +170,7 @@ def _json_text(data: object) -> str:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        parse(text)
     except ValueError:
         return False
     return True

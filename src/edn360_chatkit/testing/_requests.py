@@ -7,25 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import JSONResponse
 
 M = TypeVar("M", bound=BaseModel)
-Text = Annotated[StrictStr, Field(min_length=1)]
-Switch = dict[Literal["enabled"], StrictBool]
-Feature = Literal["automatic_thread_titling", "file_upload", "history"]
+Text = Annotated[str, Field(min_length=1)]
+Feature = dict[str, bool | int | None]
 
 
 class APIError(Exception):
-    """An error answer."""
+    """A request that is refused, with its response."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
@@ -33,11 +24,11 @@ class APIError(Exception):
         super().__init__(message)
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": message, "type": kind, "param": param, "code": code}
-        self.response: JSONResponse = JSONResponse({"error": error}, status)
+        self.response = JSONResponse({"error": error}, status)
 
 
 def read(model: type[M], data: Any, under: str = "") -> M:
-    """A part of a request, validated; ``under`` is its place. Raises an ``APIError``."""
+    """Validate a part of a request; ``under`` is its place. Raises an ``APIError``."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -55,29 +46,39 @@ class Strict(BaseModel, extra="forbid"):
     """A part of a request to OpenAI's API, which refuses unknown parameters."""
 
 
-class NewWorkflow(Strict):
+class Workflow(Strict):
     id: Text
     version: Text | None = None
-    state_variables: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] | None = None
-    tracing: Switch = Field({"enabled": True})
+    state_variables: dict[str, str | bool | int | float] | None = None
+    tracing: Feature = Field(default={"enabled": True})
 
 
-class ExpiresAfter(Strict):
+class Expiry(Strict):
     anchor: Literal["created_at"] = "created_at"
-    seconds: Annotated[StrictInt, Field(ge=1)] = 600
+    seconds: Annotated[int, Field(ge=1)] = 600
+
+
+class RateLimits(Strict):
+    max_requests_per_1_minute: int = 10
+
+
+class Configuration(Strict):
+    automatic_thread_titling: Feature = Field(default={"enabled": True})
+    file_upload: Feature = Field(default={"enabled": False})
+    history: Feature = Field(default={"enabled": True})
 
 
 class NewSession(Strict):
-    workflow: NewWorkflow
+    workflow: Workflow
     user: Text
-    expires_after: ExpiresAfter = ExpiresAfter()
-    rate_limits: dict[Literal["max_requests_per_1_minute"], StrictInt] = Field({})
-    chatkit_configuration: dict[Feature, dict[str, Any]] = Field({})
+    expires_after: Expiry = Expiry()
+    rate_limits: RateLimits = RateLimits()
+    chatkit_configuration: Configuration = Configuration()
 
 
 class InputText(BaseModel):
     type: Literal["input_text"]
-    text: StrictStr
+    text: str
 
 
 class NewMessage(Strict):
@@ -86,16 +87,16 @@ class NewMessage(Strict):
 
 
 class ListParams(BaseModel):
-    """The thread protocol's list; like ``openai-chatkit``, it ignores unknown parameters."""
+    """A list of the thread protocol; like ``openai-chatkit``, it ignores unknown parameters."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
-    after: StrictStr | None = None
-    before: StrictStr | None = None
+    after: str | None = None
+    before: str | None = None
 
 
 class ListQuery(ListParams, Strict):
-    """The list of OpenAI's API."""
+    """A list of OpenAI's API."""
 
 
 class ThreadQuery(ListQuery):
@@ -104,19 +105,40 @@ class ThreadQuery(ListQuery):
 
 class UserInput(BaseModel):
     content: list[InputText]
-    attachments: Annotated[list[StrictStr], Field(max_length=0)]  # the simulator has no uploads
-    quoted_text: StrictStr | None = None
+    attachments: Annotated[list[str], Field(max_length=0)]  # the simulator has no uploads
+    quoted_text: str | None = None
     inference_options: dict[str, Any]
 
 
-class Params(ListParams):
-    """The parameters of all types of requests; the type says which of them are required."""
+class NewThread(BaseModel):
+    input: UserInput
 
-    input: UserInput | None = None
-    thread_id: StrictStr | None = None
+
+class OneThread(BaseModel):
+    thread_id: str
+
+
+class NextMessage(NewThread, OneThread):
+    """A message for a thread that exists."""
+
+
+class ListItems(ListParams, OneThread):
+    """The items of a thread."""
+
+
+PARAMS: dict[str, type[BaseModel]] = {
+    "threads.create": NewThread,
+    "threads.add_user_message": NextMessage,
+    "threads.get_by_id": OneThread,
+    "threads.list": ListParams,
+    "threads.delete": OneThread,
+    "items.list": ListItems,
+}
 
 
 class Envelope(BaseModel):
-    type: StrictStr
+    """A request of the thread protocol; ``PARAMS`` has the models of its parameters."""
+
+    type: str
     params: dict[str, Any]
     metadata: dict[str, Any] = Field({})

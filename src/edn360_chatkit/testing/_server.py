@@ -1,36 +1,226 @@
-"""The simulator's one router: it records a request, checks it, and answers or fails."""
+"""The simulated servers: OpenAI's REST API, and the thread protocol, hosted and self-hosted.
+
+The answers of the thread protocol are those of the published ``openai-chatkit`` package.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import _endpoints as endpoints
-from ._requests import APIError
-from ._store import Fault, RecordedRequest, Store
-from ._stream import EventStream
+from . import _requests as models
+from ._requests import APIError, ListParams, read
+from ._store import RecordedRequest, Session, Store, Thread
+from ._stream import SCRIPTS, Turn
+from ._workflow import Data
 
 PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
 _BETA = "chatkit_beta=v1"
+# Items of the thread protocol that OpenAI's API does not list.
+_NOT_LISTED = ("end_of_turn", "generated_image", "structured_input")
+# The fields that OpenAI's API has for items of events.json, by their type.
+_API_FIELDS: Data = SCRIPTS["in_lists_of_the_api"]
 
-_ENDPOINTS: dict[str, tuple[str, str, endpoints.Endpoint]] = {
-    "create_session": ("POST", f"{PREFIX}/sessions", endpoints.create_session),
-    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", endpoints.cancel_session),
-    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", endpoints.send_message),
-    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", endpoints.list_messages),
-    "list_threads": ("GET", f"{PREFIX}/threads", endpoints.list_threads),
-    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", endpoints.retrieve_thread),
-    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", endpoints.delete_thread),
-    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", endpoints.list_items),
-    "conversation": ("POST", f"{PREFIX}/conversation", endpoints.conversation),
-    "server": ("POST", SERVER_PATH, endpoints.server),
+
+def _create_session(store: Store, request: RecordedRequest, _: str) -> Data:
+    new = read(models.NewSession, request.json)
+    workflows, workflow_id = store.workflow_ids, new.workflow.id
+    if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
+        raise APIError(404, f"No workflow found with id '{workflow_id}'.")
+    data: Data = {
+        **new.model_dump(exclude={"expires_after"}),
+        "id": store.new_id("cksess"),
+        "object": "chatkit.session",
+        "status": "active",
+        "client_secret": f"ek_sim_{secrets.token_hex(8)}",
+        "expires_at": int(time.time()) + new.expires_after.seconds,
+        "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
+    }
+    thread = store.new_thread(new.user, hosted=True)
+    store.sessions[data["id"]] = Session(data, thread)
+    return data
+
+
+def _cancel_session(store: Store, _: RecordedRequest, session_id: str) -> Data:
+    session = store.session(session_id)
+    session.data["status"] = "cancelled"
+    return session.data
+
+
+def _send_message(store: Store, request: RecordedRequest, session_id: str) -> Data:
+    session = store.session(session_id)
+    message = read(models.NewMessage, request.json).model_dump(include={"content"})
+    if session.data["status"] != "active":
+        raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
+    turn = Turn(store, session.thread, message, session.data["workflow"]["version"])
+    session.empty_polls, session.seen = store.empty_polls, len(session.thread.items)
+    turn.hang_up()  # it goes on
+    return _listed_message(turn.message)
+
+
+def _list_messages(store: Store, request: RecordedRequest, session_id: str) -> Data:
+    session = store.session(session_id)
+    query = read(models.ListQuery, request.query)
+    if query.limit == 0:
+        raise APIError(400, "Invalid value for 'limit'.", param="limit", code="invalid_value")
+    items = session.thread.items
+    if session.empty_polls > 0:
+        session.empty_polls -= 1
+        items = items[: session.seen]
+    messages = [item for item in items if item["type"] in ("user_message", "assistant_message")]
+    return _list([_listed_message(message) for message in messages], query)
+
+
+def _listed_message(item: Data) -> Data:
+    role = item["type"].removesuffix("_message")
+    return _listed(item, "message", role=role, content=item["content"])
+
+
+def _list_threads(store: Store, request: RecordedRequest, _: str) -> Data:
+    query = read(models.ThreadQuery, request.query)
+    return _list([_listed_thread(thread) for thread in store.threads_of(query.user)], query)
+
+
+def _retrieve_thread(store: Store, _: RecordedRequest, thread_id: str) -> Data:
+    return _listed_thread(store.thread(thread_id))
+
+
+def _delete_thread(store: Store, _: RecordedRequest, thread_id: str) -> Data:
+    del store.threads[store.thread(thread_id).data["id"]]
+    return {"id": thread_id, "object": "chatkit.thread.deleted", "deleted": True}
+
+
+def _list_items(store: Store, request: RecordedRequest, thread_id: str) -> Data:
+    query = read(models.ListQuery, request.query)
+    items = store.thread(thread_id).items
+    return _list([_listed_item(item) for item in items if item["type"] not in _NOT_LISTED], query)
+
+
+def _listed_thread(thread: Thread) -> Data:
+    title, status = thread.data.get("title"), {"type": "active"}
+    return _listed(thread.data, "thread", title=title, user=thread.user, status=status)
+
+
+def _listed_item(item: Data) -> Data:
+    kind = item["type"]
+    fields = _API_FIELDS.get(kind, item)
+    if kind == "user_message":
+        quoted = item.get("quoted_text")
+        quotes = [{"type": "quoted_text", "text": quoted}] if quoted else []
+        options = {"model": None, "tool_choice": None, **item["inference_options"]}
+        content = [*item["content"], *quotes]
+        fields = {"content": content, "attachments": [], "inference_options": options}
+    elif kind == "workflow":
+        kind, tasks = "task_group", item["workflow"]["tasks"]
+        sources = {"type": "type", "heading": "title", "summary": "content"}
+        fields = {"tasks": [{k: task.get(v) for k, v in sources.items()} for task in tasks]}
+    names = {"thread_id": item["thread_id"], "type": f"chatkit.{kind}"}
+    return _listed(item, "thread_item", **{**fields, **names})
+
+
+def _listed(data: Data, kind: str, **fields: Any) -> Data:
+    """A thread, an item or a message in the form of OpenAI's API."""
+    created = int(datetime.fromisoformat(data["created_at"]).timestamp())
+    return {**fields, "id": data["id"], "object": f"chatkit.{kind}", "created_at": created}
+
+
+def _list(entries: list[Data], query: models.ListQuery) -> Data:
+    """A page in the form of OpenAI's API."""
+    page = _page(entries, query)
+    ids = [entry["id"] for entry in page["data"]] or [None]
+    return {"object": "list", **page, "first_id": ids[0], "last_id": ids[-1]}
+
+
+def _page(entries: list[Data], params: ListParams) -> Data:
+    """A page of entries that are sorted by age, oldest first."""
+    rest = entries if params.order == "asc" else entries[::-1]
+    for name, place in (("before", params.before), ("after", params.after)):
+        ids = [entry["id"] for entry in rest]
+        if place in ids:
+            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
+        elif place is not None:
+            text = f"Invalid value for '{name}': No entry found with id '{place}'."
+            raise APIError(400, text, param=name, code="invalid_value")
+    more = len(rest) > params.limit
+    if params.before is not None and params.after is None:
+        rest = rest[max(len(rest) - params.limit, 0) :]
+    return {"data": rest[: params.limit], "has_more": more}
+
+
+def _converse_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
+    header = request.headers.get("authorization", "")
+    for session_id in store.sessions:
+        data = store.session(session_id).data
+        if header != f"Bearer {data['client_secret']}":
+            continue
+        if data["status"] != "active":
+            raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
+        return _converse(store, request, data)
+    raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
+
+
+def _converse_self_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
+    for name, value in (store.server_headers or {}).items():
+        if request.headers.get(name.lower()) != value:
+            raise APIError(401, f"The header '{name}' is missing or wrong.")
+    return _converse(store, request, None)
+
+
+def _converse(store: Store, request: RecordedRequest, session: Data | None) -> Data | Response:
+    """Answer a request of the thread protocol, hosted in a session or else self-hosted."""
+    envelope, hosted = read(models.Envelope, request.json), session is not None
+    kind, user = envelope.type, str((session or envelope.metadata).get("user", "default"))
+    if kind not in models.PARAMS:
+        text = f"Invalid value for 'type': '{kind}' is not simulated."
+        raise APIError(400, text, param="type", code="invalid_value")
+    params = read(models.PARAMS[kind], envelope.params, "params")
+    if isinstance(params, models.OneThread):
+        thread = store.thread(params.thread_id, user, hosted=hosted)
+    elif isinstance(params, ListParams):
+        threads = store.threads_of(user, hosted=hosted)
+        return _page_with_cursor([thread.view() for thread in threads], params)
+    else:
+        thread = store.new_thread(user, hosted=hosted)
+        store.threads[thread.data["id"]] = thread
+    if isinstance(params, models.NewThread):
+        message = params.input.model_dump(exclude_none=True)
+        return Turn(store, thread, message, session["workflow"]["version"] if session else None)
+    if isinstance(params, ListParams):
+        return _page_with_cursor(thread.items, params)
+    if kind == "threads.delete":
+        del store.threads[thread.data["id"]]
+        return {}
+    return thread.view(_page_with_cursor(thread.items, ListParams(order="asc")))
+
+
+def _page_with_cursor(entries: list[Data], params: ListParams) -> Data:
+    page = _page(entries, params)
+    return {**page, "after": page["data"][-1]["id"]} if page["has_more"] and page["data"] else page
+
+
+_Endpoint = Callable[[Store, RecordedRequest, str], Data | Response]
+_ENDPOINTS: dict[str, tuple[str, str, _Endpoint]] = {
+    "create_session": ("POST", f"{PREFIX}/sessions", _create_session),
+    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", _cancel_session),
+    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", _send_message),
+    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", _list_messages),
+    "list_threads": ("GET", f"{PREFIX}/threads", _list_threads),
+    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", _retrieve_thread),
+    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", _delete_thread),
+    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", _list_items),
+    "conversation": ("POST", f"{PREFIX}/conversation", _converse_hosted),
+    "server": ("POST", SERVER_PATH, _converse_self_hosted),
 }
 
 
@@ -40,23 +230,19 @@ def build_app(store: Store) -> Starlette:
         Route(path, partial(_respond, store, name), methods=[method])
         for name, (method, path, _) in _ENDPOINTS.items()
     ]
-    unknown = partial(_respond_unknown, store)
+    unknown = partial(_respond, store, "unknown")
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
 
-async def _respond_unknown(store: Store, request: Request, _: Exception) -> Response:
-    return _invalid_url(await _record(store, request)).response
-
-
-async def _respond(store: Store, name: str, request: Request) -> Response:
+async def _respond(store: Store, name: str, request: Request, _: object = None) -> Response:
     recorded = await _record(store, request)
     match recorded.json:
         case {"type": str(kind)}:
-            fault = store.take_fault(name, kind)
+            fault: tuple[bool, Response] | None = store.take_fault(name, kind)
         case _:
             fault = store.take_fault(name)
-    if fault is not None and not fault.taken:
-        return _failure(fault)
+    if fault is not None and not fault[0]:
+        return fault[1]
     try:
         _check(store, name, recorded)
         answer = _ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
@@ -64,9 +250,9 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
     except APIError as error:
         response = error.response
     if fault is not None:
-        if isinstance(response, EventStream):
+        if isinstance(response, Turn):
             response.hang_up()  # its client gets the failure instead
-        response = _failure(fault)
+        response = fault[1]
     response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
     return response
 
@@ -74,7 +260,7 @@ async def _respond(store: Store, name: str, request: Request) -> Response:
 async def _record(store: Store, request: Request) -> RecordedRequest:
     body = await request.body()
     try:
-        data = json.loads(body) if body else None
+        data = json.loads(body)
     except ValueError:
         data = None
     query, headers = dict(request.query_params), dict(request.headers)
@@ -84,6 +270,9 @@ async def _record(store: Store, request: Request) -> RecordedRequest:
 
 
 def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    off = () if store.messages_endpoint else ("send_message", "list_messages")
+    if name in ("unknown", *off):
+        raise APIError(404, f"Invalid URL ({request.method} {request.path})")
     headers = request.headers
     if name not in ("conversation", "server"):
         if headers.get("authorization") != f"Bearer {store.api_key}":
@@ -95,20 +284,3 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
     if request.body and kind != "application/json" and name != "server":
         text = f"Unsupported content type: '{kind}'. Use 'application/json'."
         raise APIError(400, text, code="content_type")
-    if name in ("send_message", "list_messages") and not store.messages_endpoint:
-        raise _invalid_url(request)
-
-
-def _invalid_url(request: RecordedRequest) -> APIError:
-    return APIError(404, f"Invalid URL ({request.method} {request.path})")
-
-
-def _failure(fault: Fault) -> Response:
-    if fault.status is None:
-        # A body that is shorter than its announced length breaks the connection.
-        return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
-    response: Response = APIError(fault.status, f"Simulated failure {fault.status}.").response
-    if fault.body is not None:
-        response = Response(fault.body, fault.status)
-    response.headers.update(dict(fault.headers))
-    return response

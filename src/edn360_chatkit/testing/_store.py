@@ -1,7 +1,7 @@
 """The settings of a simulator, and everything that it remembers.
 
-There is one store. The session messages protocol, the thread protocol and the REST endpoints are
-views of it.
+There is one store. The session messages protocol, the thread protocol and the REST endpoints show
+the same threads, each in its own form.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from ._requests import APIError, ListParams
-from ._workflow import AnswerKind, Lang, answer_text, step_texts
+from ._requests import APIError
+from ._workflow import AnswerKind, Data, Lang
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -42,9 +42,7 @@ class Settings:
 
     def settings(self) -> Settings:
         """A copy of the settings as they are now."""
-        return Settings(
-            **{setting.name: getattr(self, setting.name) for setting in fields(Settings)}
-        )
+        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,83 +66,31 @@ class RecordedRequest:
     json: Any = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A failure that is set for a request; see ``ChatKitSimulator.fail_next``."""
-
-    endpoint: str
-    status: int | None
-    taken: bool
-    headers: Mapping[str, str]
-    body: str | None
-
-
-@dataclass(slots=True)
-class Item:
-    """An item of a thread or a message of a session; ``rest_fields`` are those of OpenAI's API."""
-
-    id: str
-    thread_id: str
-    type: str
-    fields: dict[str, Any]
-    rest_fields: dict[str, Any] | None = None
-    # Local time without a zone: openai-chatkit's server writes it so.
-    created: datetime = field(default_factory=datetime.now)
-
-
 @dataclass(slots=True)
 class Thread:
     """A thread and its items, oldest first; an item that is still being written is not in it."""
 
-    id: str
+    data: Data
     user: str
     hosted: bool
-    title: str | None = None
-    items: list[Item] = field(default_factory=list[Item])
-    created: datetime = field(default_factory=datetime.now)
+    items: list[Data] = field(default_factory=list[Data])
 
-
-@dataclass(slots=True)
-class Run:
-    """A run of the workflow: the texts that it posts, and the settings that it began with.
-
-    In a session, ``messages`` has the user's message and the posts that were listed.
-    """
-
-    settings: Settings
-    steps: list[str]
-    answer: str | None
-    messages: list[Item] = field(default_factory=list[Item])
-    polls: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def posts(self) -> list[str]:
-        """The steps and the answer."""
-        return self.steps if self.answer is None else [*self.steps, self.answer]
-
-    def due(self, place: int, of: int) -> float:
-        """The time of a stage, by the monotonic clock; the stages come evenly."""
-        return self.started + self.settings.delay * place / of
-
-    def new_posts(self) -> list[str]:
-        """The posts that are new to one more poll of a session."""
-        self.polls += 1
-        posts, now = self.posts, time.monotonic()
-        return [
-            text
-            for place, text in enumerate(posts, start=1)
-            if place >= len(self.messages) and now >= self.due(place, len(posts))
-            if self.polls > self.settings.empty_polls * place / len(posts)
-        ]
+    def view(self, page: Data | None = None) -> Data:
+        """The thread in the form of the thread protocol, with a page of its items or none."""
+        return {**self.data, "items": page or {"data": [], "has_more": False}}
 
 
 @dataclass(slots=True)
 class Session:
-    """A session as its JSON data, and its runs, oldest first."""
+    """A session as its JSON data; no endpoint lists the thread that has its messages.
 
-    data: dict[str, Any]
-    runs: list[Run] = field(default_factory=list[Run])
+    The next ``empty_polls`` polls see only the first ``seen`` items.
+    """
+
+    data: Data
+    thread: Thread
+    empty_polls: int = 0
+    seen: int = 0
 
 
 class Store(Settings):
@@ -158,35 +104,32 @@ class Store(Settings):
     def forget(self) -> None:
         """Begin with an empty memory."""
         self.requests, self.runs, self.sessions, self.threads = [], 0, {}, {}
-        self._faults: list[Fault] = []
-        self._cuts: list[int] = []
-        self._stalls: list[tuple[int, float]] = []
+        # An endpoint's fault: whether the request is taken, and the response that it gets.
+        # The fault of "cut" or "stall": the byte at which it happens, and the seconds of a stall.
+        self._faults: list[tuple[str, Any]] = []
         self._numbers = itertools.count(1)
+
+    def take_fault(self, *names: str) -> Any:
+        """The oldest fault that is set for one of these names, if any."""
+        fault = next((fault for fault in self._faults if fault[0] in names), None)
+        if fault is None:
+            return None
+        self._faults.remove(fault)
+        return fault[1]
 
     def new_id(self, prefix: str) -> str:
         """An id that was not given before."""
         return f"{prefix}_sim{next(self._numbers):06d}"
 
-    def take_fault(self, *endpoints: str) -> Fault | None:
-        """The failure that is set for the next request to one of these endpoints."""
-        fault = next((fault for fault in self._faults if fault.endpoint in endpoints), None)
-        if fault is not None:
-            self._faults.remove(fault)
-        return fault
+    def new(self, prefix: str, **fields: Any) -> Data:
+        """A new thread or item, in the form of the thread protocol."""
+        # Local time without a zone: openai-chatkit's server writes it so.
+        return {"id": self.new_id(prefix), "created_at": datetime.now().isoformat(), **fields}
 
-    def take_stream_faults(self) -> list[tuple[int, float | None]]:
-        """The faults of the stream that starts now: the byte, and seconds or ``None`` for a cut."""
-        cuts, stalls = self._cuts[:1], self._stalls[:1]
-        del self._cuts[:1], self._stalls[:1]
-        return sorted([*stalls, *((at, None) for at in cuts)], key=lambda fault: fault[0])
-
-    def start_run(self, text: str, version: str | None = None) -> Run:
-        """Start a version of the workflow on a message; the API accepts "latest", which fails."""
-        self.runs += 1
-        steps = step_texts(text, self.lang) if self.steps is True else self.steps or ()
-        kind = "error" if version == "latest" else self.answer
-        answer = kind(text) if callable(kind) else answer_text(kind, text, self.lang)
-        return Run(self.settings(), list(steps), answer)
+    def new_thread(self, user: str, *, hosted: bool) -> Thread:
+        """A thread without items that is not stored yet."""
+        fields: Data = {"status": {"type": "active"}, "metadata": {}}
+        return Thread(self.new("cthr" if hosted else "thr", **fields), user, hosted)
 
     def session(self, session_id: str) -> Session:
         """A session; raises an ``APIError`` for an unknown id."""
@@ -197,35 +140,14 @@ class Store(Settings):
             session.data["status"] = "expired"
         return session
 
-    def threads_of(self, user: str | None, *, hosted: bool) -> list[Thread]:
-        """The threads of a user, or of all users, in one of the two worlds; oldest first."""
+    def threads_of(self, user: str | None, *, hosted: bool = True) -> list[Thread]:
+        """The hosted or the self-hosted threads of a user, or of all users; oldest first."""
         threads = tuple(self.threads.values())
         return [t for t in threads if t.hosted == hosted and user in (None, t.user)]
 
-    def thread(self, thread_id: str, user: str | None, *, hosted: bool) -> Thread:
-        """One of the same threads; raises an ``APIError`` for another id."""
-        for thread in self.threads_of(user, hosted=hosted):
-            if thread.id == thread_id:
-                return thread
-        raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
-
-
-T = TypeVar("T", Item, Thread)
-
-
-def page(
-    entries: Sequence[T], query: ListParams, view: Callable[[T], dict[str, Any]]
-) -> tuple[list[dict[str, Any]], bool]:
-    """A page of a list, oldest entry first, as JSON data, and whether there is more."""
-    rest = list(entries if query.order == "asc" else reversed(entries))
-    for name, place in (("before", query.before), ("after", query.after)):
-        ids = [entry.id for entry in rest]
-        if place in ids:
-            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
-        elif place is not None:
-            text = f"Invalid value for '{name}': No entry found with id '{place}'."
-            raise APIError(400, text, param=name, code="invalid_value")
-    more = len(rest) > query.limit
-    if query.before is not None and query.after is None:
-        rest = rest[max(len(rest) - query.limit, 0) :]
-    return [view(entry) for entry in rest[: query.limit]], more
+    def thread(self, thread_id: str, user: str | None = None, *, hosted: bool = True) -> Thread:
+        """One thread of ``threads_of``; raises an ``APIError`` for an unknown id."""
+        thread = self.threads.get(thread_id)
+        if thread is None or thread not in self.threads_of(user, hosted=hosted):
+            raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
+        return thread

@@ -19,7 +19,7 @@ from ..inputs import EDN360Input
 ROOT_KEY = "client_training_program_enriched"
 
 Lang: TypeAlias = Literal["es", "en"]
-Complete: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+Data: TypeAlias = dict[str, Any]
 AnswerKind: TypeAlias = Literal[
     "program",  # the JSON alone
     "fenced",  # in a ``` fence
@@ -33,10 +33,6 @@ AnswerKind: TypeAlias = Literal[
     "nothing",  # no message at all
 ]
 
-_EVOLUTION = {
-    "es": " Evolución del plan anterior: se cambian los ejercicios que más cargan la rodilla.",
-    "en": " Evolution of the previous plan, without the exercises that load the knee most.",
-}
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
 _REST = re.compile("descans|rest", re.IGNORECASE)
 _TEXT = re.compile(r'"([^"|]*) \| ([^"|]*)"')
@@ -47,7 +43,7 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def output_text(text: str) -> dict[str, Any]:
+def output_text(text: str) -> Data:
     """A text as a part of an assistant's message."""
     return {"annotations": [], "text": text, "type": "output_text"}
 
@@ -60,7 +56,7 @@ _WITHOUT_PROGRAM: dict[str, str | None] = {
 }
 
 
-def read_data(name: str, lang: Lang = "en", complete: Complete | None = None) -> Any:
+def read_data(name: str, lang: Lang = "en", complete: Callable[[Data], Data] | None = None) -> Any:
     """A data file of the simulator, with the texts of one language."""
     text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
     return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text), object_hook=complete)
@@ -87,7 +83,7 @@ def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None
     return forms.get(kind, text)
 
 
-def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str, Any]:
+def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> Data:
     """The canned program for the athlete's training days, as JSON data without the root key.
 
     In that of an evolution, replacements stand for the exercises that load the knee most.
@@ -95,12 +91,12 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
     exercises = read_data("exercises.json", lang)
     evolution = _is_evolution(edn360_input)
 
-    def complete(data: dict[str, Any]) -> dict[str, Any]:
+    def complete(data: Data) -> Data:
         if "key" in data:  # an exercise; a name of null leaves its name out
             exercise = exercises[data.pop("key")]
-            replacement = exercise.get("replacement")
-            data = {**(exercises[replacement] if evolution and replacement else exercise), **data}
-            data.pop("replacement", None)
+            if evolution and "replacement" in exercise:
+                exercise = exercises[exercise["replacement"]]
+            data = {**exercise, **data, "replacement": None}
             return {name: value for name, value in data.items() if value is not None}
         if "id" in data and "exercises" in data:  # a block
             for kind in ("primary", "secondary"):
@@ -108,10 +104,10 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> dict[str,
                 data[f"{kind}_muscles"] = list(groups)
         return data
 
-    programs: dict[str, dict[str, Any]] = read_data("programs.json", lang, complete)
+    programs: dict[str, Data] = read_data("programs.json", lang, complete)
     program = programs[str(training_days(edn360_input))]
     if evolution:
-        program["summary"] += _EVOLUTION[lang]
+        program["summary"] += programs["evolution"]["summary"]
     return program
 
 
@@ -124,7 +120,7 @@ def step_texts(message: str, lang: Lang = "es") -> list[str]:
     program = simulated_program(edn360_input, lang)
     sessions = [{"id": session["id"], "name": session["name"]} for session in program["sessions"]]
     days, evolution = program["days_per_week"], _is_evolution(edn360_input)
-    steps: list[dict[str, Any]] = [
+    steps: list[Data] = [
         {"profile": {"questionnaires": len(edn360_input.questionnaires)}},
         {"questionnaire_normalized": {"days_per_week": days, "evolution": evolution}},
         {"training_plan": {"weeks": program["weeks"], "sessions": sessions}},
@@ -145,5 +141,4 @@ def training_days(edn360_input: EDN360Input) -> int:
 
 
 def _is_evolution(edn360_input: EDN360Input) -> bool:
-    context = edn360_input.context
-    return context is not None and context.previous_training_plan is not None
+    return bool((context := edn360_input.context) and context.previous_training_plan)

@@ -10,9 +10,11 @@ from dataclasses import InitVar, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import uvicorn
+from starlette.responses import Response
 
+from ._requests import APIError
 from ._server import PREFIX, SERVER_PATH, build_app
-from ._store import Fault, Store
+from ._store import Store
 
 # fmt: off
 Endpoint: TypeAlias = Literal[
@@ -32,28 +34,28 @@ Endpoint: TypeAlias = Literal[
 class ChatKitSimulator(Store):
     """A ChatKit server on loopback, in a thread of its own; for sync and async tests alike.
 
-    It speaks the session messages protocol, ChatKit's thread protocol (hosted and self-hosted) and
-    OpenAI's REST endpoints for threads, and checks what the real servers check. Settings can be
-    changed while it runs, but for ``host``, ``port`` and ``api_key``, and hold from the next
-    message on.
+    It has the session messages protocol, ChatKit's thread protocol (hosted and self-hosted) and
+    OpenAI's REST endpoints for threads. It refuses the requests that the real servers refuse.
+    All settings but ``host``, ``port`` and ``api_key`` can be changed while it runs. A change holds
+    from the next message on.
 
     Args:
-        api_key: The one key that it accepts.
-        workflow_ids: The workflows that it has; by default, all ids that begin with ``wf_``.
-        answer: One of :data:`AnswerKind`, or a function from the message's text to the answer's.
+        api_key: The only API key that it accepts.
+        workflow_ids: The ids of its workflows; by default, every id that begins with ``wf_``.
+        answer: An :data:`AnswerKind`, or a function that makes the answer's text of the message's.
         lang: The language of the canned programs, ``"es"`` or ``"en"``.
         steps: The messages before the answer: ``True`` for three typical steps, or their texts.
         delay: Seconds from the message to the answer; the steps come evenly before.
-        empty_polls: How many polls of a session's messages see no answer.
+        empty_polls: How many polls of a session's messages see nothing of a new run.
         messages_endpoint: Whether there are session messages; OpenAI's published API has none.
         server_headers: Headers that the self-hosted server demands, by name; 401 without them.
         delta_size: Characters of a text delta; 0 for one delta, ``None`` for no deltas.
         keep_alive: Seconds between the comments that keep a waiting stream open; 0 for none.
         survives_hang_up: Whether a self-hosted run goes on when the client hangs up, as a hosted
             one does; a real server cancels it.
-        stream_error: The message of an ``error`` event in the place of the answer; ``""`` for the
-            code ``stream.error`` without a message.
-        allow_retry: The flag of the same name of the ``error`` event.
+        stream_error: The message of an ``error`` event instead of the answer; ``""`` for the code
+            ``stream.error`` without a message. In a session, the answer is missing.
+        allow_retry: The ``allow_retry`` flag of the ``error`` event.
         notice: The message of a ``notice`` event at the start of the stream.
         end_of_turn: Whether an ``end_of_turn`` item ends the stream.
         every_event: Whether the stream also has the known events that a run does not have.
@@ -63,7 +65,7 @@ class ChatKitSimulator(Store):
 
     Attributes:
         requests: Every request that it got, in order.
-        runs: How many runs were started, over all protocols: two for a message that was sent twice.
+        runs: The number of runs of all protocols; a message that is sent twice starts two.
         sessions: The sessions, by id.
         threads: The threads, by id, hosted and self-hosted.
 
@@ -118,26 +120,34 @@ class ChatKitSimulator(Store):
             body: The body of the answer; by default, the API's error body for the status.
 
         Raises:
-            ValueError: There is no such endpoint.
+            ValueError: The endpoint is unknown.
         """
         if endpoint not in get_args(Endpoint):
             names = ", ".join(get_args(Endpoint))
             raise ValueError(f"There is no endpoint {endpoint!r}; there are {names}.")
-        self._faults += [Fault(endpoint, status, taken, headers or {}, body)] * times
+        if status is None:
+            # A body that is shorter than its announced length breaks the connection.
+            response = Response(b"{", headers={"content-length": "1000"})
+        elif body is None:
+            response = APIError(status, f"Simulated failure {status}.").response
+        else:
+            response = Response(body, status)
+        response.headers.update(headers or {})
+        self._faults += [(endpoint, (taken, response))] * times
 
     def cut_next_stream(self, at: int) -> None:
         """Break the connection of the next stream after ``at`` bytes of its events.
 
         A shorter stream is not cut. Called twice, it breaks the next two streams.
         """
-        self._cuts.append(at)
+        self._faults.append(("cut", (at, None)))
 
     def stall_next_stream(self, at: int, seconds: float) -> None:
         """Pause the next stream and its run, without comments, after ``at`` bytes of its events.
 
         Called twice, it pauses the next two streams.
         """
-        self._stalls.append((at, seconds))
+        self._faults.append(("stall", (at, seconds)))
 
     def reset(self) -> None:
         """Forget all sessions, threads, requests and failures, and restore the first settings."""

@@ -82,7 +82,8 @@ def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
 
 
 def _day(place: SessionPlace | None) -> str:
-    return one_line(" · ".join(filter(None, (place.id, place.name)))) if place else ""
+    names = dict.fromkeys((place.id, place.name)) if place else ()
+    return one_line(" · ".join(filter(None, names)))
 
 
 def _sets(change: SetsChange, own: Words) -> _Entry:
@@ -98,32 +99,28 @@ def _sets(change: SetsChange, own: Words) -> _Entry:
 def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
     """The entries of each session, one for each exercise: those it has in their order, others last.
 
-    The result has the order of ``changes.sessions``.
+    The result has the order of ``changes.sessions``: that of the sessions now.
     """
     before = {s.old.position: i for i, s in enumerate(changes.sessions) if s.old}
-    now = {s.new.position: i for i, s in enumerate(changes.sessions) if s.new}
-    replaced, moved = (
-        {change.new.path for change in group} for group in (changes.replaced, changes.moved)
-    )
-    groups = (changes.replaced, changes.moved, changes.changed, changes.details)
-    by_path = {change.new.path: change for group in groups for change in group}
+    kinds = ("details", "changed", "moved", "replaced")
+    by_path = {c.new.path: (c, kind) for kind in kinds for c in getattr(changes, kind)}
+    moved = {change.new.path for change in changes.moved}
     lines = [(place, _whole("added", place, own)) for place in changes.added]
-    for path, change in by_path.items():
-        name, where, label = _name(change.new), _where(change.new), ""
+    for path, (change, kind) in by_path.items():
+        name, where = _name(change.new), _where(change.new)
         if path in moved:
-            is_here = before[_indices(change.old)[0]] == now[_indices(change.new)[0]]
+            is_here = before[_indices(change.old)[0]] == _indices(change.new)[0]
             day = "" if is_here else f"{change.old.session} · "
             where = _from_to(day + _where(change.old), where)
-            label = own.field("moved")
-        if path in replaced:
-            name, label = f"{_name(change.old)} → {name}", own.field("replaced")
+        texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
+        if kind == "replaced":
+            name = f"{_name(change.old)} → {name}"
             texts = _loads(change.old.exercise, change.new.exercise)
-        else:
-            texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
+        label = own.field(kind) if kind in ("moved", "replaced") else ""
         lines.append((change.new, (name, _listed(label, where, *texts))))
     entries: list[list[_Entry]] = [[] for _ in changes.sessions]
     for place, entry in sorted(lines, key=lambda line: _indices(line[0])):
-        entries[now[_indices(place)[0]]].append(entry)
+        entries[_indices(place)[0]].append(entry)
     for place in changes.removed:
         entries[before[_indices(place)[0]]].append(_whole("removed", place, own))
     return entries
@@ -165,8 +162,9 @@ def _field(change: FieldChange, own: Words) -> _Entry:
 
 def _in_line(change: FieldChange, own: Words) -> str:
     label, text = _field(change, own)
-    label = label if change.field == "rpe" else label.lower()
-    return f"{label}: {text}" if change.field in _PROSE else f"{label} {text}"
+    if change.field == "rpe":
+        return rpe_text(text)
+    return f"{label.lower()}{':' if change.field in _PROSE else ''} {text}"
 
 
 def _from_to(*texts: str) -> str:

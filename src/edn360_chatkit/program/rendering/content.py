@@ -13,12 +13,12 @@ from typing import NamedTuple, cast
 from ..data import (
     EXERCISE_DETAILS,
     FACTS,
-    SYNONYMS,
     Block,
     Exercise,
     ProgramData,
     ProgramPart,
     TrainingSession,
+    written,
 )
 from ..numbers import as_text, is_empty
 from ..texts.base import Words
@@ -42,7 +42,6 @@ COLUMNS = {
 
 # A word of the workflow's own, such as "upper_lower".
 _CODE = re.compile(r"(?<![^\s(])[^\W_]+(?:_[^\W_]+)+(?![^\s).,;:])")
-_WARM_UPS = ("warmup", *SYNONYMS["warmup"])
 
 
 class Note(NamedTuple):
@@ -115,7 +114,7 @@ def read_page(program: ProgramData, words: Words) -> Page:
         show_value(program.raw("title")) or words.field("program"),
         _readable(program.raw("summary") or None),
         tuple((label, text) for label, text in facts if text),
-        _remarks(program, ("general_notes", *(program.model_extra or ())), words),
+        _remarks(program, ("general_notes", *_unknown(program)), words),
         tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
         tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
         words.field("how_estimated") if any(minutes) else "",
@@ -125,21 +124,15 @@ def read_page(program: ProgramData, words: Words) -> Page:
 def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
     identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
     core, more = read_core_block(session)
+    core_label = words.field("core_mobility_block")
     groups = [_group(block, words) for block in session.blocks]
-    unknown = [key for key in session.model_extra or () if key not in _WARM_UPS]
+    unknown = [key for key in _unknown(session) if key != "warmup"]
     closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
-        groups.append(
-            Group(
-                words.field("core_mobility_block"),
-                "",
-                "",
-                _rows(core, words),
-                read_notes(more, words),
-            )
-        )
+        group, notes = _group(core, words), read_notes(more, words)
+        groups.append(Group(core_label, "", "", group.rows, notes))
     elif more is not None:
-        closing = (Note(words.field("core_mobility_block"), "", read_notes(more, words)), *closing)
+        closing = (Note(core_label, "", read_notes(more, words)), *closing)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
@@ -147,7 +140,7 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
         name if identity or name else f"{words.field('session')} {number}",
         f"≈ {minutes:.0f} min ({words.field('estimated')})" if minutes else "",
         tuple(filter(None, (decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        _remarks(session, _WARM_UPS, words),
+        _remarks(session, ("warmup",), words),
         tuple(group._replace(columns=columns) for group in groups),
         closing,
     )
@@ -158,17 +151,13 @@ def _group(block: Block, words: Words) -> Group:
         show_value(block.raw("id")),
         decoded(block.raw("primary_muscles"), words),
         decoded(block.raw("secondary_muscles"), words),
-        _rows(block, words),
-        _fields(block, block.model_extra or (), words),
+        tuple(_row(exercise, words) for exercise in block.exercises),
+        _fields(block, _unknown(block), words),
     )
 
 
-def _rows(block: Block, words: Words) -> tuple[Row, ...]:
-    return tuple(_row(exercise, words) for exercise in block.exercises)
-
-
 def _row(exercise: Exercise, words: Words) -> Row:
-    fields = _fields(exercise, (*EXERCISE_DETAILS, *(exercise.model_extra or ())), words)
+    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
     return Row(
         show_value(exercise.raw("order")),
         exercise_name(exercise),
@@ -185,18 +174,19 @@ def _row(exercise: Exercise, words: Words) -> Row:
 
 def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
-    fields = _filled(part, keys)
-    return tuple(Note(words.field(key), "", read_notes(value, words)) for key, value in fields)
+    values = written(part)
+    filled = [key for key in keys if not is_empty(values.get(key))]
+    return tuple(Note(words.field(key), "", read_notes(values[key], words)) for key in filled)
 
 
 def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
-    fields = _filled(part, keys)
-    return tuple(_note(f"{words.field(key)}:", value, words) for key, value in fields)
+    values = written(part)
+    return read_notes({k: values[k] for k in keys if not is_empty(values.get(k))}, words)
 
 
-def _filled(part: ProgramPart, keys: Iterable[str]) -> list[tuple[str, object]]:
-    return [(key, part.raw(key)) for key in keys if not is_empty(part.raw(key))]
+def _unknown(part: ProgramPart) -> list[str]:
+    return [key for key in written(part) if key not in type(part).model_fields]
 
 
 def decoded(value: object, words: Words) -> str:
@@ -260,7 +250,11 @@ def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...
 
 def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
     if depth < DEEPEST and value and isinstance(value, (list, dict)):
-        return Note(mark, "", read_notes(cast("object", value), words, depth + 1))
+        notes = read_notes(cast("object", value), words, depth + 1)
+        is_flat = isinstance(value, dict) and not any(note.notes for note in notes)
+        if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
+            return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
+        return Note(mark, "", notes)
     return Note(mark, _code_word(value, words) or _readable(value))
 
 

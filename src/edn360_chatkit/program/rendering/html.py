@@ -15,7 +15,7 @@ from itertools import groupby
 from ..data import ProgramData
 from ..texts import Language, words
 from ..texts.base import Words
-from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page
+from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page, rpe_text
 from .elements import Html, element, together
 
 _PAGE_STYLE = """
@@ -193,12 +193,14 @@ def _row(row: Row, columns: Sequence[str], logs: Sequence[str], words: Words) ->
         target="_blank",
         aria_label=f"{words.field('video')}: {row.name}",
     )
+    # A phone has no header; "RIR 2" and "RPE 8" say it themselves.
+    label = None if rpe_text(row.rpe) == row.rpe else "RPE"
     groups = element("bdi", row.groups, class_="groups") if row.groups else ""
     cells = {
         "order": element("td", row.order, class_="order"),
         "name": element("th", element("bdi", row.name), groups, scope="row"),
         "load": element("td", row.load, class_="load"),
-        "rpe": element("td", row.rpe, class_="rpe", data_label="RPE"),
+        "rpe": element("td", row.rpe, class_="rpe", data_label=label),
         "notes": element("td", *_notes(row.notes), class_="notes", dir="auto"),
         "video": element("td", link or "", class_="video"),
     }

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 from urllib.parse import quote
 
 from ..data import ProgramData
-from ..texts import Language
+from ..texts import Language, words
 from .content import COLUMNS, Group, Row, note_lines
-from .layout import Layout, lay_out, note_text
 from .printable import one_line
+from .text import PlainText, note_text
 
 _ALWAYS = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{mark: f"\\{mark}" for mark in "\\`*_[]#|~$"}}
@@ -26,7 +25,7 @@ _ADDRESS = re.compile(r"(?<=[a-z])(?=://)|(?<=www)(?=\.)", re.IGNORECASE)
 
 def program_markdown(program: ProgramData, lang: Language) -> str:
     """A program as Markdown."""
-    return lay_out(program, lang, _Markdown)
+    return _Markdown(words(lang)).lay_out(program)
 
 
 def escape(text: str) -> str:
@@ -35,8 +34,8 @@ def escape(text: str) -> str:
     return _AT_THE_START.sub(r"\1\\", text)
 
 
-class _Markdown(Layout):
-    line_break: ClassVar[str] = "\\\n"
+class _Markdown(PlainText):
+    line_break: str = "\\\n"
 
     def heading(self, level: int, text: str) -> str:
         return f"{'#' * level} {escape(text)}"
@@ -46,7 +45,7 @@ class _Markdown(Layout):
 
     def sets(self, sets: Sequence[tuple[str, float]]) -> str:
         rows = ((escape(muscle), self.words.number(number)) for muscle, number in sets)
-        table = self._table(("muscle", "sets"), rows)
+        table = self._table(("muscle", "series"), rows)
         return f"**{self.words.field('weekly_sets')}**\n\n{table}"
 
     def exercises(self, group: Group) -> str:

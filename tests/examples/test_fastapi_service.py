@@ -1,0 +1,120 @@
+"""``examples/fastapi_service.py`` over real HTTP, and killed in the middle of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edn360_chatkit.testing import ChatKitSimulator
+
+pytest.importorskip("fastapi")
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ATHLETE = (EXAMPLES / "athlete_initial.json").read_bytes()
+
+
+@contextmanager
+def service(
+    sim: ChatKitSimulator, folder: Path, world: str, stop: signal.Signals
+) -> Iterator[httpx.Client]:
+    """The example in a process of its own, and a client for it."""
+    sim.messages_endpoint = world == "messages"
+    environment = {**os.environ, "RUNS_DATABASE": str(folder / "runs.db")}
+    if world == "self-hosted":
+        environment["EDN360_CHATKIT_SERVER_URL"] = sim.server_url
+    else:
+        environment["EDN360_CHATKIT_BASE_URL"] = sim.base_url
+        environment["EDN360_OPENAI_API_KEY"] = sim.api_key
+        environment["EDN360_TRAINING_WORKFLOW_ID"] = "wf_demo"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    options = ("--app-dir", str(EXAMPLES), "--port", str(port), "--timeout-graceful-shutdown", "1")
+    command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *options]
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        try:
+            wait_until_it_answers(client)
+            yield client
+        finally:
+            process.send_signal(stop)
+
+
+def wait_until_it_answers(client: httpx.Client) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            client.get("/")
+        except httpx.TransportError:
+            assert time.monotonic() < end, "the service does not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def browse(client: httpx.Client, key: str) -> Iterator[tuple[str, str]]:
+    """The types and data of a run's events, as a browser reads them."""
+    with client.stream("GET", f"/runs/{key}/events") as response:
+        kind = ""
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                yield kind, value
+
+
+@pytest.mark.parametrize(
+    ("world", "stop"),
+    [
+        ("messages", signal.SIGKILL),
+        pytest.param("threads", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("self-hosted", signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
+def test_run_survives_restart_of_service(
+    sim: ChatKitSimulator, tmp_path: Path, world: str, stop: signal.Signals
+) -> None:
+    sim.steps, sim.delay, sim.survives_hang_up = True, 2.0, True
+    with service(sim, tmp_path, world, stop) as client:
+        for _ in range(2):
+            assert client.put("/runs/ana", content=ATHLETE).status_code == 202
+        next(browse(client, "ana"))  # this browser leaves after one event
+        assert client.get("/runs/ana").json()["state"] in ("running", "done")
+    with service(sim, tmp_path, world, signal.SIGKILL) as client:
+        assert client.put("/runs/ana", content=ATHLETE).status_code == 202
+        *_, (kind, data) = browse(client, "ana")
+        status = json.loads(data)
+        assert (kind, status["state"], len(status["steps"])) == ("status", "done", 3)
+        assert status["response"]["program"]["sessions"]
+        requests = len(sim.requests)
+        assert client.get("/runs/ana").json() == status
+        assert len(sim.requests) == requests
+    assert sim.runs == 1
+
+
+def test_refused_data_start_no_run(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    with service(sim, tmp_path, "messages", signal.SIGKILL) as client:
+        invalid = client.put("/runs/ana", json={"user_profile": {"user_id": ["secret"]}})
+        assert invalid.status_code == 422
+        assert "user_profile.user_id" in invalid.text
+        assert "secret" not in invalid.text
+        assert client.get("/runs/ana").status_code == 404
+        sim.fail_next("create_session", status=400)
+        assert client.put("/runs/ana", content=ATHLETE).status_code == 502
+        assert client.put("/runs/ana", content=ATHLETE).status_code == 202
+        assert client.get("/runs/ana").json()["state"] in ("running", "done")
+    assert sim.runs == 1
