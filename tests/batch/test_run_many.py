@@ -97,14 +97,12 @@ def test_each_input_gets_its_result(sim: ChatKitSimulator, run_all: RunAll) -> N
 
 
 def test_ordered_results_have_the_order_of_inputs(sim: ChatKitSimulator, run_all: RunAll) -> None:
-    def answer(text: str) -> str:
-        sim.delay = 0.3 if "athlete-0" in text else 0.0
-        return program_for(text)
-
-    sim.answer = answer
-    results = run_all(sim, athletes(8), max_concurrency=4, ordered=True)
-    assert keys(results) == [f"athlete-{number}" for number in range(8)]
-    assert keys(run_all(sim, athletes(8), max_concurrency=4))[0] != "athlete-0"
+    ordered = [f"athlete-{number}" for number in range(8)]
+    # One of the first four runs needs a retry, and is late.
+    sim.fail_next("create_session", status=503)
+    assert keys(run_all(sim, athletes(8), max_concurrency=4, ordered=True)) == ordered
+    sim.fail_next("create_session", status=503)
+    assert keys(run_all(sim, athletes(8), max_concurrency=4)) != ordered
 
 
 def test_failures_do_not_end_the_others(sim: ChatKitSimulator, run_all: RunAll) -> None:
@@ -309,8 +307,8 @@ def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_
     assert len(results) == 8
     assert [result.error for result in results] == [None] * 8
     assert sim.runs <= 10
-    messages = [len(session.runs) for session in sim.sessions.values()]
-    assert max(messages) == 1
+    for session in sim.sessions.values():
+        assert sum("user" in item["type"] for item in session.thread.items) <= 1
 
 
 def test_async_loop_that_is_left_keeps_runs_in_the_journal(
