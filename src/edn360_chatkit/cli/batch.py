@@ -204,8 +204,10 @@ class State:
     """How far the batch is."""
 
     def __init__(self, total: int) -> None:
-        self.total = total
-        self.read = self.done = self.failed = 0
+        self.total: int = total
+        self.read: int = 0
+        self.done: int = 0
+        self.failed: int = 0
         self._started = time.monotonic()
 
     def reading(self, inputs: Inputs) -> Iterator[KeyedInput]:
