@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from statistics import mean
 
 import pytest
@@ -50,25 +51,25 @@ def figures(
     return mean(polls for polls, _ in results), mean(delay for _, delay in results)
 
 
+@cache
+def loop_figures() -> tuple[float, float]:
+    return figures(real_duration, None)
+
+
 def test_third_of_the_polls_of_a_loop() -> None:
-    loop_polls, loop_delay = figures(real_duration, None)
+    loop_polls, loop_delay = loop_figures()
     polls, delay = figures(real_duration, Durations())
     assert polls < loop_polls / 2.95
-    # Less is not possible with so few polls: decision 18 has the bound.
+    # Less is not possible with so few polls: decision 18 has the bound, a product of 30.
     assert delay < 1.8 * loop_delay
+    assert polls * delay < 36
 
 
 def test_steps_make_the_delay_that_of_a_loop() -> None:
-    loop_polls, loop_delay = figures(real_duration, None)
+    loop_polls, loop_delay = loop_figures()
     polls, delay = figures(real_duration, Durations(), steps=(0.25, 0.5, 0.75))
     assert polls < loop_polls / 3
     assert delay < loop_delay
-
-
-def test_best_polls_for_any_delay() -> None:
-    """Their product is near the least one for this distribution, 30: see decision 18."""
-    polls, delay = figures(real_duration, Durations())
-    assert polls * delay < 36
 
 
 @pytest.mark.parametrize(("seconds", "most_polls"), [(1.0, 4), (20.0, 8), (600.0, 110)])

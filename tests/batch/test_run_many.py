@@ -7,6 +7,8 @@ import json
 import pickle
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,6 +34,8 @@ from edn360_chatkit.batch.journal import Journal
 from edn360_chatkit.inputs import EDN360Input
 from edn360_chatkit.testing import ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
+from tests.support.raw_server import Exchange, raw_server, reply
+from tests.support.samples import ANSWER
 
 from .samples import athlete, athletes, settings
 
@@ -93,14 +97,12 @@ def test_each_input_gets_its_result(sim: ChatKitSimulator, run_all: RunAll) -> N
 
 
 def test_ordered_results_have_the_order_of_inputs(sim: ChatKitSimulator, run_all: RunAll) -> None:
-    def answer(text: str) -> str:
-        sim.delay = 0.3 if "athlete-0" in text else 0.0
-        return program_for(text)
-
-    sim.answer = answer
-    results = run_all(sim, athletes(8), max_concurrency=4, ordered=True)
-    assert keys(results) == [f"athlete-{number}" for number in range(8)]
-    assert keys(run_all(sim, athletes(8), max_concurrency=4))[0] != "athlete-0"
+    ordered = [f"athlete-{number}" for number in range(8)]
+    # One of the first four runs needs a retry, and is late.
+    sim.fail_next("create_session", status=503)
+    assert keys(run_all(sim, athletes(8), max_concurrency=4, ordered=True)) == ordered
+    sim.fail_next("create_session", status=503)
+    assert keys(run_all(sim, athletes(8), max_concurrency=4)) != ordered
 
 
 def test_failures_do_not_end_the_others(sim: ChatKitSimulator, run_all: RunAll) -> None:
@@ -162,13 +164,57 @@ def test_async_inputs_and_results_overlap(sim: ChatKitSimulator) -> None:
     assert asyncio.run(main()) == ["athlete-0", "athlete-1"]
 
 
-def test_exception_of_inputs_passes_through(sim: ChatKitSimulator) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, trio.run])
+def test_exception_of_inputs_follows_the_results(sim: ChatKitSimulator, run: Any) -> None:
+    """The runs that were started are paid for."""
+    keys: list[str] = []
+
     def inputs() -> Iterator[dict[str, Any]]:
-        yield athlete(0)
+        yield from athletes(2)
         raise RuntimeError("the caller's")
 
+    async def main() -> None:
+        async with AsyncChatKitClient(**settings(sim)) as client:
+            async for result in client.run_many(inputs(), poll_interval=0.02):
+                keys.append(result.key)
+
     with pytest.raises(RuntimeError, match="the caller's"):
-        run_sync(sim, inputs())
+        run(main) if run is trio.run else run(main())
+    with (
+        ChatKitClient(**settings(sim)) as client,
+        pytest.raises(RuntimeError, match="the caller's"),
+    ):
+        keys.extend(result.key for result in client.run_many(inputs(), poll_interval=0.02))
+    assert sorted(keys) == ["athlete-0", "athlete-0", "athlete-1", "athlete-1"]
+
+
+def test_close_ends_a_wait_in_another_thread(sim: ChatKitSimulator) -> None:
+    sim.delay = 60.0
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(athletes(3))
+        threading.Timer(0.2, batch.close).start()
+        assert list(batch) == []
+
+
+@pytest.mark.parametrize("seconds", [None, 0.2])
+def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, seconds: float | None) -> None:
+    """Also if it comes before the first result is asked for."""
+    sim.delay = 60.0
+
+    async def main() -> list[BatchResult]:
+        async with AsyncChatKitClient(**settings(sim)) as client:
+            batch = client.run_many(athletes(3))
+            if seconds is None:
+                await batch.aclose()
+            else:
+                asyncio.get_running_loop().call_later(
+                    seconds, lambda: tasks.append(asyncio.ensure_future(batch.aclose()))
+                )
+            return [result async for result in batch]
+
+    tasks: list[asyncio.Future[None]] = []
+    assert asyncio.run(main()) == []
+    assert sim.runs == (0 if seconds is None else 3)
 
 
 def test_most_runs_under_way_are_limited(sim: ChatKitSimulator) -> None:
@@ -261,8 +307,8 @@ def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_
     assert len(results) == 8
     assert [result.error for result in results] == [None] * 8
     assert sim.runs <= 10
-    messages = [len(session.runs) for session in sim.sessions.values()]
-    assert max(messages) == 1
+    for session in sim.sessions.values():
+        assert sum("user" in item["type"] for item in session.thread.items) <= 1
 
 
 def test_async_loop_that_is_left_keeps_runs_in_the_journal(
@@ -318,20 +364,80 @@ def test_message_whose_doubt_stays_is_not_sent(
     if world == "thread protocol":
         where = {"server_url": sim.server_url, "max_retries": 2}
     write_intent(path, RunReference(session_id="cksess_gone", user="athlete-0"))
-    for _ in range(2):
-        with ChatKitClient(**where) as client:
-            (result,) = client.run_many(athletes(1), journal=path)
-        assert getattr(result.error, "may_have_been_taken", False)
-        assert "may have been taken" in str(result.error)
+    with ChatKitClient(**where) as client:
+        (result,) = client.run_many(athletes(1), journal=path)
+    assert getattr(result.error, "may_have_been_taken", False)
+    assert "may have been taken" in str(result.error)
+    assert entries(path)["athlete-0"][0] == "sending"
     assert sim.runs == 0
 
 
-def write_intent(path: Path, run: RunReference) -> None:
-    """The journal of a batch that was killed while it sent the message of athlete-0."""
-    text = EDN360Input.model_validate(athlete(0)).to_json_text()
+def test_message_in_doubt_is_not_sent_where_users_are_hidden(tmp_path: Path) -> None:
+    """A list without the message proves nothing there: another run has shown it."""
+    path = tmp_path / "runs.db"
+    write_intent(path, RunReference(session_id="s1", user="athlete-1"), "athlete-1")
+    program = {"role": "assistant", "content": [{"type": "output_text", "text": ANSWER}]}
+    lists: list[list[dict[str, Any]]] = [[], [program]]
+
+    def answer(exchange: Exchange) -> list[bytes]:
+        if exchange.line == "POST /v1/chatkit/sessions":
+            return [reply({"id": "s0", "client_secret": "ek_1"})]
+        if exchange.line.startswith("POST"):
+            return [reply({"id": "msg_1", "role": "user"})]
+        is_first = exchange.line.split("?")[0].endswith("/s0/messages")
+        return [reply({"data": lists.pop(0) if is_first else []})]
+
+    with raw_server(answer) as server:
+        where: dict[str, Any] = {"base_url": server.base_url, "api_key": "sk-1"}
+        with ChatKitClient(**where, workflow_id="wf_1", max_retries=2) as client:
+            batch = client.run_many(athletes(2), journal=path, poll_interval=0.02, ordered=True)
+            first, second = batch
+    assert first.response is not None
+    assert getattr(second.error, "may_have_been_taken", False)
+    assert "POST /v1/chatkit/sessions/s1/messages" not in server.requests
+
+
+def write_intent(path: Path, run: RunReference, key: str = "athlete-0") -> None:
+    """The journal of a batch that was killed while it sent a message."""
+    number = int(key.partition("-")[2])
+    text = EDN360Input.model_validate(athlete(number)).to_json_text()
     with closing(Journal(path)) as journal:
         bare = RunReference(session_id=run.session_id, user=run.user, previous_id="")
-        journal.sending("athlete-0", text, str(bare))
+        journal.sending(key, text, str(bare))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_forked_child_leaves_the_journal_alone(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from edn360_chatkit.batch.journal import Journal
+journal = Journal("runs.db")
+journal.sending("a", "{}", "run-a")
+for use in (journal.close, lambda: journal.sending("c", "{}", "run-c")):
+    if os.fork() == 0:
+        use()
+        sys.exit()
+    os.wait()
+journal.sending("b", "{}", "run-b")
+os.kill(os.getpid(), 9)
+"""
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE)
+    assert entries(tmp_path / "runs.db").keys() == {"a", "b"}
+    assert process.stderr.count(b"OSError: The journal") == 1
+
+
+def test_full_disk_ends_the_batch(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    run_sync(sim, athletes(1), journal=journal)
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(athletes(100), journal=journal, max_concurrency=1)
+        connection = batch._batch._journal._connection  # type: ignore[union-attr]
+        connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(OSError, match="can't be written: database or disk is full"):
+            list(batch)
+    # Nothing was sent without a note in the journal.
+    assert sim.runs <= len(entries(journal))
+    assert len(run_sync(sim, athletes(3), journal=journal)) == 3
 
 
 def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
@@ -341,14 +447,17 @@ def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert sim.requests == []
 
 
-@pytest.mark.parametrize("text", ["not a journal, but a text of some length" * 50, ""])
-def test_other_files_are_no_journal(sim: ChatKitSimulator, tmp_path: Path, text: str) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text(text)
-    if text:
+def test_other_files_are_no_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    text, database = tmp_path / "notes.txt", tmp_path / "other.db"
+    text.write_text("not a journal, but a text of some length" * 50)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE runs (name TEXT)")
+    for path in (text, database):
+        path.chmod(0o644)
+        content = path.read_bytes()
         with pytest.raises(ConfigurationError, match="can't be used"):
             run_sync(sim, athletes(1), journal=path)
-        assert path.read_text() == text
+        assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (content, 0o644)
     with pytest.raises(ConfigurationError, match="can't be used"):
         run_sync(sim, athletes(1), journal=tmp_path / "missing" / "runs.db")
 

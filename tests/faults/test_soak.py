@@ -353,4 +353,4 @@ def test_no_run_is_lost_or_doubled(
     # busy machine more of them time out and stay in doubt.
     assert struck > 0.85 * soak.runs
     assert len(kinds) == len(KINDS) or soak.runs < 100
-    assert tally["delivered"] > 0.8 * soak.runs
+    assert tally["delivered"] > 0.7 * soak.runs

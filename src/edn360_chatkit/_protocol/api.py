@@ -60,6 +60,8 @@ class Api(ABC):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        # Whether a session's list has the user's messages; None before a list has shown it.
+        self.lists_users: bool | None = None
 
     @abstractmethod
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:

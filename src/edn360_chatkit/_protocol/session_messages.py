@@ -30,7 +30,12 @@ class SessionMessages(Protocol):
     def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
         message_id = reference.message_id
-        return (yield from read_back_to(self._api, request, message_id, limit, strict=False))
+        messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
+        if any(message.role == "user" for message in messages):
+            self._api.lists_users = True
+        elif message_id is not None and self._api.lists_users is None:
+            self._api.lists_users = False
+        return messages
 
     def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
         return (yield from poll(self, run, inbox))
@@ -75,6 +80,9 @@ class _Post(Sender):
 
     def look(self) -> Operation[RunReference | None]:
         message = self.baseline.find((yield from self._messages()), self.prepared)
+        if message is None and self.api.lists_users is False:
+            # This list would not have the message.
+            self._may_send = False
         return self.reference(message.id) if message else None
 
     def _messages(self) -> Operation[list[SessionMessage]]:

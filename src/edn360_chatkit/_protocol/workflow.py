@@ -18,7 +18,7 @@ from ..events import (
 from ..models.base import build_models
 from ..models.run import RunReference
 from ..models.session import ChatSession
-from .api import make_api
+from .api import Api, make_api
 from .inbox import Inbox
 from .inputs import Prepared
 from .logs import log_info
@@ -40,7 +40,7 @@ class Workflow:
     """
 
     def __init__(self, config: Config) -> None:
-        self.api = make_api(config)
+        self.api: Api = make_api(config)
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol

@@ -77,39 +77,6 @@ def read_item(value: object, number: int) -> Item:
         return Item(f"input-{number}", Prepared("", error=InvalidInputError(text)))
 
 
-@dataclass(slots=True)
-class Order:
-    """The runs of a batch that have no result yet, and the results that wait to be given out.
-
-    Attributes:
-        ordered: Whether a result waits for those of the inputs before it.
-        under_way: How many runs have a result that is not given out yet.
-    """
-
-    ordered: bool
-    under_way: int = 0
-    _started: int = 0
-    _given: int = 0
-    _waiting: dict[int, BatchResult] = field(default_factory=dict[int, BatchResult])
-
-    def start(self) -> int:
-        """The number of the next run, from 0."""
-        number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
-        return number
-
-    def add(self, number: int, result: BatchResult) -> None:
-        """Add the result of a run."""
-        self._waiting[number] = result
-
-    def pop(self) -> BatchResult | None:
-        """The next result; ``None`` if it is not there yet."""
-        number = self._given if self.ordered else next(iter(self._waiting), -1)
-        result = self._waiting.pop(number, None)
-        if result is not None:
-            self._given, self.under_way = self._given + 1, self.under_way - 1
-        return result
-
-
 class Batch:
     """The runs of a batch as operations. Threads share it."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,6 +22,9 @@ State: TypeAlias = Literal["sending", "started", "done", "failed"]
 
 LOCK_SECONDS = 1.0
 """How long a journal is waited for, in seconds: a batch that was left just now still closes it."""
+
+FORMAT = 0x0ED36001
+"""SQLite's ``application_id`` of a journal. Other tables need another number."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -65,28 +70,37 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
         self._lock = threading.Lock()
+        self._process = os.getpid()
         try:
             self._connection = _open(self.path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
+            fault = f"can't be used: {error}. Nothing was sent."
             if "locked" in str(error):
-                raise ConfigurationError(
-                    f"The journal {self.path} is in use by another batch, in this process or "
-                    "another one. Wait for its end, or use another journal; nothing was sent. A "
-                    "with block around a batch closes it when it is left early."
-                ) from None
-            raise ConfigurationError(
-                f"The journal {self.path} can't be used: {error}. Nothing was sent."
-            ) from None
+                fault = (
+                    "is in use by another batch, in this process or another one. Wait for its end, "
+                    "or use another journal; nothing was sent. A with block around a batch closes "
+                    "it when it is left early."
+                )
+            raise ConfigurationError(f"The journal {self.path} {fault}") from None
 
     def __del__(self) -> None:
-        # The last worker of a batch that was dropped lets go of the journal.
+        # The last worker of a batch that was dropped lets go of the journal. No lock: no other
+        # thread has the journal any more.
         if hasattr(self, "_connection"):
-            self._connection.close()
+            self._close()
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        if os.getpid() == self._process:
+            with self._lock:
+                self._close()
+
+    def _close(self) -> None:
+        if os.getpid() == self._process:
             self._connection.close()
+        else:
+            # In a forked child, closing would remove what the parent has written: keep it for ever.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 
     def find(self, key: str) -> Entry | None:
         """The run with a key, once for each batch.
@@ -94,51 +108,54 @@ class Journal:
         Raises:
             InvalidInputError: The batch had the key before.
         """
-        with self._lock:
-            try:
-                self._connection.execute("INSERT INTO seen VALUES (?)", (key,))
-            except sqlite3.IntegrityError:
-                raise InvalidInputError(
-                    f"Two inputs of the batch have the key {key!r}. Pass (key, input) pairs; this "
-                    "one was not sent."
-                ) from None
-            columns = "input, state, run, result, started"
-            query = f"SELECT {columns} FROM runs WHERE key = ?"  # noqa: S608 - columns are ours
-            row = self._connection.execute(query, (key,)).fetchone()
+        if not self._execute("INSERT OR IGNORE INTO seen VALUES (?)", key).rowcount:
+            raise InvalidInputError(
+                f"Two inputs of the batch have the key {key!r}. Pass (key, input) pairs; this one "
+                "was not sent."
+            )
+        query = "SELECT input, state, run, result, started FROM runs WHERE key = ?"
+        row = self._execute(query, key).fetchone()
         return None if row is None else Entry(*row)
 
     def sending(self, key: str, text: str, run: str) -> None:
         """Note that the message will be sent now."""
         values = "(key, input, state, run) VALUES (?, ?, 'sending', ?)"
         statement = f"INSERT OR REPLACE INTO runs {values}"
-        self._write(statement, key, _digest(text), run, synchronous="FULL")
+        self._execute(statement, key, _digest(text), run, synchronous="FULL")
 
     def started(self, key: str, run: str) -> None:
         """Note that the server has the message."""
         change = "UPDATE runs SET state = 'started', run = ?, started = ? WHERE key = ?"
-        self._write(change, run, time.time(), key)
+        self._execute(change, run, time.time(), key)
 
     def ended(
         self, key: str, state: Literal["done", "failed"], result: str, seconds: float | None = None
     ) -> None:
         """Note a run's response or error, and how long it took."""
         change = "UPDATE runs SET state = ?, result = ?, seconds = ? WHERE key = ?"
-        self._write(change, state, result, seconds, key)
+        self._execute(change, state, result, seconds, key)
 
     def not_sent(self, key: str) -> None:
         """Note that the message was not taken, so that the next batch sends it."""
-        self._write("DELETE FROM runs WHERE key = ?", key)
+        self._execute("DELETE FROM runs WHERE key = ?", key)
 
     def durations(self) -> list[float]:
         """How long some of the runs took, in seconds."""
-        query = f"SELECT seconds FROM runs WHERE seconds IS NOT NULL LIMIT {MOST_SEEN}"  # noqa: S608
-        with self._lock:
-            return [row[0] for row in self._connection.execute(query)]
+        query = "SELECT seconds FROM runs WHERE seconds IS NOT NULL LIMIT ?"
+        return [seconds for (seconds,) in self._execute(query, MOST_SEEN)]
 
-    def _write(self, statement: str, *values: object, synchronous: str = "NORMAL") -> None:
-        with self._lock:
-            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-            self._connection.execute(statement, values)
+    def _execute(
+        self, statement: str, *values: object, synchronous: str = "NORMAL"
+    ) -> sqlite3.Cursor:
+        if os.getpid() != self._process:
+            raise OSError(f"The journal {self.path} belongs to the process that has opened it.")
+        try:
+            with self._lock:
+                self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+                return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            # No ChatKitError, which would end one run: without its journal a batch must end.
+            raise OSError(f"The journal {self.path} can't be written: {error}.") from None
 
 
 def _digest(text: str) -> str:
@@ -158,6 +175,7 @@ def _digest(text: str) -> str:
 def _open(path: Path) -> sqlite3.Connection:
     # Created by us, so that no other user can open it before its mode is set.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    _check(path)
     path.chmod(0o600)
     connection = sqlite3.connect(
         path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
@@ -165,9 +183,21 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         # The lock is held until the file is closed or the process ends, however it ends.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute(f"PRAGMA application_id = {FORMAT}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_TABLES)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check(path: Path) -> None:
+    """Raise a ``ValueError`` for another program's file, which we must not change."""
+    # Immutable: without a lock, which another batch may hold.
+    uri = f"{path.absolute().as_uri()}?immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        (form,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if form != FORMAT and tables:
+        raise ValueError("it is no journal of this version")

@@ -1,77 +1,165 @@
 """A batch under way: the iterators that ``run_many`` returns.
 
-The sync one has a thread for each run, the async one a task. Neither thread nor task refers to the
-iterator, so that an iterator that is dropped is collected, and ends them.
+The sync one has a thread for each run, the async one a task. No worker refers to the iterator, so
+that an iterator that is dropped is collected, and ends them.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import Generic, TypeVar
 
 from .._effects import Emitting
-from .._transport import AsyncDriver, OperationRun, SyncDriver
+from .._transport import AsyncDriver, SyncDriver
 from .._transport.pending import Pending
 from .._transport.pool import drop
-from .core import Batch, BatchInput, Order, read_item
+from .core import Batch, BatchInput, read_item
 from .pace import Pause
 from .results import BatchResult
+
+W = TypeVar("W")
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
 
-_Outcome: TypeAlias = tuple[int, BatchResult | BaseException]
 
+class _Workers(Generic[W]):
+    """The workers of a batch, and their results; what is the same for threads and tasks.
 
-class _Workers:
-    """What the threads of a batch share. The last one of a dropped batch closes its journal."""
+    An exception of the inputs, or a foreign one of a run, starts no run any more. It is raised
+    after the results of the runs under way, which are paid for.
+    """
 
     def __init__(self, batch: Batch) -> None:
+        self.has_inputs = True
+        # How many runs have a result that is not given out yet.
+        self.under_way = 0
         self._batch = batch
-        self._alive: set[int] = set()
-        # A finalizer may put into a SimpleQueue, but must not set an Event, which has a lock.
-        self._stop: SimpleQueue[None] = SimpleQueue()
-        self._is_dropped = False
-        self.outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._started = self._given = 0
+        self._running: dict[int, W] = {}
+        self._ended: SimpleQueue[tuple[int, BatchResult | None]] = SimpleQueue()
+        self._results: dict[int, BatchResult | None] = {}
+        self._error: BaseException | None = None
+        self._is_closed = self._is_dropped = False
 
-    def start(self, number: int, run: OperationRun[Pause, BatchResult]) -> threading.Thread:
-        """Do a run in a thread."""
-        self._alive.add(number)
-        thread = threading.Thread(target=self._work, args=(number, run), daemon=True)
-        thread.start()
-        return thread
+    def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
+        """The next run, with its number."""
+        number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
+        return number, self._batch.run(read_item(value, number))
 
-    def stop(self) -> None:
-        """End the pauses of all threads, and so the threads."""
-        self._stop.put(None)
+    def fail(self, error: BaseException) -> None:
+        """Start no run any more, and raise the exception at the end."""
+        if not self._is_closed:
+            self._error, self.has_inputs = self._error or error, False
 
-    def drop(self) -> None:
-        """Stop, and close the journal after the last thread."""
-        self._is_dropped = True
-        self.stop()
-        if not self._alive:
+    def leave(self, number: int, result: BatchResult | None = None) -> None:
+        """Note the end of a worker. The last one of a dropped batch closes its journal."""
+        self._ended.put((number, result))
+        self._running.pop(number, None)
+        if self._is_dropped and not self._running:
             self._batch.close()
 
-    def _work(self, number: int, run: OperationRun[Pause, BatchResult]) -> None:
-        outcome: BatchResult | BaseException
+    def take(self, number: int, result: BatchResult | None) -> None:
+        """Take the end of a worker, with its result if it has one."""
+        if not self._is_closed and number >= 0:
+            self._results[number] = result
+
+    def pop(self) -> BatchResult | None:
+        """The next result; ``None`` if it is not there yet."""
+        while not self._ended.empty():
+            self.take(*self._ended.get())
+        while (number := self._next()) in self._results:
+            self._given, self.under_way = self._given + 1, self.under_way - 1
+            if (result := self._results.pop(number)) is not None:
+                return result
+        return None
+
+    def _next(self) -> int:
+        return self._given if self._batch.ordered else next(iter(self._results), -1)
+
+    def is_over(self) -> bool:
+        """Whether there is no result any more; raises the exception that ended the batch."""
+        if self.has_inputs or self.under_way:
+            return False
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return True
+
+    def stop(self) -> list[W]:
+        """Start no run any more, and forget the results; returns the workers."""
+        self._is_closed, self.has_inputs, self._error = True, False, None
+        self.under_way, self._results = 0, {}
+        running, self._running = self._running, {}
+        return list(running.values())
+
+    def drop(self) -> None:
+        """Close the journal after the last worker."""
+        self._is_dropped = True
+        if not self._running:
+            self._batch.close()
+
+
+class _Threads(_Workers[threading.Thread]):
+    """A thread for each run."""
+
+    def __init__(self, batch: Batch, driver: SyncDriver, inputs: Iterable[BatchInput]) -> None:
+        super().__init__(batch)
+        self._driver = driver
+        self._inputs = iter(inputs)
+        # A finalizer may put into a SimpleQueue, but must not set an Event, which has a lock.
+        self._stop: SimpleQueue[None] = SimpleQueue()
+
+    def next_result(self) -> BatchResult | None:
+        """Wait for the next result; ``None`` at the end."""
+        # One input is read for each result, also while more results are there.
+        self._start_next()
+        while (result := self.pop()) is None:
+            if not self._start_next():
+                if self.is_over():
+                    return None
+                # Windows raises a KeyboardInterrupt only between two waits.
+                with suppress(Empty):
+                    self.take(*self._ended.get(timeout=0.5))
+        return result
+
+    def _start_next(self) -> bool:
+        """Start a run if there is a place for it and an input."""
+        if not self.has_inputs or self.under_way >= self._batch.max_concurrency:
+            return False
         try:
-            with run:
+            value = next(self._inputs)
+        except StopIteration:
+            self.has_inputs = False
+            return False
+        except Exception as error:
+            self.fail(error)
+            return False
+        if self._is_closed:
+            return False
+        number, operation = self.operation(value)
+        del value
+        thread = threading.Thread(target=self._work, args=(number, operation), daemon=True)
+        self._running[number] = thread
+        thread.start()
+        return True
+
+    def _work(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
+        result = None
+        try:
+            with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
                 for pause in run:
                     if self._is_stopped_after(pause.seconds):
                         return
-                outcome = run.get_response()
+                result = run.get_response()
         except BaseException as error:
-            outcome = error
+            self.fail(error)
         finally:
-            self._alive.discard(number)
-            if self._is_dropped and not self._alive:
-                self._batch.close()
-        self.outcomes.put((number, outcome))
+            self.leave(number, result)
 
     def _is_stopped_after(self, seconds: float) -> bool:
         try:
@@ -81,6 +169,17 @@ class _Workers:
         # For the next thread.
         self._stop.put(None)
         return True
+
+    def close(self) -> None:
+        """End the pauses, and wait for the requests in flight."""
+        threads, until = self.stop(), time.monotonic() + CLOSING_SECONDS
+        self._stop.put(None)
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def drop(self) -> None:
+        self._stop.put(None)
+        super().drop()
 
 
 class BatchRun:
@@ -92,65 +191,25 @@ class BatchRun:
 
     def __init__(self, batch: Batch, driver: SyncDriver, inputs: Iterable[BatchInput]) -> None:
         self._batch = batch
-        self._driver = driver
-        self._inputs = iter(inputs)
-        self._has_inputs = True
-        self._order = Order(batch.ordered)
-        self._workers = _Workers(batch)
-        self._threads: dict[int, threading.Thread] = {}
+        self._workers = _Threads(batch, driver, inputs)
 
     def __iter__(self) -> BatchRun:
         return self
 
     def __next__(self) -> BatchResult:
+        result = None
         try:
-            # One input is read for each result, also while more results are there.
-            self._start_next()
-            while (result := self._order.pop()) is None:
-                if not self._workers.outcomes.empty() or not self._start_next():
-                    if not self._order.under_way:
-                        raise StopIteration
-                    self._take(*self._wait())
-        except BaseException:
-            self.close()
-            raise
+            result = self._workers.next_result()
+        finally:
+            if result is None:
+                self.close()
+        if result is None:
+            raise StopIteration
         return result
-
-    def _wait(self) -> _Outcome:
-        while True:
-            # Windows raises a KeyboardInterrupt only between two waits.
-            with suppress(Empty):
-                return self._workers.outcomes.get(timeout=0.5)
-
-    def _take(self, number: int, outcome: BatchResult | BaseException) -> None:
-        self._threads.pop(number).join()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        self._order.add(number, outcome)
-
-    def _start_next(self) -> bool:
-        """Start a run if there is a place for it and an input."""
-        if not self._has_inputs or self._order.under_way >= self._batch.max_concurrency:
-            return False
-        try:
-            value = next(self._inputs)
-        except StopIteration:
-            self._has_inputs = False
-            return False
-        number = self._order.start()
-        operation = self._batch.run(read_item(value, number))
-        del value
-        run = self._driver.watch(operation, deadline=self._batch.waiting.deadline)
-        self._threads[number] = self._workers.start(number, run)
-        return True
 
     def close(self) -> None:
         """Start no run any more, end the pauses, and wait for the requests in flight."""
-        self._has_inputs, self._order = False, Order(self._batch.ordered)
-        self._workers.stop()
-        until = time.monotonic() + CLOSING_SECONDS
-        for thread in list(self._threads.values()):
-            thread.join(max(0.0, until - time.monotonic()))
+        self._workers.close()
         self._batch.close()
 
     def __enter__(self) -> BatchRun:
@@ -162,6 +221,98 @@ class BatchRun:
     def __del__(self) -> None:
         if hasattr(self, "_workers"):
             self._workers.drop()
+
+
+class _Tasks(_Workers[Pending]):
+    """A task for each run, and one that reads the inputs."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        driver: AsyncDriver,
+        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
+    ) -> None:
+        import anyio
+
+        super().__init__(batch)
+        self._driver = driver
+        self._inputs = inputs
+        self._places = anyio.Semaphore(batch.max_concurrency)
+        self._news = anyio.Event()
+        self._running[-1] = driver.network.start(lambda _: self._feed())
+
+    async def next_result(self) -> BatchResult | None:
+        """Wait for the next result; ``None`` at the end."""
+        import anyio
+
+        while (result := self.pop()) is None:
+            if self.is_over():
+                return None
+            self._news = anyio.Event()
+            await self._news.wait()
+        self._places.release()
+        return result
+
+    async def _feed(self) -> None:
+        """Start a run for each input, as places become free."""
+        try:
+            await self._places.acquire()
+            if isinstance(self._inputs, AsyncIterable):
+                async for value in self._inputs:
+                    self._start(value)
+                    del value
+                    await self._places.acquire()
+            else:
+                for value in self._inputs:
+                    self._start(value)
+                    del value
+                    await self._places.acquire()
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.has_inputs = False
+            self.leave(-1)
+
+    def _start(self, value: object) -> None:
+        number, operation = self.operation(value)
+        # No frame of a traceback holds the athlete's data.
+        del value
+        self._running[number] = self._driver.network.start(lambda _: self._run(number, operation))
+
+    async def _run(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
+        import anyio
+
+        result = None
+        try:
+            async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
+                async for pause in run:
+                    await anyio.sleep(pause.seconds)
+                result = await run.get_response()
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.leave(number, result)
+
+    def leave(self, number: int, result: BatchResult | None = None) -> None:
+        super().leave(number, result)
+        self._news.set()
+
+    def drop(self) -> None:
+        # Leave the tasks to the next request of the process: a finalizer does no I/O.
+        for task in self._running.values():
+            drop(task)
+        super().drop()
+
+    async def close(self) -> None:
+        """Cancel all tasks, and start none any more."""
+        tasks = self.stop()
+        for task in tasks:
+            await task.close()
+        for task in tasks:
+            await task.wait_shielded(CLOSING_SECONDS)
+        self._news.set()
 
 
 class AsyncBatchRun:
@@ -186,17 +337,22 @@ class AsyncBatchRun:
 
     async def __anext__(self) -> BatchResult:
         if self._tasks is None:
-            self._tasks = _Tasks(self._batch, self._driver)
-            self._tasks.feed(self._inputs)
+            self._tasks = _Tasks(self._batch, self._driver, self._inputs)
         try:
-            return await self._tasks.next_result()
+            result = await self._tasks.next_result()
         except Exception:
             await self.aclose()
             raise
+        if result is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return result
 
     async def aclose(self) -> None:
         """Start no run any more, and cancel those under way."""
-        if self._tasks is not None:
+        if self._tasks is None:
+            self._inputs = ()
+        else:
             await self._tasks.close()
         self._batch.close()
 
@@ -210,107 +366,3 @@ class AsyncBatchRun:
         tasks: _Tasks | None = getattr(self, "_tasks", None)
         if tasks is not None:
             tasks.drop()
-
-
-class _Tasks:
-    """The tasks of a batch: one reads the inputs, and each run has one."""
-
-    def __init__(self, batch: Batch, driver: AsyncDriver) -> None:
-        import anyio
-
-        self._batch = batch
-        self._driver = driver
-        self._order = Order(batch.ordered)
-        self._places = anyio.Semaphore(batch.max_concurrency)
-        self._has_inputs = True
-        self._is_dropped = False
-        self._pending: dict[int, Pending] = {}
-        self._outcomes: deque[_Outcome] = deque()
-        self._news = anyio.Event()
-
-    def feed(self, inputs: Iterable[BatchInput] | AsyncIterable[BatchInput]) -> None:
-        """Start a run for each input, as places become free."""
-        self._pending[-1] = self._driver.network.start(lambda _: self._feed(inputs))
-
-    async def _feed(self, inputs: Iterable[BatchInput] | AsyncIterable[BatchInput]) -> None:
-        try:
-            await self._places.acquire()
-            if isinstance(inputs, AsyncIterable):
-                async for value in inputs:
-                    self._start(value)
-                    del value
-                    await self._places.acquire()
-            else:
-                for value in inputs:
-                    self._start(value)
-                    del value
-                    await self._places.acquire()
-        except BaseException as error:
-            self._outcomes.append((-1, error))
-            raise
-        finally:
-            self._has_inputs = False
-            self._ended(-1)
-
-    def _start(self, value: object) -> None:
-        number = self._order.start()
-        operation = self._batch.run(read_item(value, number))
-        # No frame of a traceback holds the athlete's data.
-        del value
-        self._pending[number] = self._driver.network.start(lambda _: self._run(number, operation))
-
-    async def _run(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
-        import anyio
-
-        try:
-            async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
-                async for pause in run:
-                    await anyio.sleep(pause.seconds)
-                self._outcomes.append((number, await run.get_response()))
-        except BaseException as error:
-            self._outcomes.append((number, error))
-            raise
-        finally:
-            self._ended(number)
-
-    def _ended(self, number: int) -> None:
-        self._pending.pop(number, None)
-        self._news.set()
-        if self._is_dropped and not self._pending:
-            self._batch.close()
-
-    async def next_result(self) -> BatchResult:
-        """Wait for the next result."""
-        import anyio
-
-        while (result := self._order.pop()) is None:
-            if self._outcomes:
-                number, outcome = self._outcomes.popleft()
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                self._order.add(number, outcome)
-            elif self._has_inputs or self._order.under_way:
-                self._news = anyio.Event()
-                await self._news.wait()
-            else:
-                raise StopAsyncIteration
-        self._places.release()
-        return result
-
-    def drop(self) -> None:
-        """Leave the tasks to the next request of the process: a finalizer does no I/O."""
-        self._is_dropped = True
-        if not self._pending:
-            self._batch.close()
-        for task in self._pending.values():
-            drop(task)
-
-    async def close(self) -> None:
-        """Cancel all tasks, and start none any more."""
-        tasks = list(self._pending.values())
-        for task in tasks:
-            await task.close()
-        for task in tasks:
-            await task.wait_shielded(CLOSING_SECONDS)
-        self._has_inputs, self._order = False, Order(self._batch.ordered)
-        self._outcomes.clear()

@@ -17,9 +17,9 @@ from .. import BatchResult, EDN360Input, InvalidInputError
 from ..errors import ConfigurationError
 from ..reading import read_input
 from .connection import add_server_arguments, add_waiting_arguments, open_client
-from .console import NAME, is_terminal, say
+from .console import NAME, complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
-from .files import STANDARD, Destination, read_file, read_text
+from .files import STANDARD, Destination, read_file
 from .signals import report_stop
 from .simulate import POLL_INTERVAL
 
@@ -58,12 +58,12 @@ def execute(args: argparse.Namespace) -> int:
     journal = _journal(args)
     output = Output(args.output, args.inputs)
     state = State(source.count())
-    options = {"max_concurrency": args.concurrency, "rate": args.rate, "answer": args.answer}
-    options.update(journal=journal, retry_failed=args.retry_failed)
-    waiting = {name: getattr(args, name) for name in ("poll_interval", "max_attempts", "deadline")}
-    if args.simulate and waiting["poll_interval"] is None:
-        waiting["poll_interval"] = POLL_INTERVAL
-    options.update({name: value for name, value in waiting.items() if value is not None})
+    names = ("rate", "answer", "retry_failed", "poll_interval", "max_attempts", "deadline")
+    values = {name: getattr(args, name) for name in names}
+    options = {name: value for name, value in values.items() if value is not None}
+    options.update(max_concurrency=args.concurrency, journal=journal)
+    if args.simulate:
+        options.setdefault("poll_interval", POLL_INTERVAL)
     try:
         # The journal is opened first: another process may be at work on it, and on the output.
         with (
@@ -78,12 +78,16 @@ def execute(args: argparse.Namespace) -> int:
                 show()
     except KeyboardInterrupt as stop:
         status = report_stop(stop, state.summary())
-        if journal is not None:
-            say(f"The journal {journal} has the runs under way. Go on with the same command:")
-            say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
-        return status
-    say(state.summary())
-    return FAILED if state.failed else SUCCESS
+    except OSError as error:
+        complain(str(error), state.summary())
+        status = FAILED
+    else:
+        say(state.summary())
+        return FAILED if state.failed else SUCCESS
+    if journal is not None:
+        say(f"The journal {journal} has the runs under way. Go on with the same command:")
+        say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
+    return status
 
 
 def _journal(args: argparse.Namespace) -> str | None:
@@ -97,41 +101,29 @@ def _journal(args: argparse.Namespace) -> str | None:
 
 
 class Inputs:
-    """The inputs of a batch, with their keys. They are read twice: to check them, and to send them.
+    """The inputs of a batch, with their keys. They are parsed twice: to check and to send them.
 
     The key is the ``user_id``; in a folder, the name of the file.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._is_folder = name != STANDARD and Path(name).is_dir()
-        # Standard input can be read only once.
-        self._lines = read_text(name).split("\n") if name == STANDARD else None
+        is_folder = name != STANDARD and Path(name).is_dir()
+        self._paths = sorted(Path(name).glob("*.json")) if is_folder else []
+        self._lines = [] if is_folder else read_file(name, _lines)
 
     def __iter__(self) -> Iterator[KeyedInput]:
-        if self._is_folder:
-            for path in sorted(Path(self._name).glob("*.json")):
-                yield path.stem, read_file(str(path), read_input)
-            return
-        label = "Standard input" if self._name == STANDARD else self._name
-        for number, line in enumerate(self._read_lines(), start=1):
+        for path in self._paths:
+            yield path.stem, read_file(str(path), read_input)
+        for number, line in enumerate(self._lines, start=1):
             if line.strip():
                 try:
                     edn360_input = read_input(line)
                 except InvalidInputError as error:
+                    label = "Standard input" if self._name == STANDARD else self._name
                     text = f"{label}, line {number}: {error}"
                     raise InvalidInputError(text, errors=error.errors) from None
                 yield edn360_input.user_profile.user_id, edn360_input
-
-    def _read_lines(self) -> Iterator[str]:
-        if self._lines is not None:
-            yield from self._lines
-            return
-        try:
-            with open(self._name, encoding="utf-8-sig", newline="\n") as stream:
-                yield from stream
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{self._name} can't be read: {error}.") from None
 
     def count(self) -> int:
         """Check all inputs and count them."""
@@ -152,13 +144,13 @@ class Output:
     """The file or the folder of the results."""
 
     def __init__(self, name: str, inputs: str) -> None:
-        self._folder = Path(name) if name != STANDARD and Path(name).is_dir() else None
-        self._stream: IO[str] = sys.stdout
         self._name = name
-        if self._folder is not None and Path(inputs).resolve() == self._folder.resolve():
-            raise ConfigurationError("The folder of the inputs can't be that of the results.")
+        self._folder = Path(name) if name != STANDARD and Path(name).is_dir() else None
+        self._stream: IO[str] | None = None
         if self._folder is None:
             Destination(name).check(inputs)
+        elif Path(inputs).resolve() == self._folder.resolve():
+            raise ConfigurationError("The folder of the inputs can't be that of the results.")
 
     def __enter__(self) -> "Output":
         if self._folder is None and self._name != STANDARD:
@@ -166,25 +158,38 @@ class Output:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._stream is not sys.stdout:
+        if self._stream is not None:
             self._stream.close()
 
     def write(self, result: BatchResult) -> None:
         """Write one result."""
-        name, value = "error.json", _error(result)
+        program, value = None, _error(result)
         if result.response is not None:
             program = result.response.program.model_dump(mode="json", exclude_unset=True)
-            name, value = "json", {"program": program}
-        if self._folder is None:
-            line = json.dumps({"key": result.key, **value}, ensure_ascii=False)
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+            value = {"program": program}
+        if self._folder is not None:
+            self._write_file(self._folder, result.key, program, value)
             return
-        stem = result.key if Path(result.key).name == result.key else quote(result.key, safe="")
-        text = json.dumps(value.get("program", value), ensure_ascii=False, indent=2)
-        Destination(str(self._folder / f"{stem}.{name}")).write(f"{text}\n")
-        if result.response is not None:
-            (self._folder / f"{stem}.error.json").unlink(missing_ok=True)
+        line = json.dumps({"key": result.key, **value}, ensure_ascii=False) + "\n"
+        if self._stream is None:
+            write_output(line)
+        else:
+            self._stream.write(line)
+            self._stream.flush()
+
+    def _write_file(self, folder: Path, key: str, program: Any, error: dict[str, Any]) -> None:
+        stem = key if Path(key).name == key else quote(key, safe="")
+        failure = folder / f"{stem}.error.json"
+        place = failure if program is None else folder / f"{stem}.json"
+        text = json.dumps(program or error, ensure_ascii=False, indent=2)
+        Destination(str(place)).write(f"{text}\n")
+        if program is not None:
+            failure.unlink(missing_ok=True)
+
+
+def _lines(text: str) -> list[str]:
+    # Not splitlines(): JSON texts may hold the other line separators of Unicode.
+    return text.split("\n")
 
 
 def _error(result: BatchResult) -> dict[str, Any]:
@@ -199,8 +204,10 @@ class State:
     """How far the batch is."""
 
     def __init__(self, total: int) -> None:
-        self.total = total
-        self.read = self.done = self.failed = 0
+        self.total: int = total
+        self.read: int = 0
+        self.done: int = 0
+        self.failed: int = 0
         self._started = time.monotonic()
 
     def reading(self, inputs: Inputs) -> Iterator[KeyedInput]:

@@ -183,7 +183,7 @@ EXERCISE_COLUMNS: Final = (
 EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
 """All other fields: every rendering shows them below the notes, with their labels."""
 
-SYNONYMS: Final = {
+SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "rest": (
         *("descanso", "rest_seconds", "descanso_segundos"),
         *("rest_between_sets", "descanso_entre_series"),

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def build_app(
     return WorkflowApp(workflow, str(database), settings or ServerSettings())
 
 
-class WorkflowApp(Starlette):
+class WorkflowApp:
     """An ASGI application. Serve it as it is: in a ``Mount``, its lifespan would not run.
 
     Attributes:
@@ -82,7 +82,17 @@ class WorkflowApp(Starlette):
             Route("/health", self._health, methods=["GET"]),
         ]
         handlers = dict.fromkeys(REFUSALS, _refuse)
-        super().__init__(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+        # Held and not a base class, so that types are complete without the extra.
+        self._app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Serve a connection, as ASGI calls it."""
+        await self._app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:

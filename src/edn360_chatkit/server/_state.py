@@ -21,7 +21,7 @@ class IncompleteAnswerError(Exception):
 
     def __init__(self, text: str, reason: str = "The answer is incomplete.") -> None:
         super().__init__(reason)
-        self.text = str(text)
+        self.text: str = str(text)
 
 
 @dataclass
