@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -50,11 +51,15 @@ def execute(args: argparse.Namespace) -> int:
         given["authenticate"] = _load(given["authenticate"])
     settings = ServerSettings(**given)
     workflow = _load(args.workflow)
-    if not isinstance(workflow, WorkflowApp):
+    is_app = isinstance(workflow, WorkflowApp)
+    if not is_app:
         workflow = build_app(workflow, args.database or "threads.db", settings)
-    elif given or args.database:
-        raise ConfigurationError("An application has its settings from build_app(), not from here.")
-    serve(workflow, args.host, args.port)
+    with closing(workflow):
+        if is_app and (given or args.database):
+            raise ConfigurationError(
+                "An application has its settings from build_app(), not from here."
+            )
+        serve(workflow, args.host, args.port)
     return SUCCESS
 
 

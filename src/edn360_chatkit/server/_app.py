@@ -94,6 +94,10 @@ class WorkflowApp:
         """Serve a connection, as ASGI calls it."""
         await self._app(scope, receive, send)
 
+    def close(self) -> None:
+        """Close the database. The end of the server does it, too."""
+        self._threads.close()
+
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:
         stop = threading.Event()
@@ -104,7 +108,7 @@ class WorkflowApp:
         await self.runs.end()
         stop.set()
         keeper.join()
-        self._threads.close()
+        self.close()
 
     def _keep(self, stop: threading.Event) -> None:
         """Renew the leases, answer the runs of dead processes, and delete old threads."""
