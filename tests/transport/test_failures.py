@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import traceback
@@ -19,6 +18,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
@@ -360,14 +360,13 @@ def test_unusable_proxy_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate of its own for 127.0.0.1, in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    names = "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
-    subprocess.run(f"{command} {names}".split(), check=True, capture_output=True, cwd=folder)
-    both = folder / "both.pem"
-    both.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
-    return both
+    """A key and a certificate for 127.0.0.1, and the authority that signed it, in one file."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    pem = issued.private_key_and_cert_chain_pem.bytes() + authority.cert_pem.bytes()
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(pem)
+    return path
 
 
 @contextmanager
