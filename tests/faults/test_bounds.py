@@ -284,7 +284,7 @@ def test_decompressed_response_is_limited(make_client: MakeClient) -> None:
             client.poll_response("s_1", after="msg_1")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    # httpx unpacks what one packet of 64 KiB holds in one go, which may be 64 MiB.
+    # httpx unpacks a packet of 64 KiB as a whole. It can hold 64 MiB.
     assert peak < 200 * 2**20
     assert caught.value.session
     assert caught.value.session.id == "s_1"

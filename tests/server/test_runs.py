@@ -130,7 +130,7 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         number = edn360_input["number"]
         waiting.add(number)
-        while len(waiting) < together:  # ends only if all of them run at the same time
+        while len(waiting) < together:  # it ends if all runs are in flight together
             await asyncio.sleep(0.005)
         report_progress(f"step of {number}")
         return {"number": number}

@@ -159,7 +159,7 @@ def thread_of(events: list[dict[str, Any]]) -> str:
 
 
 async def echo(edn360_input: dict[str, Any]) -> Any:
-    """A workflow that says at once what it was given, or does what a test asks for."""
+    """Return the input as the program, or do what the input's ``outcome`` names."""
     outcome = OUTCOMES.get(edn360_input.get("outcome", ""))
     if isinstance(outcome, BaseException):
         raise outcome

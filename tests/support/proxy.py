@@ -143,8 +143,8 @@ class FaultProxy:
 
     def line(self, upstream: int) -> Line:
         """A new line to the server at a port of loopback."""
-        # It keeps the port while the listener is closed. Linux lets another socket bind the same
-        # address, since this one does not listen.
+        # This socket keeps the port while the listener is closed. It does not listen itself, so
+        # Linux lets the listener bind the same address.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))

@@ -305,7 +305,7 @@ def test_forked_child_has_connections_of_its_own() -> None:
         assert in_child(work) == 0
         driver.run(get(server.server_url))
         driver.close()
-        # One of each child, and one of the parent, or two if its first one has expired meanwhile.
+        # Each child has one connection. The parent has one, or two if the first one expired.
         assert len(ports(server)) in (3, 4)
 
 

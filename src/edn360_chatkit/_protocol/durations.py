@@ -1,8 +1,8 @@
 """Adaptive polling: few polls while an answer is unlikely, close ones where it is likely.
 
-Polls cost most where no answer can be. With the rate of answers at a moment, h(t), the delay of the
-answer is least for a number of polls if their rate follows the square root of h(t). Decision 18
-derives it. A step of the workflow (a message before the answer) narrows down when the answer comes.
+h(t) is the chance that an answer arrives at the second t if it has not arrived before. A number of
+polls finds answers earliest if they are as dense as the square root of h(t); decision 18 derives it.
+A step of the workflow (a message before the answer) makes the time of the answer more certain.
 """
 
 from __future__ import annotations

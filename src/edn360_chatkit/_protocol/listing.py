@@ -177,8 +177,8 @@ def answers_to(
 
     Args:
         messages: The messages, newest first.
-        run: The run; without the id of its message, its message is the one after ``previous_id``,
-            or else the newest one.
+        run: The run. If it has no message id, its message is the next one after ``previous_id``. If
+            that is unknown too, it is the newest message.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first. ``None`` if

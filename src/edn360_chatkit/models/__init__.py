@@ -1,1 +1,1 @@
-"""The data: what goes in, what comes out, and what is reported in between."""
+"""Sessions, messages, threads and references of runs: data only."""
