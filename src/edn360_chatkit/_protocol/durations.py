@@ -1,7 +1,7 @@
 """Adaptive polling: few polls while an answer is unlikely, close ones where it is likely.
 
 h(t) is the chance that an answer arrives at the second t if it has not arrived before. A number of
-polls finds answers earliest if they are as dense as the square root of h(t); decision 18 derives it.
+polls finds answers earliest if they are as dense as the square root of h(t): see decision 18.
 A step of the workflow (a message before the answer) makes the time of the answer more certain.
 """
 
