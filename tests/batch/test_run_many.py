@@ -188,6 +188,31 @@ def test_exception_of_inputs_follows_the_results(sim: ChatKitSimulator, run: Any
     assert sorted(keys) == ["athlete-0", "athlete-0", "athlete-1", "athlete-1"]
 
 
+def test_results_precede_the_error_of_a_missing_thread(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    journal, keys = tmp_path / "runs.db", list[str]()
+    sim.delay = 0.2
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield from athletes(2)
+        while sim.runs < 2:
+            time.sleep(0.01)
+        # No system has the memory for such a stack.
+        threading.stack_size(2**46)
+        yield athlete(2)
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(inputs(), journal=journal, poll_interval=0.02)
+        try:
+            with pytest.raises(RuntimeError, match="start new thread"):
+                keys.extend(result.key for result in batch)
+        finally:
+            threading.stack_size(0)
+    assert sorted(keys) == ["athlete-0", "athlete-1"]
+    Journal(journal).close()
+
+
 def test_close_ends_a_wait_in_another_thread(sim: ChatKitSimulator) -> None:
     sim.delay = 60.0
     with ChatKitClient(**settings(sim)) as client:
