@@ -431,6 +431,16 @@ def write_intent(path: Path, run: RunReference, key: str = "athlete-0") -> None:
         journal.sending(key, text, str(bare))
 
 
+def test_note_of_a_message_survives_a_power_failure(tmp_path: Path) -> None:
+    """SQLite waits for the disk (2 is FULL) only for the note that precedes the message."""
+    with closing(Journal(tmp_path / "runs.db")) as journal:
+        journal.sending("a", "{}", "run-a")
+        levels = [*journal._connection.execute("PRAGMA synchronous").fetchone()]
+        journal.started("a", "run-a")
+        levels += journal._connection.execute("PRAGMA synchronous").fetchone()
+    assert levels == [2, 1]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 def test_forked_child_leaves_the_journal_alone(tmp_path: Path) -> None:
     code = """
