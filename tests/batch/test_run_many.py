@@ -26,6 +26,7 @@ from edn360_chatkit import (
     ChatKitClient,
     ConfigurationError,
     InvalidInputError,
+    MissingProgramError,
     RunReference,
     WorkflowFailedError,
     WorkflowTimeoutError,
@@ -314,6 +315,32 @@ def test_run_that_was_not_sent_is_sent_next_time(sim: ChatKitSimulator, tmp_path
     (first,) = run_sync(sim, athletes(1), **options)
     assert first.error is not None
     assert entries(tmp_path / "runs.db") == {}
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
+def test_run_whose_response_was_lost_is_not_sent_again(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
+    sim.fail_next("send_message", status=None, taken=True)
+    with ChatKitClient(**settings(sim), max_retries=0) as client:
+        (first,) = client.run_many(athletes(1), **options)
+    assert getattr(first.error, "may_have_been_taken", False)
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
+def test_run_whose_first_message_is_no_program_is_taken_up(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    """The program comes after it."""
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
+    sim.steps, sim.delay = ('{"profile": {}}',), 0.1
+    (first,) = run_sync(sim, athletes(1), **options, answer="first")
+    assert isinstance(first.error, MissingProgramError)
     (again,) = run_sync(sim, athletes(1), **options)
     assert again.response is not None
     assert sim.runs == 1
