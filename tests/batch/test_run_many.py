@@ -222,6 +222,20 @@ def test_close_ends_a_wait_in_another_thread(sim: ChatKitSimulator) -> None:
         assert list(batch) == []
 
 
+def test_input_that_comes_after_close_is_not_sent(sim: ChatKitSimulator) -> None:
+    def inputs() -> Iterator[dict[str, Any]]:
+        batch.close()
+        yield athlete(0)
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(inputs())
+        reader = threading.Thread(target=list, args=(batch,), daemon=True)
+        reader.start()
+        reader.join(5.0)
+        assert not reader.is_alive()
+        assert sim.requests == []
+
+
 @pytest.mark.parametrize("seconds", [None, 0.2])
 def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, seconds: float | None) -> None:
     """Also if it comes before the first result is asked for."""
@@ -393,6 +407,28 @@ def test_message_in_doubt_is_found(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert result.response is not None
     assert result.response.session_id == run.session_id
     assert sim.runs == 1
+
+
+def test_run_that_is_taken_up_is_polled_for_its_age(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """Other runs took a minute, and this one was started a minute ago: the answer is near."""
+    path = tmp_path / "runs.db"
+    sim.delay = 0.5
+    with ChatKitClient(**settings(sim)) as client:
+        run = client.start_workflow(athlete(0))
+    write_intent(path, run)
+    with closing(Journal(path)) as journal:
+        journal.started("athlete-0", str(run))
+        for number in range(30):
+            journal.sending(f"other-{number}", "{}", str(run))
+            journal.ended(f"other-{number}", "done", "{}", seconds=60.0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE runs SET started = started - 60 WHERE state = 'started'")
+        connection.commit()
+    begin = time.monotonic()
+    with ChatKitClient(**settings(sim)) as client:
+        (result,) = client.run_many(athletes(1), journal=path)
+    assert result.response is not None
+    assert time.monotonic() - begin < 10.0
 
 
 def test_message_that_the_session_lacks_is_sent(sim: ChatKitSimulator, tmp_path: Path) -> None:
