@@ -33,6 +33,13 @@ def test_429_stops_all_requests() -> None:
     assert times(pace, 1, moment=2.0) == [31.0]
 
 
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 1.0), (5.0, 5.0), (1e6, 120.0)])
+def test_pause_after_a_429_has_bounds(asked: float, pause: float) -> None:
+    pace = Pace(rate=None)
+    pace.refused(sent=0.0, moment=1.0, seconds=asked)
+    assert times(pace, 1, moment=1.0) == [1.0 + pause]
+
+
 def test_429s_in_flight_together_count_once() -> None:
     pace = Pace(rate=600)
     times(pace, 101)
@@ -60,6 +67,15 @@ def test_pace_comes_back_step_by_step() -> None:
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[40] > 0.1
     assert gaps[-1] == pytest.approx(0.1)
+
+
+def test_pace_without_a_rate_comes_back_to_no_limit() -> None:
+    pace = Pace(rate=None)
+    times(pace, 100)
+    pace.refused(sent=0.0, moment=10.0, seconds=1.0)
+    for _ in range(200):
+        pace.succeeded()
+    assert times(pace, 3, moment=20.0) == [20.0] * 3
 
 
 def test_request_that_waits_is_stopped_by_a_429() -> None:

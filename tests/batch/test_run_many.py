@@ -26,6 +26,7 @@ from edn360_chatkit import (
     ChatKitClient,
     ConfigurationError,
     InvalidInputError,
+    MissingProgramError,
     RunReference,
     WorkflowFailedError,
     WorkflowTimeoutError,
@@ -188,12 +189,51 @@ def test_exception_of_inputs_follows_the_results(sim: ChatKitSimulator, run: Any
     assert sorted(keys) == ["athlete-0", "athlete-0", "athlete-1", "athlete-1"]
 
 
+def test_results_precede_the_error_of_a_missing_thread(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    journal, keys = tmp_path / "runs.db", list[str]()
+    sim.delay = 0.2
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield from athletes(2)
+        while sim.runs < 2:
+            time.sleep(0.01)
+        # No system has the memory for such a stack.
+        threading.stack_size(2**46)
+        yield athlete(2)
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(inputs(), journal=journal, poll_interval=0.02)
+        try:
+            with pytest.raises(RuntimeError, match="start new thread"):
+                keys.extend(result.key for result in batch)
+        finally:
+            threading.stack_size(0)
+    assert sorted(keys) == ["athlete-0", "athlete-1"]
+    Journal(journal).close()
+
+
 def test_close_ends_a_wait_in_another_thread(sim: ChatKitSimulator) -> None:
     sim.delay = 60.0
     with ChatKitClient(**settings(sim)) as client:
         batch = client.run_many(athletes(3))
         threading.Timer(0.2, batch.close).start()
         assert list(batch) == []
+
+
+def test_input_that_comes_after_close_is_not_sent(sim: ChatKitSimulator) -> None:
+    def inputs() -> Iterator[dict[str, Any]]:
+        batch.close()
+        yield athlete(0)
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(inputs())
+        reader = threading.Thread(target=list, args=(batch,), daemon=True)
+        reader.start()
+        reader.join(5.0)
+        assert not reader.is_alive()
+        assert sim.requests == []
 
 
 @pytest.mark.parametrize("seconds", [None, 0.2])
@@ -294,6 +334,32 @@ def test_run_that_was_not_sent_is_sent_next_time(sim: ChatKitSimulator, tmp_path
     assert sim.runs == 1
 
 
+def test_run_whose_response_was_lost_is_not_sent_again(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
+    sim.fail_next("send_message", status=None, taken=True)
+    with ChatKitClient(**settings(sim), max_retries=0) as client:
+        (first,) = client.run_many(athletes(1), **options)
+    assert getattr(first.error, "may_have_been_taken", False)
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
+def test_run_whose_first_message_is_no_program_is_taken_up(
+    sim: ChatKitSimulator, tmp_path: Path
+) -> None:
+    """The program comes after it."""
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
+    sim.steps, sim.delay = ('{"profile": {}}',), 0.1
+    (first,) = run_sync(sim, athletes(1), **options, answer="first")
+    assert isinstance(first.error, MissingProgramError)
+    (again,) = run_sync(sim, athletes(1), **options)
+    assert again.response is not None
+    assert sim.runs == 1
+
+
 def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
     journal = tmp_path / "runs.db"
     sim.delay = 0.3
@@ -341,6 +407,28 @@ def test_message_in_doubt_is_found(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert result.response is not None
     assert result.response.session_id == run.session_id
     assert sim.runs == 1
+
+
+def test_run_that_is_taken_up_is_polled_for_its_age(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """Other runs took a minute, and this one was started a minute ago: the answer is near."""
+    path = tmp_path / "runs.db"
+    sim.delay = 0.5
+    with ChatKitClient(**settings(sim)) as client:
+        run = client.start_workflow(athlete(0))
+    write_intent(path, run)
+    with closing(Journal(path)) as journal:
+        journal.started("athlete-0", str(run))
+        for number in range(30):
+            journal.sending(f"other-{number}", "{}", str(run))
+            journal.ended(f"other-{number}", "done", "{}", seconds=60.0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE runs SET started = started - 60 WHERE state = 'started'")
+        connection.commit()
+    begin = time.monotonic()
+    with ChatKitClient(**settings(sim)) as client:
+        (result,) = client.run_many(athletes(1), journal=path)
+    assert result.response is not None
+    assert time.monotonic() - begin < 10.0
 
 
 def test_message_that_the_session_lacks_is_sent(sim: ChatKitSimulator, tmp_path: Path) -> None:
@@ -404,6 +492,16 @@ def write_intent(path: Path, run: RunReference, key: str = "athlete-0") -> None:
     with closing(Journal(path)) as journal:
         bare = RunReference(session_id=run.session_id, user=run.user, previous_id="")
         journal.sending(key, text, str(bare))
+
+
+def test_note_of_a_message_survives_a_power_failure(tmp_path: Path) -> None:
+    """SQLite waits for the disk (2 is FULL) only for the note that precedes the message."""
+    with closing(Journal(tmp_path / "runs.db")) as journal:
+        journal.sending("a", "{}", "run-a")
+        levels = [*journal._connection.execute("PRAGMA synchronous").fetchone()]
+        journal.started("a", "run-a")
+        levels += journal._connection.execute("PRAGMA synchronous").fetchone()
+    assert levels == [2, 1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")

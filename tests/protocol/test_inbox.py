@@ -133,6 +133,14 @@ def test_removed_program_is_not_delivered(events: list[dict[str, Any]], each: bo
         assert not box.has_program()
 
 
+def test_listed_refusal_that_was_removed_is_ignored() -> None:
+    refusal = item("")
+    refusal["item"]["content"] = [{"type": "refusal", "refusal": "I can't."}]
+    box, _ = follow(refusal, removal())
+    box.take([said("", refusal="I can't."), USER])
+    assert box.response("program", 1, 0.0) is None
+
+
 @pytest.mark.parametrize("each", [False, True])
 def test_program_removed_under_a_temporary_id_is_delivered(each: bool) -> None:
     box, _ = follow(item(ANSWER, "tmp"), removal("tmp"), item(ANSWER, "final"), each=each)

@@ -86,7 +86,7 @@ class Inbox:
             ours = message_of(messages, self.run)
             update = {"message_id": None if ours is None else ours.id}
             self.run = self.run.model_copy(update=update)
-        return self.add([one for one in answers or () if one.text not in self._removed])
+        return self.add([one for one in answers or () if _text_of(one) not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
@@ -95,7 +95,7 @@ class Inbox:
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
 
     def _add(self, message: SessionMessage) -> StepEvent | None:
-        text = message.text if message.text.strip() else message.refusal or ""
+        text = _text_of(message)
         if message.role == "client":
             self.pending = message.text
         elif message.removed:
@@ -273,3 +273,7 @@ class Inbox:
             "returns.",
             **self._facts(post),
         )
+
+
+def _text_of(message: SessionMessage) -> str:
+    return message.text if message.text.strip() else message.refusal or ""

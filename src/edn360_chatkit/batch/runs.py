@@ -145,7 +145,11 @@ class _Threads(_Workers[threading.Thread]):
         del value
         thread = threading.Thread(target=self._work, args=(number, operation), daemon=True)
         self._running[number] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no more threads
+            self.fail(error)
+            self.leave(number)
         return True
 
     def _work(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
