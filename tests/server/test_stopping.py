@@ -156,10 +156,12 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
     _, stream = server.begin()
     wait_for(gate.begun.is_set)
     server.begin_to_stop()
+    server.begin_to_stop()
+    with pytest.raises(httpx.RemoteProtocolError):  # the stream must not look complete
+        list(stream)
     server.stop()
     assert gate.ended == 0
     assert stored(server.database) == ["user_message", "assistant_message"]
-    stream.close()
 
 
 def add_thread(tables: ThreadStore, thread_id: str) -> str:
