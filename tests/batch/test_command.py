@@ -76,6 +76,19 @@ def test_folder_of_inputs_gives_folder_of_programs(
     assert (tmp_path / "results.journal").exists()
 
 
+def test_each_key_has_its_own_file(
+    sim: ChatKitSimulator, server: list[str], tmp_path: Path
+) -> None:
+    inputs, results = tmp_path / "inputs.jsonl", tmp_path / "results"
+    results.mkdir()
+    keys = ["x", "x.error", "a/b", "a%2Fb", "a\0b", ".."]
+    people = [{**athlete(0), "user_profile": {"user_id": key}} for key in keys]
+    inputs.write_text("\n".join(map(json.dumps, people)))
+    assert main(["batch", str(inputs), "-o", str(results), *server, "--concurrency", "1"]) == 0
+    names = {"x.json", "x%2Eerror.json", "a%2Fb.json", "a%252Fb.json", "a%00b.json", "...json"}
+    assert {path.name for path in results.iterdir()} == names
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

@@ -122,6 +122,9 @@ def test_guardrail_takes_the_text_back(serve: Serve, model: ScriptedModel) -> No
 class NoStream(Model):
     """A model that streams to verified organizations only."""
 
+    def __init__(self, param: str = "stream") -> None:
+        self.param = param
+
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         text = ResponseOutputText(type="output_text", text='{"weeks":4}', annotations=[])
         message = ResponseOutputMessage(
@@ -131,7 +134,7 @@ class NoStream(Model):
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
         response: Any = httpx.Response(400, request=httpx.Request("POST", "https://api.example"))
-        body = {"message": "Your organization must be verified.", "param": "stream"}
+        body = {"message": "Your organization must be verified.", "param": self.param}
         raise BadRequestError("not verified", response=response, body=body)
 
 
@@ -142,6 +145,14 @@ def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
         return {"output_text": result.final_output}
 
     assert answer(serve(run_workflow).run({})) == {"weeks": 4}
+
+
+def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
+    async def run_workflow(workflow_input: WorkflowInput) -> Any:
+        agent: Agent[Any] = Agent(name="A", model=NoStream("max_output_tokens"))
+        await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
+
+    assert "BadRequestError" in answer(serve(run_workflow).run({}))["error"]["message"]
 
 
 def test_sdk_runs_without_server_as_before() -> None:

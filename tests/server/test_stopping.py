@@ -156,10 +156,12 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
     _, stream = server.begin()
     wait_for(gate.begun.is_set)
     server.begin_to_stop()
+    server.begin_to_stop()
+    with pytest.raises(httpx.RemoteProtocolError):  # the stream must not look complete
+        list(stream)
     server.stop()
     assert gate.ended == 0
     assert stored(server.database) == ["user_message", "assistant_message"]
-    stream.close()
 
 
 def add_thread(tables: ThreadStore, thread_id: str) -> str:
@@ -202,6 +204,39 @@ def test_lease_of_living_run_is_renewed(database: str) -> None:
         (run,) = db.execute(sa.select(RUNS.c.thread_id, RUNS.c.expires_at - NOW)).all()
     assert run[0] == "thr_alive"
     assert 25 <= run[1] <= 30
+    tables.close()
+
+
+def runs(tables: ThreadStore) -> list[str]:
+    """The threads of the runs that have a lease."""
+    with tables.engine.connect() as db:
+        return list(db.scalars(sa.select(RUNS.c.thread_id)))
+
+
+def test_stopping_process_fails_own_run_only(database: str) -> None:
+    tables = ThreadStore(database)
+    own = add_thread(tables, "thr_own")
+    add_thread(tables, "thr_of_other_process")
+    asyncio.run(tables.fail_run(own))
+    assert runs(tables) == ["thr_of_other_process"]
+    tables.close()
+
+
+def test_deleted_thread_has_no_run(database: str) -> None:
+    tables = ThreadStore(database)
+    add_thread(tables, "thr_1")
+    asyncio.run(tables.delete_thread("thr_1", "ana"))
+    assert runs(tables) == []
+    tables.close()
+
+
+def test_restart_reports_runs_of_killed_process_at_once(tmp_path: Path) -> None:
+    """An SQLite file has one process, so that no lease needs to expire."""
+    tables = ThreadStore(str(tmp_path / "threads.db"))
+    add_thread(tables, "thr_1")
+    tables.close()
+    tables = ThreadStore(str(tmp_path / "threads.db"))
+    assert runs(tables) == []
     tables.close()
 
 

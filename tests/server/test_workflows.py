@@ -20,6 +20,7 @@ from tests.support.own_server import (
     User,
     answer,
     done,
+    echo,
     texts,
     thread_of,
     wait_for,
@@ -53,6 +54,15 @@ def test_sync_functions_run_at_the_same_time(serve: Serve) -> None:
         assert "in a thread" in [event.get("text") for event in events]
         assert answer(events) == {ROOT_KEY: {"title": "T"}}
     assert first != second
+
+
+def test_sync_function_may_return_awaitable(serve: Serve) -> None:
+    assert ROOT_KEY in answer(serve(lambda edn360_input: echo(edn360_input)).run())
+
+
+def test_sync_function_may_raise_stop_iteration(serve: Serve) -> None:
+    error = answer(serve(lambda edn360_input: next(iter(()))).run())["error"]
+    assert "StopIteration" in error["message"]
 
 
 @pytest.mark.parametrize(

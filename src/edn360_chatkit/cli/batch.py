@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -11,7 +12,6 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 from .. import BatchResult, EDN360Input, InvalidInputError
 from ..errors import ConfigurationError
@@ -24,6 +24,9 @@ from .signals import report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
+
+# Escaped in the names of files, so that two keys never have one file: "x.error" is no error of "x".
+_RESERVED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|\.(?=error$)')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -178,7 +181,7 @@ class Output:
             self._stream.flush()
 
     def _write_file(self, folder: Path, key: str, program: Any, error: dict[str, Any]) -> None:
-        stem = key if Path(key).name == key else quote(key, safe="")
+        stem = _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", key)
         failure = folder / f"{stem}.error.json"
         place = failure if program is None else folder / f"{stem}.json"
         text = json.dumps(program or error, ensure_ascii=False, indent=2)

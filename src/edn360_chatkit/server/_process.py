@@ -41,7 +41,7 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Stop when the runs have finished, or their time is over."""
-        if self._runs.is_drained and not self.should_exit:
+        if self._runs.is_drained:
             await self._runs.end()
             self.should_exit = True
         return await super().on_tick(counter)
