@@ -139,6 +139,8 @@ MALFORMED = {
     "unquoted words": lambda text: text.replace('"reps": "8-10"', '"reps": AMRAP'),
     "comment": lambda text: text.replace('"weeks": 4,', '"weeks": 4, // it\'s {one} month\n'),
     "block comment": lambda text: text.replace('"weeks": 4,', '"weeks": 4, /* a "month" */'),
+    "unquoted keys": lambda text: re.sub(r'"(\w+)": ', "\\1 : ", text),
+    "closing curly quotes": lambda text: text.replace('"', "”"),
     "curly quotes": lambda text: re.sub(r'"([^"]*)"', "“\\1”", text),
     "single quotes": lambda text: repr(json.loads(text)),
     "no-break blanks": lambda text: text.replace(" ", "\xa0"),
@@ -367,8 +369,9 @@ def test_hostile_text_takes_linear_time(piece: str, size: int) -> None:
     [
         lambda size: '{"a":' * size + "x" + "}" * size,
         lambda size: f'{{" "{ROOT_KEY}":{{" }}' * size + '"' + "}" * (size + 2),
+        lambda size: f'{{"{ROOT_KEY}": {{' + "\\" * (size // 5),
     ],
-    ids=["a broken nest that closes", "roots that end behind their stretch"],
+    ids=["a broken nest that closes", "roots that end behind their stretch", "backslashes"],
 )
 def test_broken_json_takes_linear_time(make: Callable[[int], str]) -> None:
     check_linear(make, 50_000)

@@ -110,7 +110,9 @@ class _Reading:
     def __init__(self, form: AnswerFormat) -> None:
         self.form = form
         self.key = re.compile(
-            rf"""(\\*)["'“”]{re.escape(form.root_key)}\\*["'“”]\s*:\s*(?=[{{"'n[]|\Z)"""
+            # At each backslash of a long run, only the first one begins a match: linear time.
+            rf"""(?:(?<!\\)(\\*)["'“”]|\{{\s*){re.escape(form.root_key)}"""
+            rf"""\\*["'“”]?\s*:\s*(?=[{{"'n[]|\Z)"""
         )
 
     def read(self, text: str, depth: int) -> Answer:

@@ -21,9 +21,9 @@ _CLOSERS = {"}": "{", "]": "["}
 _TOKEN = re.compile(
     r"""\\.|["“”„']|[{}\[\]:,]|//[^\n]*|/\*.*?(?:\*/|\Z)|```|[^\s{}\[\]:,"“”„'\\/`]+""", re.DOTALL
 )
-# A quote ends a string if a comma and the next value, a colon or a bracket comes after it.
+# A quote ends a string if a comma and the next value or key, a colon or a bracket comes after it.
 _AFTER_STRING = re.compile(
-    r"""[\s\u200b\ufeff]*(?:[:}\]]|,[\s\u200b\ufeff]*(?:["“„'{\[}\]]|//|/\*)|\Z)"""
+    r"""[\s\u200b\ufeff]*(?:[:}\]]|,[\s\u200b\ufeff]*(?:["“”„'{\[}\]]|//|/\*|\w+\s*:)|\Z)"""
 )
 # `10 por lado`: json-repair keeps only the number.
 _WORDS_AFTER_NUMBER = re.compile(r"\d[\d.,/-]*[^\S\n]+[^\W\d][^\"“”',:{}\[\]\n/#]*(?=[,}\]\n])")
@@ -76,7 +76,7 @@ class _Scan:
         end: Where the object ends; ``None`` if it does not.
         stop: Where the JSON stops if the object does not end: a fence, or the end of the text.
         stack: The brackets that are open.
-        complete: Whether the last token closes a value.
+        complete: Whether the last token closes an object or list. A string may be cut.
         stray: How many quotes neither begin nor end a string.
         changes: What to replace before the repair: start, end, replacement.
     """
@@ -107,7 +107,6 @@ class _Scan:
                     continue
                 position = self._string(text, symbol, match.start(), position)
                 if position < 0:
-                    self.complete = False
                     return
                 symbol = '"'
             elif symbol[:2] in ("//", "/*") or symbol[0] == "\\":
@@ -116,7 +115,7 @@ class _Scan:
                 self.changes.append((words.start(), words.end(), f'"{words.group().rstrip()}"'))
                 position = words.end()
             before = symbol
-            self.complete = symbol in '}]"'
+            self.complete = symbol in "}]"
 
     def _close(self, closer: str, position: int) -> None:
         if _CLOSERS[closer] not in self.stack:
