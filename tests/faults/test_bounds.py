@@ -204,9 +204,10 @@ def test_deadline_error_says_whether_the_message_was_taken(
 
 
 def test_deadline_between_retries_raises_the_failure(make_client: MakeClient) -> None:
-    with raw_server(lambda exchange: [reply({}, status=503)]) as server:
-        client = make_client(base_url=server.base_url, max_retries=50, deadline=DEADLINE)
-        with in_time(), pytest.raises(InternalServerError):
+    failure = reply({}, status=503, headers="retry-after: 30\r\n")
+    with raw_server(lambda exchange: [failure]) as server:
+        client = make_client(base_url=server.base_url, max_retries=50, deadline=5.0)
+        with in_time(5.0), pytest.raises(InternalServerError):
             client.create_session("athlete-1")
 
 
