@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..change import Changes, FieldChange, Place, SessionPlace, SetsChange, is_other_day
+from ..change import (
+    Changes,
+    FieldChange,
+    Place,
+    SessionChange,
+    SessionPlace,
+    SetsChange,
+    is_other_day,
+)
 from ..data import Exercise
+from ..numbers import LONGEST, as_text
 from ..texts import Language, words
 from ..texts.base import Words
 from .content import decoded, exercise_name, rpe_text, series_and_reps, show_value
@@ -17,7 +26,7 @@ from .text import wrap
 _Entry = tuple[str, str]
 """A subject, and how it changed."""
 
-# Fields of several lines: only that they changed is shown.
+# Fields of several lines: only that they changed is shown, as of any long text.
 _PROSE = ("notes", "warmup", "progression", "session_notes", "core_mobility_block", "general_notes")
 
 
@@ -56,7 +65,10 @@ def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[_Entry]]
     """Titles with their entries: the program, each session, the weekly sets."""
     program = [*(_field(change, own) for change in changes.program), *_sessions(changes, own)]
     days = (
-        (_day(session.new or session.old), [*(_field(c, own) for c in session.fields), *entries])
+        (
+            _day(session.new or session.old),
+            [*(_field(c, own) for c in session.fields), *_blocks(session, own), *entries],
+        )
         for session, entries in zip(changes.sessions, _exercises(changes, own), strict=True)
     )
     week = [_sets(change, own) for change in changes.weekly_sets]
@@ -67,7 +79,7 @@ def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[_Entry]]
 def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
     """Sessions that are new, removed or another day now. A swap of two is one entry."""
     moved: dict[tuple[int, int], tuple[SessionPlace, SessionPlace]] = {}
-    for old, new, _ in changes.sessions:
+    for old, new, *_ in changes.sessions:
         if old is None or new is None:
             yield own.field("new_session" if new else "removed_session"), _day(new or old)
         elif is_other_day(old, new):
@@ -84,6 +96,11 @@ def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
 def _day(place: SessionPlace | None) -> str:
     names = dict.fromkeys((place.id, place.name)) if place else ()
     return one_line(" · ".join(filter(None, names)))
+
+
+def _blocks(session: SessionChange, own: Words) -> Iterator[_Entry]:
+    for _, block, fields in session.blocks:
+        yield f"{own.field('block')} {block}", _listed(*(_in_line(c, own) for c in fields))
 
 
 def _sets(change: SetsChange, own: Words) -> _Entry:
@@ -154,17 +171,22 @@ def _loads(*exercises: Exercise) -> list[str]:
 
 
 def _field(change: FieldChange, own: Words) -> _Entry:
-    if change.field in _PROSE:
-        return own.field(change.field), own.field("new_text" if change.new else "no_text")
-    values = (decoded(value, own) or "-" for value in (change.old, change.new))
-    return own.field(change.field), _from_to(*values)
+    label = own.field(change.field)
+    if _is_prose(change):
+        return label, own.field("new_text" if change.new else "no_text")
+    values = (value.split(", ") if isinstance(value, str) else value for value in change[1:])
+    return label, _from_to(*(decoded(value, own) or "-" for value in values))
+
+
+def _is_prose(change: FieldChange) -> bool:
+    return change.field in _PROSE or max(map(len, map(as_text, change[1:]))) > LONGEST
 
 
 def _in_line(change: FieldChange, own: Words) -> str:
     label, text = _field(change, own)
     if change.field == "rpe":
         return rpe_text(text)
-    return f"{label.lower()}{':' if change.field in _PROSE else ''} {text}"
+    return f"{label.lower()}{':' if _is_prose(change) else ''} {text}"
 
 
 def _from_to(*texts: str) -> str:
