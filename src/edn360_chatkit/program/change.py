@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .data import Exercise
-from .numbers import fold
+from .vocabulary import fold
 
 
 class Place(NamedTuple):

@@ -14,17 +14,17 @@ from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .muscles import muscles, overlap
-from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
+from .numbers import Range, as_text, says_how_much, says_nothing
 from .rendering.printable import web_link
 from .texts import Language, words
 from .vocabulary import (
-    FILLERS,
-    MACHINES,
-    NEEDED_EQUIPMENT,
-    OPEN_NAMES,
+    LONGEST,
+    fold,
     is_placeholder,
     loaded_joints,
+    phrases,
     phrases_in,
+    terms,
     words_of,
 )
 from .volume import read_core_block, session_minutes
@@ -309,17 +309,18 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
-    own = " ".join(word for word in words if word not in FILLERS)
+    own = " ".join(word for word in words if word not in terms("fillers"))
     if any(f" {avoided} " in f" {own} " for avoided in athlete.avoided):
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
 def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
     """The equipment that an exercise needs and the athlete does not have."""
-    if "/" in name or OPEN_NAMES & set(words):
+    if "/" in name or terms("open_names") & set(words):
         return None
-    is_machine = MACHINES & set(words)
-    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in phrases_in(words, NEEDED_EQUIPMENT)):
+    is_machine = terms("machines") & set(words)
+    needed = phrases("equipment", "needs")
+    for kinds in (needed[phrase] for phrase in phrases_in(words, needed)):
         # The bar of a cable is no barbell.
         if kinds and not kinds & equipment and not (is_machine and "pull_up_bar" in kinds):
             return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)

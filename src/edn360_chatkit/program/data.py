@@ -1,7 +1,7 @@
 """The training program as data. Only the skeleton of lists and objects can be invalid.
 
 To add an optional field of an exercise, declare it in :class:`Exercise`: every rendering and
-``to_records`` show it. A label in ``texts/es.py`` and ``texts/en.py`` is optional.
+``to_records`` show it. A label in ``texts/es.ini`` and ``texts/en.ini`` is optional.
 """
 
 from __future__ import annotations

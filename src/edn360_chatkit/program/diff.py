@@ -20,8 +20,9 @@ from .change import (
 )
 from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession, written
 from .muscles import muscle_key
-from .numbers import as_text, fold, is_empty, is_same, read_rpe, says_nothing
+from .numbers import as_text, is_empty, is_same, read_rpe, says_nothing
 from .texts import Language
+from .vocabulary import fold
 from .volume import weekly_sets_by_muscle
 
 # Every key is compared but these. They give a part its place, are compared as parts, or say

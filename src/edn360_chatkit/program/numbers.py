@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from .grammar import DECIMAL, DECIMAL_OF_TIME, SIGNS, parse, plain, read_tokens
-from .grammar import LONGEST as LONGEST
-from .grammar import fold as fold
+from .vocabulary import LONGEST, fold
 
 MOST = 86_400
 """The largest number that is taken for one: the seconds of a day. A larger one is a mistake."""

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, written
 from .muscles import muscles
-from .numbers import Range, as_text, fold, is_empty, read_seconds
+from .numbers import Range, as_text, is_empty, read_seconds
+from .vocabulary import fold
 
 SECONDARY_SHARE = 0.5
 """What a set counts for a muscle that is not its first aim.

@@ -14,9 +14,9 @@ from ..change import (
     is_other_day,
 )
 from ..data import Exercise
-from ..numbers import LONGEST, as_text
-from ..texts import Language, words
-from ..texts.base import Words
+from ..numbers import as_text
+from ..texts import Language, Words, words
+from ..vocabulary import LONGEST
 from .content import decoded, exercise_name, rpe_text, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment

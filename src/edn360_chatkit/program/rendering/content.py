@@ -21,7 +21,7 @@ from ..data import (
     written,
 )
 from ..numbers import as_text, is_empty
-from ..texts.base import Words
+from ..texts import Words
 from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
 from .printable import one_line, printable, web_link
 
@@ -191,12 +191,8 @@ def _unknown(part: ProgramPart) -> list[str]:
 
 def decoded(value: object, words: Words) -> str:
     """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
-    items = (_code_word(item, words) or show_value(item) for item in _items(value))
+    items = (words.code(item) or show_value(item) for item in _items(value))
     return ", ".join(filter(None, items))
-
-
-def _code_word(value: object, words: Words) -> str | None:
-    return words.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
 
 def show_value(value: object) -> str:
@@ -255,7 +251,7 @@ def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
         if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
             return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
         return Note(mark, "", notes)
-    return Note(mark, _code_word(value, words) or _readable(value))
+    return Note(mark, words.code(value) or _readable(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:

@@ -13,8 +13,7 @@ from importlib.resources import files
 from itertools import groupby
 
 from ..data import ProgramData
-from ..texts import Language, words
-from ..texts.base import Words
+from ..texts import Language, Words, words
 from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page, rpe_text
 from .elements import Html, element, together
 
