@@ -86,14 +86,29 @@ class Finding:
         return f"{self.severity}: {self.path}: {self.en}"
 
 
-def check(program: ProgramData, against: EDN360Input | None) -> list[Finding]:
+class Findings(list[Finding]):
+    """A list of findings."""
+
+    def to_html(self, *, lang: Language = "es") -> str:
+        """The findings as an HTML fragment with its style, in which all text is escaped.
+
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
+        """
+        from .rendering.html import findings_html
+
+        return findings_html(((f.severity, f.path, f.message(lang)) for f in self), lang)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def check(program: ProgramData, against: EDN360Input | None) -> Findings:
     """Everything that the checks find, in the order of the program."""
     athlete = read_athlete(against) if against else AthleteFacts()
-    return [
-        *_program(program),
-        *_program_against(program, athlete),
-        *(f for i, s in enumerate(program.sessions) for f in _session(program, s, i, athlete)),
-    ]
+    findings = Findings([*_program(program), *_program_against(program, athlete)])
+    for index, session in enumerate(program.sessions):
+        findings += _session(program, session, index, athlete)
+    return findings
 
 
 def _finding(severity: Severity, code: str, path: str, **values: str | int) -> Finding:

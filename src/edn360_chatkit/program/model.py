@@ -4,20 +4,20 @@ The data are in ``data.py``. Numbers, checks, comparison and renderings are modu
 imported when they are called: a process that only runs the workflow does not load them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .._validation import validate
 from .data import Block as Block
 from .data import Exercise as Exercise
-from .data import PlannedExercise, ProgramData, exercises
+from .data import ProgramData
 from .data import TrainingSession as TrainingSession
 from .texts import Language as Language
 
 if TYPE_CHECKING:
     from ..inputs import EDN360Input
+    from .checks import Findings
     from .diff import ProgramDiff
-    from .findings import Findings
     from .records import Record
 
 ROOT_KEY: Final = "client_training_program_enriched"
@@ -38,13 +38,6 @@ class EnrichedTrainingProgram(ProgramData):
         sessions: The days of one week.
         general_notes: Notes for the whole program.
     """
-
-    def exercises(self) -> Iterator[PlannedExercise]:
-        """Every exercise of the blocks as ``(session, block, exercise)``.
-
-        Without those of a ``core_mobility_block``, whose form is not documented.
-        """
-        return exercises(self)
 
     def weekly_sets(self) -> float:
         """The sets of one week. Exercises with unreadable ``series`` do not count."""
@@ -91,13 +84,12 @@ class EnrichedTrainingProgram(ProgramData):
         """
         from ..inputs import EDN360Input
         from .checks import check
-        from .findings import Findings
 
         edn360_input = None if against is None else validate(EDN360Input, against)
         del against
         if isinstance(edn360_input, Exception):
             raise edn360_input
-        return Findings(check(self, edn360_input))
+        return check(self, edn360_input)
 
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.

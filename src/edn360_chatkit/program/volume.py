@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, written
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, written
 from .muscles import muscles
 from .numbers import Range, as_text, is_empty, read_seconds
 from .vocabulary import fold
@@ -53,14 +53,14 @@ CORE_MOBILITY_SECONDS = 300.0
 
 def weekly_sets(program: ProgramData) -> float:
     """The sets of a week."""
-    return round(sum(planned.exercise.sets or 0.0 for planned in exercises(program)), 2)
+    return round(sum(planned.exercise.sets or 0.0 for planned in program.exercises()), 2)
 
 
 def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
     """The sets of a week by muscle, the largest number first."""
     sets: dict[str, float] = {}
     names: dict[str, str] = {}
-    for _, block, exercise in exercises(program):
+    for _, block, exercise in program.exercises():
         if not (count := exercise.sets):
             continue
         primary = muscles(exercise.primary_group, block.primary_muscles)
