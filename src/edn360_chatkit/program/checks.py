@@ -27,7 +27,7 @@ from .vocabulary import (
     terms,
     words_of,
 )
-from .volume import read_core_block, session_minutes
+from .volume import has_length, read_core_block, session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 """``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:
@@ -196,11 +196,10 @@ def _time(
     if minutes is None or minutes <= 0:
         return
     # An exercise that can't be counted takes time, too: with one, no session is too short.
-    countable = [e for e in planned if e.sets and (e.reps_range or e.seconds_range)]
-    estimate = session_minutes(session, countable)
+    estimate = session_minutes(session, has_length)
     # The rests are not known, so only less than half, or more than half as much again, is far.
     # Doubled: an int can be too large to become a float.
-    is_short = len(countable) == len(planned) and 2 * estimate < minutes
+    is_short = all(map(has_length, planned)) and 2 * estimate < minutes
     if is_short or 2 * estimate > 3 * minutes:
         values = {"estimate": f"{estimate:.0f}", "minutes": as_text(minutes)}
         yield _finding("warning", "time_far", path, **values)

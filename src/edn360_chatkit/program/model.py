@@ -41,9 +41,7 @@ class EnrichedTrainingProgram(ProgramData):
 
     def weekly_sets(self) -> float:
         """The sets of one week. Exercises with unreadable ``series`` do not count."""
-        from .volume import weekly_sets
-
-        return weekly_sets(self)
+        return round(sum(planned.exercise.sets or 0.0 for planned in self.exercises()), 2)
 
     def weekly_sets_by_muscle(self) -> dict[str, float]:
         """The sets of one week by muscle, the largest number first.
@@ -63,9 +61,9 @@ class EnrichedTrainingProgram(ProgramData):
         A rough guide. Rests count as written; without one, 90 seconds between sets, and 10 within
         a superset. ``docs/programs.md`` has the assumptions and their sources.
         """
-        from .volume import estimated_session_minutes
+        from .volume import session_minutes
 
-        return estimated_session_minutes(self)
+        return [session_minutes(session) for session in self.sessions]
 
     def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "Findings":
         """Find what a coach should look at before the program reaches the athlete.

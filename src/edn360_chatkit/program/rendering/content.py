@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from ..data import EXERCISE_COLUMNS, FACTS, Block, Exercise, ProgramData, TrainingSession, written
 from ..numbers import as_text, is_empty
 from ..texts import Words
-from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
+from ..volume import read_core_block, session_minutes, weekly_sets_by_muscle
 from .printable import one_line, printable, web_link
 
 DEEPEST = 6
@@ -100,20 +100,19 @@ def read_page(program: ProgramData, words: Words) -> Page:
     """A program's texts, in a language."""
     values = written(program)
     facts = [(words.field(key), decoded(values.pop(key), words)) for key in FACTS]
-    minutes = estimated_session_minutes(program)
-    days = enumerate(zip(values.pop("sessions"), minutes, strict=True), 1)
+    days = tuple(_day(session, n, words) for n, session in enumerate(values.pop("sessions"), 1))
     return Page(
         show_value(values.pop("title")) or words.field("program"),
         _readable(values.pop("summary") or None),
         tuple((label, text) for label, text in facts if text),
         _remarks(values, words),
         tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
-        tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
-        words.field("how_estimated") if any(minutes) else "",
+        days,
+        words.field("how_estimated") if any(day.minutes for day in days) else "",
     )
 
 
-def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
+def _day(session: TrainingSession, number: int, words: Words) -> Day:
     values = written(session)
     identity, name = show_value(values.pop("id")), show_value(values.pop("name"))
     focus = (decoded(item, words) for item in _items(values.pop("focus")))
@@ -129,6 +128,7 @@ def _day(session: TrainingSession, number: int, minutes: float, words: Words) ->
         groups.append(Group(core_label, "", "", group.rows, notes))
     elif more is not None:
         closing = (Note(core_label, "", read_notes(more, words)), *closing)
+    minutes = session_minutes(session)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
