@@ -22,7 +22,7 @@ from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSess
 from .muscles import muscle_key
 from .numbers import as_text, is_empty, is_same, read_rpe, says_nothing
 from .texts import Language
-from .vocabulary import fold
+from .vocabulary import fold, read_file
 from .volume import weekly_sets_by_muscle
 
 # Every key is compared but these. They give a part its place, are compared as parts, or say
@@ -38,13 +38,6 @@ _LOAD = ("series", "reps", "rpe")
 FARTHEST = 30
 """Sessions that are farther apart are not compared, so that time grows with the size only."""
 
-# Words that make no other exercise: "Press de banca" is "Press banca".
-_SMALL_WORDS = frozenset(
-    (
-        *("de", "del", "la", "el", "los", "las", "lo", "un", "en", "con", "al", "a", "y", "para"),
-        *("the", "of", "on", "in", "to", "an", "and", "with"),
-    )
-)
 # "Face pulls" is "Face pull", and "press" is no plural.
 _PLURAL = re.compile(r"(?<=[^s])s$")
 
@@ -286,7 +279,8 @@ def _name(exercise: Exercise) -> str:
     """The name as names are compared: its words without their endings, in any order."""
     name = exercise.name or " ".join(exercise.exercise_types or ())
     words = re.findall(r"[^\W_]+", fold(name))
-    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
+    small = read_file()["words"]["small_in_names"].split()
+    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in small)
     return " ".join(sorted(stems)) or fold(name)
 
 
