@@ -93,6 +93,9 @@ def test_another_name_is_always_a_change() -> None:
     diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
     assert names(diff.replaced) == [("Squat", "Leg press")]
     assert "Squat → Leg press: sustituido, A · 1" in diff.to_text()
+    old = program([{"name": "Squat", "db_id": 1, "rest": "60 s", "load_kg": 40}])
+    diff = program([{"name": "Leg press", "db_id": 1, "rest": "90 s", "load_kg": 50}]).diff(old)
+    assert "sustituido, A · 1, descanso 60 s → 90 s, load kg 40 → 50" in diff.to_text()
 
 
 @pytest.mark.parametrize(

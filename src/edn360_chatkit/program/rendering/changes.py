@@ -121,7 +121,7 @@ def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
     before = {s.old.position: i for i, s in enumerate(changes.sessions) if s.old}
     kinds = ("details", "changed", "moved", "replaced")
     by_path = {c.new.path: (c, kind) for kind in kinds for c in getattr(changes, kind)}
-    moved = {change.new.path for change in changes.moved}
+    moved, detailed = ({c.new.path for c in kind} for kind in (changes.moved, changes.details))
     lines = [(place, _whole("added", place, own)) for place in changes.added]
     for path, (change, kind) in by_path.items():
         name, where = _name(change.new), _where(change.new)
@@ -129,12 +129,14 @@ def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
             is_here = before[_indices(change.old)[0]] == _indices(change.new)[0]
             day = "" if is_here else f"{change.old.session} · "
             where = _from_to(day + _where(change.old), where)
-        texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
+        fields = [_in_line(field, own) for field in change.fields]
+        # Another exercise in this position has other notes, too; that says nothing.
+        details = [_in_line(c, own) for c in change.details if path in detailed]
         if kind == "replaced":
             name = f"{_name(change.old)} → {name}"
-            texts = _loads(change.old.exercise, change.new.exercise)
+            fields = _loads(change.old.exercise, change.new.exercise)
         label = own.field(kind) if kind in ("moved", "replaced") else ""
-        lines.append((change.new, (name, _listed(label, where, *texts))))
+        lines.append((change.new, (name, _listed(label, where, *fields, *details))))
     entries: list[list[_Entry]] = [[] for _ in changes.sessions]
     for place, entry in sorted(lines, key=lambda line: _indices(line[0])):
         entries[_indices(place)[0]].append(entry)
