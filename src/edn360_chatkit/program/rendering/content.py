@@ -7,22 +7,13 @@ escapes it. Each value is shown as the workflow wrote it, whatever its type.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from ..data import (
-    EXERCISE_DETAILS,
-    FACTS,
-    Block,
-    Exercise,
-    ProgramData,
-    ProgramPart,
-    TrainingSession,
-    written,
-)
+from ..data import EXERCISE_COLUMNS, FACTS, Block, Exercise, ProgramData, TrainingSession, written
 from ..numbers import as_text, is_empty
-from ..texts.base import Words
-from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
+from ..texts import Words
+from ..volume import read_core_block, session_minutes, weekly_sets_by_muscle
 from .printable import one_line, printable, web_link
 
 DEEPEST = 6
@@ -107,64 +98,73 @@ class Page(NamedTuple):
 
 def read_page(program: ProgramData, words: Words) -> Page:
     """A program's texts, in a language."""
-    facts = ((words.field(key), decoded(program.raw(key), words)) for key in FACTS)
-    minutes = estimated_session_minutes(program)
-    days = enumerate(zip(program.sessions, minutes, strict=True), 1)
+    values = written(program)
+    facts = [(words.field(key), decoded(values.pop(key), words)) for key in FACTS]
+    days = tuple(_day(session, n, words) for n, session in enumerate(values.pop("sessions"), 1))
     return Page(
-        show_value(program.raw("title")) or words.field("program"),
-        _readable(program.raw("summary") or None),
+        show_value(values.pop("title")) or words.field("program"),
+        _readable(values.pop("summary") or None),
         tuple((label, text) for label, text in facts if text),
-        _remarks(program, ("general_notes", *_unknown(program)), words),
+        _remarks(values, words),
         tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
-        tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
-        words.field("how_estimated") if any(minutes) else "",
+        days,
+        words.field("how_estimated") if any(day.minutes for day in days) else "",
     )
 
 
-def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
-    identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
+def _day(session: TrainingSession, number: int, words: Words) -> Day:
+    values = written(session)
+    identity, name = show_value(values.pop("id")), show_value(values.pop("name"))
+    focus = (decoded(item, words) for item in _items(values.pop("focus")))
+    opening = _remarks({"warmup": values.pop("warmup", None)}, words)
+    groups = [_group(block, words) for block in values.pop("blocks")]
+    del values["core_mobility_block"]
+    last = values.pop("session_notes")
+    closing = _remarks({**values, "session_notes": last}, words)
     core, more = read_core_block(session)
     core_label = words.field("core_mobility_block")
-    groups = [_group(block, words) for block in session.blocks]
-    unknown = [key for key in _unknown(session) if key != "warmup"]
-    closing = _remarks(session, (*unknown, "session_notes"), words)
     if core is not None:
         group, notes = _group(core, words), read_notes(more, words)
         groups.append(Group(core_label, "", "", group.rows, notes))
     elif more is not None:
         closing = (Note(core_label, "", read_notes(more, words)), *closing)
+    minutes = session_minutes(session)
     rows = [row for group in groups for row in group.rows]
     columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
     return Day(
         identity,
         name if identity or name else f"{words.field('session')} {number}",
         f"≈ {minutes:.0f} min ({words.field('estimated')})" if minutes else "",
-        tuple(filter(None, (decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        _remarks(session, ("warmup",), words),
+        tuple(filter(None, focus)),
+        opening,
         tuple(group._replace(columns=columns) for group in groups),
         closing,
     )
 
 
 def _group(block: Block, words: Words) -> Group:
+    values = written(block)
     return Group(
-        show_value(block.raw("id")),
-        decoded(block.raw("primary_muscles"), words),
-        decoded(block.raw("secondary_muscles"), words),
-        tuple(_row(exercise, words) for exercise in block.exercises),
-        _fields(block, _unknown(block), words),
+        show_value(values.pop("id")),
+        decoded(values.pop("primary_muscles"), words),
+        decoded(values.pop("secondary_muscles"), words),
+        tuple(_row(exercise, words) for exercise in values.pop("exercises")),
+        _fields(values, words),
     )
 
 
 def _row(exercise: Exercise, words: Words) -> Row:
-    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
+    values = written(exercise)
+    groups = [values.get("primary_group"), values.get("secondary_group")]
+    notes = read_notes(values.get("notes"), words)
+    others = {key: value for key, value in values.items() if key not in EXERCISE_COLUMNS}
     return Row(
-        show_value(exercise.raw("order")),
+        show_value(values["order"]),
         exercise_name(exercise),
-        decoded([exercise.raw("primary_group"), exercise.raw("secondary_group")], words),
+        decoded(groups, words),
         series_and_reps(exercise),
-        show_value(exercise.raw("rpe")),
-        (*read_notes(exercise.raw("notes"), words), *fields),
+        show_value(values["rpe"]),
+        (*notes, *_fields(others, words)),
         web_link(exercise.video_url),
     )
 
@@ -172,31 +172,21 @@ def _row(exercise: Exercise, words: Words) -> Row:
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
+def _remarks(values: Mapping[str, object], words: Words) -> tuple[Note, ...]:
     """Fields with their labels above them."""
-    values = written(part)
-    filled = [key for key in keys if not is_empty(values.get(key))]
-    return tuple(Note(words.field(key), "", read_notes(values[key], words)) for key in filled)
+    filled = [(key, value) for key, value in values.items() if not is_empty(value)]
+    return tuple(Note(words.field(key), "", read_notes(value, words)) for key, value in filled)
 
 
-def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
+def _fields(values: Mapping[str, object], words: Words) -> tuple[Note, ...]:
     """Fields with their labels before them."""
-    values = written(part)
-    return read_notes({k: values[k] for k in keys if not is_empty(values.get(k))}, words)
-
-
-def _unknown(part: ProgramPart) -> list[str]:
-    return [key for key in written(part) if key not in type(part).model_fields]
+    return read_notes({k: value for k, value in values.items() if not is_empty(value)}, words)
 
 
 def decoded(value: object, words: Words) -> str:
     """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
-    items = (_code_word(item, words) or show_value(item) for item in _items(value))
+    items = (words.code(item) or show_value(item) for item in _items(value))
     return ", ".join(filter(None, items))
-
-
-def _code_word(value: object, words: Words) -> str | None:
-    return words.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
 
 def show_value(value: object) -> str:
@@ -255,7 +245,7 @@ def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
         if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
             return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
         return Note(mark, "", notes)
-    return Note(mark, _code_word(value, words) or _readable(value))
+    return Note(mark, words.code(value) or _readable(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from itertools import groupby
 
 from ..data import ProgramData
-from ..texts import Language, words
-from ..texts.base import Words
+from ..texts import Language, Words, words
 from .content import COLUMNS, LIST_MARK, Day, Group, Note, Page, Row, read_page, rpe_text
 from .elements import Html, element, together
 
@@ -239,3 +238,26 @@ def _note_entry(note: Note) -> Html:
         return element("li", note.text, *_notes(note.notes))
     text = element("bdi", note.text) if note.text else ""
     return element("li", element("b", note.mark), " ", text, *_notes(note.notes))
+
+
+# --- findings -------------------------------------------------------------------------------------
+
+
+def findings_html(findings: Iterable[tuple[str, str, str]], lang: Language) -> Html:
+    """A table of findings: severity, place and message of each."""
+    own = words(lang)
+    heads = (element("th", own.field(c), scope="col") for c in ("severity", "place", "finding"))
+    rows = [
+        element(
+            "tr",
+            element("th", own.field(severity), scope="row", class_=severity),
+            element("td", place),
+            element("td", element("bdi", message)),
+        )
+        for severity, place, message in findings
+    ]
+    table = element(
+        "table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="findings"
+    )
+    nothing = element("p", own.field("no_findings"), class_="empty")
+    return fragment(element("article", table if rows else nothing), lang=lang)

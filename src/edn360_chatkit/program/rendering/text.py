@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..data import ProgramData
-from ..texts import Language, words
-from ..texts.base import Words
+from ..texts import Language, Words, words
 from .content import LIST_MARK, Day, Group, Note, Row, note_lines, read_page, rpe_text
 from .printable import one_line, printable
 
