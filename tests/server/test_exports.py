@@ -92,7 +92,7 @@ def test_agents_are_progress_and_last_output_answer(
         texts = [event.text for event in run if event.type == "progress"]
         response = run.get_response()
     assert response.text == program_text("exported")
-    assert len(server.items(response.thread_id or "")) == 3
+    assert len(server.items(response.thread_id or "")) == 2
     assert texts == ["Running the workflow", "Agent 0", "Agent 1", "Agent 2"]
 
 
