@@ -131,7 +131,7 @@ def test_authenticate_names_the_user(serve: Serve, caplog: pytest.LogCaptureFixt
     server = serve(authenticate=authenticate)
     server.http.headers["authorization"] = "Bearer a"
     thread_id = thread_of(User(server.http, "bea").run())
-    assert len(server.items(thread_id)) == 3
+    assert len(server.items(thread_id)) == 2
     server.http.headers["authorization"] = "Bearer b"
     assert server.ask("items.list", thread_id=thread_id).status_code == 404
     del server.http.headers["authorization"]

@@ -32,34 +32,18 @@ def test_events_of_run_arrive_in_order(serve: Serve) -> None:
     events = serve(run).run({"user_profile": {}})
 
     def label(event: dict[str, Any]) -> str:
-        inner = event.get("item") or event.get("update") or {}
-        return " ".join(filter(None, [event["type"], inner.get("type"), event.get("text")]))
+        kind = event.get("item", {}).get("type")
+        return " ".join(filter(None, [event["type"], kind, event.get("text")]))
 
-    update = "thread.item.updated workflow.task."
     assert [label(event) for event in events] == [
         "thread.created",
         "thread.item.done user_message",
         "stream_options",
-        "thread.item.added workflow",
         "progress_update Running the workflow",
-        f"{update}added",
         "progress_update Planning",
-        f"{update}updated",
-        f"{update}added",
         "progress_update Choosing",
-        f"{update}updated",
-        f"{update}added",
-        f"{update}updated",
-        "thread.item.done workflow",
         "thread.item.done assistant_message",
     ]
-    workflow = done(events)[1]["workflow"]
-    assert [(task["title"], task["status_indicator"]) for task in workflow["tasks"]] == [
-        ("Running the workflow", "complete"),
-        ("Planning", "complete"),
-        ("Choosing", "complete"),
-    ]
-    assert workflow["summary"] == {"duration": 0}
     assert events[2]["stream_options"] == {"allow_cancel": False}
     assert answer(events) == {ROOT_KEY: {"title": "T", "sessions": []}}
 
@@ -117,10 +101,10 @@ def test_thread_takes_several_runs(user: User) -> None:
 
     assert events[0]["type"] == "thread.item.done"  # no second thread.created
     items = user.items(thread_id)
-    assert [item["type"] for item in items] == ["user_message", "workflow", "assistant_message"] * 2
+    assert [item["type"] for item in items] == ["user_message", "assistant_message"] * 2
     numbers = [json.loads(text)[ROOT_KEY]["input"]["number"] for text in texts(items)]
     assert numbers == [1, 2]
-    assert len({item["id"] for item in items}) == 6
+    assert len({item["id"] for item in items}) == 4
 
 
 def test_concurrent_runs_stay_separate(serve: Serve) -> None:
@@ -144,7 +128,7 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
         assert answer(events) == {ROOT_KEY: {"number": number}}
         progress = [event["text"] for event in events if event["type"] == "progress_update"]
         assert progress == ["Running the workflow", f"step of {number}"]
-        assert len(users[number].items(thread_of(events))) == 3
+        assert len(users[number].items(thread_of(events))) == 2
 
 
 def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:

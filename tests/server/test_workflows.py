@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -103,9 +104,27 @@ def test_run_timeout_ends_run(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> None:
         await asyncio.sleep(60)
 
-    server = serve(run, run_timeout=0.1)
-    with client(server) as one, pytest.raises(WorkflowFailedError, match=r"longer than 0\.1 s"):
-        one.run_workflow(ATHLETE)
+    async def ignore(edn360_input: dict[str, Any]) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    for workflow in (run, ignore):
+        server = serve(workflow, run_timeout=0.1)
+        with client(server) as one, pytest.raises(WorkflowFailedError, match=r"longer than 0\.1 s"):
+            one.run_workflow(ATHLETE)
+        server.stop()
+
+
+def test_exception_without_text_is_reported(serve: Serve) -> None:
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise SilentError
+
+    assert answer(serve(run).run()) == {"error": {"message": "SilentError"}}
 
 
 def test_half_an_answer_is_truncated(serve: Serve) -> None:
