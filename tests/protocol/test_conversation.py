@@ -35,6 +35,7 @@ from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
 from edn360_chatkit._protocol.threads import MOST_ENDED, MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
+from edn360_chatkit.models.run import digest
 from tests.support.samples import ANSWER
 from tests.support.script import Play, Scene, Scripted, answer, api_error, config
 
@@ -316,6 +317,62 @@ def test_run_in_doubt_waits_for_the_server_to_return(outage: int, is_found: bool
         # The polls of a run take as long.
         assert 120 <= sum(play.sleeps) < 140
     assert kinds(play).count("threads.create") == 1
+
+
+@pytest.mark.parametrize("protocol", ["auto", "threads"])
+@pytest.mark.parametrize("previous", [None, "", "thr_0"])
+def test_run_of_an_earlier_process_is_found_and_never_sent(
+    protocol: str, previous: str | None
+) -> None:
+    reference = RunReference(
+        session_id="cksess_1",
+        user="ana",
+        previous_id="",
+        previous_thread_id=previous,
+        message_digest=digest("hello"),
+    )
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    refused = [REFUSED] * (3 if protocol == "auto" else 0)
+    old = [{"id": "thr_0"}] if previous else []
+    messages = item("assistant_message", "msg_2", ANSWER), item("user_message", "msg_1", "hello")
+    for arrived in (True, False):
+        threads = answer({"data": [*([{"id": "thr_1"}] if arrived else []), *old]})
+        looks = [threads, OURS, items(*messages)] if arrived else [threads] * 3
+        play = Play([*refused, *(looks if previous is not None else [])])
+        workflow = Workflow(config(protocol=protocol, max_retries=2))
+        operation = workflow.run_in_doubt(Prepared("hello"), reference, waiting)
+        if arrived and previous is not None:
+            assert play.run(operation).thread_id == "thr_1"
+        else:
+            advice = r"threads\.list" if previous is None else "run the batch again"
+            with pytest.raises(APIError, match=advice) as e:
+                play.run(operation)
+            assert e.value.may_have_been_taken
+            assert "poll_response" not in str(e.value)
+        assert {request.method for request in play.requests} <= {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("threads", "says"),
+    [
+        ([], r"no new one.*threads\.list\(user='ana'\)"),
+        (["thr_2", "thr_1"], "can't be told which one"),
+        (["thr_3"], "not listed any more"),
+    ],
+)
+def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) -> None:
+    previous = "thr_gone" if threads == ["thr_3"] else ""
+    run = RunReference(
+        session_id="s", user="ana", previous_thread_id=previous, message_digest=digest("hello")
+    )
+    listed = answer({"data": [{"id": thread} for thread in threads]})
+    contents = [OURS, OURS] if len(threads) == 2 else []
+    waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
+    workflow = Workflow(config(protocol="threads"))
+    operation = workflow.poll_response(run.session, run, waiting, watched=False)
+    with pytest.raises(WorkflowTimeoutError, match=says) as caught:
+        Play([listed, *contents] * 2).run(operation)
+    assert caught.value.run == run
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])

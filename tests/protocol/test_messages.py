@@ -21,9 +21,9 @@ from edn360_chatkit import (
 from edn360_chatkit._effects import Response
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import Prepared
-from edn360_chatkit._protocol.listing import SessionMessage
+from edn360_chatkit._protocol.listing import DoubtError, SessionMessage
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.sending import Baseline, DoubtError
+from edn360_chatkit._protocol.sending import Baseline
 from edn360_chatkit._protocol.session_messages import SessionMessages
 from tests.support.script import Play, Scripted, answer, api_error, assistant, config, listing, user
 

@@ -157,14 +157,14 @@ class Inbox:
             repaired=post.answer.repaired,
         )
 
-    def end_of_run(self) -> NoReturn:
+    def end_of_run(self, *, awaited: bool = False) -> NoReturn:
         """Raise the error for a run that the server has ended without a program."""
         self._fail_if_pending()
         if self._posts:
             self._fail(self._most_telling())
         raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
-            f"items with {resume_call(self.run)}.",
+            f"items with {resume_call(self.run, awaited=awaited)}.",
             **self._facts(),
         )
 

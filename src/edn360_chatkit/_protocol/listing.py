@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
 from .._json import as_list, as_object, as_text, is_object
+from ..errors import APIError
 from ..models.run import RunReference
 
 Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
@@ -36,6 +37,10 @@ _ROLES: Mapping[str, Role] = {
 
 
 _FRACTION = re.compile(r"\.\d+")
+
+
+class DoubtError(APIError):
+    """A list has something new, and it is unclear whether that is our message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,7 @@ def answers_to(
     ours = message_of(messages, run)
     if ours is None and any(message.role == "user" for message in messages):
         return None
-    newer = _newer_than(messages, run.previous_id) if ours is None else messages
+    newer = newer_than(messages, run.previous_id) if ours is None else messages
     if newer is None:
         return None
     answers: list[SessionMessage] = []
@@ -212,11 +217,11 @@ def message_of(messages: Sequence[SessionMessage], run: RunReference) -> Session
         if run.message_id is not None and message_id in ids:
             return users[ids.index(message_id)]
     # The server lists our message under another id than it gave it, or gave it none.
-    newer = None if run.previous_id is None else _newer_than(users, run.previous_id)
+    newer = None if run.previous_id is None else newer_than(users, run.previous_id)
     return newer[-1] if newer else None
 
 
-def _newer_than(
+def newer_than(
     messages: Sequence[SessionMessage], message_id: str | None
 ) -> Sequence[SessionMessage] | None:
     """The messages that are newer than another one; ``None`` if that one is not listed.

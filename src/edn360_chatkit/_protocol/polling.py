@@ -8,6 +8,7 @@ from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import resume_call
 from .durations import RunTiming
 from .inbox import Inbox
+from .listing import DoubtError
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
 from .run import Protocol, Run, deliver
@@ -29,7 +30,7 @@ def poll(
     while True:
         attempt += 1
         try:
-            messages = yield from protocol.look(run, inbox.run)
+            messages = yield from protocol.look(run, inbox)
         except APIError as error:
             verdict = poll_verdict(error)
             # A proxy may refuse a good request once: only the second refusal in a row counts.
@@ -78,6 +79,18 @@ def poll(
         yield from sleep(pause)
     if refused and failure is not None:
         raise failure
+    if inbox.run.message_digest is not None and not has_messages:
+        # The thread was not found, which would have taken the digest's place.
+        user, why = run.session.user, "The user has no new one with the message."
+        if failure is not None and not is_deadline(failure):
+            why = str(failure)
+        inbox.out_of_patience(
+            f"The run's thread was not found. {why} The message was not taken, or the server "
+            "stores it only when the run ends. Look at the user's newest threads with "
+            f"client.threads.list(user={user!r}), or wait on with "
+            f"{resume_call(inbox.run, awaited=waiting.awaited)}",
+            failure,
+        )
     if reads and not has_messages and run.sent_text is None and inbox.run.message_id is None:
         inbox.out_of_patience(
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
@@ -109,4 +122,4 @@ def poll_verdict(error: APIError) -> Polling:
     if isinstance(error, APIStatusError):
         return status_row(error.status_code).polling
     # A body that is too large would come again.
-    return "wait" if isinstance(error, APIConnectionError) else "final"
+    return "wait" if isinstance(error, (APIConnectionError, DoubtError)) else "final"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .._config import AnswerRule
 from .._effects import Emitting, Operation, emit, now
 from ..errors import ChatKitError
-from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
+from ..events import ResponseEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference, resume_call
 from ..models.session import ChatSession
 from .durations import USUAL_INTERVAL, Durations
@@ -63,7 +63,7 @@ class Run:
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
         held: Whether its stream is held open for a later call.
-        sent_before: Whether an earlier process may have sent its message.
+        sent_before: What finds the run if an earlier process has sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
         reference_in_doubt: What finds the run while it is in doubt; ``None`` if nothing does.
         inbox: The messages of its workflow; ``None`` before its own message is sent.
@@ -77,7 +77,7 @@ class Run:
     watched: bool = False
     own_session: bool = False
     held: bool = False
-    sent_before: bool = False
+    sent_before: RunReference | None = None
     doubt: str | None = None
     reference_in_doubt: RunReference | None = None
     inbox: Inbox | None = None
@@ -113,11 +113,11 @@ class Protocol(ABC):
     """A way to run a workflow."""
 
     @abstractmethod
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, RunReference]:
         """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, inbox: Inbox) -> Operation[list[SessionMessage]]:
         """Read the run's messages from the server, newest first."""
 
     @abstractmethod
@@ -129,7 +129,7 @@ class Protocol(ABC):
 
         It waits for nothing. A run that has failed raises its error.
         """
-        inbox.take((yield from self.look(run, inbox.run)))
+        inbox.take((yield from self.look(run, inbox)))
         return (yield from run.response())
 
 

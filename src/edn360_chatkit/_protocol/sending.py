@@ -6,18 +6,18 @@ second, paid run. So the list is read before sending (the baseline) and after a 
 
 from __future__ import annotations
 
-import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .._effects import Operation, now, sleep
+from .._effects import Emitting, Operation, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
-from ..models.run import RunReference, resume_call
+from ..events import SessionCreatedEvent
+from ..models.run import RunReference, digest, resume_call
 from .api import Api
 from .inputs import Prepared
-from .listing import SessionMessage
+from .listing import DoubtError, SessionMessage
 from .logs import log_info, log_warning
 from .retry import is_transient, retry_after, retrying
 from .run import Run
@@ -26,10 +26,6 @@ from .statuses import status_row
 LOOKS = 3
 """How often the server is read before a message is sent again: a gateway's error can come seconds
 before the server stores the message. With the pauses of retries these looks take 3.5 s or more."""
-
-
-class DoubtError(APIError):
-    """The list has something new, and it is unclear whether that is our message."""
 
 
 class Baseline:
@@ -75,7 +71,7 @@ class Baseline:
         _check_users(messages)
         if self._own:
             return next((message for message in messages if message.role == "user"), None)
-        return our_message(self.new(messages), prepared)
+        return our_message(self.new(messages), digest(prepared.text))
 
 
 def _check_users(messages: Sequence[SessionMessage]) -> None:
@@ -83,20 +79,15 @@ def _check_users(messages: Sequence[SessionMessage]) -> None:
         raise DoubtError("The server does not list the user's messages.")
 
 
-def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
-    """Our message among new ones; ``None`` if none can be ours."""
+def our_message(new: Sequence[SessionMessage], ours: str | None) -> SessionMessage | None:
+    """Our message among new ones, by its digest; ``None`` if no message can be ours."""
     candidates = [message for message in new if message.role in ("user", "unknown")]
     if not candidates:
         return None
-    ours = [message for message in candidates if _bare(message.text) == _bare(prepared.text)]
-    if len(ours) == 1 and all(message.readable for message in candidates):
-        return ours[0]
+    equal = [message for message in candidates if digest(message.text) == ours]
+    if len(equal) == 1 and all(message.readable for message in candidates):
+        return equal[0]
     raise DoubtError("New messages are there, and it can't be told which one is ours.")
-
-
-def _bare(text: str) -> str:
-    """A text without what a server may change about it: blanks, and how accents are composed."""
-    return "".join(unicodedata.normalize("NFC", text).split())
 
 
 class Sender(ABC):
@@ -136,6 +127,8 @@ class Sender(ABC):
         """Note that the message may be taken from now on, and how to look for it."""
         reference = self.run.reference_in_doubt = self.reference()
         self.run.doubt = f"look with {resume_call(reference, awaited=self.run.waiting.awaited)}"
+        if self.run.sent_before:
+            self.run.doubt = "run the batch again with the same journal, which looks for it"
 
     @abstractmethod
     def read_baseline(self) -> Operation[None]:
@@ -153,7 +146,7 @@ class Sender(ABC):
     def look(self) -> Operation[RunReference | None]:
         """Look for the message; ``None`` if nothing new is there."""
 
-    def send_once(self) -> Operation[RunReference]:
+    def send_once(self) -> Emitting[SessionCreatedEvent, RunReference]:
         """Send the message, again only if the server has proven not to have it."""
         session_id, retries = self.run.session.id, self.api.config.max_retries
         try:
@@ -168,6 +161,8 @@ class Sender(ABC):
             self.baseline_read = False
             name = type(error).__name__
             log_warning(session_id, "the list before sending can't be read (%s)", name)
+        if self.run.own_session and not self.run.sent_before:
+            yield from emit(SessionCreatedEvent(session=self.run.session, run=self.reference()))
         if self.run.sent_before:
             self._doubt = APIConnectionError("An earlier process may have sent the message.")
             self._was_in_doubt, self._looks_left = True, LOOKS
@@ -221,6 +216,8 @@ class Sender(ABC):
 
     def _attempt(self) -> Operation[RunReference]:
         """Send the message, or find it at the server."""
+        if self._doubt is not None and not self.can_look():
+            raise self._doubt
         if self._was_in_doubt:
             try:
                 reference = yield from self._look_patiently()

@@ -6,7 +6,7 @@ from functools import partial
 
 from .._effects import Emitting, Operation
 from ..errors import APIError
-from ..events import WorkflowEvent, WorkflowResponse
+from ..events import SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
 from .api import Api, PageRequest, user_message
 from .inbox import Inbox
@@ -24,12 +24,12 @@ class SessionMessages(Protocol):
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, RunReference]:
         return (yield from _Post(self._api, run, prepared).send_once())
 
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, inbox: Inbox) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
-        message_id = reference.message_id
+        message_id = inbox.run.message_id
         messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
         if any(message.role == "user" for message in messages):
             self._api.lists_users = True

@@ -6,6 +6,8 @@ thread's items are read until the answer is there; the message is never sent aga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._effects import Emitting, Operation, Response, emit, open_stream, sleep
 from ..errors import (
     APIConnectionError,
@@ -15,13 +17,13 @@ from ..errors import (
     NotFoundError,
     WorkflowError,
 )
-from ..events import WorkflowEvent, WorkflowResponse
-from ..models.run import RunReference
+from ..events import SessionCreatedEvent, WorkflowEvent, WorkflowResponse
+from ..models.run import RunReference, digest
 from ..models.session import ChatSession
 from .api import Api
 from .inbox import Inbox
 from .inputs import Prepared
-from .listing import SessionMessage
+from .listing import DoubtError, SessionMessage, newer_than
 from .live import LiveRun
 from .logs import log_warning
 from .pages import read_back_to, read_new
@@ -29,7 +31,7 @@ from .polling import poll
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
-from .sending import Baseline, DoubtError, Sender, our_message
+from .sending import Baseline, Sender, our_message
 from .thread_events import ThreadReader
 
 PAGE = 50
@@ -75,7 +77,7 @@ class Threads(Protocol):
         # After a previous message the oldest run comes first; else the newest one is meant.
         return live[-1 if run.previous_id is None else 0] if live else (run.session_id, -1)
 
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, RunReference]:
         run.session, thread_id = self.thread_of(run.session)
         reference = yield from _Start(self._api, run, prepared, thread_id).send_once()
         if reference.thread_id is not None:
@@ -88,18 +90,17 @@ class Threads(Protocol):
             self._remember(run.live)
         return reference
 
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run, inbox: Inbox) -> Operation[list[SessionMessage]]:
         run.session, thread_id = self.thread_of(run.session)
-        thread_id = reference.thread_id or thread_id
+        thread_id = inbox.run.thread_id or thread_id
         if thread_id is None:
-            raise InvalidInputError(
-                f"The thread of this run is not known: the session {run.session.id!r} has no "
-                "message yet, or another client sent it. Find the thread with client.threads.list("
-                f"user={run.session.user!r}), and pass a RunReference with its thread_id."
-            )
+            found = yield from _find_later(self._api, run.session, inbox.run)
+            if found is None:
+                return []
+            inbox.run, thread_id = found, found.thread_id
         items = self._api.lookup("items.list", run.session.user, thread_id)
         try:
-            return (yield from read_back_to(self._api, items, reference.message_id, PAGE))
+            return (yield from read_back_to(self._api, items, inbox.run.message_id, PAGE))
         except NotFoundError as error:
             if run.live is None:
                 raise
@@ -139,7 +140,7 @@ class Threads(Protocol):
                 return (yield from poll(self, run, live.inbox, failure))
         response = yield from run.response()
         if response is None:
-            live.inbox.end_of_run()
+            live.inbox.end_of_run(awaited=run.waiting.awaited)
         return (yield from deliver(run, response))
 
     def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
@@ -160,7 +161,7 @@ class Threads(Protocol):
                 live.inbox.response("first", 1, 0.0)
         live.check_error()
         if run.waiting.answer == "program" and not live.inbox.is_settled():
-            for step in live.inbox.take((yield from self.look(run, live.inbox.run))):
+            for step in live.inbox.take((yield from self.look(run, live.inbox))):
                 yield from emit(step)
 
     def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
@@ -180,13 +181,13 @@ class Threads(Protocol):
         """Read the thread of an open stream, whose newest data may be in a buffer."""
         live.check_error()
         try:
-            live.events += live.inbox.take((yield from self.look(run, live.inbox.run)))
+            live.events += live.inbox.take((yield from self.look(run, live.inbox)))
         except APIError:
             if live.is_over:
                 raise
         else:
             if live.ended and not live.inbox.is_settled():
-                live.inbox.end_of_run()
+                live.inbox.end_of_run(awaited=run.waiting.awaited)
 
 
 def _may_be(run: RunReference, reference: RunReference) -> bool:
@@ -205,6 +206,9 @@ class _Start(Sender):
         self._reader = ThreadReader(thread_id=thread_id)
 
     def read_baseline(self) -> Operation[None]:
+        if self.run.sent_before:
+            self.baseline_read = self.run.sent_before.previous_thread_id is not None
+            return
         # A session that can't send fails before anything is asked for.
         self.api.credential(self.run.session)
         if self._thread_id is None:
@@ -213,22 +217,28 @@ class _Start(Sender):
             self.baseline = Baseline((yield from self._messages(self._thread_id)))
 
     def reference(self, message_id: str | None = None) -> RunReference:
+        if self.run.sent_before and self._reader.thread_id is None:
+            return self.run.sent_before
+        is_lost = self._reader.thread_id is None and self.baseline_read
         return RunReference(
             session_id=self.run.session.id,
             message_id=message_id or self._reader.message_id,
             thread_id=self._reader.thread_id,
             user=self.run.session.user,
             previous_id="" if self._thread_id is None else self.previous_id,
+            previous_thread_id=self.baseline.previous_id if is_lost else None,
+            message_digest=digest(self.prepared.text) if is_lost else None,
         )
 
     def leaves(self) -> None:
         super().leaves()
-        if self._reader.thread_id is None:
-            user = self.run.session.user
+        if self._reader.thread_id is not None:
+            return
+        user = self.run.session.user
+        look = f"look at the user's newest threads with client.threads.list(user={user!r})"
+        self.run.doubt = f"{self.run.doubt}, or {look}" if self.baseline_read else look
+        if not self.baseline_read:
             self.run.reference_in_doubt = None
-            self.run.doubt = (
-                f"look at the user's newest threads with client.threads.list(user={user!r})"
-            )
 
     def send(self) -> Operation[RunReference]:
         run, limit = self.run, self.api.config.max_response_bytes
@@ -278,29 +288,66 @@ class _Start(Sender):
         return self.reference(message.id) if message else None
 
     def _search_new_threads(self) -> Operation[RunReference | None]:
+        if self.run.sent_before:
+            return (yield from _find_later(self.api, self.run.session, self.run.sent_before))
         new = self.baseline.new((yield from self._newest_threads()))
-        if len(new) > MOST_NEW_THREADS:
-            raise DoubtError("The user has many new threads, and one of them can be ours.")
-        messages: list[SessionMessage] = []
-        places: list[str | None] = []
-        for thread in new:
-            entries = [] if thread.id is None else (yield from self._messages(thread.id))
-            # A thread without messages can be ours, too.
-            messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
-            places += [thread.id] * max(1, len(entries))
-        message = our_message(messages, self.prepared)
-        if message is not None:
-            self._reader.thread_id = places[messages.index(message)]
-            return self.reference(message.id)
-        if new:
-            raise DoubtError("The user has a new thread without a message, which can be ours.")
-        return None
+        return (yield from _find_in(self.api, new, self.reference()))
 
     def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
-        items = self.api.lookup("items.list", self.run.session.user, thread_id)
-        return (yield from read_new(self.api, items))
+        return (yield from _items(self.api, self.run.session.user, thread_id))
 
     def _newest_threads(self) -> Operation[list[SessionMessage]]:
-        """The user's threads as entries of a list, at least the newest ones."""
-        threads = self.api.lookup("threads.list", self.run.session.user, None)
-        return (yield from read_new(self.api, threads))
+        return (yield from _newest_threads(self.api, self.run.session.user))
+
+
+def _newest_threads(api: Api, user: str | None) -> Operation[list[SessionMessage]]:
+    """The user's threads as entries of a list, at least the newest ones."""
+    return (yield from read_new(api, api.lookup("threads.list", user, None)))
+
+
+def _items(api: Api, user: str | None, thread_id: str) -> Operation[list[SessionMessage]]:
+    return (yield from read_new(api, api.lookup("items.list", user, thread_id)))
+
+
+def _find_in(
+    api: Api, new: Sequence[SessionMessage], run: RunReference
+) -> Operation[RunReference | None]:
+    """The reference of a run with its thread, if that is among new ones."""
+    if len(new) > MOST_NEW_THREADS:
+        raise DoubtError("The user has many new threads, and one of them can be ours.")
+    messages: list[SessionMessage] = []
+    places: list[str | None] = []
+    for thread in new:
+        entries = [] if thread.id is None else (yield from _items(api, run.user, thread.id))
+        # A thread without messages can be ours, too.
+        messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
+        places += [thread.id] * max(1, len(entries))
+    message = our_message(messages, run.message_digest)
+    if message is not None:
+        return RunReference(
+            session_id=run.session_id,
+            message_id=message.id,
+            thread_id=places[messages.index(message)],
+            user=run.user,
+            previous_id="",
+        )
+    if new:
+        raise DoubtError("The user has a new thread without a message, which can be ours.")
+    return None
+
+
+def _find_later(
+    api: Api, session: ChatSession, run: RunReference
+) -> Operation[RunReference | None]:
+    """As :func:`_find_in`, for a run that an earlier process has started."""
+    user = session.user
+    if run.previous_thread_id is None:
+        raise InvalidInputError(
+            f"The thread of this run is not known: the session {session.id!r} has no message yet, "
+            "or another client sent it. Look at the user's newest threads with "
+            f"client.threads.list(user={user!r}), and pass a RunReference with its thread_id."
+        )
+    new = newer_than((yield from _newest_threads(api, user)), run.previous_thread_id)
+    if new is None:
+        raise DoubtError("The thread that was the user's newest one is not listed any more.")
+    return (yield from _find_in(api, new, run))

@@ -11,7 +11,6 @@ from ..errors import EndpointNotFoundError, WorkflowError
 from ..events import (
     MessageSentEvent,
     RunStatus,
-    SessionCreatedEvent,
     WorkflowEvent,
     WorkflowResponse,
 )
@@ -55,7 +54,7 @@ class Workflow:
 
     def send_message(
         self, session: ChatSession, prepared: Prepared, waiting: Waiting
-    ) -> Operation[RunReference]:
+    ) -> Emitting[WorkflowEvent, RunReference]:
         """The second step: send a message in a session."""
         run = Run(session, waiting, (yield from now()), held=True)
         prepared.log(session.id)
@@ -114,7 +113,7 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """As :meth:`run`, in the session where an earlier process may have sent the message."""
         started = yield from now()
-        run = Run(reference.session, waiting, started, own_session=True, sent_before=True)
+        run = Run(reference.session, waiting, started, own_session=True, sent_before=reference)
         return (yield from self._send_and_follow(run, prepared))
 
     def _send_and_follow(
@@ -125,13 +124,10 @@ class Workflow:
             yield from emit(MessageSentEvent(run=reference))
             return (yield from protocol.follow(run, run.sent(reference)))
 
-    def _begin(
-        self, prepared: Prepared, user: str, waiting: Waiting
-    ) -> Emitting[WorkflowEvent, Run]:
+    def _begin(self, prepared: Prepared, user: str, waiting: Waiting) -> Operation[Run]:
         started = yield from now()
         session = yield from self.create_session(user, {})
         prepared.log(session.id)
-        yield from emit(SessionCreatedEvent(session=session))
         return Run(session, waiting, started, own_session=True)
 
     def _take_up(
@@ -157,7 +153,9 @@ class Workflow:
     def _current(self) -> Protocol:
         return self._threads if self._protocol == "threads" else self._messages
 
-    def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, RunReference]]:
+    def _start(
+        self, run: Run, prepared: Prepared
+    ) -> Emitting[WorkflowEvent, tuple[Protocol, RunReference]]:
         """Send the message; the protocol that has taken it follows the run."""
         run.sent_text = prepared.text
         # Several runs may start before one of them has learned the protocol.
@@ -166,7 +164,9 @@ class Workflow:
         try:
             reference = yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
-            if not undecided or self._protocol == "messages" or not _is_refused(error):
+            if not undecided or self._protocol == "messages":
+                raise
+            if not _is_refused(error, in_doubt=run.sent_before is not None):
                 raise
             refusal = error
         else:
@@ -174,6 +174,9 @@ class Workflow:
             if self._protocol == "auto" and reference.message_id is not None:
                 self._protocol = "messages"
             return protocol, reference
+        if run.sent_before is not None:
+            # Nothing was sent here, so nothing is learned.
+            return self._threads, (yield from self._threads.start(run, prepared))
         self._protocol = "threads"
         if run.session.client_secret is None:
             refusal.message += (
@@ -185,7 +188,10 @@ class Workflow:
         return self._threads, (yield from self._threads.start(run, prepared))
 
 
-def _is_refused(error: EndpointNotFoundError) -> bool:
-    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
+def _is_refused(error: EndpointNotFoundError, *, in_doubt: bool = False) -> bool:
+    """Whether the API itself says that it has no such endpoint.
+
+    Unless it was in doubt before, no message may be in doubt.
+    """
     words = server_words(error.body) or ""
-    return words.startswith("Invalid URL") and not error.may_have_been_taken
+    return words.startswith("Invalid URL") and (in_doubt or not error.may_have_been_taken)
