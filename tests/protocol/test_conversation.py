@@ -31,9 +31,10 @@ from edn360_chatkit import (
 from edn360_chatkit._config import load_config
 from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
 from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.threads import MOST_ENDED, MOST_SESSIONS, Threads
+from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
 from edn360_chatkit.models.run import digest
 from tests.support.samples import ANSWER
@@ -85,7 +86,8 @@ def start(
     play: Play, threads: Threads | None = None, session: ChatSession = HOSTED, **settings: Any
 ) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    run = Run(session, waiting, play.clock, held=True)
+    reference = RunReference(session_id=session.id, user=session.user)
+    run = Run(Inbox(session, reference, sent="hello"), waiting, play.clock, held=True)
     threads = threads or threads_of(**settings)
     play.run(threads.start(run, Prepared("hello")))
     assert run.reference is not None
@@ -94,8 +96,9 @@ def start(
 
 def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 3) -> Any:
     waiting = Waiting(poll_interval=2.0, max_attempts=attempts, answer="program")
-    run = Run(HOSTED, waiting, play.clock, watched=True)
-    return play.run(threads.follow(run, run.sent(message)))
+    inbox = Inbox(HOSTED.model_copy(update={"id": message.session_id}), message)
+    run = Run(inbox, waiting, play.clock, is_sent=True, watched=True)
+    return play.run(threads.follow(run))
 
 
 def kinds(play: Play) -> list[str]:
@@ -357,7 +360,7 @@ def test_run_of_an_earlier_process_is_found_and_never_sent(
     [
         ([], r"no new one.*threads\.list\(user='ana'\)"),
         (["thr_2", "thr_1"], "can't be told which one"),
-        (["thr_3"], "not listed any more"),
+        (["thr_3"], "not in it any more"),
     ],
 )
 def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) -> None:
@@ -725,14 +728,24 @@ def test_unreadable_thread_is_waited_for(failed: Scripted) -> None:
     assert caught.value.steps == ('{"profile": 1}',)
 
 
-def test_oldest_sessions_threads_are_forgotten() -> None:
+def test_oldest_sessions_are_forgotten() -> None:
     threads = threads_of()
-    for number in range(MOST_SESSIONS + 1):
+    failed = {"type": "error", "message": "no capacity"}
+    runs: list[RunReference] = []
+    for number in range(MOST_SESSIONS + 2):
         session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
-        start(Play([NONE, Scene([CREATED, TAKEN])]), threads, session)
-    _, forgotten = threads.thread_of(ChatSession(id="cksess_0"))
-    _, remembered = threads.thread_of(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
-    assert (forgotten, remembered) == (None, "thr_1")
+        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
+        if number > 0:
+            with pytest.raises(WorkflowFailedError):
+                follow(Play([]), threads, runs[-1])
+    open_stream, forgotten, remembered = runs[0], runs[1], runs[-1]
+    assert threads.known(forgotten.session).thread_id is None
+    with pytest.raises(WorkflowTimeoutError):
+        follow(Play([OURS]), threads, forgotten, attempts=1)
+    for run in (remembered, open_stream):
+        assert threads.known(run.session).thread_id == "thr_1"
+        with pytest.raises(WorkflowFailedError):
+            follow(Play([]), threads, run)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), GeneratorExit()])
@@ -757,18 +770,3 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open
-
-
-def test_oldest_ended_streams_are_forgotten() -> None:
-    threads = threads_of()
-    failed = {"type": "error", "message": "no capacity"}
-    runs: list[RunReference] = []
-    for number in range(MOST_ENDED + 1):
-        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
-        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
-        with pytest.raises(WorkflowFailedError):
-            follow(Play([]), threads, runs[-1])
-    with pytest.raises(WorkflowFailedError):
-        follow(Play([]), threads, runs[-1])
-    with pytest.raises(WorkflowTimeoutError):
-        follow(Play([OURS]), threads, runs[0], attempts=1)

@@ -55,6 +55,7 @@ class Inbox:
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
         missing: Whether the server lists other messages of the user, but not ours.
+        streamed: How many messages of the run's stream it has.
     """
 
     session: ChatSession
@@ -63,6 +64,7 @@ class Inbox:
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
     missing: bool = False
+    streamed: int = 0
     # By text, in the order of arrival.
     _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
     _partial: str | None = field(default=None, repr=False)
