@@ -5,12 +5,13 @@ Ids and order are hints. Integer ids become text, and the order is read off the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from .._json import as_list, as_object, as_text, is_object
 from ..errors import APIError
@@ -36,7 +37,7 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-_FRACTION = re.compile(r"\.\d+")
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 
 class DoubtError(APIError):
@@ -133,14 +134,10 @@ def refusal_of(content: object) -> str | None:
 def _seconds(value: object) -> float | None:
     """A time as unix seconds. Only times of the same list are compared, so a zone is not needed."""
     try:
-        if isinstance(value, str):
-            # Python 3.10 reads fractions of 3 or 6 digits only; .NET writes 1 to 7.
-            value = _FRACTION.sub(lambda match: f"{match[0]:0<7}"[:7], value, count=1)
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-        return None if isinstance(value, bool) else float(cast("Any", value))
-    except (ValueError, TypeError, OverflowError):
+        moment = _MOMENT.validate_python(value)
+    except ValidationError:
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def direction(messages: Sequence[SessionMessage]) -> int:

@@ -9,10 +9,8 @@ from itertools import chain
 
 from .._effects import Operation, Stream, read
 from ..errors import APIConnectionError, APIError
-from ..events import StepEvent, WorkflowEvent
+from ..events import WorkflowEvent
 from ..models.run import RunReference
-from .inbox import Inbox
-from .listing import SessionMessage
 from .thread_events import ThreadReader
 
 
@@ -37,7 +35,6 @@ class LiveRun:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
-    _messages: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     # Who takes the only entry may read; taking it is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
@@ -79,37 +76,19 @@ class LiveRun:
             data = yield from read(self.stream, wait=wait)
         except APIConnectionError as error:
             self.failure = error
-            self._messages += self.reader.messages(unfinished=True)
+            self.reader.end(is_broken=True)
             raise
         self.ended, arrived = data is None, bool(data)
         self.events += chain.from_iterable(
             map(partial(self.reader.feed, watched=watched), data or ())
         )
         del data
-        if self.ended:
-            self.reader.finish()
         is_full = self.reader.size > self.limit
-        self._messages += self.reader.messages(unfinished=is_full)
+        if self.ended or is_full:
+            self.reader.end(is_broken=not self.ended)
         if is_full:
             raise APIError(
                 f"The stream brought more than {self.limit} bytes to keep. Raise "
                 "max_response_bytes=... if you trust the server; the run can be taken up again."
             )
         return arrived
-
-    def deliver(self, inbox: Inbox) -> list[StepEvent]:
-        """Add what an inbox does not have yet, and return the new steps.
-
-        A message that is complete may be a step, or already the answer.
-        """
-        new = self._messages[inbox.streamed :]
-        inbox.streamed += len(new)
-        return inbox.add(new)
-
-    def check_error(self, inbox: Inbox) -> None:
-        """Raise the server's ``error`` event, unless a program came before it.
-
-        It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
-        """
-        if self.reader.error is not None and not inbox.has_program():
-            inbox.given_up(self.reader.error)

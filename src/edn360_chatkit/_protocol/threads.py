@@ -152,8 +152,8 @@ class Threads(Protocol):
                 if not is_deadline(failure):
                     name = type(failure).__name__
                     log_warning(run.session.id, "stream broke (%s); reading the thread", name)
-                live.deliver(run.inbox)
-                live.check_error(run.inbox)
+                run.inbox.follow(live.reader.messages)
+                run.inbox.check_error(live.reader.error)
             if failure is not None and not run.inbox.has_program():
                 return (yield from poll(self, run, failure))
             response = yield from run.response()
@@ -174,14 +174,14 @@ class Threads(Protocol):
         """
         while True:
             events, live.events = live.events, []
-            for event in (*events, *live.deliver(run.inbox)):
+            for event in (*events, *run.inbox.follow(live.reader.messages)):
                 yield from emit(event, live.stream)
             if run.waiting.answer == "first":
                 run.inbox.response("first", 1, 0.0)
             if live.ended:
                 break
             yield from live.read(watched=run.watched)
-        live.check_error(run.inbox)
+        run.inbox.check_error(live.reader.error)
         if run.waiting.answer == "program" and not run.inbox.is_settled():
             for step in run.inbox.take((yield from self.look(run))):
                 yield from emit(step)
@@ -193,7 +193,7 @@ class Threads(Protocol):
         try:
             run.take_over(live)
             yield from live.catch_up()
-            live.deliver(run.inbox)
+            run.inbox.follow(live.reader.messages)
             if not run.inbox.is_settled():
                 yield from self._look_beside(run, live)
             return (yield from run.response())
@@ -202,7 +202,7 @@ class Threads(Protocol):
 
     def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
         """Read the thread of an open stream, whose newest data may be in a buffer."""
-        live.check_error(run.inbox)
+        run.inbox.check_error(live.reader.error)
         try:
             run.inbox.take((yield from self.look(run)))
         except APIError:
@@ -278,7 +278,7 @@ class _Start(Sender):
                 # A thread that the stream names was made for our message.
                 self.own = self._thread_id is None
                 self.leaves()
-            live.check_error(run.inbox)
+            run.inbox.check_error(live.reader.error)
             if not reader.taken and (live.ended or reader.received > limit):
                 end = "ended" if live.ended else "brought more than max_response_bytes=..."
                 raise APIConnectionError(
