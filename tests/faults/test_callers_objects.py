@@ -267,7 +267,7 @@ def test_async_client_works_in_second_loop(sim: ChatKitSimulator, end: str) -> N
     gc.collect()
 
 
-def test_call_without_loop_sends_nothing() -> None:
+def test_call_without_loop_sends_no_request() -> None:
     with raw_server(answer_everything) as server:
         client = AsyncChatKitClient(**HOSTED, base_url=server.base_url)
         with pytest.raises(RuntimeError):

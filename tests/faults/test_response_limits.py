@@ -66,7 +66,7 @@ def test_response_at_size_limit_is_read(make_client: MakeClient, compressed: boo
             small.poll_response("s_1", after="msg_1")
 
 
-def test_too_large_message_response_starts_no_second_run(
+def test_large_message_response_starts_no_second_run(
     make_client: MakeClient,
 ) -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
@@ -81,7 +81,7 @@ def test_too_large_message_response_starts_no_second_run(
         assert server.requests.count("POST /v1/chatkit/sessions/cksess_1/messages") == 1
 
 
-def test_too_large_error_page_gives_status(make_client: MakeClient) -> None:
+def test_large_error_page_gives_status(make_client: MakeClient) -> None:
     with raw_server(lambda exchange: [reply(b"x" * 5000, status=500)]) as server:
         client = make_client(base_url=server.base_url, max_response_bytes=1000, max_retries=0)
         with pytest.raises(InternalServerError) as caught:

@@ -65,7 +65,7 @@ class Server:
 
 
 @pytest.mark.parametrize(("is_chunked", "empty_polls"), [(True, 0), (False, 0), (False, 3)])
-def test_program_in_thread_is_delivered_after_stream_end(
+def test_stored_program_is_delivered_after_stream_end(
     make_client: MakeClient, is_chunked: bool, empty_polls: int
 ) -> None:
     answer = Server(is_chunked=is_chunked, empty_polls=empty_polls)
