@@ -38,7 +38,7 @@ def stream_head(*, headers: str = "") -> bytes:
 
 
 def event(**fields: Any) -> bytes:
-    """One event of a stream."""
+    """The bytes of an event of a stream."""
     return f"data: {json.dumps(fields)}\n\n".encode()
 
 

@@ -131,7 +131,7 @@ def updates(events: list[Event]) -> list[dict[str, Any]]:
 
 
 def stored_items(events: list[Event], kind: str = "assistant_message") -> list[dict[str, Any]]:
-    """The items of one type that the events report as done."""
+    """The items of a type that the events report as done."""
     return [
         event["item"]
         for event in events
