@@ -1,4 +1,4 @@
-"""An export of Agent Builder, with the Agents SDK and a scripted model behind real HTTP."""
+"""An export of Agent Builder over real HTTP, with the Agents SDK and a scripted model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WorkflowInput(BaseModel):
 
 
 class Export:
-    """The code that Agent Builder writes, around some agents."""
+    """The code of Agent Builder around some agents."""
 
     def __init__(self, url: str, count: int = 1, returns: bool = True) -> None:
         self.client = AsyncOpenAI(base_url=url, api_key="sk-scripted")
@@ -83,7 +83,7 @@ def client(server: Server) -> ChatKitClient:
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["return", "no return"])
-def test_agents_are_progress_and_last_output_answer(
+def test_agents_are_progress_and_last_output_is_answer(
     serve: Serve, model: ScriptedModel, returns: bool
 ) -> None:
     server = serve(Export(model.url, 3, returns).run_workflow)
@@ -120,7 +120,7 @@ def test_guardrail_takes_the_text_back(serve: Serve, model: ScriptedModel) -> No
 
 
 class NoStream(Model):
-    """A model that streams to verified organizations only."""
+    """A model that refuses to stream, as for organizations that are not verified."""
 
     def __init__(self, param: str = "stream") -> None:
         self.param = param
@@ -138,7 +138,7 @@ class NoStream(Model):
         raise BadRequestError("not verified", response=response, body=body)
 
 
-def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
+def test_model_without_streams_is_called_without_stream(serve: Serve) -> None:
     async def run_workflow(workflow_input: WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream())
         result = await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
@@ -147,7 +147,7 @@ def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
     assert answer(serve(run_workflow).run({})) == {"weeks": 4}
 
 
-def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
+def test_other_bad_request_is_not_retried(serve: Serve) -> None:
     async def run_workflow(workflow_input: WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream("max_output_tokens"))
         await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
@@ -156,7 +156,7 @@ def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
 
 
 def test_sdk_runs_without_server_as_before() -> None:
-    """Outside of a run the replaced runner does what the SDK's own does."""
+    """Outside of a run, the replaced runner works like the SDK's runner."""
     set_default_agent_runner(StepRunner())
     assert isinstance(get_default_agent_runner(), StepRunner)
     agent: Agent[Any] = Agent(name="A", model=NoStream())
