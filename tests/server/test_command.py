@@ -86,7 +86,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
-    """A function of the current directory, on the database that ``serve`` opens afterwards."""
+    """The function is in the current directory, and ``serve`` opens the database again later."""
     with process("workflow:run", "--database", database) as (server, url):
         if "://" not in database:
             with pytest.raises(ConfigurationError, match="Another server uses"):
@@ -122,7 +122,7 @@ def test_stubborn_workflow_does_not_keep_process(database: str) -> None:
 
 
 @pytest.mark.slow
-def test_command_serves_demo(database: str) -> None:
+def test_command_without_workflow_serves_demo(database: str) -> None:
     with (
         process("--database", database) as (_, url),
         ChatKitClient(server_url=f"{url}/chatkit") as client,
@@ -132,7 +132,7 @@ def test_command_serves_demo(database: str) -> None:
     assert program.title.endswith("not training advice")
 
 
-def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_port_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for port in (listener.getsockname()[1], 65536):
             assert cli.main(["serve", "--port", str(port)]) == 2
@@ -162,7 +162,7 @@ def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["workflow:app", "--max-runs", "1"], "build_app()"),
     ],
 )
-def test_bad_setting_is_one_line_and_status_2(
+def test_invalid_setting_prints_line_with_status_2(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["serve", *arguments]) == 2

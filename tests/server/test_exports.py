@@ -1,4 +1,4 @@
-"""An export of Agent Builder, with the Agents SDK and a scripted model behind real HTTP."""
+"""An export of Agent Builder over real HTTP, with the Agents SDK and a scripted model."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class HandsOff(Model):
 
 
 class NoStream(Model):
-    """A model that streams to verified organizations only."""
+    """A model that refuses to stream, as for organizations that are not verified."""
 
     def __init__(self, param: str = "stream") -> None:
         self.param = param
@@ -212,7 +212,7 @@ class NoStream(Model):
         raise BadRequestError("not verified", response=response, body=body)
 
 
-def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
+def test_model_without_streams_is_called_without_stream(serve: Serve) -> None:
     async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream())
         result = await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
@@ -221,7 +221,7 @@ def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
     assert answer(serve(run_workflow).run({})) == {"weeks": 4}
 
 
-def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
+def test_other_bad_request_is_not_retried(serve: Serve) -> None:
     async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream("max_output_tokens"))
         await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
@@ -230,7 +230,7 @@ def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
 
 
 def test_sdk_runs_without_server_as_before() -> None:
-    """Outside of a run the replaced runner does what the SDK's own does."""
+    """Outside of a run, the replaced runner works like the SDK's runner."""
     set_default_agent_runner(StepRunner())
     assert isinstance(get_default_agent_runner(), StepRunner)
     agent: Agent[Any] = Agent(name="A", model=NoStream())

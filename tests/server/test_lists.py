@@ -1,4 +1,4 @@
-"""Reading threads and items."""
+"""Lists of threads and of items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.own_server import (
 
 
 def pages(user: User, type: str, **params: Any) -> tuple[list[str], list[int]]:
-    """The ids on all pages, and how many each page has."""
+    """The ids on all pages, and the size of each page."""
     ids: list[str] = []
     sizes: list[int] = []
     after: str | None = None

@@ -1,4 +1,4 @@
-"""A run: its events, its answer, its errors."""
+"""The events, the answer and the errors of a run."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         number = edn360_input["number"]
         waiting.add(number)
-        while len(waiting) < together:  # it ends if all runs are in flight together
+        while len(waiting) < together:  # this ends only if all runs are in flight at once
             await asyncio.sleep(0.005)
         report_progress(f"step of {number}")
         return {"number": number}
@@ -132,18 +132,18 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
 
 
 def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
-    seen = threading.Event()
+    arrived = threading.Event()
 
     def work() -> bool:
         report_progress("in a thread")
-        return seen.wait(1)
+        return arrived.wait(1)
 
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         return {"seen": await asyncio.to_thread(work)}
 
     for event in (events := serve(run).stream("threads.create", input=message())):
         if event.get("text") == "in a thread":
-            seen.set()
+            arrived.set()
             break
     assert answer(list(events)) == {ROOT_KEY: {"seen": True}}
 
@@ -160,5 +160,5 @@ def test_odd_progress_does_not_end_run(serve: Serve) -> None:
     assert answer(events) == {ROOT_KEY: {"title": "T"}}
 
 
-def test_progress_outside_run_does_nothing() -> None:
+def test_progress_outside_run_is_ignored() -> None:
     report_progress("nobody listens")

@@ -1,4 +1,4 @@
-"""Hanging up, stopping, starting again."""
+"""Clients that hang up, and servers that stop and restart."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_hang_up_does_not_end_run(serve: Serve) -> None:
         pass
     stream.close()
     wait_for(gate.begun.is_set)
-    time.sleep(0.05)  # the server has seen that nobody listens
+    time.sleep(0.05)  # the server has noticed the hang-up
     assert texts(server.items(thread_id)) == []
 
     gate.opened.set()
     wait_for(lambda: texts(server.items(thread_id)))
-    server.stop()  # whatever was still to be stored is stored by now
+    server.stop()  # all items are stored by now
     assert gate.ended == 1
     assert stored(server.database) == ["user_message", "assistant_message"]
 
@@ -74,7 +74,7 @@ def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
     assert stored(server.database) == ["user_message", "assistant_message"]
 
 
-def test_hang_up_in_request_begins_nothing(
+def test_hang_up_during_request_starts_no_run(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = serve()
@@ -82,7 +82,7 @@ def test_hang_up_in_request_begins_nothing(
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(head)
         time.sleep(0.05)  # the server reads
-    time.sleep(0.05)  # it has seen the hang-up
+    time.sleep(0.05)  # the server has noticed the hang-up
     server.stop()
     assert stored(server.database) == []
     assert "Traceback" not in capsys.readouterr().err
@@ -91,8 +91,8 @@ def test_hang_up_in_request_begins_nothing(
 def test_stop_lets_runs_finish(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)
-    thread_id, left = server.begin()
-    left.close()
+    thread_id, stream = server.begin()
+    stream.close()
     _, listening = server.begin()
     server.begin_to_stop()
     time.sleep(0.15)  # it is stopping by now
@@ -160,7 +160,7 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
     wait_for(gate.begun.is_set)
     server.begin_to_stop()
     server.begin_to_stop()
-    with pytest.raises(httpx.RemoteProtocolError):  # the stream must not look complete
+    with pytest.raises(httpx.RemoteProtocolError):  # the stream must end with an error
         list(stream)
     server.stop()
     assert gate.ended == 0
@@ -185,7 +185,7 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
 
 
 def runs(tables: ThreadStore) -> list[str]:
-    """The threads of the runs that have a lease."""
+    """The threads whose runs have a lease."""
     with tables.engine.connect() as db:
         return list(db.scalars(sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))))
 
@@ -262,8 +262,8 @@ def test_deleted_thread_has_no_run(database: str) -> None:
     tables.close()
 
 
-def test_restart_reports_runs_of_killed_process_at_once(tmp_path: Path) -> None:
-    """An SQLite file has one process, so that no lease needs to expire."""
+def test_restart_reports_runs_of_killed_process(tmp_path: Path) -> None:
+    """An SQLite file belongs to a single process, so no lease needs to expire."""
     tables = ThreadStore(str(tmp_path / "threads.db"))
     add_thread(tables, "thr_1")
     tables.close()
@@ -273,7 +273,7 @@ def test_restart_reports_runs_of_killed_process_at_once(tmp_path: Path) -> None:
 
 
 def test_late_answer_replaces_error(serve: Serve) -> None:
-    """The lease of a run expired while its process could not reach the database."""
+    """The lease expired while the process of the run could not reach the database."""
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -288,7 +288,7 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     assert server.tables.alive == set()
 
 
-def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) -> None:
+def test_second_server_needs_postgres(serve: Serve, database: str) -> None:
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -308,7 +308,7 @@ def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) 
 
 
 def test_database_of_example_server_is_read(tmp_path: Path) -> None:
-    """That of version 0.1, which had no leases and no times."""
+    """Version 0.1 stored no leases and no times."""
     file = tmp_path / "threads.db"
     columns = "position INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, id TEXT NOT NULL"
     with closing(sqlite3.connect(file)) as db, db:
@@ -319,14 +319,14 @@ def test_database_of_example_server_is_read(tmp_path: Path) -> None:
     tables = ThreadStore(str(file))
     tables.delete_old_threads(1)
     assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
-    tables.delete_old_threads(-1)  # so it has a time
+    tables.delete_old_threads(-1)  # now it has a time
     assert asyncio.run(tables.load_threads(10, None, "asc", "ana")).data == []
     tables.close()
 
 
 @pytest.mark.slow
 def test_answer_waits_for_database(serve: Serve, database: str) -> None:
-    """Another program holds a lock for longer than a connection waits for it."""
+    """Another program locks the database for longer than a connection waits."""
     gate = Gate()
     server = serve(gate)
     server.http.timeout = httpx.Timeout(30)
