@@ -140,9 +140,7 @@ def loaded_joints(name: str) -> frozenset[str]:
     Words may have any order, so that a catalogue's spelling ("press hombros sentado barra") needs
     no entry of its own.
     """
-    short = {
-        words_of(row)[0]: words_of(word)[0] for word, row in read_file()["abbreviations"].items()
-    }
-    words = frozenset(short.get(word, word) for word in words_of(name))
+    full = phrases("abbreviations")
+    words = {word for short in words_of(name) for word in full.get(short, (short,))}
     loads = (joints for needed, other, joints in _loads() if needed <= words and not other & words)
     return frozenset() if words & terms("no_load") else frozenset[str]().union(*loads)
