@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from typing import TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -68,19 +67,17 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
     everywhere = [answer for answers in questionnaires for answer in answers]
+
+    def first(facts: Iterable[T | None]) -> T | None:
+        return next((fact for fact in facts if fact is not None), None)
+
     return AthleteFacts(
-        days=_first(questionnaires, partial(_span, "days", _days)),
-        minutes=_first(questionnaires, partial(_span, "minutes", _minutes)),
-        equipment=_first(questionnaires, partial(_equipment, everywhere=everywhere)),
+        days=first(_span("days", _days, answers) for answers in questionnaires),
+        minutes=first(_span("minutes", _minutes, answers) for answers in questionnaires),
+        equipment=first(_equipment(answers, everywhere) for answers in questionnaires),
         injuries=_injuries(questionnaires),
-        avoided=_first(questionnaires, _avoided) or (),
+        avoided=first(map(_avoided, questionnaires)) or (),
     )
-
-
-def _first(
-    questionnaires: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
-) -> T | None:
-    return next((fact for answers in questionnaires if (fact := read(answers)) is not None), None)
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
@@ -132,8 +129,6 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-_Reader = Callable[[Answer], Sequence[float]]
-
 # --- days and minutes -------------------------------------------------------------------------
 
 _BETWEEN = re.compile("^(?:entre|between) ")
@@ -143,7 +138,9 @@ _A_WEEK = re.compile(
 )
 
 
-def _span(question: str, read: _Reader, answers: Sequence[Answer]) -> Range | None:
+def _span(
+    question: str, read: Callable[[Answer], Sequence[float]], answers: Sequence[Answer]
+) -> Range | None:
     """The least and the most of all answers to a question."""
     numbers = [n for answer in answers if answer.asks(question) for n in read(answer)]
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
@@ -181,7 +178,7 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
 # --- equipment and exercises to avoid -----------------------------------------------------------
 
 
-def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> frozenset[str] | None:
+def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> frozenset[str] | None:
     """The equipment, if there is a question about it and every word of the answers is known.
 
     Equipment in the answer to a question about the place counts as well, and beside the equipment
