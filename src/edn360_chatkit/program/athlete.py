@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from ..inputs import EDN360Input, Questionnaire
 from .grammar import parse
 from .numbers import Range, as_text
-from .vocabulary import fold, phrases, phrases_in, questions, terms, words_of
+from .vocabulary import fold, has, phrases, phrases_in, questions, terms, words_of
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ def _answers(questionnaire: Questionnaire) -> list[Answer]:
 def _is_about_training(questionnaire: Questionnaire, answers: Sequence[Answer]) -> bool:
     """Some backends put all questions into the one questionnaire ``nutrition_initial``."""
     is_nutrition = {"nutrition", "nutricion"} & set(words_of(questionnaire.kind or ""))
-    return not is_nutrition or any(terms("about_training") & set(answer.key) for answer in answers)
+    return not is_nutrition or any(has(answer.key, "about_training") for answer in answers)
 
 
 def _date(value: object) -> datetime | None:
@@ -188,30 +188,30 @@ def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> froze
     words = words_of(" ".join(answer.text for answer in asked))
     if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
         return None
-    is_home = any(terms("home") & set(answer.key) for answer in asked)
+    is_home = any(has(answer.key, "home") for answer in asked)
     if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
         return None
     available = [
         _EQUIPMENT[phrase]
         for answer in answers
-        if terms("places") & set(answer.key)
+        if has(answer.key, "places")
         for phrase in _equipment_in(answer)
     ]
-    nothing = not available and not set(words) & terms("negations")
+    nothing = not available and not has(words, "negations")
     return None if nothing else frozenset[str]().union(*available)
 
 
 def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
     """Whether an answer may name a gym; more answers may if the equipment is that at home."""
-    key, words = set(answer.key), set(words_of(answer.text))
-    if not words or terms("negations") & words:
+    key, words = answer.key, set(words_of(answer.text))
+    if not words or has(words, "negations"):
         return False
-    if terms("gym") & words:
-        return is_home or bool(terms("gym") & key)
-    if terms("gym") & key:
-        return not terms("home") & words  # of "gym or home?" the answer may be the home
+    if has(words, "gym"):
+        return is_home or has(key, "gym")
+    if has(key, "gym"):
+        return not has(words, "home")  # of "gym or home?" the answer may be the home
     # A place by its name, such as that of a chain of gyms.
-    return is_home and bool(terms("where") & key) and not words <= _UNDERSTOOD
+    return is_home and has(key, "where") and not words <= _UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
@@ -270,20 +270,19 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 
 def _asks_about_injuries(answer: Answer) -> bool:
     """Whether the question is about injuries of today; one of the past may have a recent one."""
-    key, clauses = set(answer.key), _clauses(answer.text)
-    if not terms("injuries") & key:
-        return bool(terms("remarks") & key) and _has(terms("hurting") | terms("injuries"), clauses)
-    is_today = (
-        not terms("past") & key or bool(terms("active") & key) or _has(terms("recent"), clauses)
-    )
-    return is_today and not terms("goals") & key
+    key, clauses = answer.key, _clauses(answer.text)
+    if not has(key, "injuries"):
+        is_about_pain = _affirms(clauses, "hurting") or _affirms(clauses, "injuries")
+        return has(key, "remarks") and is_about_pain
+    is_today = not has(key, "past") or has(key, "active") or _affirms(clauses, "recent")
+    return is_today and not has(key, "goals")
 
 
-def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
-    """Whether a clause has one of these words; not if it denies it, or there is a recovery."""
-    affirmed = [set(clause) for clause in clauses if not terms("negations") & set(clause)]
-    is_recovered = any(terms("recovered") & clause for clause in affirmed)
-    return not is_recovered and any(words & clause for clause in affirmed)
+def _affirms(clauses: Sequence[Sequence[str]], row: str) -> bool:
+    """Whether a clause has a word of a row; not if it denies it, or there is a recovery."""
+    affirmed = [clause for clause in clauses if not has(clause, "negations")]
+    is_recovered = any(has(clause, "recovered") for clause in affirmed)
+    return not is_recovered and any(has(clause, row) for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -298,7 +297,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
         clauses = _clauses(_yes_or_no(value))
         words = [word for clause in clauses for word in clause]
         joints = _joints(clauses)
-        if not words or terms("unchanged") & set(words):
+        if not words or has(words, "unchanged"):
             hurting, is_clear = hurting | joints, False
         elif terms("affirmations").issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
@@ -322,19 +321,18 @@ def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
 def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
-    inactive = any(clause[0] == "no" and terms("active") & set(clause[1:]) for clause in clauses)
+    inactive = any(clause[0] == "no" and has(clause[1:], "active") for clause in clauses)
     is_past = has_year or any(
-        terms("past") & set(clause)
+        has(clause, "past")
         for clause in clauses
-        if not (terms("recovered") & set(clause) and terms("negations") & set(clause))
+        if not (has(clause, "recovered") and has(clause, "negations"))
     )
-    return inactive or (is_past and not _has(terms("recent"), clauses))
+    return inactive or (is_past and not _affirms(clauses, "recent"))
 
 
 def _denies(clause: Sequence[str]) -> bool:
     """Whether every word of a clause is about the absence of pain; "no sé" is not clear."""
-    words = set(clause)
-    return words <= _DENYING and bool(words & terms("well")) != bool(words & terms("negations"))
+    return _DENYING.issuperset(clause) and has(clause, "well") != has(clause, "negations")
 
 
 def _yes_or_no(value: object) -> str:
