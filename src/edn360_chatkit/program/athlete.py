@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from typing import TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -18,7 +17,7 @@ from pydantic import TypeAdapter
 from ..inputs import EDN360Input, Questionnaire
 from .grammar import parse
 from .numbers import Range, as_text
-from .vocabulary import fold, phrases, phrases_in, questions, terms, words_of
+from .vocabulary import fold, has, phrases, phrases_in, questions, terms, words_of
 
 T = TypeVar("T")
 
@@ -68,19 +67,17 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
     everywhere = [answer for answers in questionnaires for answer in answers]
+
+    def first(facts: Iterable[T | None]) -> T | None:
+        return next((fact for fact in facts if fact is not None), None)
+
     return AthleteFacts(
-        days=_first(questionnaires, partial(_span, "days", _days)),
-        minutes=_first(questionnaires, partial(_span, "minutes", _minutes)),
-        equipment=_first(questionnaires, partial(_equipment, everywhere=everywhere)),
+        days=first(_span("days", _days, answers) for answers in questionnaires),
+        minutes=first(_span("minutes", _minutes, answers) for answers in questionnaires),
+        equipment=first(_equipment(answers, everywhere) for answers in questionnaires),
         injuries=_injuries(questionnaires),
-        avoided=_first(questionnaires, _avoided) or (),
+        avoided=first(map(_avoided, questionnaires)) or (),
     )
-
-
-def _first(
-    questionnaires: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
-) -> T | None:
-    return next((fact for answers in questionnaires if (fact := read(answers)) is not None), None)
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
@@ -100,7 +97,7 @@ def _answers(questionnaire: Questionnaire) -> list[Answer]:
 def _is_about_training(questionnaire: Questionnaire, answers: Sequence[Answer]) -> bool:
     """Some backends put all questions into the one questionnaire ``nutrition_initial``."""
     is_nutrition = {"nutrition", "nutricion"} & set(words_of(questionnaire.kind or ""))
-    return not is_nutrition or any(terms("about_training") & set(answer.key) for answer in answers)
+    return not is_nutrition or any(has(answer.key, "about_training") for answer in answers)
 
 
 def _date(value: object) -> datetime | None:
@@ -132,8 +129,6 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-_Reader = Callable[[Answer], Sequence[float]]
-
 # --- days and minutes -------------------------------------------------------------------------
 
 _BETWEEN = re.compile("^(?:entre|between) ")
@@ -143,7 +138,9 @@ _A_WEEK = re.compile(
 )
 
 
-def _span(question: str, read: _Reader, answers: Sequence[Answer]) -> Range | None:
+def _span(
+    question: str, read: Callable[[Answer], Sequence[float]], answers: Sequence[Answer]
+) -> Range | None:
     """The least and the most of all answers to a question."""
     numbers = [n for answer in answers if answer.asks(question) for n in read(answer)]
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
@@ -181,7 +178,7 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
 # --- equipment and exercises to avoid -----------------------------------------------------------
 
 
-def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> frozenset[str] | None:
+def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> frozenset[str] | None:
     """The equipment, if there is a question about it and every word of the answers is known.
 
     Equipment in the answer to a question about the place counts as well, and beside the equipment
@@ -191,30 +188,30 @@ def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> fr
     words = words_of(" ".join(answer.text for answer in asked))
     if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
         return None
-    is_home = any(terms("home") & set(answer.key) for answer in asked)
+    is_home = any(has(answer.key, "home") for answer in asked)
     if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
         return None
     available = [
         _EQUIPMENT[phrase]
         for answer in answers
-        if terms("places") & set(answer.key)
+        if has(answer.key, "places")
         for phrase in _equipment_in(answer)
     ]
-    nothing = not available and not set(words) & terms("negations")
+    nothing = not available and not has(words, "negations")
     return None if nothing else frozenset[str]().union(*available)
 
 
 def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
     """Whether an answer may name a gym; more answers may if the equipment is that at home."""
-    key, words = set(answer.key), set(words_of(answer.text))
-    if not words or terms("negations") & words:
+    key, words = answer.key, set(words_of(answer.text))
+    if not words or has(words, "negations"):
         return False
-    if terms("gym") & words:
-        return is_home or bool(terms("gym") & key)
-    if terms("gym") & key:
-        return not terms("home") & words  # of "gym or home?" the answer may be the home
+    if has(words, "gym"):
+        return is_home or has(key, "gym")
+    if has(key, "gym"):
+        return not has(words, "home")  # of "gym or home?" the answer may be the home
     # A place by its name, such as that of a chain of gyms.
-    return is_home and bool(terms("where") & key) and not words <= _UNDERSTOOD
+    return is_home and has(key, "where") and not words <= _UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
@@ -273,20 +270,19 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 
 def _asks_about_injuries(answer: Answer) -> bool:
     """Whether the question is about injuries of today; one of the past may have a recent one."""
-    key, clauses = set(answer.key), _clauses(answer.text)
-    if not terms("injuries") & key:
-        return bool(terms("remarks") & key) and _has(terms("hurting") | terms("injuries"), clauses)
-    is_today = (
-        not terms("past") & key or bool(terms("active") & key) or _has(terms("recent"), clauses)
-    )
-    return is_today and not terms("goals") & key
+    key, clauses = answer.key, _clauses(answer.text)
+    if not has(key, "injuries"):
+        is_about_pain = _affirms(clauses, "hurting") or _affirms(clauses, "injuries")
+        return has(key, "remarks") and is_about_pain
+    is_today = not has(key, "past") or has(key, "active") or _affirms(clauses, "recent")
+    return is_today and not has(key, "goals")
 
 
-def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
-    """Whether a clause has one of these words; not if it denies it, or there is a recovery."""
-    affirmed = [set(clause) for clause in clauses if not terms("negations") & set(clause)]
-    is_recovered = any(terms("recovered") & clause for clause in affirmed)
-    return not is_recovered and any(words & clause for clause in affirmed)
+def _affirms(clauses: Sequence[Sequence[str]], row: str) -> bool:
+    """Whether a clause has a word of a row; not if it denies it, or there is a recovery."""
+    affirmed = [clause for clause in clauses if not has(clause, "negations")]
+    is_recovered = any(has(clause, "recovered") for clause in affirmed)
+    return not is_recovered and any(has(clause, row) for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -301,7 +297,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
         clauses = _clauses(_yes_or_no(value))
         words = [word for clause in clauses for word in clause]
         joints = _joints(clauses)
-        if not words or terms("unchanged") & set(words):
+        if not words or has(words, "unchanged"):
             hurting, is_clear = hurting | joints, False
         elif terms("affirmations").issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
@@ -325,19 +321,18 @@ def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
 def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
-    inactive = any(clause[0] == "no" and terms("active") & set(clause[1:]) for clause in clauses)
+    inactive = any(clause[0] == "no" and has(clause[1:], "active") for clause in clauses)
     is_past = has_year or any(
-        terms("past") & set(clause)
+        has(clause, "past")
         for clause in clauses
-        if not (terms("recovered") & set(clause) and terms("negations") & set(clause))
+        if not (has(clause, "recovered") and has(clause, "negations"))
     )
-    return inactive or (is_past and not _has(terms("recent"), clauses))
+    return inactive or (is_past and not _affirms(clauses, "recent"))
 
 
 def _denies(clause: Sequence[str]) -> bool:
     """Whether every word of a clause is about the absence of pain; "no sé" is not clear."""
-    words = set(clause)
-    return words <= _DENYING and bool(words & terms("well")) != bool(words & terms("negations"))
+    return _DENYING.issuperset(clause) and has(clause, "well") != has(clause, "negations")
 
 
 def _yes_or_no(value: object) -> str:

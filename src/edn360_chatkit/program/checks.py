@@ -20,6 +20,7 @@ from .texts import Language, words
 from .vocabulary import (
     LONGEST,
     fold,
+    has,
     is_placeholder,
     loaded_joints,
     phrases,
@@ -330,9 +331,9 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
 
 def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
     """The equipment that an exercise needs and the athlete does not have."""
-    if "/" in name or terms("open_names") & set(words):
+    if "/" in name or has(words, "open_names"):
         return None
-    is_machine = terms("machines") & set(words)
+    is_machine = has(words, "machines")
     needed = phrases("equipment", "needs")
     for kinds in (needed[phrase] for phrase in phrases_in(words, needed)):
         # The bar of a cable is no barbell.

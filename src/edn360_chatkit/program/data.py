@@ -243,24 +243,15 @@ EXERCISE_COLUMNS: Final = (
 )
 """The fields with a place of their own. Renderings show all others below the notes."""
 
-SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "rest": (
-        *("descanso", "rest_seconds", "descanso_segundos"),
-        *("rest_between_sets", "descanso_entre_series"),
-    ),
-    "tempo": ("cadencia",),
-    "warmup": ("warm_up", "calentamiento"),
-    "progression": ("progresion", "progresión"),
-}
-"""Other keys that workflows write for a field."""
-
 
 def written(part: ProgramPart) -> dict[str, Any]:
     """A part's values as the workflow wrote them; a synonym stands under the field's key."""
+    from .vocabulary import read_file
+
     extra = part.model_extra or {}
     values = {**part.__dict__, **part.other_kinds(), **extra}
-    for field, keys in SYNONYMS.items() if extra else ():
-        key = next((key for key in keys if extra.get(key) not in (None, "")), None)
+    for field, keys in read_file()["synonyms"].items() if extra else ():
+        key = next((key for key in keys.split() if extra.get(key) not in (None, "")), None)
         if key and values.get(field) in (None, ""):
             values[field] = values.pop(key)
     return values

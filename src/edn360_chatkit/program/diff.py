@@ -90,8 +90,8 @@ class ProgramDiff(Changes):
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
     days = [*_paired_days(old.sessions, new.sessions)]
-    before = [s for n, (was, day) in enumerate(days) for s in _standings(n, was, day)]
-    now = [s for n, (was, day) in enumerate(days) for s in _standings(n, day, was)]
+    before = [s for n, (one, other) in enumerate(days) for s in _standings(n, one, other)]
+    now = [s for n, (one, other) in enumerate(days) for s in _standings(n, other, one)]
     pairs = _pairs(before, now)
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
@@ -99,7 +99,7 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     changes = [_change(pair) for pair in same]
     return ProgramDiff(
         program=tuple(_changes(old, new, _OF_PROGRAM)),
-        sessions=tuple(_session_change(was, day) for was, day in days),
+        sessions=tuple(_session_change(*pair) for pair in days),
         added=tuple(s.place for s in now if s.place.path not in new_paths),
         removed=tuple(s.place for s in before if s.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
@@ -214,20 +214,20 @@ def _blocks(own: _Day | None, other: _Day | None) -> dict[Hashable, tuple[int, B
     return blocks
 
 
-def _session_change(was: _Day | None, day: _Day | None) -> SessionChange:
-    if was is None or day is None:
-        return SessionChange(was and was.place, day and day.place, (), ())
-    old, new = _blocks(was, day), _blocks(day, was)
+def _session_change(old_day: _Day | None, new_day: _Day | None) -> SessionChange:
+    if old_day is None or new_day is None:
+        return SessionChange(old_day and old_day.place, new_day and new_day.place, (), ())
+    old, new = _blocks(old_day, new_day), _blocks(new_day, old_day)
     blocks: list[BlockChange] = []
     for key in {**new, **old}:
         index, block = new.get(key) or old[key]
         (_, before), (_, now) = (side.get(key, (0, Block())) for side in (old, new))
         if fields := tuple(_changes(before, now, _OF_BLOCK)):
-            position = day.place.position if key in new else was.place.position
+            position = new_day.place.position if key in new else old_day.place.position
             path = f"sessions.{position}.blocks.{index}"
             blocks.append(BlockChange(path, _id(block, index), fields))
-    fields = tuple(_changes(was.session, day.session, _OF_SESSION))
-    return SessionChange(was.place, day.place, fields, tuple(blocks))
+    fields = tuple(_changes(old_day.session, new_day.session, _OF_SESSION))
+    return SessionChange(old_day.place, new_day.place, fields, tuple(blocks))
 
 
 def _id(part: TrainingSession | Block, index: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser, ExtendedInterpolation
 from functools import cache
 from importlib import resources
@@ -101,6 +101,11 @@ def terms(row: str) -> frozenset[str]:
     return frozenset(words_of(read_file()["words"][row]))
 
 
+def has(words: Iterable[str], row: str) -> bool:
+    """Whether one of these words is in a row of ``[words]``."""
+    return not terms(row).isdisjoint(words)
+
+
 @cache
 def phrases(*sections: str) -> dict[str, frozenset[str]]:
     """The phrases of sections, with their kinds of equipment or joints."""
@@ -143,4 +148,4 @@ def loaded_joints(name: str) -> frozenset[str]:
     full = phrases("abbreviations")
     words = {word for short in words_of(name) for word in full.get(short, (short,))}
     loads = (joints for needed, other, joints in _loads() if needed <= words and not other & words)
-    return frozenset() if words & terms("no_load") else frozenset[str]().union(*loads)
+    return frozenset() if has(words, "no_load") else frozenset[str]().union(*loads)

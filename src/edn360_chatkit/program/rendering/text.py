@@ -35,7 +35,7 @@ def program_text(program: ProgramData, lang: Language) -> str:
 
 
 def program_title(program: ProgramData, words: Words) -> str:
-    """The title; without one, what it is."""
+    """The title, or the label "Training program"."""
     return show_value(program.raw("title")) or words.field("program")
 
 
@@ -66,7 +66,7 @@ class PlainText:
         return "\n\n".join(filter(None, parts))
 
     def heading(self, level: int, title: str, identity: str = "", also: str = "") -> str:
-        """A heading, of level 1 to 3: the id, the title, and what else it is about."""
+        """A heading, of level 1 to 3; ``also`` are further muscles, in brackets."""
         also = f" ({self.words.field('also')} {also})" if also else ""
         return self.title(level, " · ".join(filter(None, (identity, title))) + also)
 
@@ -208,8 +208,8 @@ class PlainText:
 
     def _remarks(self, values: Mapping[str, object], level: int = 3) -> list[str]:
         """Fields with their labels above them."""
-        filled = ((key, value) for key, value in values.items() if not is_empty(value))
-        return [self._remark(key, value, level) for key, value in filled]
+        items = values.items()
+        return [self._remark(key, value, level) for key, value in items if not is_empty(value)]
 
     def _remark(self, key: str, value: object, level: int = 3) -> str:
         notes = self.notes(read_notes(value, self.words))
