@@ -324,30 +324,6 @@ def test_database_of_example_server_is_read(tmp_path: Path) -> None:
     tables.close()
 
 
-@pytest.mark.slow
-def test_answer_waits_for_database(serve: Serve, database: str) -> None:
-    """Another program holds a lock for longer than a connection waits for it."""
-    gate = Gate()
-    server = serve(gate)
-    server.http.timeout = httpx.Timeout(30)
-    thread_id, stream = server.begin()
-    wait_for(gate.begun.is_set)
-    other = sa.create_engine(database if "://" in database else f"sqlite:///{database}")
-    with other.connect() as db:
-        if "://" in database:
-            db.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
-        else:
-            db.exec_driver_sql("BEGIN EXCLUSIVE")
-        gate.opened.set()
-        if "://" not in database:
-            refused = server.ask("threads.create", input=message())
-            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
-        time.sleep(1)
-    other.dispose()
-    assert ROOT_KEY in answer(list(stream))
-    assert len(texts(server.items(thread_id))) == 1
-
-
 def test_old_threads_are_deleted(database: str) -> None:
     tables = ThreadStore(database)
     for thread_id in ("thr_old", "thr_old_with_run", "thr_new"):

@@ -118,6 +118,8 @@ class Server(User):
         self.http.close()
         self._server.stop()
 
+    close = stop
+
 
 def stored(database: str | Path) -> list[str]:
     """The types of all items in the database, in order; those of every user."""
@@ -200,6 +202,7 @@ class Gate:
         self.opened = threading.Event()
         self.started = 0
         self.ended = 0
+        self.answer: dict[str, Any] = {"title": "After the gate", "sessions": []}
 
     async def __call__(self, edn360_input: dict[str, Any]) -> dict[str, Any]:
         self.started += 1
@@ -207,4 +210,4 @@ class Gate:
         while not self.opened.is_set():
             await asyncio.sleep(0.005)
         self.ended += 1
-        return {"title": "After the gate", "sessions": []}
+        return self.answer
