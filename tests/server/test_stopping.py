@@ -22,8 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import _process, _storage, build_app
-from edn360_chatkit.server._schema import ITEMS, THREADS
-from edn360_chatkit.server._storage import ThreadStore
+from edn360_chatkit.server._storage import ITEMS, THREADS, ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     PATIENCE,

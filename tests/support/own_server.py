@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     # openai-chatkit warns of its own widget classes when it is imported.
     warnings.simplefilter("ignore", DeprecationWarning)
     from edn360_chatkit.server import ServerSettings, build_app
-    from edn360_chatkit.server._process import make_server
+    from edn360_chatkit.server._process import DrainingServer
     from edn360_chatkit.server._storage import ThreadStore
 
 PATIENCE = 5.0
@@ -47,7 +47,7 @@ class OwnServer:
         listener.bind(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
         app = build_app(run, database, ServerSettings(**settings))
-        self._server = make_server(app)
+        self._server = DrainingServer(app)
         self.tables: ThreadStore = app._threads
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()

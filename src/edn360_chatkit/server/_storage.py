@@ -1,5 +1,8 @@
 """Threads, items and the leases of runs in a database: SQLite or PostgreSQL.
 
+A thread and an item are stored as their JSON. The owner of a thread is its user, and that of an
+item its thread. The order is the position's.
+
 A run has a lease from its message to its answer, in the same transactions as these. The process
 that has the run goes on counting its lease. A lease that stands still for ``LEASE`` seconds, by
 the monotonic clock of the process that looks, is a run whose process died. So no clock that is
@@ -28,7 +31,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..errors import ConfigurationError
-from ._schema import ITEMS, METADATA, NOW, THREADS
 from ._workflows import error_text
 
 LEASE = 30
@@ -42,6 +44,29 @@ SCHEMA_LOCK = 360_360
 STOPPED = "The server stopped before the workflow's end."
 ANSWER = "_answer"
 """The end of an answer's id, after its message's: so a late answer replaces an error."""
+
+
+def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Table(
+        name,
+        METADATA,
+        sa.Column("position", number, primary_key=True),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("data", sa.Text, nullable=False),
+        *columns,
+        sa.UniqueConstraint("owner", "id"),
+        sa.Index(f"{name}_in_order", "owner", "position"),
+    )
+
+
+METADATA = sa.MetaData()
+# Seconds since 1970 by the database's clock, which all processes share.
+NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
+THREADS = _table("threads", sa.Column("active_at", sa.BigInteger, index=True))
+# A user's message without an answer has a lease: a number that its process goes on counting.
+ITEMS = _table("items", sa.Column("lease", sa.BigInteger, index=True))
 MODELS: dict[sa.Table, TypeAdapter[Any]] = {
     THREADS: TypeAdapter(ck.ThreadMetadata),
     ITEMS: TypeAdapter(ck.ThreadItem),
