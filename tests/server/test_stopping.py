@@ -217,6 +217,10 @@ def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> No
     add_thread(tables, "thr_dead")
     watcher = copy(tables)
     watcher.alive, watcher._seen = set(), {}
+    answered = add_thread(tables, "thr_answered")
+    tables.alive.add(answered)
+    answer_item = _storage.assistant_message(f"{answered}_answer", "thr_answered", "{}")
+    asyncio.run(tables.add_thread_item("thr_answered", answer_item, "ana"))
     for _ in range(4):
         for each in (tables, watcher):
             each.fail_expired_runs()

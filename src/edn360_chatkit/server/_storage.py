@@ -26,7 +26,6 @@ import sqlalchemy as sa
 from chatkit import types as ck
 from chatkit.store import NotFoundError, Store, StoreItemType, default_generate_id
 from pydantic import TypeAdapter
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -133,7 +132,6 @@ class ThreadStore(Store[str]):
         self.alive: set[str] = set()
         self.engine = open_engine(database)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._insert = sqlite.insert if self._is_sqlite else postgresql.insert
         self.limiter = anyio.CapacityLimiter(1 if self._is_sqlite else CONNECTIONS)
         self._lock: sqlite3.Connection | None = None
         self._seen: dict[tuple[str, int], float] = {}  # leases of others, and when they counted
@@ -202,9 +200,10 @@ class ThreadStore(Store[str]):
         self, db: sa.Connection, owner: str, row: ck.ThreadMetadata | ck.ThreadItem, **more: int
     ) -> None:
         table = THREADS if isinstance(row, ck.ThreadMetadata) else ITEMS
+        this = (table.c.owner == owner) & (table.c.id == row.id)
         values = {"data": row.model_dump_json(), **more}
-        insert = self._insert(table).values(owner=owner, id=row.id, **values)
-        db.execute(insert.on_conflict_do_update(index_elements=["owner", "id"], set_=values))
+        if not db.execute(sa.update(table).where(this).values(values)).rowcount:
+            db.execute(sa.insert(table).values(owner=owner, id=row.id, **values))
         thread_id = row.id if table is THREADS else owner
         db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
 
@@ -279,7 +278,7 @@ class ThreadStore(Store[str]):
         if isinstance(item, ck.UserMessageItem):
             self._put(db, thread_id, item, lease=0)
         else:
-            # As in fail_runs, the message's row comes first, so that they can't deadlock.
+            # The message's row comes first, as in fail_runs: one of them waits for the other.
             message = ITEMS.c.id == item.id.removesuffix(ANSWER)
             db.execute(sa.update(ITEMS).where(message).values(lease=None))
             self._put(db, thread_id, item)
