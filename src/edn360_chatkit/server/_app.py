@@ -37,12 +37,15 @@ from ._workflows import as_run
 
 RETRY_AFTER = "5"
 """The ``retry-after`` of a response with status 503, in seconds."""
+CLOSING = 5
+"""How long streams, workflows and the database have to end after the last run, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
 REFUSALS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
 RUNNING = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
 READING = (ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq)
 CHANGING = (ck.ThreadsUpdateReq, ck.ThreadsDeleteReq)
+SERVED = (*RUNNING, *READING, *CHANGING)
 REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
 
 logger = logging.getLogger(__name__)
@@ -122,7 +125,8 @@ class WorkflowApp:
         late = list(self.runs)
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=CLOSING)
 
     async def _listen(self, stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         """The chunks of a run's stream, which a task reads to its end without a listener, too.
@@ -159,7 +163,7 @@ class WorkflowApp:
             await asyncio.sleep(0.05)
         await self.end_runs()
         stop.set()
-        keeper.join()
+        keeper.join(CLOSING)
         self.close()
 
     def _keep(self, stop: threading.Event) -> None:
@@ -187,7 +191,7 @@ class WorkflowApp:
             user = parsed.metadata.get("user")
         if not isinstance(user, str) or not user:
             raise HTTPException(400, "metadata.user must name the user of the threads.")
-        if not isinstance(parsed, (*RUNNING, *READING, *CHANGING)):
+        if not isinstance(parsed, SERVED):
             # A retry, too: it could run a workflow twice. A new message does the same.
             raise HTTPException(400, f"The server does not answer {parsed.type}.")
         if isinstance(parsed, RUNNING) and self.deadline is not None:

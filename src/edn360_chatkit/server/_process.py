@@ -10,12 +10,10 @@ from types import FrameType
 import uvicorn
 
 from ..errors import ConfigurationError
-from ._app import WorkflowApp
+from ._app import CLOSING, WorkflowApp
 from ._settings import TOKEN_VARIABLE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-CLOSING = 5
-"""How long streams and workflows have to end after the last run, in seconds."""
 
 logger = logging.getLogger("uvicorn.error")  # of uvicorn's own lines about start and stop
 
