@@ -201,7 +201,7 @@ def test_run_of_dead_process_is_reported(serve: Serve, clock: list[float]) -> No
     server = serve()
     add_thread(server.tables, "thr_1")
     server.tables.fail_expired_runs()
-    clock[0] += 29.0
+    clock[0] += 24.0
     server.tables.fail_expired_runs()
     assert runs(server.tables) == ["thr_1"]
     clock[0] += 1.0

@@ -4,9 +4,8 @@ A thread and an item are stored as their JSON. The owner of a thread is its user
 item its thread. The order is the position's.
 
 A run has a lease from its message to its answer, in the same transactions as these. The process
-that has the run goes on counting its lease. A lease that stands still for ``LEASE`` seconds, by
-the monotonic clock of the process that looks, is a run whose process died. So no clock that is
-set wrong, or set anew, ends a run.
+that has the run goes on counting its lease. If a lease stands still for ``LEASE`` seconds, its process
+died. The other processes measure this by their monotonic clocks, so that no wrong clock ends a run.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from ..errors import ConfigurationError
 from ._workflows import error_text
 
-LEASE = 30
+LEASE = 25
 """How long a lease may stand still, in seconds."""
 CONNECTIONS = 8
 """The connections of a process to PostgreSQL. SQLite has one."""
