@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import _process, _storage, build_app
-from edn360_chatkit.server._storage import ITEMS, THREADS, ThreadStore
+from edn360_chatkit.server._storage import ITEMS, LEASED, THREADS, ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     PATIENCE,
@@ -186,7 +186,7 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
 def runs(tables: ThreadStore) -> list[str]:
     """The threads of the runs that have a lease."""
     with tables.engine.connect() as db:
-        return list(db.scalars(sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))))
+        return list(db.scalars(sa.select(ITEMS.c.owner).where(LEASED)))
 
 
 @pytest.fixture

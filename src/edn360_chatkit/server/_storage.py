@@ -4,8 +4,8 @@ A thread and an item are stored as their JSON. The owner of a thread is its user
 item its thread. The order is the position's.
 
 A run has a lease from its message to its answer, in the same transactions as these. The process
-that has the run goes on counting its lease. If a lease stands still for ``LEASE`` seconds, its process
-died. The other processes measure this by their monotonic clocks, so that no wrong clock ends a run.
+that has the run goes on counting its lease. If a lease stands still for ``LEASE`` seconds, its
+process died. Other processes measure this by their monotonic clocks: no wrong clock ends a run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
         METADATA,
         sa.Column("position", number, primary_key=True),
         sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False, index=True),
         sa.Column("data", sa.Text, nullable=False),
         *columns,
         sa.UniqueConstraint("owner", "id"),
@@ -65,6 +65,7 @@ NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
 THREADS = _table("threads", sa.Column("active_at", sa.BigInteger, index=True))
 # A user's message without an answer has a lease: a number that its process goes on counting.
 ITEMS = _table("items", sa.Column("lease", sa.BigInteger, index=True))
+LEASED = ITEMS.c.lease >= 0  # by the index, which SQLite does not use for IS NOT NULL
 MODELS: dict[sa.Table, TypeAdapter[Any]] = {
     THREADS: TypeAdapter(ck.ThreadMetadata),
     ITEMS: TypeAdapter(ck.ThreadItem),
@@ -278,7 +279,7 @@ class ThreadStore(Store[str]):
             self._put(db, thread_id, item, lease=0)
         else:
             # The message's row comes first, as in fail_runs: one of them waits for the other.
-            message = ITEMS.c.id == item.id.removesuffix(ANSWER)
+            message = (ITEMS.c.owner == thread_id) & (ITEMS.c.id == item.id.removesuffix(ANSWER))
             db.execute(sa.update(ITEMS).where(message).values(lease=None))
             self._put(db, thread_id, item)
 
@@ -295,10 +296,10 @@ class ThreadStore(Store[str]):
     def fail_expired_runs(self) -> None:
         """Count the leases of this process, and answer the runs of dead processes."""
         seen, self._seen = self._seen, {}  # an error forgets them: all may count again, then
-        mine, leased = ITEMS.c.id.in_(list(self.alive)), ITEMS.c.lease.is_not(None)
+        mine = ITEMS.c.id.in_(list(self.alive))
         with self.engine.begin() as db:
-            db.execute(sa.update(ITEMS).where(mine, leased).values(lease=ITEMS.c.lease + 1))
-            others = db.execute(sa.select(ITEMS.c.id, ITEMS.c.lease).where(~mine, leased)).all()
+            db.execute(sa.update(ITEMS).where(LEASED, mine).values(lease=ITEMS.c.lease + 1))
+            others = db.execute(sa.select(ITEMS.c.id, ITEMS.c.lease).where(LEASED, ~mine)).all()
         now = monotonic()
         self._seen = {(run, lease): seen.get((run, lease), now) for run, lease in others}
         for (run, lease), since in self._seen.items():
@@ -307,7 +308,7 @@ class ThreadStore(Store[str]):
 
     def fail_runs(self, *which: sa.ColumnElement[bool]) -> None:
         """Answer runs with an error in their threads. Several processes may do it at once."""
-        end = sa.update(ITEMS).where(ITEMS.c.lease.is_not(None), *which).values(lease=None)
+        end = sa.update(ITEMS).where(LEASED, *which).values(lease=None)
         with self.engine.begin() as db:
             for thread_id, run in db.execute(end.returning(ITEMS.c.owner, ITEMS.c.id)).all():
                 item = assistant_message(run + ANSWER, thread_id, error_text(STOPPED))
@@ -316,7 +317,7 @@ class ThreadStore(Store[str]):
     def delete_old_threads(self, days: float) -> None:
         """Delete some of the threads without a new item for so many days."""
         old = sa.select(THREADS.c.id).where(THREADS.c.active_at < NOW - int(days * 86_400))
-        under_way = sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))
+        under_way = sa.select(ITEMS.c.owner).where(LEASED)
         with self.engine.begin() as db:
             old = old.where(THREADS.c.id.not_in(under_way)).limit(500)
             self._delete_threads(db, db.scalars(old).all())
