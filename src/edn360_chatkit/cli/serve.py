@@ -80,12 +80,19 @@ def execute(args: argparse.Namespace) -> int:
             raise ConfigurationError(
                 "An application has its settings from build_app(), not from here."
             )
+        before = threading.enumerate()
         serve(workflow, args.host, args.port)
-    # Threads that a workflow has started must not keep the process.
-    end = threading.Timer(LAST_SECONDS, os._exit, [SUCCESS])
+        own = [thread for thread in threading.enumerate() if thread not in before]
+    end = threading.Timer(LAST_SECONDS, _end_process, [own])
     end.daemon = True
     end.start()
     return SUCCESS
+
+
+def _end_process(threads: list[threading.Thread]) -> None:
+    """End the process if a thread that a workflow has started still keeps it."""
+    if any(thread.is_alive() and not thread.daemon for thread in threads):
+        os._exit(SUCCESS)
 
 
 def _load(name: str) -> Any:
