@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.own_server import Server, User, Workflow, echo
-from tests.support.postgres import MakeDatabase, postgres
+from tests.support.postgres import MakeDatabase, Postgres, postgres
 
 Serve = Callable[..., Server]
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
@@ -16,9 +16,9 @@ _names = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def make_postgres_database() -> Iterator[MakeDatabase]:
-    with postgres() as make_database:
-        yield make_database
+def make_postgres_database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -116,9 +116,9 @@ def test_stubborn_workflow_does_not_keep_process(database: str) -> None:
                     break
             server.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        server.communicate(timeout=30)
+        server.communicate(timeout=60)
         assert server.returncode == 0
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 40  # some 11 s on an idle machine
 
 
 @pytest.mark.slow

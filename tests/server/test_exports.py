@@ -1,4 +1,7 @@
-"""An export of Agent Builder over real HTTP, with the Agents SDK and a scripted model."""
+"""Exports of Agent Builder, with the Agents SDK and a scripted model behind real HTTP.
+
+``openai-agents`` comes with ``openai-chatkit``: by the extra ``server`` and by the group ``dev``.
+"""
 
 from __future__ import annotations
 

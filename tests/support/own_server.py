@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     # openai-chatkit deprecates its own widget classes, and warns when it defines them.
     warnings.simplefilter("ignore", DeprecationWarning)
     from edn360_chatkit.server import ServerSettings, build_app
-    from edn360_chatkit.server._process import make_server
+    from edn360_chatkit.server._process import DrainingServer
     from edn360_chatkit.server._storage import ThreadStore
 
 PATIENCE = 5.0
@@ -47,7 +47,7 @@ class OwnServer:
         listener.bind(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
         app = build_app(run, database, ServerSettings(**settings))
-        self._server = make_server(app)
+        self._server = DrainingServer(app)
         self.tables: ThreadStore = app._threads
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
@@ -117,6 +117,8 @@ class Server(User):
     def stop(self) -> None:
         self.http.close()
         self._server.stop()
+
+    close = stop
 
 
 def stored(database: str | Path) -> list[str]:
@@ -200,6 +202,7 @@ class Gate:
         self.opened = threading.Event()
         self.started = 0
         self.ended = 0
+        self.answer: dict[str, Any] = {"title": "After the gate", "sessions": []}
 
     async def __call__(self, edn360_input: dict[str, Any]) -> dict[str, Any]:
         self.started += 1
@@ -207,4 +210,4 @@ class Gate:
         while not self.opened.is_set():
             await asyncio.sleep(0.005)
         self.ended += 1
-        return {"title": "After the gate", "sessions": []}
+        return self.answer

@@ -21,29 +21,43 @@ LAST_SECONDS = 5
 """How long the process may take to end after the server, in seconds."""
 
 
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return number
+
+
+_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
+    (
+        "--database",
+        "DATABASE",
+        str,
+        "an SQLite file or postgresql+psycopg://...; default threads.db",
+    ),
+    ("--token-file", "FILE", Path, "bearer tokens, one a line, besides $EDN360_SERVER_TOKEN"),
+    ("--authenticate", "MODULE:FUNCTION", str, "a function of a bearer token: its user, or None"),
+    ("--max-runs", "N", _positive(int), "runs at once; default no limit"),
+    ("--run-timeout", "SECONDS", _positive(float), "the longest time of a run; default 1800"),
+    ("--grace", "SECONDS", float, "the time that runs have to finish after SIGTERM; default 240"),
+    ("--retention", "DAYS", _positive(float), "delete threads without a new item for so long"),
+    ("--max-request-bytes", "N", _positive(int), "the largest request; default 10 MB"),
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add = parser.add_argument
     text = "the workflow: an async or sync function of an athlete's data, run_workflow of an "
     text += "export of Agent Builder, or an application of build_app(); default: a demo"
     add("workflow", metavar="MODULE:FUNCTION", nargs="?", default=DEMO, help=text)
-    text = "an SQLite file or postgresql+psycopg://...; default threads.db"
-    add("--database", metavar="DATABASE", help=text)
     add("--host", metavar="HOST", default="127.0.0.1", help="default 127.0.0.1")
     add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
-    text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
-    add("--token-file", metavar="FILE", type=Path, help=text)
-    text = "a function of a bearer token that returns its user, or None to refuse it"
-    add("--authenticate", metavar="MODULE:FUNCTION", help=text)
-    add("--max-runs", metavar="N", type=_positive(int), help="runs at once; default no limit")
-    text = "the longest time of a run; default 1800"
-    add("--run-timeout", metavar="SECONDS", type=_positive(float), help=text)
-    text = "the time that runs have to finish after SIGTERM; default 240"
-    add("--grace", metavar="SECONDS", type=float, help=text)
-    text = "delete threads without a new item for so long; default never"
-    add("--retention", metavar="DAYS", type=_positive(float), dest="retention_days", help=text)
-    text = "the largest request; default 10 MB"
-    add("--max-request-bytes", metavar="N", type=_positive(int), help=text)
+    for name, metavar, kind, text in _OPTIONS:
+        add(name, metavar=metavar, type=kind, help=text)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -52,7 +66,8 @@ def execute(args: argparse.Namespace) -> int:
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
     names = {setting.name for setting in fields(ServerSettings)}
-    given = {k: value for k, value in vars(args).items() if k in names and value is not None}
+    options = {**vars(args), "retention_days": args.retention}
+    given = {k: value for k, value in options.items() if k in names and value is not None}
     if "authenticate" in given:
         given["authenticate"] = _load(given["authenticate"])
     settings = ServerSettings(**given)
@@ -65,12 +80,19 @@ def execute(args: argparse.Namespace) -> int:
             raise ConfigurationError(
                 "An application has its settings from build_app(), not from here."
             )
+        before = threading.enumerate()
         serve(workflow, args.host, args.port)
-    # Threads that a workflow has started must not keep the process.
-    end = threading.Timer(LAST_SECONDS, os._exit, [SUCCESS])
+        own = [thread for thread in threading.enumerate() if thread not in before]
+    end = threading.Timer(LAST_SECONDS, _end_process, [own])
     end.daemon = True
     end.start()
     return SUCCESS
+
+
+def _end_process(threads: list[threading.Thread]) -> None:
+    """End the process if a thread that a workflow has started still keeps it."""
+    if any(thread.is_alive() and not thread.daemon for thread in threads):
+        os._exit(SUCCESS)
 
 
 def _load(name: str) -> Any:
@@ -99,13 +121,3 @@ def _load(name: str) -> Any:
     if not callable(loaded):
         raise ConfigurationError(f"{name} is not a function.")
     return loaded
-
-
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
-        return value
-
-    return number

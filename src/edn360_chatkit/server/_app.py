@@ -1,4 +1,4 @@
-"""The application: ``POST /chatkit`` and ``GET /health``."""
+"""The application: ``POST /chatkit``, ``GET /health``, and the runs of the process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    MutableMapping,
+)
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from chatkit import types as ck
@@ -23,19 +31,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ._chatkit import WorkflowServer
-from ._runs import Runs
 from ._settings import TOKEN_VARIABLE, ServerSettings
 from ._storage import ThreadStore
 from ._workflows import as_run
 
 RETRY_AFTER = "5"
 """The ``retry-after`` of a response with status 503, in seconds."""
+CLOSING = 5
+"""How long streams, workflows and the database have to end after the last run, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
 REFUSALS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
 RUNNING = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
 READING = (ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq)
 CHANGING = (ck.ThreadsUpdateReq, ck.ThreadsDeleteReq)
+SERVED = (*RUNNING, *READING, *CHANGING)
 REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
 
 logger = logging.getLogger(__name__)
@@ -65,7 +75,9 @@ class WorkflowApp:
 
     Attributes:
         settings: The limits, and who may use it.
-        runs: The runs of this process.
+        runs: The runs under way, those in the queue included. They outlive their requests.
+        deadline: When the runs must have ended, by ``time.monotonic``; ``None`` while the server
+            is not stopping.
     """
 
     def __init__(
@@ -73,7 +85,8 @@ class WorkflowApp:
     ) -> None:
         settings.tokens()
         self.settings: ServerSettings = settings
-        self.runs: Runs = Runs()
+        self.runs: set[asyncio.Task[None]] = set()
+        self.deadline: float | None = None
         self._threads = ThreadStore(database)
         self._server = WorkflowServer(self._threads, as_run(workflow), settings)
         routes = [
@@ -97,16 +110,60 @@ class WorkflowApp:
         """Close the database. The end of the server does it, too."""
         self._threads.close()
 
+    def drain(self, seconds: float) -> None:
+        """Accept no more runs, and give those under way so many seconds at most."""
+        deadline = monotonic() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the server is stopping and no run is left, or their time is over."""
+        return self.deadline is not None and (not self.runs or monotonic() >= self.deadline)
+
+    async def end_runs(self) -> None:
+        """Cancel the runs that are left; their threads say so."""
+        late = list(self.runs)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CLOSING)
+
+    async def _listen(self, stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """The chunks of a run's stream, which a task reads to its end without a listener, too.
+
+        It must be one task: ChatKit's stream sets context variables, and resets them at its end.
+        """
+        chunks: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def read() -> None:
+            async for chunk in stream:
+                chunks.put_nowait(chunk)
+
+        task = asyncio.create_task(read())
+        self.runs.add(task)
+        task.add_done_callback(self.runs.discard)
+        task.add_done_callback(lambda _: chunks.put_nowait(b""))
+        chunk = await chunks.get()
+        while chunk:
+            yield chunk
+            try:
+                chunk = await asyncio.wait_for(chunks.get(), self.settings.keep_alive)
+            except asyncio.TimeoutError:
+                chunk = b": keep-alive\n\n"
+        task.result()  # a failure breaks the stream off, so that it does not look complete
+
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None, None]:
         stop = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(stop,), daemon=True)
         keeper.start()
         yield
-        self.runs.drain(self.settings.grace)
-        await self.runs.end()
+        self.drain(self.settings.grace)
+        while not self.is_drained:  # another ASGI server than serve()
+            await asyncio.sleep(0.05)
+        await self.end_runs()
         stop.set()
-        keeper.join()
+        keeper.join(CLOSING)
         self.close()
 
     def _keep(self, stop: threading.Event) -> None:
@@ -122,9 +179,8 @@ class WorkflowApp:
 
     async def _health(self, request: Request) -> Response:
         """Whether the server is alive, and what it does."""
-        draining = self.runs.deadline is not None
-        status = {"status": "ok", "runs": len(self.runs.tasks), "draining": draining}
-        return JSONResponse(status)
+        draining = self.deadline is not None
+        return JSONResponse({"status": "ok", "runs": len(self.runs), "draining": draining})
 
     async def _chatkit(self, request: Request) -> Response:
         """Answer a request of ChatKit's protocol."""
@@ -135,21 +191,24 @@ class WorkflowApp:
             user = parsed.metadata.get("user")
         if not isinstance(user, str) or not user:
             raise HTTPException(400, "metadata.user must name the user of the threads.")
-        if not isinstance(parsed, (*RUNNING, *READING, *CHANGING)):
+        if not isinstance(parsed, SERVED):
             # A retry, too: it could run a workflow twice. A new message does the same.
             raise HTTPException(400, f"The server does not answer {parsed.type}.")
-        if isinstance(parsed, RUNNING) and self.runs.deadline is not None:
+        if isinstance(parsed, RUNNING) and self.deadline is not None:
             raise HTTPException(503, "The server is stopping, and takes no new runs.")
         result = await self._server.process(body, user)
         if isinstance(result, NonStreamingResult):
             return Response(result.json, media_type="application/json")
-        task, chunks = self.runs.start(result)
-        first = await chunks.get()
-        if not first:
-            task.result()  # nothing is sent yet, so a thread that is not there can be a 404
-        stream = _stream(first, chunks, task, self.settings.keep_alive)
+        chunks = self._listen(result)
+        first = await anext(chunks)  # it raises while the response can still be a 404
+
+        async def stream() -> AsyncIterator[bytes]:
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+        return StreamingResponse(stream(), headers=headers, media_type="text/event-stream")
 
     async def _authenticated(self, request: Request) -> str | None:
         """The user that ``authenticate`` names, if it is set; raise ``HTTPException`` with 401."""
@@ -203,16 +262,3 @@ async def _refuse(request: Request, error: Exception) -> Response:
             status, message = 503, "The database can't be used."
     headers = {"retry-after": RETRY_AFTER} if status == 503 else None
     return JSONResponse({"error": {"message": message}}, status, headers)
-
-
-async def _stream(
-    first: bytes, chunks: asyncio.Queue[bytes], task: asyncio.Task[None], keep_alive: float
-) -> AsyncIterator[bytes]:
-    chunk = first
-    while chunk:
-        yield chunk
-        try:
-            chunk = await asyncio.wait_for(chunks.get(), keep_alive)
-        except asyncio.TimeoutError:
-            chunk = b": keep-alive\n\n"
-    task.result()  # a failure breaks the stream off, so that it does not look complete

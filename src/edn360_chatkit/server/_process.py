@@ -10,12 +10,10 @@ from types import FrameType
 import uvicorn
 
 from ..errors import ConfigurationError
-from ._app import WorkflowApp
+from ._app import CLOSING, WorkflowApp
 from ._settings import TOKEN_VARIABLE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-CLOSING = 5
-"""How long streams have to end after the last run, in seconds."""
 
 logger = logging.getLogger("uvicorn.error")  # of uvicorn's own lines about start and stop
 
@@ -26,15 +24,16 @@ class DrainingServer(uvicorn.Server):
     A second signal stops it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, app: WorkflowApp) -> None:
+    def __init__(self, app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
+        config = uvicorn.Config(
+            app, host=host, port=port, lifespan="on", timeout_graceful_shutdown=CLOSING
+        )
         super().__init__(config)
-        self._runs = app.runs
-        self._grace = app.settings.grace
+        self._app = app
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until it has stopped, and leave behind what ignores its cancellation."""
-        # asyncio.run would wait for such a workflow, and so would not end.
-        loop = asyncio.new_event_loop()
+        loop = asyncio.new_event_loop()  # asyncio.run would wait for such a workflow
         try:
             loop.run_until_complete(self._run(sockets))
         finally:
@@ -51,28 +50,22 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, stop."""
-        if self._runs.deadline is None:
-            self._runs.drain(self._grace)
-            count = len(self._runs.tasks)
-            logger.info("Stopping. Runs under way: %d, for %g s at most.", count, self._grace)
+        if self._app.deadline is None:
+            grace = self._app.settings.grace
+            self._app.drain(grace)
+            logger.info(
+                "Stopping. Runs under way: %d, for %g s at most.", len(self._app.runs), grace
+            )
         else:
-            self._runs.drain(0)
+            self._app.drain(0)
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
         """Stop when the runs have finished, or their time is over."""
-        if self._runs.is_drained:
-            await self._runs.end()
+        if self._app.is_drained:
+            await self._app.end_runs()
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-def make_server(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> DrainingServer:
-    """A server for an application of ``build_app``; its ``run`` returns when it has stopped."""
-    config = uvicorn.Config(
-        app, host=host, port=port, lifespan="on", timeout_graceful_shutdown=CLOSING
-    )
-    return DrainingServer(config, app)
 
 
 def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -84,12 +77,11 @@ def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
     Raises:
         ConfigurationError: There is no token, and the host is not loopback; or the port is taken.
     """
-    settings = app.settings
-    if host not in LOOPBACK and not settings.protected:
+    if host not in LOOPBACK and not app.settings.protected:
         raise ConfigurationError(
             f"Set ${TOKEN_VARIABLE} before other machines can reach the server at {host}."
         )
     try:
-        make_server(app, host, port).run()
+        DrainingServer(app, host, port).run()
     except (SystemExit, OverflowError):  # uvicorn has logged why it can't start
         raise ConfigurationError(f"The server can't listen at {host}, port {port}.") from None

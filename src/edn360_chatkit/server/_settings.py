@@ -20,10 +20,6 @@ Authenticate: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"]
 """
 
 
-def _token_of_environment() -> str:
-    return os.environ.get(TOKEN_VARIABLE, "")
-
-
 @dataclass(frozen=True)
 class ServerSettings:
     """Limits of a server, and who may use it.
@@ -44,7 +40,7 @@ class ServerSettings:
         keep_alive: The silence in a stream after which a comment is sent, in seconds.
     """
 
-    token: str = field(default_factory=_token_of_environment, repr=False)
+    token: str = field(default_factory=lambda: os.environ.get(TOKEN_VARIABLE, ""), repr=False)
     token_file: Path | None = None
     authenticate: Authenticate | None = None
     max_runs: int | None = None

@@ -1,9 +1,11 @@
 """Threads, items and the leases of runs in a database: SQLite or PostgreSQL.
 
+A thread and an item are stored as their JSON. The owner of a thread is its user, and that of an
+item its thread. The order is the position's.
+
 A run has a lease from its message to its answer, in the same transactions as these. The process
-that has the run goes on counting its lease. A lease that stands still for ``LEASE`` seconds, by
-the monotonic clock of the process that looks, is a run whose process died. So no clock that is
-set wrong, or set anew, ends a run.
+that has the run goes on counting its lease. If a lease stands still for ``LEASE`` seconds, its
+process died. Other processes measure this by their monotonic clocks: no wrong clock ends a run.
 """
 
 from __future__ import annotations
@@ -23,15 +25,13 @@ import sqlalchemy as sa
 from chatkit import types as ck
 from chatkit.store import NotFoundError, Store, StoreItemType, default_generate_id
 from pydantic import TypeAdapter
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..errors import ConfigurationError
-from ._schema import ITEMS, METADATA, NOW, THREADS
 from ._workflows import error_text
 
-LEASE = 30
+LEASE = 25
 """How long a lease may stand still, in seconds."""
 CONNECTIONS = 8
 """The connections of a process to PostgreSQL. SQLite has one."""
@@ -42,6 +42,30 @@ SCHEMA_LOCK = 360_360
 STOPPED = "The server stopped before the workflow's end."
 ANSWER = "_answer"
 """The end of an answer's id, after its message's: so a late answer replaces an error."""
+
+
+def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Table(
+        name,
+        METADATA,
+        sa.Column("position", number, primary_key=True),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False, index=True),
+        sa.Column("data", sa.Text, nullable=False),
+        *columns,
+        sa.UniqueConstraint("owner", "id"),
+        sa.Index(f"{name}_in_order", "owner", "position"),
+    )
+
+
+METADATA = sa.MetaData()
+# Seconds since 1970 by the database's clock, which all processes share.
+NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
+THREADS = _table("threads", sa.Column("active_at", sa.BigInteger, index=True))
+# A user's message without an answer has a lease: a number that its process goes on counting.
+ITEMS = _table("items", sa.Column("lease", sa.BigInteger, index=True))
+LEASED = ITEMS.c.lease >= 0  # by the index, which SQLite does not use for IS NOT NULL
 MODELS: dict[sa.Table, TypeAdapter[Any]] = {
     THREADS: TypeAdapter(ck.ThreadMetadata),
     ITEMS: TypeAdapter(ck.ThreadItem),
@@ -108,7 +132,6 @@ class ThreadStore(Store[str]):
         self.alive: set[str] = set()
         self.engine = open_engine(database)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._insert = sqlite.insert if self._is_sqlite else postgresql.insert
         self.limiter = anyio.CapacityLimiter(1 if self._is_sqlite else CONNECTIONS)
         self._lock: sqlite3.Connection | None = None
         self._seen: dict[tuple[str, int], float] = {}  # leases of others, and when they counted
@@ -177,9 +200,10 @@ class ThreadStore(Store[str]):
         self, db: sa.Connection, owner: str, row: ck.ThreadMetadata | ck.ThreadItem, **more: int
     ) -> None:
         table = THREADS if isinstance(row, ck.ThreadMetadata) else ITEMS
+        this = (table.c.owner == owner) & (table.c.id == row.id)
         values = {"data": row.model_dump_json(), **more}
-        insert = self._insert(table).values(owner=owner, id=row.id, **values)
-        db.execute(insert.on_conflict_do_update(index_elements=["owner", "id"], set_=values))
+        if not db.execute(sa.update(table).where(this).values(values)).rowcount:
+            db.execute(sa.insert(table).values(owner=owner, id=row.id, **values))
         thread_id = row.id if table is THREADS else owner
         db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
 
@@ -254,8 +278,8 @@ class ThreadStore(Store[str]):
         if isinstance(item, ck.UserMessageItem):
             self._put(db, thread_id, item, lease=0)
         else:
-            # As in fail_runs, the message's row comes first, so that they can't deadlock.
-            message = ITEMS.c.id == item.id.removesuffix(ANSWER)
+            # The message's row comes first, as in fail_runs: one of them waits for the other.
+            message = (ITEMS.c.owner == thread_id) & (ITEMS.c.id == item.id.removesuffix(ANSWER))
             db.execute(sa.update(ITEMS).where(message).values(lease=None))
             self._put(db, thread_id, item)
 
@@ -272,10 +296,10 @@ class ThreadStore(Store[str]):
     def fail_expired_runs(self) -> None:
         """Count the leases of this process, and answer the runs of dead processes."""
         seen, self._seen = self._seen, {}  # an error forgets them: all may count again, then
-        mine, leased = ITEMS.c.id.in_(list(self.alive)), ITEMS.c.lease.is_not(None)
+        mine = ITEMS.c.id.in_(list(self.alive))
         with self.engine.begin() as db:
-            db.execute(sa.update(ITEMS).where(mine, leased).values(lease=ITEMS.c.lease + 1))
-            others = db.execute(sa.select(ITEMS.c.id, ITEMS.c.lease).where(~mine, leased)).all()
+            db.execute(sa.update(ITEMS).where(LEASED, mine).values(lease=ITEMS.c.lease + 1))
+            others = db.execute(sa.select(ITEMS.c.id, ITEMS.c.lease).where(LEASED, ~mine)).all()
         now = monotonic()
         self._seen = {(run, lease): seen.get((run, lease), now) for run, lease in others}
         for (run, lease), since in self._seen.items():
@@ -284,7 +308,7 @@ class ThreadStore(Store[str]):
 
     def fail_runs(self, *which: sa.ColumnElement[bool]) -> None:
         """Answer runs with an error in their threads. Several processes may do it at once."""
-        end = sa.update(ITEMS).where(ITEMS.c.lease.is_not(None), *which).values(lease=None)
+        end = sa.update(ITEMS).where(LEASED, *which).values(lease=None)
         with self.engine.begin() as db:
             for thread_id, run in db.execute(end.returning(ITEMS.c.owner, ITEMS.c.id)).all():
                 item = assistant_message(run + ANSWER, thread_id, error_text(STOPPED))
@@ -293,7 +317,7 @@ class ThreadStore(Store[str]):
     def delete_old_threads(self, days: float) -> None:
         """Delete some of the threads without a new item for so many days."""
         old = sa.select(THREADS.c.id).where(THREADS.c.active_at < NOW - int(days * 86_400))
-        under_way = sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))
+        under_way = sa.select(ITEMS.c.owner).where(LEASED)
         with self.engine.begin() as db:
             old = old.where(THREADS.c.id.not_in(under_way)).limit(500)
             self._delete_threads(db, db.scalars(old).all())

@@ -119,8 +119,11 @@ def _reason(error: BaseException) -> str:
 
 def _failure(reason: str, part: str) -> Answer:
     part, reason = whole_characters(part), whole_characters(reason)
-    if part.lstrip().startswith("{") and not _is_json(part):
-        return Answer(part, failure=reason)
+    try:
+        parse(part)
+    except ValueError:
+        if part.lstrip().startswith("{"):
+            return Answer(part, failure=reason)
     return Answer(error_text(reason), earlier=part.strip())
 
 
@@ -139,11 +142,3 @@ def _answer_text(result: object) -> str:
 def error_text(reason: str) -> str:
     """An error in the form that the client reads."""
     return json_text({"error": {"message": reason}})
-
-
-def _is_json(text: str) -> bool:
-    try:
-        parse(text)
-    except ValueError:
-        return False
-    return True
