@@ -67,7 +67,7 @@ class BlockingRun:
 MakeClient = Callable[..., Any]
 
 lost_answers = pytest.mark.parametrize(
-    ("make_client", "status", "taken"),
+    ("make_client", "status", "stored"),
     [
         *product(["sync"], [None, 503], [True, False]),
         # The clients share the rule, and reading the list three times takes seconds.

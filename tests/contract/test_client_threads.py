@@ -46,10 +46,10 @@ def test_unknown_events_do_not_end_run(client: Any, sim: ChatKitSimulator) -> No
 
 @lost_answers
 def test_lost_answer_starts_no_second_run(
-    client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
+    client: Any, sim: ChatKitSimulator, status: int | None, stored: bool
 ) -> None:
     sim.survives_hang_up = True
-    sim.fail_next("threads.create", status=status, taken=taken)
+    sim.fail_next("threads.create", status=status, taken=stored)
     assert client.run_workflow(ATHLETE).program.title
     assert sim.runs == 1
 

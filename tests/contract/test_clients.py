@@ -239,12 +239,12 @@ def test_another_process_resumes_run(client: Any, sim: ChatKitSimulator) -> None
 
 @lost_answers
 def test_lost_answer_starts_no_second_run(
-    client: Any, sim: ChatKitSimulator, status: int | None, taken: bool
+    client: Any, sim: ChatKitSimulator, status: int | None, stored: bool
 ) -> None:
-    sim.fail_next("send_message", status=status, taken=taken)
+    sim.fail_next("send_message", status=status, taken=stored)
     response = client.run_workflow(ATHLETE)
     runs = [r for r in sim.requests if r.method == "POST" and r.path.endswith("/messages")]
-    assert len(runs) == (1 if taken else 2)
+    assert len(runs) == (1 if stored else 2)
     listed = httpx.get(
         f"{sim.base_url}/sessions/{response.session_id}/messages",
         headers={"Authorization": f"Bearer {sim.api_key}", "OpenAI-Beta": "chatkit_beta=v1"},

@@ -1,4 +1,4 @@
-"""What an error holds: the exception that caused it, and no data of the athlete."""
+"""An error has the exception that caused it, and no data of the athlete."""
 
 from __future__ import annotations
 

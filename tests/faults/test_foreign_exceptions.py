@@ -115,7 +115,7 @@ def failures(all_failures: list[Failure]) -> list[Any]:
 
 
 def has_note(error: BaseException, kind: str) -> bool:
-    """Whether a note says how to take the run up. Python 3.10 has no notes."""
+    """Whether a note says how to resume the run. Python 3.10 has no notes."""
     notes: list[str] = getattr(error, "__notes__", [])
     call = " await client.poll_response(" if kind == "async" else "with client.poll_response("
     return sys.version_info < (3, 11) or any(

@@ -200,7 +200,7 @@ class Outcome:
             return "FORGOTTEN"
         if isinstance(error, APIError) and error.may_have_been_taken:
             return "in doubt"
-        return "taken up" if self.spoiled and self.is_ours(self.later) else "LOST"
+        return "resumed" if self.spoiled and self.is_ours(self.later) else "LOST"
 
 
 def message_of(result: object) -> Message | None:

@@ -68,9 +68,9 @@ def whole(value: Any) -> Any:
     return json.loads(whole_characters(json.dumps(value, ensure_ascii=False)))
 
 
-def equal(left: object, right: object) -> bool:
+def equal(first: object, second: object) -> bool:
     """Whether two JSON values are equal. NaN is equal to itself."""
-    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 @contextmanager

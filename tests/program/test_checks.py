@@ -1,4 +1,4 @@
-"""What a check finds in a program, and what it does not."""
+"""The checks of a program: each finding, and texts that must not give a finding."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ GOOD: dict[str, Any] = {
 EXERCISE = "sessions.0.blocks.0.exercises.0"
 
 
-def changed(path: str, value: Any) -> EnrichedTrainingProgram:
-    """The good program with one value changed."""
+def program_with(path: str, value: Any) -> EnrichedTrainingProgram:
+    """The good program with another value at a path."""
     data = copy.deepcopy(GOOD)
     *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     place: Any = data
@@ -61,39 +61,39 @@ def changed(path: str, value: Any) -> EnrichedTrainingProgram:
 
 
 def athlete(*answers: dict[str, Any], **fields: Any) -> EDN360Input:
-    """An athlete who filled in one questionnaire after the other."""
-    asked = [{"source": "initial", "payload": given} for given in answers]
-    data = {"user_profile": {"user_id": "athlete-1"}, "questionnaires": asked, **fields}
+    """An input with a questionnaire for each mapping of answers, oldest first."""
+    questionnaires = [{"source": "initial", "payload": payload} for payload in answers]
+    data = {"user_profile": {"user_id": "athlete-1"}, "questionnaires": questionnaires, **fields}
     return EDN360Input.model_validate(data)
 
 
-def found(program: EnrichedTrainingProgram, against: EDN360Input | None = None) -> list[Any]:
+def findings_of(program: EnrichedTrainingProgram, against: EDN360Input | None = None) -> list[Any]:
     return [(f.severity, f.code, f.path) for f in program.check(against)]
 
 
-def named(name: str) -> EnrichedTrainingProgram:
-    return changed(f"{EXERCISE}.name", name)
+def program_named(name: str) -> EnrichedTrainingProgram:
+    return program_with(f"{EXERCISE}.name", name)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])
-def test_program_of_the_field_is_checked(case: dict[str, Any]) -> None:
-    asked = None
+def test_real_program_is_checked(case: dict[str, Any]) -> None:
+    athlete_input = None
     if "questionnaire" in case:
         data = {"user_profile": {"user_id": "a"}, "questionnaires": [case["questionnaire"]]}
-        asked = EDN360Input.model_validate(data)
+        athlete_input = EDN360Input.model_validate(data)
     want = case["want"]
-    findings = EnrichedTrainingProgram.model_validate(case["program"]).check(asked)
+    findings = EnrichedTrainingProgram.model_validate(case["program"]).check(athlete_input)
     codes = {finding.code for finding in findings}
     assert set(want.get("has", [])) <= codes
     assert not codes & set(want.get("has_not", []))
     if "finds_more_than" in want:
         sound = EnrichedTrainingProgram.model_validate(want["finds_more_than"])
-        assert codes - {finding.code for finding in sound.check(asked)}
+        assert codes - {finding.code for finding in sound.check(athlete_input)}
     for lang, text in want.get("text_has_not", {}).items():
         assert not [finding for finding in findings if text in finding.message(lang)]
 
 
-def test_there_is_nothing_to_say_of_a_good_program() -> None:
+def test_good_program_has_no_findings() -> None:
     assert EnrichedTrainingProgram.model_validate(GOOD).check() == []
 
 
@@ -161,11 +161,15 @@ def test_there_is_nothing_to_say_of_a_good_program() -> None:
         (f"{EXERCISE}.video_url", "http://[", "warning", "video_not_web", f"{EXERCISE}.video_url"),
     ],
 )
-def test_a_fault_is_found_where_it_is(
+def test_finding_has_path_of_its_fault(
     path: str, value: Any, severity: str, code: str, where: str
 ) -> None:
-    assert (severity, code, where) in found(changed(path, value))
-    assert not [f for f in found(changed(path, value)) if f[1] != code and code != "series_missing"]
+    assert (severity, code, where) in findings_of(program_with(path, value))
+    assert not [
+        f
+        for f in findings_of(program_with(path, value))
+        if f[1] != code and code != "series_missing"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -175,17 +179,17 @@ def test_a_fault_is_found_where_it_is(
         *("Pirámide 12-10-8", "Descendente 12-10-8-6", "Cluster 4x2", "menos de 10"),
     ],
 )
-def test_reps_that_say_what_to_do_are_no_fault(reps: str) -> None:
-    assert found(changed(f"{EXERCISE}.reps", reps)) == []
+def test_meaningful_reps_give_no_finding(reps: str) -> None:
+    assert findings_of(program_with(f"{EXERCISE}.reps", reps)) == []
 
 
 @pytest.mark.parametrize("rpe", ["-", "—", "", "N/A", "n.a.", "No aplica", "ninguno"])
-def test_an_rpe_that_says_that_there_is_none_is_no_fault(rpe: str) -> None:
-    assert found(changed(f"{EXERCISE}.rpe", rpe)) == []
+def test_empty_rpe_gives_no_finding(rpe: str) -> None:
+    assert findings_of(program_with(f"{EXERCISE}.rpe", rpe)) == []
 
 
 def sessions_of(count: int, **fields: Any) -> list[str]:
-    """The codes of errors in a program with the good session that many times."""
+    """The codes of the findings in a program with ``count`` good sessions."""
     data = {**GOOD, "session_duration_min": None, **fields}
     data["sessions"] = [{**GOOD["sessions"][0], "id": f"D{day}"} for day in range(count)]
     return [f.code for f in EnrichedTrainingProgram.model_validate(data).check()]
@@ -205,13 +209,13 @@ def sessions_of(count: int, **fields: Any) -> list[str]:
         (2, {"weeks": 4, "days_per_week": 3}, ["days_mismatch"]),
     ],
 )
-def test_weeks_written_out_as_sessions_are_found(
+def test_repeated_weeks_give_a_finding(
     count: int, fields: dict[str, Any], codes: list[str]
 ) -> None:
     assert sessions_of(count, **fields) == codes
 
 
-def test_week_numbers_in_names_are_weeks_written_out() -> None:
+def test_week_numbers_in_ids_give_a_finding() -> None:
     data = copy.deepcopy(GOOD)
     data |= {"session_duration_min": None, "days_per_week": None}
     data["sessions"] = [{**GOOD["sessions"][0], "id": f"S{week}-D1"} for week in (1, 2)]
@@ -234,8 +238,8 @@ def test_week_numbers_in_names_are_weeks_written_out() -> None:
         *(("20-60 s", False), ("30s-2min", False), ("21-15-9", False)),
     ],
 )
-def test_reps_that_can_not_be_meant_are_a_typo(reps: str, is_typo: bool) -> None:
-    codes = [code for _, code, _ in found(changed(f"{EXERCISE}.reps", reps))]
+def test_implausible_reps_give_a_finding(reps: str, is_typo: bool) -> None:
+    codes = [code for _, code, _ in findings_of(program_with(f"{EXERCISE}.reps", reps))]
     assert ("reps_implausible" in codes) is is_typo
 
 
@@ -252,7 +256,7 @@ def test_reps_that_can_not_be_meant_are_a_typo(reps: str, is_typo: bool) -> None
         ([], ["bíceps", "tríceps"], False),
     ],
 )
-def test_block_that_trains_none_of_its_muscles_is_found(
+def test_block_without_its_muscles_gives_a_finding(
     muscles: list[str], groups: list[str | None], is_found: bool
 ) -> None:
     data = copy.deepcopy(GOOD)
@@ -260,12 +264,12 @@ def test_block_that_trains_none_of_its_muscles_is_found(
     block["primary_muscles"] = muscles
     for exercise, group in zip(block["exercises"], groups, strict=True):
         exercise["primary_group"] = group
-    codes = found(EnrichedTrainingProgram.model_validate(data))
+    codes = findings_of(EnrichedTrainingProgram.model_validate(data))
     assert (("warning", "muscles_not_trained", "sessions.0.blocks.0") in codes) is is_found
 
 
-def test_exercise_twice_in_a_session_is_found() -> None:
-    program = changed("sessions.0.blocks.1.exercises.0.name", "Remo con mancuernas")
+def test_repeated_exercise_gives_a_finding() -> None:
+    program = program_with("sessions.0.blocks.1.exercises.0.name", "Remo con mancuernas")
     (finding,) = program.check()
     assert finding.code == "exercise_repeated"
     assert finding.path == "sessions.0.blocks.1.exercises.0.name"
@@ -285,31 +289,35 @@ def test_messages_know_singular_and_plural() -> None:
     ]
 
 
-def test_a_single_day_is_one_day() -> None:
+def test_message_uses_singular_for_one_day() -> None:
     program = EnrichedTrainingProgram.model_validate(GOOD)
     (finding,) = program.check(athlete({"dias_por_semana": 3}))
     assert finding.es == "El programa es de 1 día por semana; el cuestionario dice 3."
     assert finding.en == "The program has 1 day a week; the questionnaire says 3."
 
 
-def test_orders_may_go_on_from_block_to_block() -> None:
-    assert found(changed("sessions.0.blocks.1.exercises.0.order", 3)) == []
-    assert found(changed("sessions.0.blocks.1.exercises.0.order", 4)) == [
+def test_order_may_continue_in_next_block() -> None:
+    assert findings_of(program_with("sessions.0.blocks.1.exercises.0.order", 3)) == []
+    assert findings_of(program_with("sessions.0.blocks.1.exercises.0.order", 4)) == [
         ("warning", "order_gap", "sessions.0.blocks.1")
     ]
 
 
-def test_a_time_that_can_not_be_estimated_is_not_compared() -> None:
-    program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 200})
-    assert found(program) == []
+def test_unknown_session_time_is_not_compared() -> None:
+    program = program_with(f"{EXERCISE}.reps", "AMRAP").model_copy(
+        update={"session_duration_min": 200}
+    )
+    assert findings_of(program) == []
 
 
-def test_a_session_is_too_long_whatever_else_is_in_it() -> None:
-    program = changed(f"{EXERCISE}.reps", "AMRAP").model_copy(update={"session_duration_min": 15})
-    assert found(program) == [("warning", "time_far", "sessions.0")]
+def test_partial_time_can_exceed_session_time() -> None:
+    program = program_with(f"{EXERCISE}.reps", "AMRAP").model_copy(
+        update={"session_duration_min": 15}
+    )
+    assert findings_of(program) == [("warning", "time_far", "sessions.0")]
 
 
-def test_videos_that_are_missing_are_counted() -> None:
+def test_missing_videos_are_counted() -> None:
     data = copy.deepcopy(GOOD)
     session = data["sessions"][0]
     session["core_mobility_block"] = {"exercises": [{"name": "x", "series": 1, "reps": 1}]}
@@ -321,13 +329,13 @@ def test_videos_that_are_missing_are_counted() -> None:
     assert finding.en == "Without a video: 3 of 4 exercises."
 
 
-def test_the_exercises_of_the_core_block_are_checked() -> None:
+def test_core_block_exercises_are_checked() -> None:
     exercises = [
         {"name": "Plancha", "series": "?", "reps": None, "rpe": 11, "video_url": "ftp://x"},
         {"name": "Sentadilla con barra", "series": 1, "reps": 1, "video_url": "https://x.es"},
     ]
     core = {"exercises": exercises, "duration_min": 10}
-    asked = athlete(
+    athlete_input = athlete(
         {"equipamiento": "mancuernas", "lesiones": "rodilla", "ejercicios_a_evitar": "Plancha"}
     )
     place = "sessions.0.core_mobility_block.exercises"
@@ -343,22 +351,22 @@ def test_the_exercises_of_the_core_block_are_checked() -> None:
     data = copy.deepcopy(GOOD)
     data["sessions"][0]["core_mobility_block"] = core
     program = EnrichedTrainingProgram.model_validate(data)
-    assert [f for f in found(program, asked) if f[2].startswith(place)] == expected
-    # A day of core and mobility alone is no empty one, and its time is not known.
+    assert [f for f in findings_of(program, athlete_input) if f[2].startswith(place)] == expected
+    # A session with core and mobility only is not empty, and its time is unknown.
     data["sessions"][0]["blocks"] = []
-    assert found(EnrichedTrainingProgram.model_validate(data), asked) == expected
+    assert findings_of(EnrichedTrainingProgram.model_validate(data), athlete_input) == expected
 
 
 @pytest.mark.parametrize("core", [None, "plancha", [], {"exercises": []}, {"exercises": "x"}])
-def test_a_core_block_without_exercises_leaves_a_session_empty(core: Any) -> None:
+def test_empty_core_block_leaves_session_empty(core: Any) -> None:
     data = copy.deepcopy(GOOD)
     data["sessions"][0].update(blocks=[], core_mobility_block=core)
     program = EnrichedTrainingProgram.model_validate(data)
-    assert found(program) == [("error", "empty_session", "sessions.0")]
+    assert findings_of(program) == [("error", "empty_session", "sessions.0")]
 
 
-def test_a_finding_speaks_both_languages() -> None:
-    (finding,) = changed(f"{EXERCISE}.rpe", "11\n" + "x" * 100).check()
+def test_finding_has_text_in_both_languages() -> None:
+    (finding,) = program_with(f"{EXERCISE}.rpe", "11\n" + "x" * 100).check()
     assert finding.message() == finding.message("es") == finding.es
     assert "RPE" in finding.es
     assert finding.es != finding.message("en")
@@ -383,7 +391,7 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"trainingDays": "3 días a la semana"}, ["days_not_as_asked"]),
         ({"dias_por_semana": 1}, []),
         ({"dias_por_semana": "1-2"}, []),
-        ({"dias_disponibles": ["lunes", "jueves"]}, []),  # not all of them need be trained on
+        ({"dias_disponibles": ["lunes", "jueves"]}, []),  # available days may stay free
         ({"¿Cuántos días puedes entrenar a la semana?": "Entre 3 y 4"}, ["days_not_as_asked"]),
         ({"dias_por_semana": "entre 1 y 3 días"}, []),
         ({"dias_por_semana": "los que pueda, 3 o así"}, []),
@@ -392,7 +400,7 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"duracion_sesion": 30}, ["minutes_over"]),
         ({"minutes_per_session": "20-30 min"}, ["minutes_over"]),
         ({"¿Cuánto tiempo tienes por sesión?": "entre 20 y 30 minutos"}, ["minutes_over"]),
-        ({"tiempo_disponible": "30 min"}, []),  # in a day, or in a week
+        ({"tiempo_disponible": "30 min"}, []),  # of a day or of a week
         ({"tiempo_por_sesion": "media hora"}, ["minutes_over"]),
         ({"tiempo_por_sesion": "1h30"}, ["minutes_under"]),
         ({"tiempo_por_sesion": "mínimo 30 minutos"}, []),
@@ -406,7 +414,7 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"minutos_entrenamiento": "20"}, ["minutes_over"]),
         ({"session_duration_min": 40}, []),
         ({"session_duration_min": 9}, []),
-        # A time of day, or that of a week.
+        # A time of day, or the time of a week.
         ({"training_time": "18-20"}, []),
         ({"session_time": "18-20"}, []),
         ({"session_time": 18}, []),
@@ -414,17 +422,15 @@ def test_a_finding_speaks_both_languages() -> None:
         ({"tiempo_de_entrenamiento": 24}, []),
         ({"How much time do you have for training?": "3 hours"}, []),
         ({"tiempo_disponible_entrenamiento": "180 min"}, []),
-        # Those of today, or of a plan.
+        # Sessions of today, or of a plan.
         ({"sesiones_entrenamiento": 2}, []),
         ({"sesiones_por_semana": 2}, ["days_not_as_asked"]),
         ({"minutos_por_sesion_de_cardio": 20}, []),
     ],
 )
-def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
-    answers: dict[str, Any], codes: list[str]
-) -> None:
+def test_clear_answers_are_compared_with_program(answers: dict[str, Any], codes: list[str]) -> None:
     program = EnrichedTrainingProgram.model_validate(GOOD)
-    assert [code for _, code, _ in found(program, athlete(answers))] == codes
+    assert [code for _, code, _ in findings_of(program, athlete(answers))] == codes
 
 
 @pytest.mark.parametrize(
@@ -444,7 +450,7 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Chin-up", {"equipment": "dumbbells"}, True),
         ("Chin-ups", {"equipment": "dumbbells"}, True),
         ("Dominada supina", {"equipamiento": "mancuernas"}, True),
-        # There is one, or there may be.
+        # The athlete has the equipment, or may have it.
         ("Pull-up", {"equipment": "pull-up bar"}, False),
         ("Pull-up", {"equipment": "none", "place": "the park", "location": "park"}, False),
         ("Jalón al pecho", {"equipamiento": "Máquinas"}, False),
@@ -464,7 +470,7 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Press de banca con barra", {"equipamiento": "Ninguno", "lugar": "Gimnasio"}, False),
         ("Press de banca con barra", {"acceso_gimnasio": False}, False),
         ("Press de banca con barra", {"equipamiento_deseado": "Ninguno"}, False),
-        # The exercise does not need it, or there is another way.
+        # The exercise does not need the equipment, or allows another.
         ("Remo en barra de dominadas", {"equipamiento": "Barra de dominadas"}, False),
         ("Remo invertido en barra", {"equipamiento": "Barra de dominadas"}, False),
         ("Sentadilla sin barra", {"equipamiento": "Ninguno"}, False),
@@ -473,12 +479,12 @@ def test_days_and_minutes_are_compared_where_the_answer_is_beyond_doubt(
         ("Barracuda", {"equipment": "none"}, False),
     ],
 )
-def test_equipment_is_missed_only_where_there_is_none(
+def test_missing_equipment_gives_a_finding(
     name: str, answers: dict[str, Any], is_found: bool
 ) -> None:
-    # The good program's own row needs a dumbbell.
-    program = named(name)
-    codes = [(code, path) for _, code, path in found(program, athlete(answers))]
+    # Another exercise of the good program needs a dumbbell, so only this path is compared.
+    program = program_named(name)
+    codes = [(code, path) for _, code, path in findings_of(program, athlete(answers))]
     assert (("equipment_missing", f"{EXERCISE}.name") in codes) is is_found
 
 
@@ -520,10 +526,10 @@ def test_equipment_is_missed_only_where_there_is_none(
         ("Peso muerto", {"injuries": "upper back"}, False),
     ],
 )
-def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
+def test_load_on_current_injury_gives_a_finding(
     name: str, answers: dict[str, Any], is_found: bool
 ) -> None:
-    codes = found(named(name), athlete(answers))
+    codes = findings_of(program_named(name), athlete(answers))
     assert (("warning", "injury_loaded", f"{EXERCISE}.name") in codes) is is_found
 
 
@@ -539,22 +545,24 @@ def test_an_injury_is_loaded_only_where_it_is_said_to_hurt_now(
         ("Kettlebell swing", "una pesa rusa"),
     ],
 )
-def test_a_finding_names_what_is_missing(name: str, kind: str) -> None:
-    findings = named(name).check(athlete({"equipamiento": "Ninguno"}))
+def test_finding_names_missing_equipment(name: str, kind: str) -> None:
+    findings = program_named(name).check(athlete({"equipamiento": "Ninguno"}))
     says = [f.es for f in findings if f.code == "equipment_missing" and f.path.startswith(EXERCISE)]
     assert says == [f"«{name}» requiere {kind} y el atleta no lo tiene."]
 
 
 @pytest.mark.parametrize("able", ["puedo", "puede", "soporto", "tolero", "aguanto", "able to"])
-def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
-    asked = athlete({"lesiones": f"no {able} cargar la rodilla"})
-    assert "injury_loaded" in [code for _, code, _ in found(named("Sentadilla"), asked)]
+def test_joint_that_cannot_be_loaded_is_injured(able: str) -> None:
+    athlete_input = athlete({"lesiones": f"no {able} cargar la rodilla"})
+    assert "injury_loaded" in [
+        code for _, code, _ in findings_of(program_named("Sentadilla"), athlete_input)
+    ]
 
 
 @pytest.mark.parametrize(
     ("answers", "is_known"),
     [
-        # About something else, or in doubt.
+        # The later answer has another subject, or is unclear.
         ([{"lesiones": "Rodilla derecha"}, {"dolor_hombro": False}], True),
         ([{"lesiones": "Rodilla derecha"}, {"molestias_esta_semana": "ninguna"}], True),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones_nuevas": "hombro"}], True),
@@ -573,7 +581,7 @@ def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
         ([{"dolor_rodilla": True, "lesiones": "ninguna"}], True),
         ([{"lesiones": "rodilla", "dolor_rodilla": False}], True),
         ([{"lesiones": "ninguna"}, {"dolor_rodilla": True}], True),
-        # The same question, the general one, the joint itself.
+        # The later answer is to the same question, the general question, or about the joint.
         ([{"lesiones": "Rodilla derecha"}, {"Lesiones": "Ninguna"}], False),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": False}], False),
         ([{"lesiones": "Rodilla derecha"}, {"lesiones": "hombro"}], False),
@@ -589,10 +597,8 @@ def test_who_is_not_able_to_move_a_joint_names_it(able: str) -> None:
         ([{"molestias_esta_semana": "rodilla"}, {"molestias_esta_semana": "ninguna"}], False),
     ],
 )
-def test_an_injury_is_known_until_it_is_answered_again(
-    answers: list[dict[str, Any]], is_known: bool
-) -> None:
-    codes = [code for _, code, _ in found(named("Sentadilla"), athlete(*answers))]
+def test_injury_lasts_until_next_answer(answers: list[dict[str, Any]], is_known: bool) -> None:
+    codes = [code for _, code, _ in findings_of(program_named("Sentadilla"), athlete(*answers))]
     assert ("injury_loaded" in codes) is is_known
 
 
@@ -611,63 +617,61 @@ def test_an_injury_is_known_until_it_is_answered_again(
         ("Burpee", {"ejercicios_favoritos": "Burpee"}, False),
     ],
 )
-def test_an_exercise_to_avoid_is_found_by_its_name(
+def test_exercise_to_avoid_gives_a_finding(
     name: str, answers: dict[str, Any], is_found: bool
 ) -> None:
-    codes = found(named(name), athlete(answers))
+    codes = findings_of(program_named(name), athlete(answers))
     assert (("warning", "exercise_to_avoid", f"{EXERCISE}.name") in codes) is is_found
 
 
-def test_of_two_questionnaires_the_newer_one_counts() -> None:
-    program = named("Sentadilla")
-    asked: list[dict[str, Any]] = [
+def test_newer_questionnaire_counts() -> None:
+    program = program_named("Sentadilla")
+    payloads: list[dict[str, Any]] = [
         {"lesiones": "rodilla", "dias_por_semana": 3},
         {"lesiones": "ninguna"},
         {"otra": 1},
     ]
-    codes = [code for _, code, _ in found(program, athlete(*asked))]
+    codes = [code for _, code, _ in findings_of(program, athlete(*payloads))]
     assert codes == ["days_not_as_asked"]
-    dated = athlete(*asked).model_dump(exclude_unset=True)
+    dated = athlete(*payloads).model_dump(exclude_unset=True)
     for month, questionnaire in zip((3, 2, 1), dated["questionnaires"], strict=True):
         questionnaire["submitted_at"] = f"2026-0{month}-01T10:00:00Z"
-    again = [code for _, code, _ in found(program, EDN360Input.model_validate(dated))]
+    again = [code for _, code, _ in findings_of(program, EDN360Input.model_validate(dated))]
     assert again == ["days_not_as_asked", "injury_loaded"]
 
 
-def test_sessions_of_an_unknown_time_do_not_replace_the_days_of_a_week() -> None:
+def test_sessions_without_period_are_not_weekly_days() -> None:
     program = EnrichedTrainingProgram.model_validate(GOOD)
-    asked = athlete({"days_per_week": 4}, {"sesiones_entrenamiento": 1})
-    assert [code for _, code, _ in found(program, asked)] == ["days_not_as_asked"]
+    athlete_input = athlete({"days_per_week": 4}, {"sesiones_entrenamiento": 1})
+    assert [code for _, code, _ in findings_of(program, athlete_input)] == ["days_not_as_asked"]
 
 
-def test_what_is_asked_about_food_is_not_about_training() -> None:
+def test_nutrition_questionnaire_is_ignored() -> None:
     data = {
         "user_profile": {"user_id": "a"},
         "questionnaires": [{"source": "nutrition_initial", "payload": {"dias_por_semana": 3}}],
     }
     program = EnrichedTrainingProgram.model_validate(GOOD)
-    assert found(program, EDN360Input.model_validate(data)) == []
+    assert findings_of(program, EDN360Input.model_validate(data)) == []
 
 
 @pytest.mark.parametrize("name", ["athlete_initial", "athlete_evolution"])
-def test_the_simulated_programs_are_as_the_examples_ask(name: str) -> None:
-    asked = EDN360Input.model_validate_json((EXAMPLES / f"{name}.json").read_text("utf-8"))
-    program = EnrichedTrainingProgram.model_validate(simulated_program(asked))
-    assert program.check(asked) == []
+def test_simulated_programs_fit_the_examples(name: str) -> None:
+    athlete_input = EDN360Input.model_validate_json((EXAMPLES / f"{name}.json").read_text("utf-8"))
+    program = EnrichedTrainingProgram.model_validate(simulated_program(athlete_input))
+    assert program.check(athlete_input) == []
 
 
-@settings(deadline=None)  # the first one imports the room
+@settings(deadline=None)  # the first example imports the modules
 @given(programs, inputs)
-def test_every_program_can_be_checked_against_every_input(
-    data: dict[str, Any], asked: dict[str, Any]
-) -> None:
+def test_any_program_can_be_checked(data: dict[str, Any], athlete_input: dict[str, Any]) -> None:
     program = EnrichedTrainingProgram.model_validate(data)
-    for finding in program.check(EDN360Input.model_validate(asked)):
+    for finding in program.check(EDN360Input.model_validate(athlete_input)):
         assert finding.es
         assert finding.en
         place: Any = json.loads(json.dumps(data))
         *way, _ = finding.path.split(".")
-        for part in way:  # the last part may be what is missing
+        for part in way:  # the value at the last part may be missing
             place = place[int(part) if part.isdigit() else part]
 
 
@@ -679,11 +683,11 @@ def test_hostile_text_is_checked_at_once() -> None:
         "session_duration_min": 10**5000,
         "sessions": [{"blocks": [{"exercises": [{"name": huge, "order": 10**5000, "rpe": huge}]}]}],
     }
-    asked = athlete(
+    athlete_input = athlete(
         {"lesiones": huge, "equipamiento": "ninguno", huge: huge, "dias_por_semana": huge}
     )
     program = EnrichedTrainingProgram.model_validate(data)
-    findings = program.check(asked)
+    findings = program.check(athlete_input)
     assert "equipment_missing" in {f.code for f in findings}
     assert max(len(f.es) + len(f.en) for f in findings) < 400
 
@@ -710,8 +714,8 @@ def test_hostile_text_is_checked_at_once() -> None:
         ("Remo con barra", {"equipamiento": "Máquinas"}, True),
     ],
 )
-def test_gym_and_home_are_one_equipment(name: str, answers: Any, is_found: bool) -> None:
-    codes = [(code, path) for _, code, path in found(named(name), athlete(answers))]
+def test_equipment_of_gym_and_home_counts(name: str, answers: Any, is_found: bool) -> None:
+    codes = [(code, path) for _, code, path in findings_of(program_named(name), athlete(answers))]
     assert (("equipment_missing", f"{EXERCISE}.name") in codes) is is_found
 
 
@@ -729,21 +733,21 @@ def test_gym_and_home_are_one_equipment(name: str, answers: Any, is_found: bool)
         ({"objetivos_de_salud": "mejorar la espalda"}, False),
     ],
 )
-def test_health_question_of_a_real_form_is_read(answers: dict[str, Any], is_found: bool) -> None:
-    codes = [code for _, code, _ in found(named("Peso muerto"), athlete(answers))]
+def test_health_question_of_real_form_is_read(answers: dict[str, Any], is_found: bool) -> None:
+    codes = [code for _, code, _ in findings_of(program_named("Peso muerto"), athlete(answers))]
     assert ("injury_loaded" in codes) is is_found
 
 
 @pytest.mark.parametrize(
     "fields", [{"name": "Ejercicio no mapeado"}, {"name": "Remo", "primary_group": "UNKNOWN"}]
 )
-def test_placeholder_is_a_warning(fields: dict[str, Any]) -> None:
+def test_placeholder_name_gives_a_warning(fields: dict[str, Any]) -> None:
     program = {"sessions": [{"blocks": [{"exercises": [fields]}]}]}
     findings = EnrichedTrainingProgram.model_validate(program).check()
     assert "placeholder" in {finding.code for finding in findings}
 
 
-def test_every_finding_has_a_text_in_every_language() -> None:
+def test_every_finding_has_text_in_each_language() -> None:
     from edn360_chatkit.program.texts import words
 
     source = Path(checks.__file__).read_text("utf-8")

@@ -22,12 +22,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def program(
     *blocks: list[dict[str, Any] | str], session: str = "D1", **fields: Any
 ) -> EnrichedTrainingProgram:
-    """A program of one session; an exercise may be its name only."""
-    written = [
+    """A program with a single session. An exercise may be only a name."""
+    block_data = [
         {"id": letter, "exercises": [{"name": e} if isinstance(e, str) else e for e in block]}
         for letter, block in zip("ABC", blocks, strict=False)
     ]
-    sessions = [{"id": session, "blocks": written}]
+    sessions = [{"id": session, "blocks": block_data}]
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions, **fields})
 
 
@@ -39,7 +39,7 @@ def names(changes: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | N
     return [(change.old.exercise.name, change.new.exercise.name) for change in changes]
 
 
-def test_added_and_removed_exercises_have_their_places() -> None:
+def test_added_and_removed_exercises_have_places() -> None:
     diff = program(["Squat", "Row", "Plank"]).diff(program(["Squat"], ["Dip"]))
     assert places(diff.added) == [
         "Row D1A2 sessions.0.blocks.0.exercises.1",
@@ -49,7 +49,7 @@ def test_added_and_removed_exercises_have_their_places() -> None:
     assert (diff.moved, diff.changed, diff.replaced) == ((), (), ())
 
 
-def test_change_has_the_values_before_and_now() -> None:
+def test_change_has_both_values() -> None:
     before = {"name": "Squat", "series": 3, "reps": "8-10", "rpe": "7-8", "notes": "a"}
     now = {"name": "Squat", "series": "3-4", "reps": "8-10", "rpe": 8, "notes": "b"}
     (change,) = program([now]).diff(program([before])).changed
@@ -60,7 +60,7 @@ def test_change_has_the_values_before_and_now() -> None:
     ("before", "now"),
     [(3, "3"), (3.0, 3), ("8-10", "8 – 10"), ("7,5", 7.5), ("AMRAP", "amrap"), (None, "")],
 )
-def test_same_value_in_another_spelling_is_no_change(before: Any, now: Any) -> None:
+def test_other_spelling_of_value_is_no_change(before: Any, now: Any) -> None:
     fields = ("series", "reps", "rpe")
     new = program([{"name": "Squat", **dict.fromkeys(fields, now)}])
     old = program([{"name": "Squat", **dict.fromkeys(fields, before)}])
@@ -112,20 +112,20 @@ def test_placeholder_db_id_pairs_no_exercises(db_id: Any) -> None:
 @pytest.mark.parametrize("swap", [False, True])
 def test_db_id_with_several_names_is_ignored(swap: bool) -> None:
     several = program([{"name": n, "db_id": "ex-1"} for n in ("Squat", "Row", "Dip")])
-    one = program([{"name": "Row", "db_id": "ex-1"}])
-    diff = several.diff(one) if swap else one.diff(several)
+    single = program([{"name": "Row", "db_id": "ex-1"}])
+    diff = several.diff(single) if swap else single.diff(several)
     assert (diff.replaced, diff.changed, diff.moved) == ((), (), ())
-    gone = [place.exercise.name for place in (*diff.added, *diff.removed)]
-    assert gone == ["Squat", "Dip"]
+    others = [place.exercise.name for place in (*diff.added, *diff.removed)]
+    assert others == ["Squat", "Dip"]
 
 
-def test_case_and_accents_make_no_other_exercise() -> None:
+def test_case_and_accents_keep_the_exercise() -> None:
     old = program([{"name": "Jalón  al pecho", "db_id": None}])
     new = program([{"name": "JALON al pecho", "db_id": "x"}])
     assert not new.diff(old)
 
 
-def test_exercise_in_the_same_position_is_a_replacement() -> None:
+def test_exercise_at_same_position_is_replaced() -> None:
     diff = program(["Squat", "Leg press"]).diff(program(["Squat", "Lunge"]))
     assert names(diff.replaced) == [("Lunge", "Leg press")]
     assert (diff.added, diff.removed) == ((), ())
@@ -144,7 +144,7 @@ def test_repeated_exercise_is_paired_in_its_block() -> None:
     assert (change.old.session, change.new.session) == ("D1", "D1")
 
 
-def test_exercise_that_only_made_room_is_not_moved() -> None:
+def test_shifted_exercise_is_not_moved() -> None:
     diff = program(["New", "Squat", "Row"]).diff(program(["Squat", "Row"]))
     assert diff.moved == ()
     swapped = program(["Row", "Squat"]).diff(program(["Squat", "Row"]))
@@ -159,7 +159,7 @@ def test_exercise_that_only_made_room_is_not_moved() -> None:
 
 
 def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
-    """Days with the same exercises in two blocks, and one exercise more each."""
+    """Sessions with equal exercises in two blocks, and an exercise of their own."""
     sessions = [
         {
             "id": identity,
@@ -192,8 +192,8 @@ def test_session_id_counts_before_the_position() -> None:
 
 def test_order_field_gives_the_position() -> None:
     def ordered(*orders: int | None) -> EnrichedTrainingProgram:
-        named = zip(("Squat", "Row", "Dip"), orders, strict=False)
-        return program([{"name": name, "order": order} for name, order in named])
+        pairs = zip(("Squat", "Row", "Dip"), orders, strict=False)
+        return program([{"name": name, "order": order} for name, order in pairs])
 
     diff = ordered(2, 1).diff(ordered(1, 2))
     assert names(diff.moved) == [("Squat", "Squat"), ("Row", "Row")]
@@ -230,7 +230,7 @@ def test_change_of_a_program_field_is_listed() -> None:
     assert diff
 
 
-def test_changes_are_written_in_both_languages() -> None:
+def test_changes_have_text_in_both_languages() -> None:
     old = program(
         [{"name": "Squat", "series": 3, "primary_group": "Legs"}, "Lunge"], ["Dip"], weeks=4
     )
@@ -287,7 +287,7 @@ def test_program_has_no_difference_to_itself(data: dict[str, Any]) -> None:
     assert not once.diff(again)
 
 
-@settings(deadline=None)  # the first one imports the rendering
+@settings(deadline=None)  # the first example imports the rendering
 @given(programs, programs)
 def test_every_exercise_counts_once_in_a_comparison(
     before: dict[str, Any], now: dict[str, Any]
@@ -316,7 +316,7 @@ def test_ten_thousand_exercises_are_compared_quickly() -> None:
     ("part", "count"),
     [("sessions", 100), pytest.param("blocks", 1_250, marks=pytest.mark.slow)],
 )
-def test_time_of_a_comparison_grows_with_the_size(part: str, count: int) -> None:
+def test_comparison_takes_linear_time(part: str, count: int) -> None:
     def seconds(count: int) -> float:
         parts = [{"id": f"{n}", "exercises": [{"name": "Remo"}]} for n in range(count)]
         days = [{"name": f"s{n}", "blocks": parts[:1]} for n in range(count)]
@@ -334,24 +334,24 @@ def test_mappings_are_accepted_as_models() -> None:
     new = program([{"name": "Barbell squat", "series": 4}])
     before = old.model_dump(mode="json", exclude_unset=True)
     assert new.diff(MappingProxyType(before)) == new.diff(old)
-    asked = EDN360Input.model_validate(ATHLETE)
+    athlete_input = EDN360Input.model_validate(ATHLETE)
     assert [finding.code for finding in new.check(against=ATHLETE)] == [
-        finding.code for finding in new.check(against=asked)
+        finding.code for finding in new.check(against=athlete_input)
     ]
     assert "days_not_as_asked" in {finding.code for finding in new.check(against=ATHLETE)}
-    assert asked.with_previous_program(before) == asked.with_previous_program(old)
+    assert athlete_input.with_previous_program(before) == athlete_input.with_previous_program(old)
 
 
 def test_invalid_mapping_is_reported_with_its_fields() -> None:
     new = program(["Squat"])
-    asked = EDN360Input.model_validate(ATHLETE)
+    athlete_input = EDN360Input.model_validate(ATHLETE)
     secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
     with pytest.raises(InvalidInputError) as caught:
         new.check(against=secret)
     paths = [fault["path"] for fault in caught.value.errors]
     assert paths == ["user_profile.user_id", "questionnaires"]
     assert "secreta" not in str(caught.value)
-    for call in (new.diff, asked.with_previous_program):
+    for call in (new.diff, athlete_input.with_previous_program):
         with pytest.raises(InvalidInputError) as caught:
             call({"title": "t"})
         assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
@@ -378,34 +378,34 @@ def test_input_with_previous_program_equals_the_example() -> None:
 def test_input_without_request_type_becomes_an_evolution() -> None:
     previous = program(["Squat"])
     without = EDN360Input.model_validate({k: v for k, v in ATHLETE.items() if k != "context"})
-    sent = json.loads(without.with_previous_program(previous).to_json_text())
-    assert sent["context"] == {
+    data = json.loads(without.with_previous_program(previous).to_json_text())
+    assert data["context"] == {
         "request_type": "evolution",
         "previous_training_plan": {"plan_data": previous.model_dump(exclude_unset=True)},
     }
-    asked = EDN360Input.model_validate(ATHLETE).with_previous_program(previous)
-    assert asked.context is not None
-    assert asked.context.request_type == "initial"
+    athlete_input = EDN360Input.model_validate(ATHLETE).with_previous_program(previous)
+    assert athlete_input.context is not None
+    assert athlete_input.context.request_type == "initial"
 
 
 @settings(deadline=None)
 @given(inputs, programs)
-def test_previous_program_changes_nothing_else_in_the_input(
-    asked: dict[str, Any], data: dict[str, Any]
+def test_previous_program_keeps_other_input(
+    input_data: dict[str, Any], data: dict[str, Any]
 ) -> None:
-    before = EDN360Input.model_validate(asked)
+    before = EDN360Input.model_validate(input_data)
     previous = EnrichedTrainingProgram.model_validate(data)
     now = json.loads(before.with_previous_program(previous, source="db").to_json_text())
     assert now["context"].pop("previous_training_plan") == {"plan_data": data, "source": "db"}
-    context = {**(asked.get("context") or {})}
+    context = {**(input_data.get("context") or {})}
     context.pop("previous_training_plan", None)
     if context.get("request_type") is None:
         context["request_type"] = "evolution"
-    assert now == {**asked, "context": context}
-    assert json.loads(before.to_json_text()) == asked
+    assert now == {**input_data, "context": context}
+    assert json.loads(before.to_json_text()) == input_data
 
 
-# --- as a coach reads it ------------------------------------------------------------------------
+# --- the cases of a coach -----------------------------------------------------------------------
 
 CASES: dict[str, dict[str, Any]] = {
     case["why"]: case
@@ -418,7 +418,7 @@ def case(why: str) -> ProgramDiff:
     return new.diff(old)
 
 
-def test_plural_case_and_small_words_make_no_other_exercise() -> None:
+def test_plural_and_small_words_keep_the_exercise() -> None:
     assert not case("the plural is no other exercise")
     assert not case("small words and capitals make no other exercise")
 
@@ -435,7 +435,7 @@ def test_plural_case_and_small_words_make_no_other_exercise() -> None:
         ("Curl con mancuernas alterno", "Curl alterno con mancuerna"),
     ],
 )
-def test_spelling_makes_no_other_exercise(before: str, now: str) -> None:
+def test_other_spelling_keeps_the_exercise(before: str, now: str) -> None:
     assert not program([now]).diff(program([before]))
 
 
@@ -451,19 +451,19 @@ def test_another_implement_is_a_replacement() -> None:
     assert len(case("another implement is another exercise").replaced) == 1
 
 
-def test_replaced_exercise_shows_its_new_series_reps_and_rpe() -> None:
+def test_replaced_exercise_shows_new_values() -> None:
     diff = case("the RPE of an exercise that is replaced changed, too")
     line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
     assert f"D1\n- {line}\n" == diff.to_text()
 
 
-def test_change_of_the_reserve_is_written_as_reserve() -> None:
+def test_change_of_reserve_is_shown_as_reserve() -> None:
     before, now = ({"name": "Squat", "rpe": rpe} for rpe in ("RIR 2", "RIR 1"))
     text = program([now], session="Legs").diff(program([before], session="Legs")).to_text()
     assert text == "Legs\n- Squat: A · 1, RIR 2 → RIR 1\n"
 
 
-def test_session_named_as_its_id_is_written_once() -> None:
+def test_session_name_equal_to_id_is_shown_once() -> None:
     week = [{"id": "Push", "name": "Push", "blocks": [{"exercises": [{"name": "Dip"}]}]}]
     new = EnrichedTrainingProgram.model_validate({"sessions": week})
     text = new.diff(program(["Squat"], ["Row"])).to_text()
@@ -471,18 +471,18 @@ def test_session_named_as_its_id_is_written_once() -> None:
     assert "Push · Push" not in text
 
 
-def test_reserve_and_rpe_of_one_effort_are_no_change() -> None:
+def test_equal_reserve_and_rpe_are_no_change() -> None:
     assert not case("RPE 8 and RIR 2 say the same").changed
 
 
-def test_swapped_sessions_are_one_line() -> None:
+def test_swapped_sessions_give_a_single_line() -> None:
     diff = case("two sessions changed places, and their ids were written anew")
     assert (diff.moved, diff.replaced, diff.added, diff.removed) == ((), (), (), ())
     assert diff.to_text() == "Programa\n- Torso ↔ Pierna: D1 ↔ D2\n"
 
 
 @pytest.mark.parametrize("name", ["Día {}", "Full body {}", ""])
-def test_sessions_that_keep_their_names_can_be_swapped(name: str) -> None:
+def test_sessions_with_position_names_can_be_swapped(name: str) -> None:
     days = [["Remo", "Press", "Curl"], ["Sentadilla", "Puente", "Plancha"]]
     old, new = (
         EnrichedTrainingProgram.model_validate(
@@ -505,7 +505,7 @@ def test_sessions_that_keep_their_names_can_be_swapped(name: str) -> None:
     assert "D1 ↔ D2" in diff.to_text()
 
 
-def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
+def test_new_and_removed_sessions_show_exercises() -> None:
     week = days("D1", "D2", "D3")
     shorter = week.model_copy(update={"sessions": week.sessions[:2]})
     more, fewer = week.diff(shorter), shorter.diff(week)
@@ -514,20 +514,22 @@ def test_new_and_removed_sessions_are_shown_with_their_exercises() -> None:
     assert (len(more.added), len(fewer.removed)) == (3, 3)
 
 
-def test_session_in_the_middle_leaves_the_others_where_they_are() -> None:
-    named = zip(("Torso", "Pierna", "Cuerpo"), days("D1", "D2", "D3").sessions, strict=True)
-    week = [session.model_copy(update={"name": name}) for name, session in named]
-    kept = [
+def test_removed_session_moves_no_other_exercise() -> None:
+    pairs = zip(("Torso", "Pierna", "Cuerpo"), days("D1", "D2", "D3").sessions, strict=True)
+    week = [session.model_copy(update={"name": name}) for name, session in pairs]
+    remaining = [
         session.model_copy(update={"id": f"D{day}"}) for day, session in enumerate(week[::2], 1)
     ]
-    old, new = (program().model_copy(update={"sessions": sessions}) for sessions in (week, kept))
+    old, new = (
+        program().model_copy(update={"sessions": sessions}) for sessions in (week, remaining)
+    )
     diff = new.diff(old)
     assert (diff.moved, diff.replaced, diff.added) == ((), (), ())
     assert [place.exercise.name for place in diff.removed] == ["Squat", "Own 1", "Row"]
     assert "Cuerpo: D3 → D2" in diff.to_text()
 
 
-def test_exercise_from_another_session_shows_where_it_was() -> None:
+def test_moved_exercise_shows_previous_session() -> None:
     monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
     old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
     monday, friday = program(["Squat"], session="D1"), program(["Dip", "Row"], session="D2")

@@ -1,4 +1,4 @@
-"""The models: inputs are sent unchanged, and programs are dumped unchanged."""
+"""The models keep their data: the text of an input and the dump of a program are unchanged."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def loop() -> list[Any]:
 
 
 @given(inputs)
-def test_input_is_sent_unchanged(data: dict[str, Any]) -> None:
-    sent = EDN360Input.model_validate(data).to_json_text()
-    assert json.loads(sent) == data
-    # Equality takes 8 for 8.0 and 1 for True; the text tells them apart.
-    assert sorted(sent) == sorted(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+def test_text_of_input_is_unchanged(data: dict[str, Any]) -> None:
+    text = EDN360Input.model_validate(data).to_json_text()
+    assert json.loads(text) == data
+    # Python says that 8 == 8.0 and 1 == True, but their texts differ.
+    assert sorted(text) == sorted(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
 
 
 @given(inputs)
-def test_input_from_json_is_sent_unchanged(data: dict[str, Any]) -> None:
+def test_text_of_input_from_json_is_unchanged(data: dict[str, Any]) -> None:
     text = json.dumps(data)
     assert json.loads(EDN360Input.model_validate_json(text).to_json_text()) == json.loads(text)
 
@@ -54,19 +54,19 @@ def test_program_is_dumped_unchanged(data: dict[str, Any]) -> None:
     assert json.loads(program.model_dump_json(exclude_unset=True)) == data
 
 
-def test_the_text_is_compact_and_not_escaped() -> None:
+def test_text_is_compact_and_not_escaped() -> None:
     text = prepare(ATHLETE).text
     assert '"días_por_semana":4' in text
     assert ": " not in text
 
 
 @pytest.mark.parametrize("moment", ["2026-01-05T10:00:00Z", "5/1/2026", 1767607200, 1767607200.5])
-def test_a_moment_is_kept_as_it_was_written(moment: Any) -> None:
+def test_time_keeps_its_format(moment: Any) -> None:
     data = {**ATHLETE, "questionnaires": [{"submitted_at": moment}]}
     assert json.loads(prepare(data).text) == data
 
 
-def test_dates_are_sent_as_iso_8601() -> None:
+def test_dates_become_iso_8601_texts() -> None:
     at = datetime(2026, 1, 5, 10, tzinfo=timezone.utc)
     data = {
         "user_profile": {"user_id": "athlete-1", "created_at": at},
@@ -74,9 +74,9 @@ def test_dates_are_sent_as_iso_8601() -> None:
             {"submitted_at": date(2026, 1, 5), "payload": {"born": date(1996, 1, 1)}}
         ],
     }
-    sent = json.loads(prepare(data).text)
-    assert sent["user_profile"]["created_at"] == "2026-01-05T10:00:00Z"
-    assert sent["questionnaires"][0] == {
+    message = json.loads(prepare(data).text)
+    assert message["user_profile"]["created_at"] == "2026-01-05T10:00:00Z"
+    assert message["questionnaires"][0] == {
         "submitted_at": "2026-01-05",
         "payload": {"born": "1996-01-01"},
     }
@@ -92,12 +92,12 @@ def test_invalid_fields_are_listed_with_their_paths() -> None:
 
 
 @pytest.mark.parametrize("user_id", [None, "", "  ", 7])
-def test_the_user_id_is_a_string_that_is_not_empty(user_id: Any) -> None:
+def test_empty_or_numeric_user_id_is_refused(user_id: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"user_profile\.user_id"):
         prepare({**ATHLETE, "user_profile": {"user_id": user_id}}).check()
 
 
-def test_an_invalid_input_never_quotes_the_value() -> None:
+def test_error_of_invalid_input_quotes_no_value() -> None:
     with pytest.raises(InvalidInputError) as caught:
         prepare({**ATHLETE, "user_profile": {"user_id": "a", "name": ["Ana Secreta"]}}).check()
     assert "Secreta" not in str(caught.value) + repr(caught.value) + str(caught.value.__cause__)
@@ -110,13 +110,13 @@ def test_other_types_of_input_are_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "half \ud83d"])
-def test_text_that_can_not_be_sent_is_refused(text: str) -> None:
+def test_empty_or_invalid_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         prepare(text).check()
 
 
 def deep() -> dict[str, Any]:
-    nest: dict[str, Any] = {}  # Python 3.13 writes 5,000 levels
+    nest: dict[str, Any] = {}  # Python 3.13 can write 5,000 levels
     for _ in range(20_000):
         nest = {"in": nest}
     return nest
@@ -135,7 +135,7 @@ def deep() -> dict[str, Any]:
     ],
     ids=["NaN", "infinity", "object", "half a character", "huge", "loop", "deep"],
 )
-def test_value_outside_of_json_is_refused_with_its_path(make: Callable[[], Any]) -> None:
+def test_value_outside_json_is_refused_with_path(make: Callable[[], Any]) -> None:
     data = {**ATHLETE, "questionnaires": [{"payload": {"answers": [1, make()]}}]}
     with pytest.raises(
         InvalidInputError, match=r"questionnaires\.0\.payload\.answers\.1"
@@ -166,7 +166,7 @@ def test_changed_input_is_validated_again(change: dict[str, Any]) -> None:
         prepare(changed).check()
 
 
-def test_subclass_of_a_profile_is_sent_whole() -> None:
+def test_subclass_of_profile_keeps_its_fields() -> None:
     class Member(UserProfile):
         club: str
 
@@ -180,22 +180,22 @@ def test_subclass_of_a_profile_is_sent_whole() -> None:
 @pytest.mark.parametrize("name", ["source", "type", "questionnaire_type"])
 @pytest.mark.parametrize("answers", ["payload", "answers", "responses"])
 def test_questionnaire_with_any_keys_is_read(name: str, answers: str) -> None:
-    found = Questionnaire.model_validate({name: "initial", answers: {"q": 1}})
-    assert (found.kind, found.content) == ("initial", {"q": 1})
+    questionnaire = Questionnaire.model_validate({name: "initial", answers: {"q": 1}})
+    assert (questionnaire.kind, questionnaire.content) == ("initial", {"q": 1})
 
 
-def test_a_repr_shows_no_health_data() -> None:
+def test_repr_shows_no_health_data() -> None:
     data = {
         **ATHLETE,
         "context": {"request_type": "evolution", "previous_training_plan": {"plan_data": "secret"}},
     }
-    given_input = EDN360Input.model_validate(data)
+    athlete_input = EDN360Input.model_validate(data)
     parts = [
-        given_input,
-        given_input.user_profile,
-        given_input.questionnaires,
-        given_input.context,
-        given_input.context and given_input.context.previous_training_plan,
+        athlete_input,
+        athlete_input.user_profile,
+        athlete_input.questionnaires,
+        athlete_input.context,
+        athlete_input.context and athlete_input.context.previous_training_plan,
     ]
     for part in parts:
         assert not any(
@@ -203,7 +203,7 @@ def test_a_repr_shows_no_health_data() -> None:
         )
 
 
-def test_a_program_with_gaps_shows_them() -> None:
+def test_missing_fields_of_program_are_none() -> None:
     program = EnrichedTrainingProgram.model_validate(
         {"title": "t", "sessions": [{"blocks": [{"exercises": [{"name": "Squat"}]}]}]}
     )
@@ -212,7 +212,7 @@ def test_a_program_with_gaps_shows_them() -> None:
 
 
 @pytest.mark.parametrize("value", [3, "3-4", 8.5, "AMRAP"])
-def test_series_reps_and_rpe_stay_what_they_were(value: Any) -> None:
+def test_series_reps_and_rpe_keep_their_types(value: Any) -> None:
     data = {"name": "Squat", "series": value, "reps": value, "rpe": value}
     program = {"title": "t", "sessions": [{"blocks": [{"exercises": [data]}]}]}
     exercise = EnrichedTrainingProgram.model_validate(program).sessions[0].blocks[0].exercises[0]
@@ -223,10 +223,10 @@ def test_series_reps_and_rpe_stay_what_they_were(value: Any) -> None:
 SESSION = {"id": "cksess_1", "client_secret": "ek_hidden", "user": "u", "object": "chatkit.session"}
 
 
-def test_client_secret_is_not_in_repr_or_dump() -> None:
+def test_repr_and_dump_hide_client_secret() -> None:
     session = ChatSession.model_validate(SESSION)
     assert session.client_secret == "ek_hidden"
-    shown = [
+    texts = [
         repr(session),
         str(session),
         repr([session]),
@@ -235,12 +235,12 @@ def test_client_secret_is_not_in_repr_or_dump() -> None:
         str(pickle.dumps(session)),
         str(dict(session.model_copy().model_dump())),
     ]
-    assert not [text for text in shown if "ek_hidden" in text]
+    assert not [text for text in texts if "ek_hidden" in text]
     assert pickle.loads(pickle.dumps(session)).id == "cksess_1"
     assert copy.deepcopy(session).client_secret == "ek_hidden"
 
 
-def test_sessions_and_messages_can_be_stored_and_loaded() -> None:
+def test_sessions_and_messages_can_be_stored() -> None:
     session = ChatSession.model_validate(SESSION)
     loaded = ChatSession.model_validate_json(session.model_dump_json())
     assert loaded.model_dump() == session.model_dump()
@@ -249,15 +249,15 @@ def test_sessions_and_messages_can_be_stored_and_loaded() -> None:
     assert pickle.loads(pickle.dumps(message)) == message
 
 
-def test_decimal_is_sent_as_a_number() -> None:
+def test_decimal_becomes_a_number() -> None:
     profile = {"user_id": "a", "weight_kg": Decimal("72.5"), "own": [Decimal(3), Decimal("0.1")]}
-    sent = prepare({**ATHLETE, "user_profile": profile}).text
-    assert '"weight_kg":72.5,"own":[3,0.1]' in sent
+    text = prepare({**ATHLETE, "user_profile": profile}).text
+    assert '"weight_kg":72.5,"own":[3,0.1]' in text
     with pytest.raises(InvalidInputError, match=r"user_profile\.own"):
         prepare({**ATHLETE, "user_profile": {"user_id": "a", "own": Decimal("NaN")}}).check()
 
 
-def test_copy_of_a_part_leaves_its_siblings_unchanged() -> None:
+def test_copy_leaves_other_exercises_unchanged() -> None:
     first, second = (Exercise.model_validate({"name": name}) for name in ("Plank", "Row"))
     assert first.model_copy(update={"rest": "90s"}).model_fields_set == {"name", "rest"}
     assert second.model_dump(exclude_unset=True) == {"name": "Row"}

@@ -1,4 +1,4 @@
-"""What an exercise says in numbers, and what they add up to."""
+"""The numbers of an exercise, and their sums by week and by session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READERS = {"series": read_series, "reps": read_reps, "seconds": read_seconds, "r
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{c['field']} {c['text']}" for c in CASES])
-def test_number_of_the_field_is_read(case: dict[str, Any]) -> None:
+def test_number_of_real_program_is_read(case: dict[str, Any]) -> None:
     span = READERS[case["field"]](case["text"])
     number = span.middle if span and case["field"] == "series" else span and list(span)
     assert number in [case["want"], *case.get("also", [])]
@@ -35,7 +35,7 @@ def exercise(**fields: Any) -> Exercise:
 
 
 def program(*blocks: dict[str, Any], **fields: Any) -> EnrichedTrainingProgram:
-    """A program of one session."""
+    """A program with a single session."""
     session = {"id": "D1", "blocks": list(blocks)}
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": [session], **fields})
 
@@ -92,7 +92,7 @@ def program(*blocks: dict[str, Any], **fields: Any) -> EnrichedTrainingProgram:
         (MOST + 1, None),
     ],
 )
-def test_sets_are_what_series_says_and_of_a_range_its_middle(series: Any, sets: Any) -> None:
+def test_sets_are_middle_of_series(series: Any, sets: Any) -> None:
     assert exercise(series=series).sets == sets
 
 
@@ -139,7 +139,7 @@ def test_sets_are_what_series_says_and_of_a_range_its_middle(series: Any, sets: 
         ("8RM", None),
     ],
 )
-def test_reps_are_read_as_a_coach_reads_them(reps: Any, expected: Any) -> None:
+def test_reps_are_read_as_range(reps: Any, expected: Any) -> None:
     assert exercise(reps=reps).reps_range == expected
 
 
@@ -171,7 +171,7 @@ def test_reps_are_read_as_a_coach_reads_them(reps: Any, expected: Any) -> None:
         ("30 h", None),
     ],
 )
-def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
+def test_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
     assert exercise(reps=reps).seconds_range == expected
 
 
@@ -198,7 +198,7 @@ def test_a_duration_is_read_in_seconds(reps: Any, expected: Any) -> None:
         ("alta", None),
     ],
 )
-def test_rpe_is_read_as_it_was_written(rpe: Any, expected: Any) -> None:
+def test_rpe_is_read_as_range(rpe: Any, expected: Any) -> None:
     assert exercise(rpe=rpe).rpe_range == expected
 
 
@@ -234,7 +234,7 @@ RESERVES = (
     st.sampled_from(sorted(UNITS.items())),
     st.sampled_from(REMARKS),
 )
-def test_amount_is_read_whatever_is_beside_it(
+def test_amount_is_read_beside_remarks(
     sets: tuple[str, int | None],
     lead: str,
     numbers: tuple[int, int],
@@ -257,7 +257,7 @@ def test_amount_is_read_whatever_is_beside_it(
     st.integers(0, 4),
     st.sampled_from(RESERVES),
 )
-def test_reserve_is_counted_down_from_ten(reserve: int, form: str) -> None:
+def test_reserve_is_subtracted_from_ten(reserve: int, form: str) -> None:
     text = form.format(reserve)
     assert read_rpe(text) == (10 - reserve, 10 - reserve)
     assert read_rpe(f"RPE 8 ({text})") == (8, 8)
@@ -302,13 +302,13 @@ def test_reserve_is_counted_down_from_ten(reserve: int, form: str) -> None:
         ("rpe", "RIR 2 semana 1, RIR 1 semana 2", None),
     ],
 )
-def test_text_beyond_the_grammar_is_no_number(
+def test_text_outside_grammar_is_no_number(
     field: str, text: str, number: tuple[int, int] | None
 ) -> None:
     assert READERS[field](text) == number
 
 
-# What the grammar is made of, so that hypothesis gets into its corners.
+# The pieces of the grammar, so that hypothesis reaches rare combinations.
 PIECES = st.sampled_from(
     [
         *"0123456789-–/x×,.:'\"½~+( ",
@@ -335,21 +335,21 @@ FIELDS = (
 @given(FIELDS)
 @example("⅓")
 @example("9" * 5000)
-def test_a_reading_reads_as_itself_again(field: Any) -> None:
+def test_text_of_range_gives_equal_range(field: Any) -> None:
     for read in (read_series, read_reps, read_rpe):
-        if found := read(field):
-            assert 0 <= found.low <= found.middle <= found.high <= MOST
-            assert read(f"{found.low}-{found.high}") == found
-            assert read(found.low) == Range(found.low, found.low)
-    if found := read_seconds(field):
-        assert read_seconds(f"{found.low}-{found.high} s") == found
+        if span := read(field):
+            assert 0 <= span.low <= span.middle <= span.high <= MOST
+            assert read(f"{span.low}-{span.high}") == span
+            assert read(span.low) == Range(span.low, span.low)
+    if span := read_seconds(field):
+        assert read_seconds(f"{span.low}-{span.high} s") == span
         assert read_reps(field) is None
 
 
 @pytest.mark.parametrize(
     "piece", ["1", "1-", "1 min ", "3 x ", "'", "(~", "de ", "½", "a\u0301", "\ufdfa", " "]
 )
-def test_a_text_of_a_megabyte_is_read_at_once(piece: str) -> None:
+def test_text_of_megabyte_is_read_fast(piece: str) -> None:
     text = (piece * 1_000_000)[:1_000_000]
     started = time.process_time()
     planned = exercise(series=text, reps=text, rpe=text)
@@ -371,17 +371,17 @@ def test_properties_are_no_fields() -> None:
 # --- a week and a session -----------------------------------------------------------------------
 
 
-def test_every_exercise_comes_with_its_session_and_block() -> None:
-    found = program(
+def test_exercises_come_with_session_and_block() -> None:
+    week = program(
         {"id": "A", "exercises": [{"name": "Squat"}, {"name": "Row"}]},
         {"id": "B", "exercises": [{"name": "Plank"}]},
     )
-    places = [(s.id, b.id, e.name) for s, b, e in found.exercises()]
+    places = [(s.id, b.id, e.name) for s, b, e in week.exercises()]
     assert places == [("D1", "A", "Squat"), ("D1", "A", "Row"), ("D1", "B", "Plank")]
 
 
-def test_a_set_counts_whole_for_the_primary_and_half_for_the_secondary_muscle() -> None:
-    found = program(
+def test_set_counts_half_for_secondary_muscle() -> None:
+    week = program(
         {
             "exercises": [
                 {"name": "a", "series": 4, "primary_group": "Pecho", "secondary_group": "Tríceps"},
@@ -392,16 +392,16 @@ def test_a_set_counts_whole_for_the_primary_and_half_for_the_secondary_muscle() 
             ]
         }
     )
-    assert list(found.weekly_sets_by_muscle().items()) == [
+    assert list(week.weekly_sets_by_muscle().items()) == [
         ("Tríceps", 5.5),
         ("Pecho", 4),
         ("Core", 2),
     ]
-    assert found.weekly_sets() == 10.5
+    assert week.weekly_sets() == 10.5
 
 
-def test_the_muscles_of_the_block_count_where_the_exercise_names_none() -> None:
-    found = program(
+def test_exercise_without_muscles_uses_those_of_block() -> None:
+    week = program(
         {
             "primary_muscles": ["Quads", "Glutes"],
             "secondary_muscles": ["Core", "Quads"],
@@ -411,8 +411,8 @@ def test_the_muscles_of_the_block_count_where_the_exercise_names_none() -> None:
             ],
         }
     )
-    assert found.weekly_sets_by_muscle() == {
-        "Quads": 3,  # of b, whose own secondary group is empty, by half
+    assert week.weekly_sets_by_muscle() == {
+        "Quads": 3,  # half of the sets of b, whose secondary group is empty
         "Glutes": 2,
         "Calves": 2,
         "Feet": 2,
@@ -420,16 +420,16 @@ def test_the_muscles_of_the_block_count_where_the_exercise_names_none() -> None:
     }
 
 
-@pytest.mark.parametrize("nothing", ["N/A", "None", "No aplica", "ninguno", "—", "-", " n.a. "])
-def test_what_says_that_there_is_no_muscle_is_none(nothing: str) -> None:
-    planned = {"name": "a", "series": 2, "primary_group": nothing, "secondary_group": nothing}
+@pytest.mark.parametrize("no_muscle", ["N/A", "None", "No aplica", "ninguno", "—", "-", " n.a. "])
+def test_text_for_no_muscle_is_ignored(no_muscle: str) -> None:
+    planned = {"name": "a", "series": 2, "primary_group": no_muscle, "secondary_group": no_muscle}
     assert program({"exercises": [planned]}).weekly_sets_by_muscle() == {}
-    block = {"primary_muscles": [nothing, f"Core, {nothing}"], "exercises": [planned]}
+    block = {"primary_muscles": [no_muscle, f"Core, {no_muscle}"], "exercises": [planned]}
     assert program(block).weekly_sets_by_muscle() == {"Core": 2}
 
 
 @pytest.mark.parametrize(
-    ("written", "muscles"),
+    ("text", "muscles"),
     [
         ("Glúteos y femorales", ["Glúteos", "femorales"]),
         ("Pecho e isquios", ["Pecho", "isquios"]),
@@ -440,9 +440,9 @@ def test_what_says_that_there_is_no_muscle_is_none(nothing: str) -> None:
         ("Quad, quads, tríceps, TRICEPS, bíceps", ["Quad", "tríceps", "bíceps"]),
     ],
 )
-def test_muscles_are_told_apart(written: str, muscles: list[str]) -> None:
-    found = program({"exercises": [{"name": "a", "series": 1, "primary_group": written}]})
-    assert list(found.weekly_sets_by_muscle()) == muscles
+def test_muscles_in_a_text_are_separated(text: str, muscles: list[str]) -> None:
+    week = program({"exercises": [{"name": "a", "series": 1, "primary_group": text}]})
+    assert list(week.weekly_sets_by_muscle()) == muscles
 
 
 def test_one_muscle_has_one_key_in_all_languages() -> None:
@@ -455,7 +455,7 @@ def test_one_muscle_has_one_key_in_all_languages() -> None:
         assert muscle_key(name) == "chest"
 
 
-def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
+def test_import_loads_no_analysis() -> None:
     code = (
         "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
         "rooms = ['edn360_chatkit.program.' + name"
@@ -467,16 +467,16 @@ def test_importing_the_package_does_not_pay_for_what_a_coach_asks() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
-@settings(deadline=None)  # the first one imports the room
+@settings(deadline=None)  # the first example imports the modules
 @given(programs)
 def test_every_program_has_numbers(data: dict[str, Any]) -> None:
-    found = EnrichedTrainingProgram.model_validate(data)
-    assert found.weekly_sets() >= 0
-    sizes = list(found.weekly_sets_by_muscle().values())
+    week = EnrichedTrainingProgram.model_validate(data)
+    assert week.weekly_sets() >= 0
+    sizes = list(week.weekly_sets_by_muscle().values())
     assert sizes == sorted(sizes, reverse=True)
-    assert len(found.estimated_session_minutes()) == len(found.sessions)
-    assert len(list(found.exercises())) == sum(
-        len(b.exercises) for s in found.sessions for b in s.blocks
+    assert len(week.estimated_session_minutes()) == len(week.sessions)
+    assert len(list(week.exercises())) == sum(
+        len(b.exercises) for s in week.sessions for b in s.blocks
     )
 
 

@@ -1,4 +1,4 @@
-"""A paid program is never lost to a type: whatever a field holds, it is delivered and kept."""
+"""A paid program is delivered and kept with any value in any field."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DELIVERED = [case for case in CASES if case["want"] == "delivered"]
 
 
 def dump(program: EnrichedTrainingProgram) -> str:
-    """The JSON of a program; as text, since 4 equals 4.0."""
+    """The JSON text of a program. Texts differ where Python says that 4 == 4.0."""
     return json.dumps(program.model_dump(mode="json", exclude_unset=True), sort_keys=True)
 
 
@@ -38,7 +38,7 @@ def attribute(value: Any, path: str) -> Any:
 
 
 def use(program: EnrichedTrainingProgram) -> None:
-    """Everything that can be done with a program."""
+    """Call all methods of a program."""
     for lang in ("es", "en"):
         for text in (program.to_html(full_page=True, lang=lang), program.to_markdown(lang=lang)):
             assert text
@@ -54,8 +54,8 @@ def use(program: EnrichedTrainingProgram) -> None:
 
 
 def assert_kept(data: dict[str, Any]) -> None:
-    """Whatever way a program goes, the JSON that came goes out."""
-    wanted = json.dumps(data, sort_keys=True)
+    """Check that loads, dumps and copies of a program keep its JSON."""
+    expected = json.dumps(data, sort_keys=True)
     program = EnrichedTrainingProgram.model_validate(data)
     ways = (
         program,
@@ -67,7 +67,7 @@ def assert_kept(data: dict[str, Any]) -> None:
         copy.deepcopy(program),
         program.model_copy(),
     )
-    assert [dump(way) for way in ways] == [wanted] * len(ways)
+    assert [dump(way) for way in ways] == [expected] * len(ways)
     assert json.loads(program.model_dump_json(exclude_unset=True)) == data
 
 
@@ -87,7 +87,7 @@ def test_program_of_any_type_is_delivered(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case["want"] == "invalid"], ids=lambda case: case["why"]
 )
-def test_only_the_skeleton_makes_a_program_invalid(case: dict[str, Any]) -> None:
+def test_only_wrong_skeleton_is_invalid(case: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EnrichedTrainingProgram.model_validate(case["program"])
     with pytest.raises(InvalidInputError):
@@ -107,11 +107,11 @@ def test_only_the_skeleton_makes_a_program_invalid(case: dict[str, Any]) -> None
         ({"sessions": [{"blocks": [{"exercises": [[]]}]}]}, "sessions.0.blocks.0.exercises.0"),
     ],
 )
-def test_invalid_skeleton_is_named_by_its_path(program: dict[str, Any], path: str) -> None:
+def test_error_names_path_of_invalid_skeleton(program: dict[str, Any], path: str) -> None:
     data = {"title": "secreto", **program}
-    asked = EDN360Input.model_validate(ATHLETE)
+    athlete_input = EDN360Input.model_validate(ATHLETE)
     valid = EnrichedTrainingProgram.model_validate(PROGRAM)
-    for call in (valid.diff, asked.with_previous_program):
+    for call in (valid.diff, athlete_input.with_previous_program):
         with pytest.raises(InvalidInputError) as caught:
             call(data)
         assert [error["path"] for error in caught.value.errors] == [path]
@@ -119,16 +119,16 @@ def test_invalid_skeleton_is_named_by_its_path(program: dict[str, Any], path: st
 
 
 def local_variables(error: BaseException | None) -> str:
-    """The repr of all local variables in the package's frames of an exception and its causes."""
-    shown: list[str] = []
+    """The local variables of our frames, in the tracebacks of an exception and its causes."""
+    texts: list[str] = []
     while error is not None:
         trace = error.__traceback__
         while trace is not None:
             if "edn360_chatkit" in trace.tb_frame.f_code.co_filename:
-                shown += map(repr, trace.tb_frame.f_locals.values())
+                texts += map(repr, trace.tb_frame.f_locals.values())
             trace = trace.tb_next
         error = error.__cause__ or error.__context__
-    return " ".join(shown)
+    return " ".join(texts)
 
 
 def test_invalid_input_leaves_no_raw_data_in_frames() -> None:
@@ -164,13 +164,13 @@ def test_invalid_input_leaves_no_raw_data_in_frames() -> None:
         ("session_duration_min", "45-60 min", None),
     ],
 )
-def test_whole_number_is_read_or_none(field: str, value: Any, number: int | None) -> None:
+def test_unclear_whole_number_is_none(field: str, value: Any, number: int | None) -> None:
     program = EnrichedTrainingProgram.model_validate({"sessions": [], field: value})
     assert getattr(program, field) == number
     assert program.raw(field) is value
 
 
-# Every field of every part, with any JSON value.
+# The fields of each part, to which any JSON value is given.
 FIELDS = {
     "program": set(EnrichedTrainingProgram.model_fields) - {"sessions"},
     "session": {"id", "name", "focus", "session_notes", "core_mobility_block"},
@@ -194,7 +194,7 @@ any_programs = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(any_programs)
-def test_any_value_in_any_field_is_kept_and_harmless(data: dict[str, Any]) -> None:
+def test_any_value_in_any_field_is_kept(data: dict[str, Any]) -> None:
     assert_kept(data)
     use(EnrichedTrainingProgram.model_validate(data))
 
@@ -219,7 +219,7 @@ EDGES: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("value", EDGES, ids=lambda value: repr(value)[:8])
-def test_edge_value_in_every_field_is_kept_and_harmless(value: Any) -> None:
+def test_edge_value_in_every_field_is_kept(value: Any) -> None:
     parts = {part: dict.fromkeys(sorted(fields), value) for part, fields in FIELDS.items()}
     block = {**parts["block"], "exercises": [parts["exercise"]]}
     data = {**parts["program"], "sessions": [{**parts["session"], "blocks": [block]}]}
@@ -228,7 +228,7 @@ def test_edge_value_in_every_field_is_kept_and_harmless(value: Any) -> None:
     use(program)
 
 
-def test_copy_with_an_update_replaces_the_raw_value() -> None:
+def test_copy_with_update_replaces_raw_value() -> None:
     program = EnrichedTrainingProgram.model_validate({"sessions": [], "weeks": "4", "goal": ["x"]})
     changed = program.model_copy(update={"weeks": 6})
     assert changed.model_dump(exclude_unset=True) == {"sessions": [], "weeks": 6, "goal": ["x"]}
@@ -284,7 +284,7 @@ def test_field_of_an_exercise_shows_everywhere(key: str) -> None:
     assert "dos 2-0-2" in str(program.to_records()[0])
 
 
-def test_list_of_another_type_is_shown_as_it_came() -> None:
+def test_list_in_text_field_is_shown() -> None:
     exercise = {"name": "Remo", "reps": [12, 10, 8], "notes": ["Baja despacio", "Sube fuerte"]}
     program = EnrichedTrainingProgram.model_validate(
         {"goal": ["fuerza"], "sessions": [{"blocks": [{"exercises": [exercise]}]}]}
@@ -295,7 +295,7 @@ def test_list_of_another_type_is_shown_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("case", RENDERED, ids=lambda case: case["why"])
-def test_rendering_shows_what_the_workflow_means(case: dict[str, Any]) -> None:
+def test_rendering_of_real_program_is_readable(case: dict[str, Any]) -> None:
     data, want = case["program"], case["want"]
     program = EnrichedTrainingProgram.model_validate(data)
     html = program.to_html().partition("</style>")[2]
@@ -322,7 +322,7 @@ def minutes(*exercises: dict[str, Any], block: Any = None, **session: Any) -> fl
     return program.estimated_session_minutes()[0]
 
 
-def test_minutes_are_worked_out_as_documented() -> None:
+def test_minutes_follow_the_documentation() -> None:
     exercises = (
         {"series": 3, "reps": "8-12"},  # 3 × (10 × 3 s + 90 s)
         {"series": 2, "reps": "1 min"},  # 2 × (1 min + 90 s)
@@ -361,7 +361,7 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("notes", "Codos atrás. Descansa 2 min.", 120),
         ("notes", "3 x 10 con 45 s de descanso", 45),
         ("notes", "Descanso: 60-90 s entre series", 75),
-        # No rest, or not clear: as if nothing were written.
+        # An unclear rest, or another number: the default of 90 s.
         ("rest", "7", 90),
         ("rest", "-1", 90),
         ("rest", "20 m", 90),
@@ -373,7 +373,7 @@ def test_minutes_are_worked_out_as_documented() -> None:
         ("notes", "Descansa lo justo. 20 m de paseo", 90),
     ],
 )
-def test_minutes_use_the_written_rest(field: str, value: Any, seconds: int) -> None:
+def test_minutes_use_rest_of_exercise(field: str, value: Any, seconds: int) -> None:
     assert minutes({**LIFT, field: value}) == round(10 + 3 * (30 + seconds) / 60, 1)
 
 
@@ -386,14 +386,14 @@ def test_minutes_use_the_written_rest(field: str, value: Any, seconds: int) -> N
         ({}, {"method": "Circuito"}),
     ],
 )
-def test_exercises_of_a_superset_follow_after_10_seconds(block: Any, own: dict[str, Any]) -> None:
+def test_superset_has_10_seconds_of_rest(block: Any, own: dict[str, Any]) -> None:
     lift = {**LIFT, **own}
-    # 3 rounds of two sets, 10 s between them and 90 s after them.
+    # 3 rounds of two sets, with 10 s between the sets and 90 s after each round.
     assert minutes(lift, lift, block=block) == 10 + 3 * (30 + 10 + 30 + 90) / 60
     assert minutes(lift, block=block) == minutes(LIFT) == 16.0
 
 
-def test_rest_of_a_block_or_session_holds_for_its_exercises() -> None:
+def test_rest_of_block_or_session_counts() -> None:
     lifts = (LIFT, {**LIFT, "rest": "30 s"})
     assert minutes(*lifts, block={"descanso": "2 min"}) == 10 + 3 * 2.5 + 3 * 1 + 1
     assert minutes(*lifts, rest="2 min") == 10 + 3 * 2.5 + 3 * 1 + 1
@@ -403,7 +403,7 @@ def test_rest_of_a_block_or_session_holds_for_its_exercises() -> None:
     "core",
     [{"include": False, "details": "x"}, {"incluir": "no", "a": 1}, {"include": True}, [], ""],
 )
-def test_closing_block_that_is_empty_is_not_shown(core: Any) -> None:
+def test_empty_closing_block_is_hidden(core: Any) -> None:
     session = {"blocks": [{"exercises": [LIFT]}], "core_mobility_block": core}
     program = EnrichedTrainingProgram.model_validate({"sessions": [session]})
     for text in (program.to_html(), program.to_markdown(), program.to_text()):

@@ -16,14 +16,14 @@ PROGRAM: dict[str, Any] = {"title": "Base", "sessions": []}
 SECRET = "sprained-ankle"
 
 
-def test_input_and_program_are_told_apart() -> None:
+def test_input_and_program_are_distinguished() -> None:
     assert read_input_or_program(json.dumps(INPUT)) == read_input(json.dumps(INPUT))
     assert read_input_or_program(json.dumps(PROGRAM)) == read_program(json.dumps(PROGRAM))
     answer = {"client_training_program_enriched": PROGRAM}
     assert read_input_or_program(json.dumps(answer)) == read_program(json.dumps(PROGRAM))
 
 
-def test_program_is_read_from_an_answer_in_prose() -> None:
+def test_program_is_read_from_prose() -> None:
     answer = json.dumps({"client_training_program_enriched": PROGRAM})
     assert read_program(f"Here it is:\n```json\n{answer}\n```").title == "Base"
 
@@ -39,7 +39,7 @@ def test_program_is_read_from_an_answer_in_prose() -> None:
         json.dumps({"profile": SECRET}),
     ],
 )
-def test_error_holds_no_part_of_the_text(read: Callable[[str], object], text: str) -> None:
+def test_error_has_no_part_of_text(read: Callable[[str], object], text: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         read(text)
     error: BaseException = caught.value

@@ -1,4 +1,4 @@
-"""A program in a table, and the models' schemas in the docs."""
+"""A program as a table, and the schemas of the models in the docs."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_record_holds_texts_and_numbers() -> None:
     ]
 
 
-@settings(deadline=None)  # the first one imports the room
+@settings(deadline=None)  # the first example imports the modules
 @given(programs)
-def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]) -> None:
+def test_columns_keep_their_types(data: dict[str, Any]) -> None:
     for record in EnrichedTrainingProgram.model_validate(data).to_records():
         assert tuple(record) == COLUMNS
         for column, value in record.items():
@@ -86,27 +86,27 @@ def test_every_record_has_the_same_columns_of_one_type_each(data: dict[str, Any]
             assert value is None or type(value) is kind
 
 
-def test_synonym_beside_its_field_is_an_unknown_key() -> None:
-    written = program(rest="2 min", descanso="1 min")
-    (record,) = written.to_records()
+def test_synonym_beside_field_is_unknown_key() -> None:
+    original = program(rest="2 min", descanso="1 min")
+    (record,) = original.to_records()
     assert (record["rest"], record["other"]) == ("2 min", '{"descanso": "1 min"}')
-    assert "Descanso: 2 min" in written.to_text()
-    assert "descanso: 1 min" in written.to_text()
+    assert "Descanso: 2 min" in original.to_text()
+    assert "descanso: 1 min" in original.to_text()
 
 
-def test_value_that_no_table_holds_is_left_out() -> None:
+def test_value_outside_table_types_is_omitted() -> None:
     (record,) = program(order=2**63, notes="half \ud83d", series=10**5000).to_records()
     assert (record["order"], record["sets"]) == (None, None)
     assert str(record["notes"]).encode() == "half \ufffd".encode()
 
 
-@settings(deadline=None)  # the first one imports the room
+@settings(deadline=None)  # the first example imports the modules
 @given(programs)
-def test_a_table_reads_back_as_the_records(data: dict[str, Any]) -> None:
-    written = EnrichedTrainingProgram.model_validate(data)
-    header, *rows = csv.reader(io.StringIO(program_csv(written), newline=""))
+def test_table_equals_the_records(data: dict[str, Any]) -> None:
+    original = EnrichedTrainingProgram.model_validate(data)
+    header, *rows = csv.reader(io.StringIO(program_csv(original), newline=""))
     assert tuple(header) == COLUMNS
-    records = written.to_records()
+    records = original.to_records()
     assert len(rows) == len(records)
     for row, record in zip(rows, records, strict=True):
         for cell, (column, value) in zip(row, record.items(), strict=True):
@@ -117,32 +117,32 @@ def test_a_table_reads_back_as_the_records(data: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\uff1d"])
-def test_a_text_never_becomes_a_formula(start: str) -> None:
+def test_text_becomes_no_formula(start: str) -> None:
     name = f'{start}HYPERLINK("https://example.com")'
     row = list(csv.reader(io.StringIO(program_csv(program(name=name)), newline="")))[1]
     assert row[COLUMNS.index("name")].startswith("'")
 
 
-def test_table_for_excel_begins_with_a_byte_order_mark() -> None:
-    written = program(notes="Baja más")
-    assert program_csv(written, excel=True) == "\ufeff" + program_csv(written)
+def test_excel_table_has_byte_order_mark() -> None:
+    original = program(notes="Baja más")
+    assert program_csv(original, excel=True) == "\ufeff" + program_csv(original)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_pandas_and_polars_read_records_and_csv(library: str) -> None:
     frames = pytest.importorskip(library)
-    written = program(notes='Baja "más"; 2,5 s,\nsube', series=3, reps="8-10", order=1)
-    records = written.to_records()
+    original = program(notes='Baja "más"; 2,5 s,\nsube', series=3, reps="8-10", order=1)
+    records = original.to_records()
     direct = frames.DataFrame(records)
     assert direct["sets"].mean() == 3.0
     for excel in (False, True):
-        table = frames.read_csv(io.BytesIO(program_csv(written, excel=excel).encode()))
+        table = frames.read_csv(io.BytesIO(program_csv(original, excel=excel).encode()))
         assert tuple(table.columns) == tuple(direct.columns) == COLUMNS
         assert table["notes"].to_list() == [records[0]["notes"]]
         assert table["reps_high"].to_list() == [10.0]
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items())
-def test_the_schemas_in_the_docs_are_the_models(name: str, model: type[BaseModel]) -> None:
+def test_schemas_in_docs_match_models(name: str, model: type[BaseModel]) -> None:
     assert (FOLDER / name).read_text("utf-8") == schema_text(model), "python -m scripts.schemas"

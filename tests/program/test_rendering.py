@@ -1,4 +1,4 @@
-"""A program as HTML, Markdown and text: every text is shown, and shown as text."""
+"""A program as HTML, Markdown and text shows all its texts, and no text becomes markup."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ATTRIBUTES = {
 
 
 class Page(HTMLParser):
-    """Reads a page, and fails at an element that is unknown or not closed."""
+    """Parses a page, and fails at an unknown or unclosed element."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def one_exercise(**fields: Any) -> EnrichedTrainingProgram:
 
 
 def everywhere(text: str) -> EnrichedTrainingProgram:
-    """A program with a text in every place that holds one."""
+    """A program with a text in every text field."""
     names = ("name", "primary_group", "series", "reps", "rpe", "secondary_group", "notes")
     exercise = {"order": 1, "video_url": text, **dict.fromkeys(names, text)}
     block = {"id": text, "primary_muscles": [text], "secondary_muscles": [text]}
@@ -94,14 +94,14 @@ def everywhere(text: str) -> EnrichedTrainingProgram:
     return model({**heads, "sessions": [session]})
 
 
-PLACES = 27  # those of everywhere() that are shown as text
+PLACES = 27  # the number of texts of everywhere() that are shown
 
 
 def shown_texts(program: EnrichedTrainingProgram, *, groups: bool = False) -> list[str]:
-    """Every text that the workflow wrote for people to read.
+    """The texts of a program that readers must see.
 
     Args:
-        groups: With each exercise's muscle groups, for which only HTML has room.
+        groups: Include the muscle groups of the exercises, which only HTML shows.
     """
     texts = [program.title, program.summary, program.goal, program.training_type]
     for session in program.sessions:
@@ -123,7 +123,7 @@ def visible_text(page: Page) -> str:
 
 
 def words(text: str) -> str:
-    """The text without blanks; a code of the workflow such as ``push_focus`` loses underscores."""
+    """The text without blanks, and without the underscores of codes such as ``push_focus``."""
     return "".join(one_line(text).replace("_", " ").split()).casefold()
 
 
@@ -132,35 +132,37 @@ def words(text: str) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(programs, st.sampled_from(["es", "en"]))
-def test_html_is_well_formed_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
+def test_html_is_valid_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
     program = model(value)
     for full_page in (False, True):
         page = Page(program.to_html(full_page=full_page, lang=lang))
-        seen = words(page.text)
-        assert not [text for text in shown_texts(program, groups=True) if words(text) not in seen]
+        page_words = words(page.text)
+        assert not [
+            text for text in shown_texts(program, groups=True) if words(text) not in page_words
+        ]
 
 
 @settings(max_examples=60, deadline=None)
 @given(programs)
-def test_markdown_shows_every_text_as_it_was_written(value: dict[str, Any]) -> None:
+def test_markdown_has_every_text_unchanged(value: dict[str, Any]) -> None:
     program = model(value)
     tokens = READER.parse(program.to_markdown())
     inline = [child for token in tokens for child in token.children or ()]
-    known = ("strong_open", "strong_close", "link_open", "link_close", "hardbreak", "html_inline")
-    assert {token.type for token in inline} <= {"text", *known}
+    allowed = ("strong_open", "strong_close", "link_open", "link_close", "hardbreak", "html_inline")
+    assert {token.type for token in inline} <= {"text", *allowed}
     assert {token.content for token in inline if token.type == "html_inline"} <= {"<br>"}
-    seen = words("".join(token.content for token in inline if token.type == "text"))
-    assert not [text for text in shown_texts(program) if words(text) not in seen]
+    page_words = words("".join(token.content for token in inline if token.type == "text"))
+    assert not [text for text in shown_texts(program) if words(text) not in page_words]
 
 
 @settings(max_examples=60, deadline=None)
 @given(programs, st.sampled_from(["es", "en"]))
-def test_text_fits_80_columns_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
+def test_text_fits_80_columns_without_loss(value: dict[str, Any], lang: Any) -> None:
     program = model(value)
     text = program.to_text(lang=lang)
     assert max(map(len, text.split("\n"))) <= 80
-    seen = words(text)
-    assert not [text for text in shown_texts(program) if words(text) not in seen]
+    page_words = words(text)
+    assert not [text for text in shown_texts(program) if words(text) not in page_words]
 
 
 @settings(max_examples=100, deadline=None)
@@ -176,15 +178,15 @@ def test_notes_of_any_shape_are_rendered(notes: Any, core: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(programs, inputs, texts, st.sampled_from(["es", "en"]))
 def test_every_valid_value_has_a_notebook_view(
-    value: dict[str, Any], asked: dict[str, Any], text: str, lang: Any
+    value: dict[str, Any], input_data: dict[str, Any], text: str, lang: Any
 ) -> None:
     program = model(value)
     response = WorkflowResponse(
         program=program, text=text, session_id=text, attempts=1, elapsed=0.0
     )
     session = ChatSession(id=text, user=text, status=text, client_secret="ek_hidden")
-    shown = (program, response, session, Message(id=text, session_id=text))
-    for thing in (*shown, EDN360Input.model_validate(asked)):
+    values = (program, response, session, Message(id=text, session_id=text))
+    for thing in (*values, EDN360Input.model_validate(input_data)):
         Page(thing._repr_html_())
         assert "ek_hidden" not in thing._repr_html_() + repr(thing)
     assert response._repr_markdown_() == program._repr_markdown_() == program.to_markdown()
@@ -192,7 +194,7 @@ def test_every_valid_value_has_a_notebook_view(
     Page(program.diff(model({"title": text, "sessions": []})).to_html(lang=lang))
 
 
-# --- what a program must not do ---------------------------------------------------------------
+# --- hostile programs -------------------------------------------------------------------------
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -236,14 +238,14 @@ def test_markup_is_text_in_every_place(text: str) -> None:
 )
 def test_markdown_in_a_text_is_text(text: str) -> None:
     tokens = READER.parse(everywhere(text).to_markdown())
-    # A series that begins with a number counts, and adds a table of weekly sets.
+    # A series that begins with a number adds a table of weekly sets.
     harmless = READER.parse(everywhere("1 word" if text[0].isdigit() else "word").to_markdown())
     if "\n" not in text:
         assert [token.type for token in tokens] == [token.type for token in harmless]
     inline = [child for token in tokens for child in token.children or ()]
     assert "link_open" not in {token.type for token in inline}
-    shown = "".join(token.content for token in inline if token.type == "text")
-    assert words(shown).count(words(text)) >= 18
+    visible = "".join(token.content for token in inline if token.type == "text")
+    assert words(visible).count(words(text)) >= 18
 
 
 def test_bare_addresses_are_no_links_in_markdown() -> None:
@@ -305,10 +307,10 @@ def test_video_link_sends_no_referrer(url: str) -> None:
         child for token in tokens for child in token.children or () if child.type == "link_open"
     ]
     assert len(links) == 1
-    shown = [
+    lines = [
         line for line in program.to_text().splitlines() if line.strip() and "http" in line.lower()
     ]
-    assert [line.strip() for line in shown] == [url.strip()]
+    assert [line.strip() for line in lines] == [url.strip()]
 
 
 def test_control_and_bidi_characters_are_replaced() -> None:
@@ -318,7 +320,7 @@ def test_control_and_bidi_characters_are_replaced() -> None:
         assert text.count("\ufffd") >= 5 * 18
 
 
-def test_missing_fields_are_not_shown_as_none() -> None:
+def test_missing_fields_are_hidden() -> None:
     exercise = dict.fromkeys(("order", "series", "reps", "rpe", "video_url", "notes"))
     block = {"id": None, "primary_muscles": None, "exercises": [{"name": "Squat", **exercise}]}
     session = {"id": None, "name": None, "focus": None, "session_notes": None, "blocks": [block]}
@@ -332,7 +334,7 @@ def test_missing_fields_are_not_shown_as_none() -> None:
     assert "<dl" not in html
 
 
-# --- what it looks like -----------------------------------------------------------------------
+# --- the layout -------------------------------------------------------------------------------
 
 
 def test_labels_are_spanish_or_english() -> None:
@@ -357,7 +359,7 @@ def test_labels_are_spanish_or_english() -> None:
         program.to_html(lang="fr")  # type: ignore[arg-type]
 
 
-def test_the_chart_shows_the_weekly_sets() -> None:
+def test_chart_shows_weekly_sets() -> None:
     exercise = {"name": "Press", "primary_group": "Pecho", "secondary_group": "Tríceps"}
     program = one_exercise(**exercise, series="3-4")
     html = program.to_html()
@@ -387,7 +389,7 @@ def test_absurd_numbers_are_rendered(series: Any) -> None:
         assert max(map(len, one.to_text().splitlines())) <= 80
 
 
-def test_labels_of_both_languages_have_the_same_keys() -> None:
+def test_languages_have_equal_keys() -> None:
     spanish, english = (words_of(lang) for lang in ("es", "en"))
     assert spanish.fields.keys() == english.fields.keys()
     assert spanish.numbers.keys() == english.numbers.keys()
@@ -410,7 +412,7 @@ def test_recursive_value_is_rendered() -> None:
         assert "…" in text
 
 
-def test_the_page_forbids_scripts_and_requests() -> None:
+def test_page_forbids_scripts_and_requests() -> None:
     page = model({"title": "T", "sessions": []}).to_html(full_page=True)
     assert page.startswith("<!DOCTYPE html>\n<html")
     assert "default-src 'none'; style-src 'sha256-" in page
@@ -420,7 +422,7 @@ def test_the_page_forbids_scripts_and_requests() -> None:
 
 
 @pytest.mark.parametrize("render", ["to_html", "to_markdown", "to_text"])
-def test_rendering_takes_time_in_proportion_to_the_size(render: str) -> None:
+def test_rendering_takes_linear_time(render: str) -> None:
     exercise = {"name": "Sentadilla <b>", "series": 3, "reps": "8-10", "notes": "Despacio | . " * 5}
     session = {"blocks": [{"exercises": [exercise] * 10}]}
 
@@ -470,7 +472,7 @@ def test_small_values_show_only_ids_and_counts() -> None:
     assert "request_type" not in without._repr_html_()
 
 
-def test_minutes_are_shown_as_an_estimate_with_their_assumptions() -> None:
+def test_minutes_are_shown_with_assumptions() -> None:
     program = one_exercise(series=3, reps="10")
     for render in (program.to_html, program.to_markdown, program.to_text):
         assert "≈ 16 min (estimado)" in render()
@@ -483,7 +485,7 @@ def headers(html: str) -> list[str]:
     return re.findall(r"<th scope=\"col\"[^>]*>([^<]*)", html)
 
 
-def test_column_that_no_exercise_of_the_session_fills_is_left_out() -> None:
+def test_empty_column_is_left_out() -> None:
     bare = one_exercise(series=3)
     assert headers(bare.to_html()) == ["Ejercicio", "Series × reps"]
     assert "| Ejercicio | Series × reps |\n" in bare.to_markdown()
@@ -492,7 +494,7 @@ def test_column_that_no_exercise_of_the_session_fills_is_left_out() -> None:
     assert headers(both.to_html()) == ["Ejercicio", "RPE"] * 2 + ["Ejercicio"]
 
 
-def test_log_columns_are_blank_cells_beside_every_exercise() -> None:
+def test_log_columns_add_blank_cells() -> None:
     program = one_exercise(series=3)
     html = program.to_html(log_columns=True)
     assert headers(html)[2:] == ["S1 ", "S2 ", "S3 ", "S4 "]
@@ -501,30 +503,30 @@ def test_log_columns_are_blank_cells_beside_every_exercise() -> None:
     assert 'class="log"' not in program.to_html()
 
 
-def test_only_a_page_links_to_its_sessions() -> None:
+def test_only_full_page_links_to_sessions() -> None:
     sessions = [{"id": "D1", "name": "Torso", "blocks": []}, {"name": "Pierna", "blocks": []}]
     program = model({"sessions": sessions})
     page = program.to_html(full_page=True)
     links = re.findall(r'<a href="#([^"]*)"><bdi>([^<]*)', page)
     assert links == [("session-1", "D1"), ("session-2", "Pierna")]
     assert re.findall(r'<section class="session" id="([^"]*)"', page) == [link[0] for link in links]
-    # Two programs in a notebook would have the same ids.
+    # Ids would be ambiguous for two programs in a notebook.
     assert " id=" not in program.to_html().partition("</style>")[2]
 
 
-def test_general_notes_come_before_the_sessions() -> None:
+def test_general_notes_precede_sessions() -> None:
     program = model({"general_notes": "Duerme", "progression": "Sube", "sessions": [{"id": "D1"}]})
     for text in (program.to_html(), program.to_markdown(), program.to_text()):
         assert -1 < text.index("Duerme") < text.index("Sube") < text.index("D1")
 
 
-def test_html_shows_itself_in_a_notebook() -> None:
+def test_html_is_displayed_in_notebook() -> None:
     html: Any = one_exercise().to_html(lang="en")
     assert html._repr_html_() == html
     assert "Exercise" in html._repr_html_()
 
 
-def test_findings_show_as_a_table_in_both_languages() -> None:
+def test_findings_have_table_in_both_languages() -> None:
     findings: Any = one_exercise(name="<b>Squat</b>", rpe="12<i>").check()
     html = findings._repr_html_()
     rows = [finding.message() for finding in findings]
@@ -546,7 +548,7 @@ def test_findings_show_as_a_table_in_both_languages() -> None:
         ("own_focus", "own focus", "own focus"),
     ],
 )
-def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> None:
+def test_code_is_shown_in_words(code: str, es: str, en: str) -> None:
     blocks = [{"primary_muscles": [code], "exercises": [{"name": "a", "method": code}]}]
     program = model({"training_type": code, "sessions": [{"focus": [code], "blocks": blocks}]})
     for render in (program.to_html, program.to_markdown, program.to_text):
@@ -556,14 +558,14 @@ def test_code_of_the_workflow_is_shown_in_words(code: str, es: str, en: str) -> 
 
 
 @pytest.mark.parametrize(("rpe", "is_labelled"), [("8", True), ("RIR 2", False), ("RPE 8", False)])
-def test_effort_is_labelled_unless_it_says_its_scale(rpe: str, is_labelled: bool) -> None:
+def test_effort_without_scale_is_labelled(rpe: str, is_labelled: bool) -> None:
     program = one_exercise(rpe=rpe)
     assert ('data-label="RPE"' in program.to_html()) is is_labelled
     assert ("RPE 8" if is_labelled else rpe) in program.to_text()
     assert "RPE R" not in program.to_text()
 
 
-def test_list_of_objects_is_shown_with_one_entry_each() -> None:
+def test_list_of_objects_is_shown_as_list() -> None:
     core = [{"name": "Gato", "reps": 8}, {"name": "Plancha", "reps": "20 s"}]
     session = {"blocks": [], "core_mobility_block": core}
     program = model({"sessions": [session]})
@@ -573,13 +575,13 @@ def test_list_of_objects_is_shown_with_one_entry_each() -> None:
     assert "<li>Nombre: Gato · Repeticiones: 8</li>" in program.to_html()
 
 
-def test_unknown_keys_of_every_part_are_shown() -> None:
+def test_unknown_keys_are_shown() -> None:
     exercise = {"name": "Remo", "cue": "codos atrás"}
     block = {"name": "Principal", "notes": "sin prisa", "exercises": [exercise]}
     session = {"calentamiento": "cinco minutos", "order": "primero", "blocks": [block]}
     program = model({"fuente": "ejemplo", "sessions": [session]})
     texts = ("codos atrás", "Principal", "sin prisa", "cinco minutos", "primero", "ejemplo")
     for text in (program.to_html(), program.to_markdown(), program.to_text()):
-        assert [one for one in texts if one not in text] == []
+        assert [part for part in texts if part not in text] == []
     records = str(program.to_records())
-    assert [one for one in texts[:-1] if one not in records] == []
+    assert [text for text in texts[:-1] if text not in records] == []

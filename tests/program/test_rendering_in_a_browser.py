@@ -1,4 +1,4 @@
-"""The page of a program in a real browser: small, large and hostile ones, on a phone and a desk."""
+"""The page of a program in a real browser, on a phone and on a desktop."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """A server that every request of a page would reach."""
+    """A server that a request of a hostile page would reach."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener
@@ -160,7 +160,7 @@ OVERFLOWS = """
 })()
 """
 
-# Text whose contrast with what is behind it is below 4.5, the AA level of WCAG for small text.
+# Text whose contrast with its background is below 4.5, the AA level of WCAG for small text.
 PALE = """
 (() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -197,7 +197,7 @@ PALE = """
 
 
 def page(kind: str, port: int) -> str:
-    """The page to test. The last three are fragments, without a policy that forbids anything."""
+    """The page to test. Changes, findings and sessions are fragments without a security policy."""
     if kind == "session":
         attack = hostile(port)["title"]
         return ChatSession(id=attack, user=attack, status="active")._repr_html_()
@@ -210,7 +210,7 @@ def page(kind: str, port: int) -> str:
 
 
 @pytest.mark.parametrize("kind", ["small", "large", "hostile", "changes", "findings", "session"])
-def test_page_runs_no_script_and_fits_the_window(
+def test_page_runs_no_script_and_fits_window(
     kind: str, browser: Chromium, server: socket.socket, tmp_path: Path
 ) -> None:
     url = saved(page(kind, server.getsockname()[1]), tmp_path)
@@ -218,7 +218,7 @@ def test_page_runs_no_script_and_fits_the_window(
         with Tab(browser, url, width=width, dark=dark) as tab:
             assert tab.run("typeof owned") == "undefined"
             assert tab.run("window.innerWidth") == width
-            # The table of a session has no style of its own: a long id makes it wide.
+            # The table of a session has no style, so a long id makes it wide.
             assert kind == "session" or tab.run(OVERFLOWS) == []
             pale = tab.run(PALE)
             assert pale["found"] == []
@@ -228,24 +228,22 @@ def test_page_runs_no_script_and_fits_the_window(
         server.accept()
 
 
-def test_page_checks_detect_a_bad_page(
-    browser: Chromium, server: socket.socket, tmp_path: Path
-) -> None:
-    asked = f"http://127.0.0.1:{server.getsockname()[1]}/i.png"
+def test_checks_detect_a_bad_page(browser: Chromium, server: socket.socket, tmp_path: Path) -> None:
+    image_url = f"http://127.0.0.1:{server.getsockname()[1]}/i.png"
     page = (
-        f"<body><script>owned = 1; fetch('{asked}')</script>"
+        f"<body><script>owned = 1; fetch('{image_url}')</script>"
         "<p style='width: 900px; color: #999; background: #fff'>text</p>"
     )
     with Tab(browser, saved(page, tmp_path), width=800) as tab:
         assert tab.run("owned") == 1
-        assert asked in tab.requests()
+        assert image_url in tab.requests()
         assert tab.run(OVERFLOWS)[0] == "the page"
         assert tab.run(PALE) == {"count": 1, "found": ["2.85 rgb(153, 153, 153) text"]}
     connection, _ = server.accept()
     connection.close()
 
 
-# A page with the styles of JupyterLab for tables and headings, and more.
+# A page with JupyterLab's styles for tables and headings, exaggerated.
 NOTEBOOK = """
 <!DOCTYPE html><html><style>
   .jp-RenderedHTMLCommon table { border-collapse: collapse; font-size: 30px; margin: 3em auto; }
@@ -280,7 +278,7 @@ def test_program_and_notebook_keep_their_styles(
         alone = tab.run(ours)
     notebook = NOTEBOOK.replace("LIGHT", str(light).lower())
     url = saved(notebook, tmp_path)
-    # The reader's system says the opposite: what the notebook says counts.
+    # The theme of the notebook counts, and not the opposite theme of the system.
     with Tab(browser, url, width=800, dark=light) as tab:
         before = tab.run(theirs)
         fragment = json.dumps(program.to_html())
@@ -291,7 +289,7 @@ def test_program_and_notebook_keep_their_styles(
             tab.run(PALE.replace("document.body", "document.querySelector('.edn360')"))["found"]
             == []
         )
-        # A fragment has no policy, so it must be harmless itself.
+        # A fragment has no security policy, so its content must be harmless.
         fragment = json.dumps(model(hostile(server.getsockname()[1])).to_html())
         tab.run(f"document.querySelector('#output').innerHTML = {fragment}")
         tab.run("new Promise((done) => setTimeout(done, 100))")
@@ -302,9 +300,7 @@ def test_program_and_notebook_keep_their_styles(
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_every_table_has_headers_in_the_accessibility_tree(
-    width: int, browser: Chromium, tmp_path: Path
-) -> None:
+def test_tables_have_accessible_headers(width: int, browser: Chromium, tmp_path: Path) -> None:
     program = model(small())
     blocks = program.to_html().count("<table")
     names = [exercise.name for _, _, exercise in program.exercises()]
@@ -318,17 +314,17 @@ def test_every_table_has_headers_in_the_accessibility_tree(
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_link_is_a_target_of_24_pixels(width: int, browser: Chromium, tmp_path: Path) -> None:
+def test_links_are_large_targets(width: int, browser: Chromium, tmp_path: Path) -> None:
     page = model(small()).to_html(full_page=True)
     sizes = """[...document.querySelectorAll("a")].map((link) => {
       const box = link.getBoundingClientRect(); return [box.width, box.height]; })"""
     with Tab(browser, saved(page, tmp_path), width=width) as tab:
-        found = tab.run(sizes)
-    assert len(found) == page.count("<a ")
-    assert min(min(size) for size in found) >= 24
+        link_sizes = tab.run(sizes)
+    assert len(link_sizes) == page.count("<a ")
+    assert min(min(size) for size in link_sizes) >= 24
 
 
-def test_link_to_a_session_leads_to_it(browser: Chromium, tmp_path: Path) -> None:
+def test_link_scrolls_to_its_session(browser: Chromium, tmp_path: Path) -> None:
     with Tab(browser, saved(model(large()).to_html(full_page=True), tmp_path), width=800) as tab:
         tab.run("document.querySelectorAll('nav a')[2].click()")
         top = "document.querySelectorAll('.session')[2].getBoundingClientRect().top"
@@ -338,7 +334,7 @@ def test_link_to_a_session_leads_to_it(browser: Chromium, tmp_path: Path) -> Non
 @pytest.mark.parametrize("paper", [False, True])
 def test_log_columns_are_printed_only(paper: bool, browser: Chromium, tmp_path: Path) -> None:
     page = saved(model(large()).to_html(full_page=True, log_columns=True), tmp_path)
-    # The width of A4 paper within its margins.
+    # The width of A4 paper without its margins.
     with Tab(browser, page, width=688, paper=paper) as tab:
         text = tab.run("document.body.innerText")
         assert tab.run(OVERFLOWS) == []
@@ -347,14 +343,14 @@ def test_log_columns_are_printed_only(paper: bool, browser: Chromium, tmp_path: 
     assert (min(heights) >= 24) is paper
 
 
-def test_general_notes_are_printed_before_the_sessions(browser: Chromium, tmp_path: Path) -> None:
+def test_general_notes_are_printed_before_sessions(browser: Chromium, tmp_path: Path) -> None:
     page = saved(model(small()).to_html(full_page=True), tmp_path)
     with Tab(browser, page, width=688, paper=True) as tab:
         text = tab.run("document.body.innerText")
     assert text.index("Notas generales") < text.index("Series semanales") < text.index("Torso A")
 
 
-def test_every_session_is_printed_on_a_page_of_its_own(browser: Chromium, tmp_path: Path) -> None:
+def test_each_session_starts_a_printed_page(browser: Chromium, tmp_path: Path) -> None:
     session = {"blocks": [{"exercises": [{"name": "Sentadilla", "series": 3}]}]}
     program = model({"title": "Fuerza", "sessions": [session] * 6})
     with Tab(browser, saved(program.to_html(full_page=True), tmp_path), width=800) as tab:

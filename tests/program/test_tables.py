@@ -1,7 +1,7 @@
-"""Numbers, exercises, muscles and questionnaires, each in a table of what coaches write.
+"""Numbers, exercises, muscles and questionnaires in the words of coaches, one table for each.
 
-Each line has the reading of a coach or a physiotherapist. ``docs/programs.md`` has the figures as
-they were before the words of the tables were read.
+A coach or a physiotherapist has read each line. ``docs/programs.md`` has the figures from before
+the package learned the words of the tables.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def table(name: str, delimiter: str = ",") -> list[dict[str, str]]:
         ]
 
 
-def test_numbers_are_those_of_a_coach() -> None:
+def test_numbers_match_reading_of_coach() -> None:
     wrong: list[tuple[str, str, object]] = []
     for row in table("numbers.csv"):
         span = READERS[row["field"]](row["text"])
@@ -43,7 +43,7 @@ def test_numbers_are_those_of_a_coach() -> None:
 
 
 @pytest.mark.parametrize("joint", JOINTS)
-def test_joints_are_known_by_the_name_of_the_exercise(joint: str) -> None:
+def test_exercise_names_give_loaded_joints(joint: str) -> None:
     rows = table("exercises.csv")
     loads = [row["name"] for row in rows if joint in row["joints"].split()]
     others = [row["name"] for row in rows if joint not in f"{row['joints']} {row['may']}".split()]
@@ -54,7 +54,7 @@ def test_joints_are_known_by_the_name_of_the_exercise(joint: str) -> None:
     assert false_alarms <= 0.02
 
 
-def test_names_of_a_muscle_have_one_key() -> None:
+def test_names_of_muscle_share_key() -> None:
     keys = [
         {key for name in row["names"].split(", ") for key in muscles(name, None)}
         for row in table("muscles.csv", ";")
@@ -63,14 +63,14 @@ def test_names_of_a_muscle_have_one_key() -> None:
     assert len(set[str]().union(*keys)) == len(keys)
 
 
-def test_questionnaires_are_read_as_a_coach_reads_them() -> None:
+def test_findings_match_reading_of_coach() -> None:
     data = json.loads((HERE / "questionnaires.json").read_text("utf-8"))
     wrong: list[tuple[Any, set[str]]] = []
     for case in data["cases"]:
         answers = {**data["form"], **case["form"]} if "form" in case else case.get("answers")
         kind = "nutrition_initial" if "form" in case else "initial"
-        asked = case.get("questionnaires") or [{"source": kind, "payload": answers}]
-        athlete = {"user_profile": {"user_id": "athlete-1"}, "questionnaires": asked}
+        questionnaires = case.get("questionnaires") or [{"source": kind, "payload": answers}]
+        athlete = {"user_profile": {"user_id": "athlete-1"}, "questionnaires": questionnaires}
         exercises = [{"name": name} for name in case["exercises"]]
         program = {
             "days_per_week": case.get("days"),
@@ -82,5 +82,5 @@ def test_questionnaires_are_read_as_a_coach_reads_them() -> None:
         )
         codes = {finding.code for finding in findings}
         if not set(case["has"]) <= codes or codes & set(case["has_not"]):
-            wrong.append((case.get("form") or asked, codes))
+            wrong.append((case.get("form") or questionnaires, codes))
     assert wrong == []

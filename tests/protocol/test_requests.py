@@ -246,7 +246,7 @@ def test_id_stays_in_its_segment(value: str, quoted: str) -> None:
     assert segment("session", value) == quoted
 
 
-# --- what is tried again ----------------------------------------------------------------------
+# --- retries ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -374,7 +374,7 @@ def test_cut_program_is_truncated_at_the_end() -> None:
     assert poll(posted(ANSWER[:-9]), posted(ANSWER, ANSWER[:-9]))[0].attempts == 2
 
 
-# --- the three steps in one ------------------------------------------------------------------
+# --- run: all three steps --------------------------------------------------------------------
 
 
 def run(play: Play, **settings: Any) -> WorkflowResponse:

@@ -1,4 +1,4 @@
-"""The REST endpoints of threads, in what OpenAI's own client does not show."""
+"""The REST endpoints of threads: details that ``test_openai_client`` can't test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads and items of the thread protocol: what its requests return, and to whom."""
+"""Threads and items of the thread protocol: the responses to requests, and permissions."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def stream(client: ChatKitClient, edn360_input: EDN360Input) -> WorkflowResponse
         return run.get_response()
 
 
-async def the_same_awaited(data: dict[str, Any]) -> WorkflowResponse:
+async def calls_awaited(data: dict[str, Any]) -> WorkflowResponse:
     async def listen(event: WorkflowEvent) -> None:
         watch(event)
 
@@ -257,7 +257,7 @@ def in_a_test() -> None:
         assert_type(sim.requests[0].method, str)
 
 
-def what_a_coach_asks(
+def analysis(
     program: EnrichedTrainingProgram, previous: EnrichedTrainingProgram, data: EDN360Input
 ) -> None:
     for session, block, exercise in program.exercises():
@@ -318,7 +318,7 @@ async def many_athletes_in_tasks(athletes: AsyncIterator[EDN360Input]) -> list[s
         return [result.key async for result in client.run_many(athletes, journal="runs.db")]
 
 
-def what_an_athlete_sees(program: EnrichedTrainingProgram) -> None:
+def rendering(program: EnrichedTrainingProgram) -> None:
     assert_type(program.to_html(full_page=True, lang="en"), str)
     assert_type(program.to_markdown(), str)
     assert_type(program.to_text(lang="es"), str)
