@@ -29,7 +29,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import load_config
-from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
+from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send, Sleep
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
@@ -770,3 +770,19 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open
+
+
+def test_stream_is_followed_by_one_call_alone() -> None:
+    threads, message = begun(done(ANSWER))
+    session = HOSTED.model_copy(update={"id": message.session_id})
+    live = threads.known(session).find(message)
+    assert live is not None
+    # Another call reads what has arrived in the stream.
+    assert live.begin()
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    runs = [Run(Inbox(session, message), waiting, 0.0, is_sent=True) for _ in range(2)]
+    assert isinstance(next(threads.follow(runs[0])), Sleep)
+    # It would wait for ever for its turn.
+    second = threads.follow(runs[1])
+    assert isinstance(next(second), Now)
+    assert isinstance(second.send(0.0), Send)

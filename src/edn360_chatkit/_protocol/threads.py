@@ -24,7 +24,6 @@ from ..models.session import ChatSession
 from .api import Api, Lookup
 from .inputs import Prepared
 from .listing import DoubtError, SessionMessage
-from .live import LiveRun
 from .logs import log_warning
 from .pages import read_back_to, read_new
 from .polling import poll
@@ -32,7 +31,7 @@ from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
 from .sending import Baseline, EarlierBaseline, Sender, our_message
-from .thread_events import ThreadReader
+from .thread_events import LiveRun, ThreadReader
 
 PAGE = 50
 """The size of a page of a thread's items."""
@@ -62,10 +61,14 @@ class _Known:
         # After a previous message the oldest run comes first; else the newest one is meant.
         return streams[-1 if run.previous_id is None else 0] if streams else None
 
-    def drop(self, live: LiveRun) -> None:
-        """Forget a stream."""
+    def take(self, run: RunReference) -> LiveRun | None:
+        """Find the stream of a run for one call alone."""
+        live = self.find(run)
         with suppress(ValueError):
-            self.streams.remove(live)
+            if live is not None:
+                self.streams.remove(live)
+                return live
+        return None
 
 
 def _may_be(run: RunReference, reference: RunReference) -> bool:
@@ -135,43 +138,37 @@ class Threads(Protocol):
 
     def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
         known = self.known(run.session)
-        live = run.live or known.find(run.inbox.run)
+        live = run.live or known.take(run.inbox.run)
         if live is None:
             return (yield from poll(self, run))
         while not live.begin():
             yield from sleep(TURN)
-        known.drop(live)
         live.stream.keep_open = False
         run.take_over(live)
         failure: APIError | None = None
         try:
             try:
-                yield from self._follow_stream(run, live)
+                yield from self._read(run, live)
+                response = yield from self._conclude(run, live)
             except (APIConnectionError, APIStatusError) as error:
-                failure = error
+                failure, response = error, None
+            if failure is not None:
                 if not is_deadline(failure):
                     name = type(failure).__name__
                     log_warning(run.session.id, "stream broke (%s); reading the thread", name)
                 run.inbox.follow(live.reader.messages)
                 run.inbox.check_error(live.reader.error)
-            if failure is not None and not run.inbox.has_program():
-                return (yield from poll(self, run, failure))
-            response = yield from run.response()
-            if response is None:
-                run.inbox.end_of_run(awaited=run.waiting.awaited)
+                if run.inbox.has_program():
+                    response = yield from run.response()
+            return (yield from deliver(run, response) if response else poll(self, run, failure))
         except WorkflowError:
             if live.is_over:
                 known.streams.append(live)
                 live.finish()
             raise
-        return (yield from deliver(run, response))
 
-    def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
-        """Read the stream to its end; then the thread, if the answer is not there.
-
-        A proxy may end the stream in order for a server that has stopped. If the thread can't be
-        read then, the end of the stream proves nothing.
-        """
+    def _read(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
+        """Read the stream to its end."""
         while True:
             events, live.events = live.events, []
             for event in (*events, *run.inbox.follow(live.reader.messages)):
@@ -181,36 +178,42 @@ class Threads(Protocol):
             if live.ended:
                 break
             yield from live.read(watched=run.watched)
-        run.inbox.check_error(live.reader.error)
-        if run.waiting.answer == "program" and not run.inbox.is_settled():
-            for step in run.inbox.take((yield from self.look(run))):
-                yield from emit(step)
 
-    def check(self, run: Run) -> Operation[WorkflowResponse | None]:
+    def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
         live = self.known(run.session).find(run.inbox.run)
         if live is None or not live.begin():
             return (yield from super().check(run))
         try:
             run.take_over(live)
             yield from live.catch_up()
-            run.inbox.follow(live.reader.messages)
-            if not run.inbox.is_settled():
-                yield from self._look_beside(run, live)
+            try:
+                return (yield from self._conclude(run, live))
+            except APIError:
+                # While the stream is open, its thread need not be there.
+                if live.is_over:
+                    raise
             return (yield from run.response())
         finally:
             live.finish()
 
-    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
-        """Read the thread of an open stream, whose newest data may be in a buffer."""
-        run.inbox.check_error(live.reader.error)
-        try:
-            run.inbox.take((yield from self.look(run)))
-        except APIError:
-            if live.is_over:
-                raise
-        else:
-            if live.ended and not run.inbox.is_settled():
-                run.inbox.end_of_run(awaited=run.waiting.awaited)
+    def _conclude(
+        self, run: Run, live: LiveRun
+    ) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
+        """The response in the stream, or else in its thread; raises the error of a failed run.
+
+        The newest data of an open stream may be in a buffer. A proxy may end the stream in order
+        for a server that has stopped: if the thread can't be read then, the end proves nothing.
+        """
+        inbox = run.inbox
+        inbox.follow(live.reader.messages)
+        inbox.check_error(live.reader.error)
+        if run.waiting.answer == "program" and not inbox.is_settled():
+            for step in inbox.take((yield from self.look(run))):
+                yield from emit(step)
+        response = yield from run.response()
+        if response is None and live.ended:
+            inbox.end_of_run(awaited=run.waiting.awaited)
+        return response
 
 
 class _Start(Sender):

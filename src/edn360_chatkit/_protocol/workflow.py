@@ -71,7 +71,7 @@ class Workflow:
 
     def retrieve_run(
         self, session: ChatSession, reference: RunReference, waiting: Waiting
-    ) -> Operation[RunStatus]:
+    ) -> Emitting[WorkflowEvent, RunStatus]:
         """Read the state of a run once."""
         inbox, started = Inbox(session, reference), (yield from now())
         run = Run(inbox, waiting, started, is_sent=True)
