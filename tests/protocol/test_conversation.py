@@ -360,6 +360,7 @@ def test_run_of_an_earlier_process_is_found_and_never_sent(
     [
         ([], r"no new one.*threads\.list\(user='ana'\)"),
         (["thr_2", "thr_1"], "can't be told which one"),
+        (["thr_4"], "can't be told which one"),
         (["thr_3"], "not in it any more"),
     ],
 )
@@ -369,7 +370,8 @@ def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) ->
         session_id="s", user="ana", previous_thread_id=previous, message_digest=digest("hello")
     )
     listed = answer({"data": [{"id": thread} for thread in threads]})
-    contents = [OURS, OURS] if len(threads) == 2 else []
+    another = items(item("user_message", "msg_9", "another"))
+    contents = {"thr_2": [OURS, OURS], "thr_4": [another]}.get(next(iter(threads), ""), [])
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     workflow = Workflow(config(protocol="threads"))
     operation = workflow.poll_response(run.session, run, waiting, watched=False)
