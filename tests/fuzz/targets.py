@@ -240,7 +240,7 @@ def a_listing(data: bytes) -> None:
     with linear(len(data)):
         found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
         run = RunReference(session_id="cksess_1", message_id="msg_1")
-        for message in answers_to(found, run) or ():
+        for message in answers_to(found, run):
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = answered(read_new(API, request), answers) or []
