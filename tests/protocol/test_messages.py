@@ -361,6 +361,9 @@ def test_first_message_is_known_by_its_place() -> None:
     assert send(Play([SENT])).previous_id == ""
     for baseline in (EMPTY, listing(user("msg_0"))):
         assert resend(Play([baseline, SENT])).previous_id is None
+    # A message without an id is known by nothing: not as the first one.
+    bare = Response(200, {}, b"OK")
+    assert resend(Play([listing(user(None)), bare])).previous_id is None
     # Servers exist that list only the assistant's messages.
     assert resend(Play([listing(assistant("x", "msg_0")), SENT])).previous_id == "msg_0"
 

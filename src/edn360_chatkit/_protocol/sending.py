@@ -40,7 +40,7 @@ class Baseline:
         self._ids = Counter(entry.id for entry in entries)
         users = [entry.id for entry in entries if entry.role == "user"]
         self.hides_users = bool(entries) and not users
-        self.previous_id = next(iter(users or self._ids), "") or ""
+        self.previous_id: str | None = next(iter(users or self._ids), "")
 
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
