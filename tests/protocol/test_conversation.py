@@ -788,3 +788,11 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     second = threads.follow(runs[1])
     assert isinstance(next(second), Now)
     assert isinstance(second.send(0.0), Send)
+
+
+def test_thread_that_the_server_does_not_name_is_followed() -> None:
+    threads = threads_of()
+    taken = {"type": "thread.item.done", "item": {"type": "user_message", "id": "msg_1"}}
+    run = start(Play([NONE, Scene([taken, done(ANSWER)])]), threads)
+    assert run.thread_id is None
+    assert follow(Play([]), threads, run).text == ANSWER

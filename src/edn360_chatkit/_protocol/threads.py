@@ -99,10 +99,9 @@ class Threads(Protocol):
         known = self.known(run.session)
         run.inbox.session = known.session
         yield from _Start(self._api, run, prepared, known.thread_id).send_once()
-        if run.inbox.run.thread_id is None:
-            return
+        thread_id = run.inbox.run.thread_id or known.thread_id
         self._sessions.pop(run.session.id, None)
-        self._sessions[run.session.id] = replace(known, thread_id=run.inbox.run.thread_id)
+        self._sessions[run.session.id] = replace(known, thread_id=thread_id)
         if run.held and run.live is not None:
             run.live.stream.keep_open = True
             known.streams.append(run.live)
