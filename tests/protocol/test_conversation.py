@@ -741,11 +741,11 @@ def test_oldest_sessions_are_forgotten() -> None:
             with pytest.raises(WorkflowFailedError):
                 follow(Play([]), threads, runs[-1])
     open_stream, forgotten, remembered = runs[0], runs[1], runs[-1]
-    assert threads.known(forgotten.session).thread_id is None
+    assert threads.state_of(forgotten.session).thread_id is None
     with pytest.raises(WorkflowTimeoutError):
         follow(Play([OURS]), threads, forgotten, attempts=1)
     for run in (remembered, open_stream):
-        assert threads.known(run.session).thread_id == "thr_1"
+        assert threads.state_of(run.session).thread_id == "thr_1"
         with pytest.raises(WorkflowFailedError):
             follow(Play([]), threads, run)
 
@@ -777,7 +777,7 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
 def test_stream_is_followed_by_one_call_alone() -> None:
     threads, message = begun(done(ANSWER))
     session = HOSTED.model_copy(update={"id": message.session_id})
-    live = threads.known(session).find(message)
+    live = threads.state_of(session).find(message)
     assert live is not None
     # Another call reads what has arrived in the stream.
     assert live.begin()
@@ -796,3 +796,19 @@ def test_thread_that_the_server_does_not_name_is_followed() -> None:
     run = start(Play([NONE, Scene([taken, done(ANSWER)])]), threads)
     assert run.thread_id is None
     assert follow(Play([]), threads, run).text == ANSWER
+
+
+def test_streams_of_one_session_that_start_together_are_kept() -> None:
+    threads, waiting = threads_of(), Waiting(2.0, 60, "program")
+    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
+    run = Run(inbox, waiting, 0.0, held=True)
+    first = threads.start(run, Prepared("hello"))
+    assert isinstance(next(first), Send)
+    assert isinstance(first.send(NONE), Open)
+    item = {"type": "user_message", "id": "msg_9", "thread_id": "thr_1"}
+    other = {"type": "thread.item.done", "item": item}
+    second = start(Play([NONE, Scene([CREATED, other, done(ANSWER)])]), threads)
+    Play([]).run(first, reply=Scene([CREATED, TAKEN, done(ANSWER)]))
+    assert {run.inbox.run.message_id, second.message_id} == {"msg_1", "msg_9"}
+    assert follow(Play([]), threads, second).text == ANSWER
+    assert follow(Play([]), threads, run.inbox.run).text == ANSWER

@@ -129,7 +129,7 @@ class Workflow:
 
     def _take_up(self, run: Run, method: Callable[[Protocol], Emitting[E, T]]) -> Emitting[E, T]:
         """Call a method of the protocol of an earlier run."""
-        in_thread = run.inbox.run.thread_id or self._threads.known(run.session).thread_id
+        in_thread = run.inbox.run.thread_id or self._threads.state_of(run.session).thread_id
         protocol = self._threads if in_thread else self._current()
         undecided = protocol is self._messages and self._protocol == "auto"
         with noted(run):
