@@ -241,7 +241,7 @@ def a_listing(data: bytes) -> None:
     with linear(len(data)):
         page = result_of(read_back_to(API, request, "msg_1", 50), answers) or []
         run = RunReference(session_id="cksess_1", message_id="msg_1")
-        for message in answers_to(page, run) or ():
+        for message in answers_to(page, run):
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = result_of(read_new(API, request), answers) or []

@@ -29,7 +29,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import load_config
-from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
+from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send, Sleep
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
@@ -360,6 +360,7 @@ def test_run_of_an_earlier_process_is_found_and_never_sent(
     [
         ([], r"no new one.*threads\.list\(user='ana'\)"),
         (["thr_2", "thr_1"], "can't be told which one"),
+        (["thr_4"], "can't be told which one"),
         (["thr_3"], "not in it any more"),
     ],
 )
@@ -369,7 +370,8 @@ def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) ->
         session_id="s", user="ana", previous_thread_id=previous, message_digest=digest("hello")
     )
     listed = answer({"data": [{"id": thread} for thread in threads]})
-    contents = [OURS, OURS] if len(threads) == 2 else []
+    another = items(item("user_message", "msg_9", "another"))
+    contents = {"thr_2": [OURS, OURS], "thr_4": [another]}.get(next(iter(threads), ""), [])
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     workflow = Workflow(config(protocol="threads"))
     operation = workflow.poll_response(run.session, run, waiting, watched=False)
@@ -739,11 +741,11 @@ def test_oldest_sessions_are_forgotten() -> None:
             with pytest.raises(WorkflowFailedError):
                 follow(Play([]), threads, runs[-1])
     open_stream, forgotten, remembered = runs[0], runs[1], runs[-1]
-    assert threads.known(forgotten.session).thread_id is None
+    assert threads.state_of(forgotten.session).thread_id is None
     with pytest.raises(WorkflowTimeoutError):
         follow(Play([OURS]), threads, forgotten, attempts=1)
     for run in (remembered, open_stream):
-        assert threads.known(run.session).thread_id == "thr_1"
+        assert threads.state_of(run.session).thread_id == "thr_1"
         with pytest.raises(WorkflowFailedError):
             follow(Play([]), threads, run)
 
@@ -770,3 +772,43 @@ def test_abandoned_run_releases_its_stream(
     with pytest.raises(type(error)):
         operation.throw(error)
     assert not scene.keep_open
+
+
+def test_stream_is_followed_by_one_call_alone() -> None:
+    threads, message = begun(done(ANSWER))
+    session = HOSTED.model_copy(update={"id": message.session_id})
+    live = threads.state_of(session).find(message)
+    assert live is not None
+    # Another call reads what has arrived in the stream.
+    assert live.begin()
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    runs = [Run(Inbox(session, message), waiting, 0.0, is_sent=True) for _ in range(2)]
+    assert isinstance(next(threads.follow(runs[0])), Sleep)
+    # It would wait for ever for its turn.
+    second = threads.follow(runs[1])
+    assert isinstance(next(second), Now)
+    assert isinstance(second.send(0.0), Send)
+
+
+def test_thread_that_the_server_does_not_name_is_followed() -> None:
+    threads = threads_of()
+    taken = {"type": "thread.item.done", "item": {"type": "user_message", "id": "msg_1"}}
+    run = start(Play([NONE, Scene([taken, done(ANSWER)])]), threads)
+    assert run.thread_id is None
+    assert follow(Play([]), threads, run).text == ANSWER
+
+
+def test_streams_of_one_session_that_start_together_are_kept() -> None:
+    threads, waiting = threads_of(), Waiting(2.0, 60, "program")
+    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
+    run = Run(inbox, waiting, 0.0, held=True)
+    first = threads.start(run, Prepared("hello"))
+    assert isinstance(next(first), Send)
+    assert isinstance(first.send(NONE), Open)
+    item = {"type": "user_message", "id": "msg_9", "thread_id": "thr_1"}
+    other = {"type": "thread.item.done", "item": item}
+    second = start(Play([NONE, Scene([CREATED, other, done(ANSWER)])]), threads)
+    Play([]).run(first, reply=Scene([CREATED, TAKEN, done(ANSWER)]))
+    assert {run.inbox.run.message_id, second.message_id} == {"msg_1", "msg_9"}
+    assert follow(Play([]), threads, second).text == ANSWER
+    assert follow(Play([]), threads, run.inbox.run).text == ANSWER

@@ -335,7 +335,7 @@ def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
     messages = newest_first(listed, "m2", complete=True)
     assert [message.id for message in messages] == ["a2", "m2", "a1", "m1"]
     for ours, answer in (("m1", "a1"), ("m2", "a2")):
-        assert [reply.id for reply in answers_to(messages, run_of(ours)) or ()] == [answer]
+        assert [reply.id for reply in answers_to(messages, run_of(ours))] == [answer]
 
 
 @pytest.mark.parametrize("order", [["m1", "a1", "m2"], ["m2", "a1", "m1"]])

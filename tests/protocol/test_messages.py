@@ -361,6 +361,9 @@ def test_reference_has_id_of_previous_message() -> None:
     assert send(Play([SENT])).previous_id == ""
     for baseline in (EMPTY, listing(user("msg_0"))):
         assert resend(Play([baseline, SENT])).previous_id is None
+    # A message without an id is not the first one.
+    bare = Response(200, {}, b"OK")
+    assert resend(Play([listing(user(None)), bare])).previous_id is None
     # Some servers list only the messages of the assistant.
     assert resend(Play([listing(assistant("x", "msg_0")), SENT])).previous_id == "msg_0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from edn360_chatkit import (
     ChatSession,
     InternalServerError,
     InvalidResponseError,
+    MessageSentEvent,
     MissingProgramError,
     ProgramValidationError,
     ResponseEvent,
@@ -30,7 +31,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import AnswerRule
-from edn360_chatkit._effects import Response
+from edn360_chatkit._effects import Emit, Now, Response, Send
 from edn360_chatkit._protocol.answers import AnswerFormat, read_answer
 from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.run import Waiting
@@ -459,6 +460,24 @@ def test_foreign_exception_gets_note_after_sending() -> None:
     (note,) = interrupted(session, message).__notes__  # type: ignore[attr-defined]
     assert resume_call(run.model_copy(update={"message_id": "msg_1"})) in note
     assert "Ejemplo" not in note
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_exception_in_last_event_of_start_gets_note() -> None:
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    operation = Workflow(config()).start(prepare(ATHLETE), "athlete-1", waiting)
+    answers, reply = [answer({"id": "cksess_1"}), answer({"id": "msg_1"})], cast("Any", None)
+    while True:
+        effect = operation.send(reply)
+        reply = 1.0 if isinstance(effect, Now) else None
+        if isinstance(effect, Send):
+            reply = answers.pop(0)
+        elif isinstance(effect, Emit) and isinstance(effect.event, MessageSentEvent):
+            break
+    with pytest.raises(JobTimeLimitError) as caught:
+        operation.throw(JobTimeLimitError())
+    (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+    assert "msg_1" in note
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")

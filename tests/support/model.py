@@ -360,6 +360,7 @@ class Call:
         over: Whether its stream has ended.
         until: The time of its deadline.
         overtime: The number of requests after its deadline.
+        created: The reference of its ``SessionCreatedEvent``.
     """
 
     operation: Emitting[WorkflowEvent, WorkflowResponse | RunReference]
@@ -384,6 +385,7 @@ class Call:
     error: ChatKitError | None = None
     dropped: bool = False
     overtime: int = 0
+    created: RunReference | None = None
 
     @property
     def running(self) -> bool:

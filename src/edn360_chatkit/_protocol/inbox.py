@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from .._config import AnswerRule
 from .._validation import describe
@@ -14,7 +14,6 @@ from ..errors import (
     MissingProgramError,
     ProgramValidationError,
     TruncatedResponseError,
-    WorkflowError,
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
@@ -37,8 +36,6 @@ from .listing import SessionMessage, answers_to, message_of
 from .logs import log_warning
 from .quoting import quoted
 from .thread_events import StreamError
-
-W = TypeVar("W", bound=WorkflowError)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +82,7 @@ class Inbox:
         A list can have the answers to other messages. It repeats earlier ones, also those that the
         stream has removed. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.run) or ()
+        answers = answers_to(messages, self.run)
         if self.run.message_id is None and self.run.previous_id is not None:
             # The server gave no id, or its response was lost: the list has it.
             ours = message_of(messages, self.run)
@@ -171,10 +168,10 @@ class Inbox:
         self._fail_if_pending()
         if self._posts:
             self._fail(self._most_telling())
-        raise self._error(
-            WorkflowTimeoutError,
+        raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
             f"items with {resume_call(self.run, awaited=awaited)}.",
+            **self._facts(),
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
@@ -184,7 +181,7 @@ class Inbox:
             post = self._most_telling()
             if isinstance(post.answer, Truncated):
                 self._fail(post)
-        raise self._error(WorkflowTimeoutError, reason, steps=self.steps()) from failure
+        raise WorkflowTimeoutError(reason, steps=self.steps(), **self._facts()) from failure
 
     def check_error(self, error: StreamError | None) -> None:
         """Raise the stream's ``error`` event, unless a program came before it.
@@ -198,10 +195,10 @@ class Inbox:
         newest = self._last(object)
         if newest is not None and isinstance(newest.answer, Truncated):
             self._fail(newest, f" The server ended the run{reason}.")
-        raise self._error(
-            WorkflowFailedError,
+        raise WorkflowFailedError(
             f"The server ended the run{reason}. Running it again is a second, paid run.",
             allow_retry=error.allow_retry,
+            **self._facts(),
         )
 
     def has_program(self) -> bool:
@@ -227,11 +224,9 @@ class Inbox:
         said = next((post for post in posts[::-1] if not isinstance(post.answer, Prose)), posts[-1])
         return said if isinstance(said.answer, Truncated) else posts[-1]
 
-    def _error(self, kind: type[W], description: str, post: _Post | None = None, **more: Any) -> W:
-        """The error of this run, with the text of a message, by default the newest one."""
+    def _facts(self, post: _Post | None = None) -> dict[str, Any]:
         text = post.message.text or post.message.refusal if post else self.newest_text()
-        message = self.run.message
-        return kind(description, session=self.session, message=message, text=text, **more)
+        return {"session": self.session, "message": self.run.message, "text": text}
 
     def _quoted(self, reason: str) -> str:
         words = quoted(reason, self.sent)
@@ -239,10 +234,10 @@ class Inbox:
 
     def _fail_if_pending(self) -> None:
         if self.pending is not None:
-            raise self._error(
-                WorkflowFailedError,
+            raise WorkflowFailedError(
                 f"The run waits for the client: {self.pending}. This client can't answer; change "
                 "the workflow so that it runs without it. Running it again is a second, paid run.",
+                **self._facts(),
             )
 
     def _fail(self, post: _Post, cause: str = "") -> NoReturn:
@@ -250,45 +245,40 @@ class Inbox:
         # No variable here holds the text: a traceback shows the variables.
         answer = post.answer
         if isinstance(answer, InvalidProgram):
-            raise self._error(
-                ProgramValidationError,
+            raise ProgramValidationError(
                 "The program's structure is invalid. It is in .text, and was paid for. Correct "
                 "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
                 f"author:\n{describe(answer.errors)}",
-                post,
+                **self._facts(post),
                 errors=answer.errors,
             )
         if isinstance(answer, Failure):
-            raise self._error(
-                WorkflowFailedError,
+            raise WorkflowFailedError(
                 f"The workflow failed{self._quoted(answer.description)}. Its message is in .text; "
                 "running it again is a second, paid run.",
-                post,
+                **self._facts(post),
             )
         if isinstance(answer, Truncated):
-            raise self._error(
-                TruncatedResponseError,
+            raise TruncatedResponseError(
                 f"The answer's JSON is cut ({answer.place}): the model reached its output limit."
                 f"{cause} The text is in .text; raise the limit of the workflow's last agent.",
-                post,
+                **self._facts(post),
             )
         if isinstance(answer, Step):
             steps = [p.answer for p in self._posts.values() if isinstance(p.answer, Step)]
             keys = tuple(dict.fromkeys(key for step in steps for key in step.keys))
-            raise self._error(
-                MissingProgramError,
+            raise MissingProgramError(
                 f"The workflow answered without {self.format.root_key!r}; its messages have the "
                 f"keys {', '.join(keys[:20])}. Check what its last agent returns.",
-                post,
+                **self._facts(post),
                 keys=keys,
             )
         place = answer.place if isinstance(answer, Prose) else None
         malformed = f"malformed JSON ({place})" if place else "text that is not JSON"
-        raise self._error(
-            InvalidResponseError,
+        raise InvalidResponseError(
             f"The workflow answered with {malformed}. It is in .text; check what its last agent "
             "returns.",
-            post,
+            **self._facts(post),
         )
 
 

@@ -54,23 +54,26 @@ class Pages(Generic[T]):
         api, request = self._api, partial(self._request, self._query)
         response = yield from api.retry(request) if retried else api.fetch(request())
         entries = self._take(api.json(response))
-        if isinstance(entries, str):
-            # Not raised there, since the variables there hold the body.
-            raise unusable(response, entries)
+        # Not raised there, since the variables there hold the body.
+        if isinstance(entries, ValidationError):
+            kind = "a list with an entry of another kind"
+            raise unusable(response, kind) from entries.with_traceback(None)
+        if entries is None:
+            raise unusable(response, "something that is no list")
         return entries
 
-    def _take(self, body: Mapping[str, Any]) -> list[T] | str:
-        """The entries of a page, or what it is instead of one."""
+    def _take(self, body: Mapping[str, Any]) -> list[T] | ValidationError | None:
+        """The entries of a page; ``None`` if it is no list."""
         data, before = body.get("data"), self._query.get("after")
         if data is None and before is None and not self._strict:
             # Only a first page without data means "not yet"; a later one has failed.
             data = []
         if body.get("error") or not is_list(data):  # pyright: ignore[reportUnknownArgumentType]
-            return "something that is no list"
+            return None
         try:
             entries = [self._read(entry) for entry in data]
-        except ValidationError:
-            return "a list with an entry of another kind"
+        except ValidationError as error:
+            return error
         last = as_object(data[-1]) if data else {}
         after = body.get("after") or body.get("last_id") or last.get("id")
         self.more = False

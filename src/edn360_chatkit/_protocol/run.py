@@ -19,8 +19,8 @@ from .durations import USUAL_INTERVAL, Durations
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
-from .live import LiveRun
 from .logs import log_info, log_warning
+from .thread_events import LiveRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ class Run:
         """The Python call that takes the run up, from any process."""
         return resume_call(self.inbox.run, awaited=self.waiting.awaited)
 
-    def response(self, attempt: int = 1) -> Operation[WorkflowResponse | None]:
+    def response(self) -> Operation[WorkflowResponse | None]:
         """The response, if the messages so far have it; a failed run raises its error."""
         elapsed = (yield from now()) - self.started
-        return self.inbox.response(self.waiting.answer, attempt, elapsed)
+        return self.inbox.response(self.waiting.answer, 1, elapsed)
 
 
 class Protocol(ABC):
@@ -119,7 +119,7 @@ class Protocol(ABC):
     def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """Wait for the answer."""
 
-    def check(self, run: Run) -> Operation[WorkflowResponse | None]:
+    def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
         """The response, if the server has it now; ``None`` while the run goes on.
 
         It waits for nothing. A run that has failed raises its error.

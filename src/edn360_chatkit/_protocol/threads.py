@@ -7,7 +7,7 @@ thread's items are read until the answer is there; the message is never sent aga
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .._effects import Emitting, Operation, Response, emit, open_stream, sleep
 from ..errors import (
@@ -24,7 +24,6 @@ from ..models.session import ChatSession
 from .api import Api, Lookup
 from .inputs import Prepared
 from .listing import DoubtError, SessionMessage
-from .live import LiveRun
 from .logs import log_warning
 from .pages import read_back_to, read_new
 from .polling import poll
@@ -32,7 +31,7 @@ from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
 from .sending import Baseline, EarlierBaseline, Sender, our_message
-from .thread_events import ThreadReader
+from .thread_events import LiveRun, ThreadReader
 
 PAGE = 50
 """The size of a page of a thread's items."""
@@ -44,8 +43,8 @@ MOST_SESSIONS = 500
 """The number of sessions without an open stream that a client remembers: the newest ones."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
+@dataclass(slots=True, eq=False)
+class _SessionState:
     """What a client knows of a session: its user, its newest thread, and the streams in it.
 
     A stream is open and waits for a call to follow it, or it has ended with a failed run: the
@@ -56,16 +55,24 @@ class _Known:
     thread_id: str | None = None
     streams: list[LiveRun] = field(default_factory=list[LiveRun])
 
+    def owned(self, session: ChatSession) -> ChatSession:
+        """The session with its user, whom an id alone does not name."""
+        return self.session if session.user is None else session
+
     def find(self, run: RunReference) -> LiveRun | None:
         """The stream of a run; without a message id, of one that it can stand for."""
         streams = [live for live in self.streams if _may_be(live.run, run)]
         # After a previous message the oldest run comes first; else the newest one is meant.
         return streams[-1 if run.previous_id is None else 0] if streams else None
 
-    def drop(self, live: LiveRun) -> None:
-        """Forget a stream."""
+    def take(self, run: RunReference) -> LiveRun | None:
+        """Find the stream of a run for one call alone."""
+        live = self.find(run)
         with suppress(ValueError):
-            self.streams.remove(live)
+            if live is not None:
+                self.streams.remove(live)
+                return live
+        return None
 
 
 def _may_be(run: RunReference, reference: RunReference) -> bool:
@@ -85,32 +92,33 @@ class Threads(Protocol):
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._sessions: dict[str, _Known] = {}
+        self._sessions: dict[str, _SessionState] = {}
 
-    def known(self, session: ChatSession) -> _Known:
-        """What this client knows of a session."""
-        known = self._sessions.get(session.id, _Known(session))
-        return known if session.user is None else replace(known, session=session)
+    def state_of(self, session: ChatSession) -> _SessionState:
+        """What this client remembers of a session."""
+        return self._sessions.get(session.id, _SessionState(session))
 
     def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
-        known = self.known(run.session)
-        run.inbox.session = known.session
-        yield from _Start(self._api, run, prepared, known.thread_id).send_once()
-        if run.inbox.run.thread_id is None:
-            return
-        self._sessions.pop(run.session.id, None)
-        self._sessions[run.session.id] = replace(known, thread_id=run.inbox.run.thread_id)
+        # Other calls may send in the same session at the same time.
+        state = self._sessions.setdefault(run.session.id, _SessionState(run.session))
+        run.inbox.session = state.session = state.owned(run.session)
+        yield from _Start(self._api, run, prepared, state.thread_id).send_once()
+        state.thread_id = run.inbox.run.thread_id or state.thread_id
         if run.held and run.live is not None:
             run.live.stream.keep_open = True
-            known.streams.append(run.live)
-        for oldest, one in list(self._sessions.items())[:-MOST_SESSIONS]:
+            state.streams.append(run.live)
+        # It may have been forgotten meanwhile.
+        self._sessions[run.session.id] = state
+        for oldest in list(self._sessions)[:-MOST_SESSIONS]:
+            one = self._sessions.get(oldest, state)
             if all(live.is_over for live in one.streams):
                 self._sessions.pop(oldest, None)
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        inbox, known = run.inbox, self.known(run.session)
-        inbox.session, user = known.session, known.session.user
-        thread_id = inbox.run.thread_id or known.thread_id
+        inbox, state = run.inbox, self.state_of(run.session)
+        inbox.session = state.owned(inbox.session)
+        user = inbox.session.user
+        thread_id = inbox.run.thread_id or state.thread_id
         if thread_id is None:
             if inbox.run.previous_thread_id is None:
                 raise InvalidInputError(
@@ -134,44 +142,38 @@ class Threads(Protocol):
             raise APIConnectionError(error.message) from error
 
     def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        known = self.known(run.session)
-        live = run.live or known.find(run.inbox.run)
+        state = self.state_of(run.session)
+        live = run.live or state.take(run.inbox.run)
         if live is None:
             return (yield from poll(self, run))
         while not live.begin():
             yield from sleep(TURN)
-        known.drop(live)
         live.stream.keep_open = False
         run.take_over(live)
         failure: APIError | None = None
         try:
             try:
-                yield from self._follow_stream(run, live)
+                yield from self._read(run, live)
+                response = yield from self._conclude(run, live)
             except (APIConnectionError, APIStatusError) as error:
-                failure = error
+                failure, response = error, None
+            if failure is not None:
                 if not is_deadline(failure):
                     name = type(failure).__name__
                     log_warning(run.session.id, "stream broke (%s); reading the thread", name)
                 run.inbox.follow(live.reader.messages)
                 run.inbox.check_error(live.reader.error)
-            if failure is not None and not run.inbox.has_program():
-                return (yield from poll(self, run, failure))
-            response = yield from run.response()
-            if response is None:
-                run.inbox.end_of_run(awaited=run.waiting.awaited)
+                if run.inbox.has_program():
+                    response = yield from run.response()
+            return (yield from deliver(run, response) if response else poll(self, run, failure))
         except WorkflowError:
             if live.is_over:
-                known.streams.append(live)
+                state.streams.append(live)
                 live.finish()
             raise
-        return (yield from deliver(run, response))
 
-    def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
-        """Read the stream to its end; then the thread, if the answer is not there.
-
-        A proxy may end the stream in order for a server that has stopped. If the thread can't be
-        read then, the end of the stream proves nothing.
-        """
+    def _read(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
+        """Read the stream to its end."""
         while True:
             events, live.events = live.events, []
             for event in (*events, *run.inbox.follow(live.reader.messages)):
@@ -181,40 +183,46 @@ class Threads(Protocol):
             if live.ended:
                 break
             yield from live.read(watched=run.watched)
-        run.inbox.check_error(live.reader.error)
-        if run.waiting.answer == "program" and not run.inbox.is_settled():
-            for step in run.inbox.take((yield from self.look(run))):
-                yield from emit(step)
 
-    def check(self, run: Run) -> Operation[WorkflowResponse | None]:
-        live = self.known(run.session).find(run.inbox.run)
+    def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
+        live = self.state_of(run.session).find(run.inbox.run)
         if live is None or not live.begin():
             return (yield from super().check(run))
         try:
             run.take_over(live)
             yield from live.catch_up()
-            run.inbox.follow(live.reader.messages)
-            if not run.inbox.is_settled():
-                yield from self._look_beside(run, live)
+            try:
+                return (yield from self._conclude(run, live))
+            except APIError:
+                # While the stream is open, its thread need not be there.
+                if live.is_over:
+                    raise
             return (yield from run.response())
         finally:
             live.finish()
 
-    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
-        """Read the thread of an open stream, whose newest data may be in a buffer."""
-        run.inbox.check_error(live.reader.error)
-        try:
-            run.inbox.take((yield from self.look(run)))
-        except APIError:
-            if live.is_over:
-                raise
-        else:
-            if live.ended and not run.inbox.is_settled():
-                run.inbox.end_of_run(awaited=run.waiting.awaited)
+    def _conclude(
+        self, run: Run, live: LiveRun
+    ) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
+        """The response in the stream, or else in its thread; raises the error of a failed run.
+
+        The newest data of an open stream may be in a buffer. A proxy may end the stream in order
+        for a server that has stopped: if the thread can't be read then, the end proves nothing.
+        """
+        inbox = run.inbox
+        inbox.follow(live.reader.messages)
+        inbox.check_error(live.reader.error)
+        if run.waiting.answer == "program" and not inbox.is_settled():
+            for step in inbox.take((yield from self.look(run))):
+                yield from emit(step)
+        response = yield from run.response()
+        if response is None and live.ended:
+            inbox.end_of_run(awaited=run.waiting.awaited)
+        return response
 
 
 class _Start(Sender):
-    """The message of a run, in a thread that it starts or that is known."""
+    """The message of a run, in a thread that it starts or that is state."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
         super().__init__(api, run, prepared)
