@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -16,6 +17,13 @@ from .program.rendering.printable import one_line
 
 F = TypeVar("F")
 _one_at_a_time = threading.Lock()
+
+
+def clock(seconds: float) -> str:
+    """A time as ``0:07``, or ``1:00:07`` from an hour on."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def describe(event: events.WorkflowEvent) -> tuple[str, str]:
@@ -71,10 +79,14 @@ class _Line:
         if find_spec("ipywidgets"):
             self._label = import_module("ipywidgets").Label()
             sys.modules["IPython"].display.display(self._label)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="run-progress", daemon=True)
 
     def __enter__(self) -> _Line:
+        self._write()
         self._thread.start()
         return self
 
@@ -97,11 +109,13 @@ class _Line:
     def _tick(self) -> None:
         while not self._ended.wait(1.0):
             self._write()
+            if self._loop is not None:
+                # ipykernel 7 interrupts a cell that awaits only when its event loop wakes.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(int)
 
     def _write(self) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        parts = [f"{minutes}:{seconds:02}", self._state, *self._steps]
-        text = " · ".join(parts)
+        text = " · ".join([clock(time.monotonic() - self._started), self._state, *self._steps])
         if self._label is not None:
             self._label.value = text
         else:

@@ -171,7 +171,7 @@ def test_message_in_doubt_is_not_sent_again(
     assert main(["resume", "out.json.run", "--max-attempts", "1"]) == 1
     err = capsys.readouterr().err
     assert err.endswith(
-        "the athlete's data have not arrived.\nTo start a new run instead, remove out.json.run.\n"
+        "so there is no run to wait for.\nTo start a new run instead, remove out.json.run.\n"
     )
     sim.messages_endpoint = False
     for options in ([], ["--server-url", sim.server_url]):

@@ -61,7 +61,7 @@ def test_failed_run_leaves_its_last_state(
     sim.answer = "error"
     with pytest.raises(WorkflowFailedError):
         client.run_workflow(ATHLETE)
-    assert capsys.readouterr().out.endswith(" · profile\n")
+    assert capsys.readouterr().out.rstrip(" \n").endswith(" · profile")
 
 
 @pytest.mark.usefixtures("kernel")

@@ -7,24 +7,37 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from .. import BatchResult, EDN360Input, InvalidInputError
+from .._progress import clock
 from ..errors import ConfigurationError
 from ..reading import read_input
-from .connection import add_server_arguments, add_waiting_arguments, open_client
-from .console import NAME, complain, is_terminal, say, write_output
+from .console import NAME, complain, say, write_output
 from .errors import FAILED, SUCCESS, error_text
-from .files import STANDARD, Destination, read_file
+from .files import STANDARD, Destination, label_errors, read_file
+from .options import (
+    add_server_arguments,
+    add_waiting_arguments,
+    open_client,
+    options_of,
+    resume_command,
+)
+from .progress import show_line
 from .signals import report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
 
+_OPTIONS = (
+    *("max_concurrency", "rate", "retry_failed"),
+    *("answer", "poll_interval", "max_attempts", "deadline"),
+)
 # Escaped in the names of files, so that two keys never have one file: "x.error" is no error of "x".
 _RESERVED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|\.(?=error$)')
 
@@ -37,60 +50,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ended, and pays for no run twice. RESULTS.jsonl has a line for each input, with its key "
         "and its program or error; a folder has KEY.json, or KEY.error.json."
     )
-    add = parser.add_argument
-    inputs = "a file with an EDN360Input a line (- is standard input), or a folder of .json files"
-    add("inputs", metavar="INPUTS.jsonl|FOLDER", help=inputs)
-    output = "a file, or an existing folder; default: standard output"
-    add("-o", "--output", metavar="RESULTS.jsonl|FOLDER", default=STANDARD, help=output)
-    add("--journal", metavar="FILE", help="default: the name of the output and .journal")
-    concurrency = "the largest number of runs under way; default 50"
-    add("--concurrency", metavar="N", type=int, default=50, help=concurrency)
-    rate = "the largest number of requests a minute; default: no limit, but that of the server"
-    add("--rate", metavar="N", type=float, help=rate)
-    retry = "run failed runs of the journal again, which costs money again"
-    add("--retry-failed", action="store_true", help=retry)
-    add_server_arguments(parser, simulate=True)
-    add("--workflow-id", metavar="WF", help="the workflow; else $EDN360_TRAINING_WORKFLOW_ID")
-    add_waiting_arguments(parser)
     parser.epilog = "Without --poll-interval, the polls adapt to how long the runs take."
+    add = parser.add_argument
+    text = "a file with an EDN360Input a line (- is standard input), or a folder of .json files"
+    add("inputs", metavar="INPUTS.jsonl|FOLDER", help=text)
+    text = "a file, or an existing folder; default: standard output"
+    add("-o", "--output", metavar="RESULTS.jsonl|FOLDER", default=STANDARD, help=text)
+    add("--journal", metavar="FILE", help="default: the name of the output and .journal")
+    text = "the largest number of runs under way; default 50"
+    add("--concurrency", metavar="N", type=int, dest="max_concurrency", help=text)
+    text = "the largest number of requests a minute; default: no limit, but that of the server"
+    add("--rate", metavar="N", type=float, help=text)
+    text = "run failed runs of the journal again, which costs money again"
+    add("--retry-failed", action="store_true", help=text)
+    add_server_arguments(parser, sends=True)
+    add_waiting_arguments(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    source = Inputs(args.inputs)
-    journal = _journal(args)
-    output = Output(args.output, args.inputs)
-    state = State(source.count())
-    names = ("rate", "answer", "retry_failed", "poll_interval", "max_attempts", "deadline")
-    values = {name: getattr(args, name) for name in names}
-    options = {name: value for name, value in values.items() if value is not None}
-    options.update(max_concurrency=args.concurrency, journal=journal)
+    inputs, journal = Inputs(args.inputs), _journal(args)
+    output, state = Output(args), State(inputs.count())
+    options = options_of(args, *_OPTIONS)
     if args.simulate:
         options.setdefault("poll_interval", POLL_INTERVAL)
+    command = shlex.join([NAME, *sys.argv[1:]])
+    how_to_go_on = "" if journal is None else f"Go on with the same command:\n  {command}"
     try:
         # The journal is opened first: another process may be at work on it, and on the output.
         with (
             open_client(args) as client,
-            client.run_many(state.reading(source), **options) as batch,
+            client.run_many(state.reading(inputs), journal=journal, **options) as batch,
             output,
-            show_progress(state) as show,
+            show_line(state.counts, state.share),
         ):
-            for result in batch:
-                state.add(result)
-                output.write(result)
-                show()
+            try:
+                for result in batch:
+                    state.add(result)
+                    output.write(result)
+            except KeyboardInterrupt:
+                # At once: the requests in flight are waited for.
+                say("Ending after the requests in flight. Press Ctrl-C again to end at once.")
+                say(how_to_go_on)
+                raise
     except KeyboardInterrupt as stop:
-        status = report_stop(stop, state.summary())
+        return report_stop(stop, state.summary())
     except OSError as error:
-        complain(str(error), state.summary())
-        status = FAILED
-    else:
-        say(state.summary())
-        return FAILED if state.failed else SUCCESS
-    if journal is not None:
-        say(f"The journal {journal} has the runs under way. Go on with the same command:")
-        say(f"  {shlex.join([NAME, *sys.argv[1:]])}")
-    return status
+        complain(str(error), state.summary(), how_to_go_on)
+        return FAILED
+    say(state.summary())
+    return FAILED if state.failed else SUCCESS
 
 
 def _journal(args: argparse.Namespace) -> str | None:
@@ -98,7 +107,7 @@ def _journal(args: argparse.Namespace) -> str | None:
     if args.journal is not None or args.simulate:
         name: str | None = args.journal
         return name
-    if args.output == STANDARD:
+    if not (os.path.isdir(args.output) or Destination(args.output).is_regular()):
         raise ConfigurationError("Name a journal with --journal, or an output with -o.")
     return f"{args.output.rstrip(os.sep)}.journal"
 
@@ -111,22 +120,22 @@ class Inputs:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        is_folder = name != STANDARD and Path(name).is_dir()
-        self._paths = sorted(Path(name).glob("*.json")) if is_folder else []
-        self._lines = [] if is_folder else read_file(name, _lines)
+        # The key of each input, if it is known, and the function that reads it.
+        self._sources: list[tuple[str | None, Callable[[], EDN360Input]]]
+        if name != STANDARD and Path(name).is_dir():
+            paths = sorted(Path(name).glob("*.json"))
+            self._sources = [(p.stem, partial(read_file, str(p), read_input)) for p in paths]
+        else:
+            # Not splitlines(): JSON texts may hold the other line separators of Unicode.
+            lines = enumerate(read_file(name, lambda text: text.split("\n")), start=1)
+            label = "Standard input" if name == STANDARD else name
+            read = partial(partial, _read_line)
+            self._sources = [(None, read(f"{label}, line {n}", x)) for n, x in lines if x.strip()]
 
     def __iter__(self) -> Iterator[KeyedInput]:
-        for path in self._paths:
-            yield path.stem, read_file(str(path), read_input)
-        for number, line in enumerate(self._lines, start=1):
-            if line.strip():
-                try:
-                    edn360_input = read_input(line)
-                except InvalidInputError as error:
-                    label = "Standard input" if self._name == STANDARD else self._name
-                    text = f"{label}, line {number}: {error}"
-                    raise InvalidInputError(text, errors=error.errors) from None
-                yield edn360_input.user_profile.user_id, edn360_input
+        for key, read in self._sources:
+            edn360_input = read()
+            yield key or edn360_input.user_profile.user_id, edn360_input
 
     def count(self) -> int:
         """Check all inputs and count them."""
@@ -143,35 +152,54 @@ class Inputs:
         return len(keys)
 
 
+def _read_line(label: str, line: str) -> EDN360Input:
+    with label_errors(label):
+        return read_input(line)
+
+
 class Output:
     """The file or the folder of the results."""
 
-    def __init__(self, name: str, inputs: str) -> None:
-        self._name = name
-        self._folder = Path(name) if name != STANDARD and Path(name).is_dir() else None
-        self._stream: IO[str] | None = None
-        if self._folder is None:
-            Destination(name).check(inputs)
-        elif Path(inputs).resolve() == self._folder.resolve():
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args, self._name = args, args.output
+        self._is_folder = self._name != STANDARD and os.path.isdir(self._name)
+        if self._is_folder and os.path.realpath(self._name) == os.path.realpath(args.inputs):
             raise ConfigurationError("The folder of the inputs can't be that of the results.")
+        place = os.path.join(self._name, "KEY.json") if self._is_folder else self._name
+        self._destination = Destination(place)
+        self._destination.check(args.inputs)
+        self._stream: IO[str] | None = None
 
     def __enter__(self) -> "Output":
-        if self._folder is None and self._name != STANDARD:
+        if not self._is_folder and self._name != STANDARD:
             self._stream = open(self._name, "w", encoding="utf-8")
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         if self._stream is not None:
-            self._stream.close()
+            with suppress(OSError):
+                self._stream.close()
 
     def write(self, result: BatchResult) -> None:
         """Write one result."""
-        program, value = None, _error(result)
+        try:
+            self._write(result)
+        except OSError as error:
+            raise OSError(self._destination.failure(error)) from None
+
+    def _write(self, result: BatchResult) -> None:
         if result.response is not None:
             program = result.response.program.model_dump(mode="json", exclude_unset=True)
-            value = {"program": program}
-        if self._folder is not None:
-            self._write_file(self._folder, result.key, program, value)
+            value, suffix = {"program": program}, ".json"
+        else:
+            program, value, suffix = None, self._error(result), ".error.json"
+        if self._is_folder:
+            stem = _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", result.key)
+            text = json.dumps(program or value, ensure_ascii=False, indent=2)
+            self._destination = Destination(os.path.join(self._name, stem + suffix))
+            self._destination.write(f"{text}\n")
+            if program is not None:
+                Path(self._name, f"{stem}.error.json").unlink(missing_ok=True)
             return
         line = json.dumps({"key": result.key, **value}, ensure_ascii=False) + "\n"
         if self._stream is None:
@@ -180,27 +208,13 @@ class Output:
             self._stream.write(line)
             self._stream.flush()
 
-    def _write_file(self, folder: Path, key: str, program: Any, error: dict[str, Any]) -> None:
-        stem = _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", key)
-        failure = folder / f"{stem}.error.json"
-        place = failure if program is None else folder / f"{stem}.json"
-        text = json.dumps(program or error, ensure_ascii=False, indent=2)
-        Destination(str(place)).write(f"{text}\n")
-        if program is not None:
-            failure.unlink(missing_ok=True)
-
-
-def _lines(text: str) -> list[str]:
-    # Not splitlines(): JSON texts may hold the other line separators of Unicode.
-    return text.split("\n")
-
-
-def _error(result: BatchResult) -> dict[str, Any]:
-    error, run = result.error, result.run
-    if error is None:
-        return {}
-    value: dict[str, Any] = {"error": {"type": type(error).__name__, "message": error_text(error)}}
-    return value if run is None else {**value, "run": run.model_dump(mode="json")}
+    def _error(self, result: BatchResult) -> dict[str, Any]:
+        error, run = result.error, result.run
+        text = error_text(error, resume_command(self._args, run)) if error else ""
+        value: dict[str, Any] = {"error": {"type": type(error).__name__, "message": text}}
+        if error is not None and error.text is not None:
+            value["error"]["text"] = error.text
+        return value if run is None else {**value, "run": run.model_dump(mode="json")}
 
 
 class State:
@@ -212,6 +226,8 @@ class State:
         self.done: int = 0
         self.failed: int = 0
         self._started = time.monotonic()
+        # The times of the last results: those of a journal came all at once.
+        self._times = deque([self._started], maxlen=31)
 
     def reading(self, inputs: Inputs) -> Iterator[KeyedInput]:
         """The inputs, counted as they are read."""
@@ -222,16 +238,23 @@ class State:
     def add(self, result: BatchResult) -> None:
         """Count a result, and print its error."""
         self.done += 1
+        self._times.append(time.monotonic())
         if result.error is not None:
             self.failed += 1
             say(f"{result.key}: {error_text(result.error)}")
 
+    def share(self) -> float:
+        """The part that is done, from 0 to 1."""
+        return self.done / self.total
+
     def counts(self) -> str:
-        """The figures for the progress bar."""
-        minutes = max(time.monotonic() - self._started, 1.0) / 60
+        """The figures beside the progress bar."""
+        now = time.monotonic()
+        rate = (len(self._times) - 1) / max(now - self._times[0], 1.0)
+        left = f", {clock((self.total - self.done) / rate)} left" if rate else ""
         return (
             f"{self.done - self.failed} done, {self.failed} failed, {self.read - self.done} under "
-            f"way, {self.done / minutes:.0f} a minute"
+            f"way, {60 * rate:.0f} a minute{left}"
         )
 
     def summary(self) -> str:
@@ -242,30 +265,3 @@ class State:
             f"{programs} of {self.total} programs, {self.failed} failed, "
             f"{self.total - self.done} not finished, in {seconds:.0f} s."
         )
-
-
-@contextmanager
-def show_progress(state: State) -> Generator[Callable[[], None], None, None]:
-    """Show a progress bar on a terminal; the function it gives redraws it."""
-    if not is_terminal() or find_spec("rich") is None:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), TextColumn("{task.description}", markup=False), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
-    task = progress.add_task("", total=state.total)
-
-    def show() -> None:
-        with suppress(OSError):
-            progress.update(task, completed=state.done, description=state.counts())
-
-    with suppress(OSError):
-        progress.start()
-    show()
-    try:
-        yield show
-    finally:
-        with suppress(OSError):
-            progress.stop()

@@ -6,7 +6,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,17 +18,22 @@ STANDARD = "-"  # the file name that means standard input or output
 T = TypeVar("T")
 
 
-def read_file(name: str, parse: Callable[[str], T]) -> T:
-    """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
+@contextmanager
+def label_errors(label: str) -> Generator[None, None, None]:
+    """Put the name of its source before the text of an ``InvalidInputError``."""
     try:
-        return parse(read_text(name))
+        yield
     except InvalidInputError as error:
-        label = "Standard input" if name == STANDARD else name
         raise InvalidInputError(f"{label}: {error}", errors=error.errors) from None
 
 
-def read_text(name: str) -> str:
-    """Read a file or standard input; errors are ``InvalidInputError``."""
+def read_file(name: str, parse: Callable[[str], T]) -> T:
+    """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
+    with label_errors("Standard input" if name == STANDARD else name):
+        return parse(_read_text(name))
+
+
+def _read_text(name: str) -> str:
     try:
         if name != STANDARD:
             data = Path(name).read_bytes()
@@ -68,6 +74,8 @@ class Destination:
             return "it is the input"
         if self.path.is_dir():
             return "it is a directory"
+        if self.label.endswith(os.sep):
+            return "there is no such directory"
         if not self.path.parent.is_dir():
             return f"there is no directory {self.path.parent}"
         places = [self.path.parent, self.path] if self.is_regular() else [self.path]
@@ -78,6 +86,10 @@ class Destination:
     def is_regular(self) -> bool:
         """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
         return self.path is not None and (self.path.is_file() or not self.path.exists())
+
+    def failure(self, error: OSError) -> str:
+        """The text of an error of :meth:`write`."""
+        return f"{self.label} can't be written: {error.strerror or error}."
 
     def write(self, text: str) -> None:
         """Write a result, or raise ``OSError`` and leave an existing file unchanged."""

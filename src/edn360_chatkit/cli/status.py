@@ -4,9 +4,9 @@ import argparse
 
 from .. import APIError
 from ..program.rendering.printable import one_line
-from .connection import add_server_arguments, open_client
 from .console import complain, print_text
 from .errors import FAILED, error_text
+from .options import add_server_arguments, open_client
 from .resume import add_run_argument, read_run
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    run, _ = read_run(args.run)
+    run = read_run(args.run)
     with open_client(args) as client:
         try:
             status = client.retrieve_run(run)
