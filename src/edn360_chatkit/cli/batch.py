@@ -29,7 +29,7 @@ from .options import (
     resume_command,
 )
 from .progress import show_line
-from .signals import report_stop
+from .signals import STOP_SIGNALS, report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
@@ -84,15 +84,11 @@ def execute(args: argparse.Namespace) -> int:
             output,
             show_line(state.counts, state.share),
         ):
-            try:
-                for result in batch:
-                    state.add(result)
-                    output.write(result)
-            except KeyboardInterrupt:
-                # At once: the requests in flight are waited for.
-                say("Ending after the requests in flight. Press Ctrl-C again to end at once.")
-                say(how_to_go_on)
-                raise
+            ending = "Ending after the requests in flight. Press Ctrl-C again to end at once."
+            STOP_SIGNALS.notice = f"{ending}\n{how_to_go_on}".rstrip()
+            for result in batch:
+                state.add(result)
+                output.write(result)
     except KeyboardInterrupt as stop:
         return report_stop(stop, state.summary())
     except OSError as error:

@@ -45,9 +45,11 @@ def print_text(text: str) -> int:
 
 def say(*lines: str) -> None:
     """Print lines on standard error, without the empty ones."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(printable("\n".join(filter(None, lines))), file=sys.stderr, flush=True)
+    text = "\n".join(filter(None, lines))
+    if text and sys.stderr is not None:
+        # RuntimeError: a signal has interrupted another line.
+        with suppress(OSError, RuntimeError):
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(error: str, *more: str) -> None:

@@ -32,9 +32,13 @@ class StopSignals:
 
     Between :meth:`hold` and :meth:`release` the first signal waits for the release, at most
     ``GRACE`` seconds: a run that is cut off while its message is sent can't always be found again.
+
+    Attributes:
+        notice: A text that the first signal prints at once, where ending takes a while.
     """
 
     def __init__(self) -> None:
+        self.notice: str = ""
         self._before: dict[int, Any] = {}
         self._held = False
         self._pending: int | None = None
@@ -55,15 +59,17 @@ class StopSignals:
         self._before.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        notice, self.notice = self.notice, ""
+        say(notice)
         if not self._held or self._pending is not None or not hasattr(signal, "setitimer"):
             raise Stopped(self._pending or number)
         self._pending = number
         signal.setitimer(signal.ITIMER_REAL, GRACE)
-        say("Waiting for the server to take the message. Press Ctrl-C again to end at once.")
 
     def hold(self) -> None:
         """Let the first signal wait."""
         self._held = True
+        self.notice = "Waiting for the server to take the message. Press Ctrl-C again to end at once."
 
     def release(self) -> None:
         """Raise the signal that waits."""
@@ -75,7 +81,7 @@ class StopSignals:
     def _reset(self) -> None:
         if self._pending is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        self._held, self._pending = False, None
+        self.notice, self._held, self._pending = "", False, None
 
 
 STOP_SIGNALS = StopSignals()

@@ -1,0 +1,162 @@
+"""``edn360-chatkit batch`` where it is ended, and where a disk or a terminal is in its way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edn360_chatkit import cli
+from edn360_chatkit.cli import main
+from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.samples import ATHLETE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and terminals")
+BATCH = ["batch", "in.jsonl", "-o", "out.jsonl"]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
+    """A directory with four inputs, and an environment that leads to the simulator."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
+    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
+    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    athletes = [{**ATHLETE, "user_profile": {"user_id": f"athlete-{n}"}} for n in range(4)]
+    Path("in.jsonl").write_text("\n".join(map(json.dumps, athletes)), "utf-8")
+
+
+# A shell that runs the tests in the background hands down that Ctrl-C is ignored.
+START = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("edn360_chatkit", run_name="__main__", alter_sys=True)
+"""
+
+
+def start(*args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", START, *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, encoding="utf-8")
+
+
+def results() -> dict[str, list[str]]:
+    """The keys of each result."""
+    lines = map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines())
+    return {line.pop("key"): list(line) for line in lines}
+
+
+def test_ended_batch_says_at_once_how_to_go_on(sim: ChatKitSimulator) -> None:
+    """Over streams, so that requests are in flight, which ending waits for."""
+    sim.delay, sim.survives_hang_up = 20, True
+    ends = {signal.SIGINT: "Interrupted", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+    server = ["--server-url", sim.server_url]
+    processes = [start(*BATCH, "--journal", f"{number}.journal", *server) for number in ends]
+    deadline = time.monotonic() + 30
+    while sim.runs < 4 * len(ends):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.1)
+    for process, (number, text) in zip(processes, ends.items(), strict=True):
+        assert process.stderr is not None
+        for word in ("after the requests in flight", "the same command", "edn360-chatkit batch"):
+            if word.startswith("after"):
+                before = time.monotonic()
+                process.send_signal(number)
+            assert word in process.stderr.readline()
+        assert time.monotonic() - before < 2
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - before < 4
+        assert process.returncode == 128 + number
+        assert text in err
+        assert "0 of 4 programs, 0 failed, 4 not finished" in err
+        assert "Traceback" not in err
+
+
+def test_terminal_shows_a_bar_and_a_pipe_does_not(sim: ChatKitSimulator) -> None:
+    sim.delay = 0.8
+    main_end, terminal = os.openpty()
+    process = start(*BATCH, "--concurrency", "2", "--poll-interval", "0.1", stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(main_end, 4096)
+        except OSError:  # the end, on Linux
+            break
+    os.close(main_end)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    # Before the first result, too.
+    assert "0 done, 0 failed, 2 under way, 0 a minute" in text
+    assert re.search(r"2 done, 0 failed, [12] under way, \d+ a minute, 0:0\d left", text)
+    assert text.rpartition("\r")[0].rstrip().endswith("in 2 s.") or "4 of 4 programs" in text
+    Path("out.jsonl.journal").unlink()
+    piped = start(*BATCH, "--poll-interval", "0.1")
+    _, err = piped.communicate(timeout=20)
+    assert re.fullmatch(r"4 of 4 programs, 0 failed, 0 not finished, in \d s\.\n", err)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--journal", "no/such.journal"], "The journal no/such.journal can't be used: "),
+        (["--journal", "."], "The journal . can't be used: "),
+        (["--journal", "in.jsonl"], "The journal in.jsonl can't be used: "),
+        (["-o", "no/such.jsonl"], "no/such.jsonl can't be written: there is no directory"),
+        (["-o", "missing/"], "missing/ can't be written: there is no such directory"),
+        (["-o", "in.jsonl"], "in.jsonl can't be written: it is the input"),
+        (["-o", "/dev/null"], "Name a journal with --journal"),
+    ],
+)
+def test_unusable_files_are_refused_before_sending(
+    options: list[str], fault: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path("in.jsonl").read_bytes()
+    assert main([*BATCH, *options]) == 2
+    assert f"edn360-chatkit: {fault}" in capsys.readouterr().err
+    assert sim.requests == []
+    assert Path("in.jsonl").read_bytes() == before
+
+
+def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
+    def fill(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    command = [sys.executable, "-m", "edn360_chatkit", *BATCH, "--poll-interval", "0"]
+    for size, status in ((4096, 2), (60_000, 1)):
+        ended = subprocess.run(
+            command, preexec_fn=lambda size=size: fill(size), capture_output=True, text=True
+        )
+        assert ended.returncode == status
+        assert "out.jsonl.journal can't be " in ended.stderr
+    assert "Go on with the same command" in ended.stderr
+    assert main([*BATCH, "--poll-interval", "0"]) == 0
+    assert results() == {f"athlete-{number}": ["program"] for number in range(4)}
+    assert sim.runs == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_results_that_cannot_be_written_are_in_the_journal(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*BATCH, "--journal", "journal", "--poll-interval", "0"]
+    assert main([*command, "-o", "/dev/full"]) == 1
+    err = capsys.readouterr().err
+    assert "/dev/full can't be written: No space left on device.\n" in err
+    assert "Go on with the same command" in err
+    assert main(command) == 0
+    assert len(results()) == 4
+    assert sim.runs == 4
