@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,14 +133,10 @@ def test_unusable_files_are_refused_before_sending(
 
 
 def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
-    def fill(size: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
     command = [sys.executable, "-m", "edn360_chatkit", *BATCH, "--poll-interval", "0"]
     for size, status in ((4096, 2), (60_000, 1)):
-        ended = subprocess.run(
-            command, preexec_fn=lambda size=size: fill(size), capture_output=True, text=True
-        )
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
+        ended = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
         assert ended.returncode == status
         assert "out.jsonl.journal can't be " in ended.stderr
     assert "Go on with the same command" in ended.stderr

@@ -22,7 +22,7 @@ from tests.support.samples import ATHLETE
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Takes CONNECT for ``chatkit.example.com``, ends TLS, and passes the bytes to the simulator."""
+    """Takes CONNECT, ends the TLS of ``chatkit.example.com``, and leads to the simulator."""
 
     daemon_threads, block_on_close = True, False
 
@@ -34,7 +34,7 @@ class Proxy(socketserver.ThreadingTCPServer):
 
 class Tunnel(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        proxy, client = cast(Proxy, self.server), cast(socket.socket, self.request)
+        proxy, client = cast("Proxy", self.server), cast("socket.socket", self.request)
         proxy.requests.append(client.recv(65536).decode().split("\r\n")[0])
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with (

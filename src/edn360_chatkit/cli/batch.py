@@ -29,7 +29,7 @@ from .options import (
     resume_command,
 )
 from .progress import show_line
-from .signals import STOP_SIGNALS, report_stop
+from .signals import AGAIN, STOP_SIGNALS, report_stop
 from .simulate import POLL_INTERVAL
 
 KeyedInput = tuple[str, EDN360Input]
@@ -84,7 +84,7 @@ def execute(args: argparse.Namespace) -> int:
             output,
             show_line(state.counts, state.share),
         ):
-            ending = "Ending after the requests in flight. Press Ctrl-C again to end at once."
+            ending = f"Ending after the requests in flight. {AGAIN}"
             STOP_SIGNALS.notice = f"{ending}\n{how_to_go_on}".rstrip()
             for result in batch:
                 state.add(result)

@@ -31,7 +31,8 @@ _RULES: tuple[Rule, ...] = (
     (rf"Pass {_IN_ENVIRONMENT}, or (\w)", lambda match: match[1].upper()),
     (rf"{_IN_ENVIRONMENT}(?:,? or (?:in )?|, )", ""),
     (rf"(?:as |in )?{_IN_ENVIRONMENT}", "in the environment"),
-    # A call, and advice that is nothing but a call.
+    # A call or an attribute, and advice that is nothing but a call.
+    (r"; see \.\w+(?: and \.\w+)*", ""),
     (r"(?:: (?:send|make) [\w ]+)? with (?:[\w.]+\(.*?\)|EnrichedTrainingProgram\b)", ""),
     (r" to the client or to this call| A with block [^.]*\.", ""),
     # A setting. A word of English is one only in these forms.

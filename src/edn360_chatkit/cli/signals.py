@@ -9,6 +9,7 @@ from typing import Any
 
 from .console import complain, say
 
+AGAIN = "Press Ctrl-C again to end at once."
 GRACE = 5.0  # seconds that the answer to a message may take once the command is to end
 
 
@@ -69,7 +70,7 @@ class StopSignals:
     def hold(self) -> None:
         """Let the first signal wait."""
         self._held = True
-        self.notice = "Waiting for the server to take the message. Press Ctrl-C again to end at once."
+        self.notice = f"Waiting for the server to take the message. {AGAIN}"
 
     def release(self) -> None:
         """Raise the signal that waits."""

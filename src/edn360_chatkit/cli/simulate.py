@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from signal import SIGINT
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
@@ -47,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    # Ctrl-C is the usual way to stop it.
-    with suppress(KeyboardInterrupt), simulator(args.steps, args.delay, args.port) as server:
+    with simulator(args.steps, args.delay, args.port) as server:
         status = print_text(
             f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
             f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
@@ -58,5 +58,10 @@ def execute(args: argparse.Namespace) -> int:
             return status
         if is_terminal():
             say("The simulator runs until Ctrl-C; paste these lines into another shell.")
-        server.wait()
+        try:
+            server.wait()
+        except KeyboardInterrupt as stop:
+            # Ctrl-C is the usual way to stop it.
+            if getattr(stop, "signal", SIGINT) != SIGINT:
+                raise
     return SUCCESS

@@ -165,7 +165,7 @@ class ChatKitSimulator(Store):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self._port))
-        except OSError:
+        except (OSError, OverflowError):
             listener.close()
             raise
         self._port = listener.getsockname()[1]
