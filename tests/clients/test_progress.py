@@ -123,13 +123,14 @@ def test_real_notebook_shows_the_progress_and_is_interrupted(
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS.split("# ---\n")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     shown: list[str] = []
+    interrupts: list[Any] = []  # an event loop holds only weak references
 
     def process_message(self: Any, message: Any, cell: Any, index: int) -> Any:
         state = message["content"].get("data", {}).get("state", {})
         if message["msg_type"] == "comm_msg" and "value" in state:
             shown.append(state["value"])
             if index == 2 and state["value"].startswith("0:01"):
-                asyncio.ensure_future(self.km.interrupt_kernel())
+                interrupts.append(asyncio.ensure_future(self.km.interrupt_kernel()))
         return process(self, message, cell, index)
 
     process = client.NotebookClient.process_message

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NoReturn, Protocol
+from types import ModuleType
+from typing import NoReturn
 
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidInputError
@@ -12,23 +13,18 @@ from .console import NAME, complain, log_to_stderr, print_text
 from .errors import BAD_USAGE, error_text
 from .signals import STOP_SIGNALS, report_stop
 
-
-class _Command(Protocol):  # the module of a subcommand
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    def execute(self, args: argparse.Namespace) -> int: ...
-
-
-_COMMANDS: tuple[tuple[str, str, _Command], ...] = (
-    ("run", "run the workflow on an athlete's data", run),
-    ("resume", "wait for a run that was started before", resume),
-    ("status", "look at a run without waiting", status),
-    ("batch", "run the workflow for many athletes", batch),
-    ("show", "show a training program, or write it as files", show),
-    ("validate", "check an EDN360Input or a training program", validate),
-    ("diff", "compare two training programs", diff),
-    ("simulate", "run a ChatKit server that simulates the workflow", simulate),
-    ("serve", "run a ChatKit server around a workflow of your own", serve),
-)
+# Each module has ARGUMENTS and execute(args). The first line of its docstring is its summary.
+_COMMANDS: dict[str, ModuleType] = {
+    "run": run,
+    "resume": resume,
+    "status": status,
+    "batch": batch,
+    "show": show,
+    "validate": validate,
+    "diff": diff,
+    "simulate": simulate,
+    "serve": serve,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_USAGE if stop.code else print_text("")
     try:
         with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
-            command: _Command = args.command
-            return command.execute(args)
+            exit_status: int = args.command.execute(args)
+            return exit_status
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
@@ -68,8 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary, command in _COMMANDS:
-        subparser = subparsers.add_parser(name, parents=[verbose], allow_abbrev=False, help=summary)
-        subparser.set_defaults(command=command)
-        command.add_arguments(subparser)
+    for name, command in _COMMANDS.items():
+        description = command.__doc__ or ""
+        subparser = subparsers.add_parser(
+            name,
+            parents=[verbose],
+            allow_abbrev=False,
+            help=description.partition("\n")[0].rstrip("."),
+            description=description,
+        )
+        subparser.set_defaults(command=command, simulate=False)
+        for names, settings in command.ARGUMENTS:
+            subparser.add_argument(*names, **settings)
     return parser

@@ -1,4 +1,10 @@
-"""``edn360-chatkit batch``: run the workflow for many athletes."""
+"""Run the workflow for many athletes, each once.
+
+All inputs are checked before anything is sent. A journal records each run: the same command goes on
+where it ended, however it ended, and pays for no run twice. RESULTS.jsonl has a line for each
+input, with its key and its program or error; a folder has KEY.json, or KEY.error.json. Without
+--poll-interval, the polls adapt to how long the runs take.
+"""
 
 import argparse
 import json
@@ -18,16 +24,11 @@ from .. import BatchResult, EDN360Input, InvalidInputError
 from .._progress import clock
 from ..errors import ConfigurationError
 from ..reading import read_input
+from .arguments import SENDING, WAITING, option
+from .connection import open_client, options_of, resume_command
 from .console import NAME, complain, say, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, label_errors, read_file
-from .options import (
-    add_server_arguments,
-    add_waiting_arguments,
-    open_client,
-    options_of,
-    resume_command,
-)
 from .progress import show_line
 from .signals import AGAIN, STOP_SIGNALS, report_stop
 from .simulate import POLL_INTERVAL
@@ -42,29 +43,32 @@ _OPTIONS = (
 _RESERVED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|\.(?=error$)')
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = (
-        "Run the workflow for many athletes, each once. All inputs are checked before anything is "
-        "sent. A journal records each run: the same command goes on where it ended, however it "
-        "ended, and pays for no run twice. RESULTS.jsonl has a line for each input, with its key "
-        "and its program or error; a folder has KEY.json, or KEY.error.json."
-    )
-    parser.epilog = "Without --poll-interval, the polls adapt to how long the runs take."
-    add = parser.add_argument
-    text = "a file with an EDN360Input a line (- is standard input), or a folder of .json files"
-    add("inputs", metavar="INPUTS.jsonl|FOLDER", help=text)
-    text = "a file, or an existing folder; default: standard output"
-    add("-o", "--output", metavar="RESULTS.jsonl|FOLDER", default=STANDARD, help=text)
-    add("--journal", metavar="FILE", help="default: the name of the output and .journal")
-    text = "the largest number of runs under way; default 50"
-    add("--concurrency", metavar="N", type=int, dest="max_concurrency", help=text)
-    text = "the largest number of requests a minute; default: no limit, but that of the server"
-    add("--rate", metavar="N", type=float, help=text)
-    text = "run failed runs of the journal again, which costs money again"
-    add("--retry-failed", action="store_true", help=text)
-    add_server_arguments(parser, sends=True)
-    add_waiting_arguments(parser)
+ARGUMENTS = (
+    option(
+        "inputs",
+        "INPUTS.jsonl|FOLDER",
+        "a file with an EDN360Input a line (- is standard input), or a folder of .json files",
+    ),
+    option(
+        "-o --output",
+        "RESULTS.jsonl|FOLDER",
+        "a file, or an existing folder; default: standard output",
+        default=STANDARD,
+    ),
+    option("--journal", "FILE", "default: the name of the output and .journal"),
+    option(
+        "--concurrency",
+        int,
+        "the largest number of runs under way; default 50",
+        dest="max_concurrency",
+    ),
+    option(
+        "--rate", float, "the largest number of requests a minute; default: no limit", metavar="N"
+    ),
+    option("--retry-failed", bool, "run failed runs of the journal again, which costs money again"),
+    *SENDING,
+    *WAITING,
+)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .. import EDN360Input, EnrichedTrainingProgram, InvalidInputError, RunReference, events
 from ..errors import APIError, ConfigurationError, WorkflowError
+from .connection import open_client, resume_command
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination
-from .options import open_client, resume_command
 from .progress import show_run
 from .signals import STOP_SIGNALS, report_stop
 

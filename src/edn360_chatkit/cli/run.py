@@ -1,4 +1,11 @@
-"""``edn360-chatkit run``: run the workflow on an athlete's data."""
+"""Run the workflow on an athlete's data, and write the training program as JSON.
+
+Input and output are checked before anything is sent. The API key is read from the environment only,
+$EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the arguments of its
+commands. Until the program is delivered, OUT.json.run refers to the run: the same command takes the
+run up again and starts no second one. An answer without a program is saved as OUT.json.answer.txt,
+or in the temporary directory if the output is standard output.
+"""
 
 import argparse
 import hashlib
@@ -7,30 +14,19 @@ from pathlib import Path
 from .. import RunReference
 from ..errors import ConfigurationError
 from ..reading import read_input
+from .arguments import OUTPUT, SENDING, WAITING, option
 from .console import say
 from .delivery import DIGEST, Delivery, read_reference
 from .files import STANDARD, Destination, read_file
-from .options import add_output_argument, add_server_arguments, add_waiting_arguments
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = (
-        "Run the workflow on an athlete's data, and write the training program as JSON. Input and "
-        "output are checked before anything is sent. The API key is read from the environment "
-        "only, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the "
-        "arguments of its commands. Until the program is delivered, OUT.json.run refers to the "
-        "run: the same command takes the run up again and starts no second one. An answer without "
-        "a program is saved as OUT.json.answer.txt, or in the temporary directory if the output "
-        "is standard output."
-    )
-    parser.add_argument("input", metavar="INPUT.json", help="an EDN360Input; - is standard input")
-    add_output_argument(parser)
-    text = "where the reference of the run is kept; default OUT.json.run"
-    parser.add_argument("--reference", metavar="FILE", help=text)
-    add_server_arguments(parser, sends=True)
-    parser.add_argument("--user", help="the session's user; else user_profile.user_id")
-    add_waiting_arguments(parser)
+ARGUMENTS = (
+    option("input", "INPUT.json", "an EDN360Input; - is standard input"),
+    OUTPUT,
+    option("--reference", "FILE", "where the reference of the run is kept; default OUT.json.run"),
+    *SENDING,
+    option("--user", "USER", "the session's user; else user_profile.user_id"),
+    *WAITING,
+)
 
 
 def execute(args: argparse.Namespace) -> int:

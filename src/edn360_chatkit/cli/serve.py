@@ -1,8 +1,7 @@
-"""``edn360-chatkit serve``: a ChatKit server around a workflow."""
+"""Run a ChatKit server around a workflow of your own."""
 
 import argparse
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
 from importlib import import_module
@@ -10,34 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from .arguments import option
 from .errors import SUCCESS, require
 
-DEMO = "edn360_chatkit.server.demo:run_workflow"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    text = "the workflow: an async or sync function of an athlete's data, run_workflow of an "
-    text += "export of Agent Builder, or an application of build_app(); default: a demo"
-    add("workflow", metavar="MODULE:FUNCTION", nargs="?", default=DEMO, help=text)
-    text = "an SQLite file or postgresql+psycopg://...; default threads.db"
-    add("--database", metavar="DATABASE", help=text)
-    add("--host", metavar="HOST", default="127.0.0.1", help="default 127.0.0.1")
-    add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
-    text = "bearer tokens, one a line, besides those in $EDN360_SERVER_TOKEN"
-    add("--token-file", metavar="FILE", type=Path, help=text)
-    text = "a function of a bearer token that returns its user, or None to refuse it"
-    add("--authenticate", metavar="MODULE:FUNCTION", help=text)
-    add("--max-runs", metavar="N", type=_positive(int), help="runs at once; default no limit")
-    text = "the longest time of a run; default 1800"
-    add("--run-timeout", metavar="SECONDS", type=_positive(float), help=text)
-    text = "the time that runs have to finish after SIGTERM; default 240"
-    add("--grace", metavar="SECONDS", type=float, help=text)
-    text = "delete threads without a new item for so long; default never"
-    add("--retention", metavar="DAYS", type=_positive(float), dest="retention_days", help=text)
-    text = "the largest request; default 10 MB"
-    add("--max-request-bytes", metavar="N", type=_positive(int), help=text)
+ARGUMENTS = (
+    option(
+        "workflow",
+        "MODULE:FUNCTION",
+        "the workflow: an async or sync function of an athlete's data, run_workflow of an export "
+        "of Agent Builder, or an application of build_app(); default: a demo",
+        nargs="?",
+        default="edn360_chatkit.server.demo:run_workflow",
+    ),
+    option(
+        "--database", "DATABASE", "an SQLite file or postgresql+psycopg://...; default threads.db"
+    ),
+    option("--host", "HOST", "default 127.0.0.1", default="127.0.0.1"),
+    option("--port", int, "default 8000; 0 for a free port", default=8000),
+    option("--token-file", "FILE", "more bearer tokens, one a line", type=Path),
+    option("--authenticate", "MODULE:FUNCTION", "a function of a bearer token: its user, or None"),
+    option("--max-runs", int, "runs at once; default no limit"),
+    option("--run-timeout", float, "the longest time of a run; default 1800"),
+    option("--grace", float, "the time that runs have to finish after SIGTERM; default 240"),
+    option(
+        "--retention",
+        float,
+        "delete threads without a new item for so long; default never",
+        metavar="DAYS",
+        dest="retention_days",
+    ),
+    option("--max-request-bytes", int, "the largest request; default 10 MB"),
+)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -47,6 +49,10 @@ def execute(args: argparse.Namespace) -> int:
 
     names = {setting.name for setting in fields(ServerSettings)}
     given = {k: value for k, value in vars(args).items() if k in names and value is not None}
+    for name in ("max_runs", "run_timeout", "retention_days", "max_request_bytes"):
+        if not given.get(name, 1) > 0:
+            option_name = name.replace("_", "-").removesuffix("-days")
+            raise ConfigurationError(f"--{option_name} is not above 0.")
     if "authenticate" in given:
         given["authenticate"] = _load(given["authenticate"])
     settings = ServerSettings(**given)
@@ -80,13 +86,3 @@ def _load(name: str) -> Any:
     if not callable(loaded):
         raise ConfigurationError(f"{name} is not a function.")
     return loaded
-
-
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
-        return value
-
-    return number

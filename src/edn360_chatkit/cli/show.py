@@ -1,23 +1,22 @@
-"""``edn360-chatkit show``: print a training program, or write it as files."""
+"""Print a training program, or write it as files."""
 
 import argparse
 from functools import partial
 
 from ..errors import ConfigurationError
 from ..reading import read_program
+from .arguments import LANG, option
 from .console import complain, print_text
 from .errors import FAILED, SUCCESS
 from .files import Destination, read_file
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    add("program", metavar="PROGRAM.json", help="- is standard input")
-    add("--html", metavar="OUT.html", help="write it as an HTML page; - is standard output")
-    add("--markdown", metavar="OUT.md", help="write it as Markdown; - is standard output")
-    add("--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output")
-    add("--lang", choices=("es", "en"), default="es", help="default es")
+ARGUMENTS = (
+    option("program", "PROGRAM.json", "- is standard input"),
+    option("--html", "OUT.html", "write it as an HTML page; - is standard output"),
+    option("--markdown", "OUT.md", "write it as Markdown; - is standard output"),
+    option("--csv", "OUT.csv", "write its exercises as a table; - is standard output"),
+    LANG,
+)
 
 
 def execute(args: argparse.Namespace) -> int:

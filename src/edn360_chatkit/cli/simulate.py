@@ -1,4 +1,4 @@
-"""``edn360-chatkit simulate``, and the simulator of ``run --simulate``."""
+"""Run a ChatKit server that simulates the workflow."""
 
 import argparse
 from collections.abc import Generator
@@ -7,6 +7,7 @@ from signal import SIGINT
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from .arguments import option
 from .console import is_terminal, print_text, say
 from .errors import SUCCESS, require
 
@@ -38,12 +39,11 @@ def simulator(
         server.stop()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    add("--port", metavar="N", type=int, default=8765, help="default 8765; 0 for a free port")
-    add("--delay", metavar="SECONDS", type=float, default=DELAY, help="of the answer; default 2")
-    add("--steps", action="store_true", help="post intermediate messages before the answer")
+ARGUMENTS = (
+    option("--port", int, "default 8765; 0 for a free port", default=8765),
+    option("--delay", float, "of the answer; default 2", default=DELAY),
+    option("--steps", bool, "post intermediate messages before the answer"),
+)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -1,23 +1,19 @@
-"""``edn360-chatkit status``: look at a run without waiting."""
+"""Print whether a run is running, done or failed, without waiting.
+
+The exit status is 1 for a run that failed, and if the server can't be asked.
+"""
 
 import argparse
 
 from .. import APIError
 from ..program.rendering.printable import one_line
+from .arguments import RUN, SERVER
+from .connection import open_client
 from .console import complain, print_text
 from .errors import FAILED, error_text
-from .options import add_server_arguments, open_client
-from .resume import add_run_argument, read_run
+from .resume import read_run
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = (
-        "Print whether a run is running, done or failed, without waiting. The exit status is 1 "
-        "for a run that failed, and if the server can't be asked."
-    )
-    add_run_argument(parser)
-    add_server_arguments(parser)
+ARGUMENTS = (RUN, *SERVER)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -1,0 +1,47 @@
+"""The client for the options of a command."""
+
+import argparse
+import shlex
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from .. import ChatKitClient
+from ..errors import ConfigurationError
+from .console import NAME
+from .simulate import POLL_INTERVAL, WORKFLOW, simulator
+
+# Settings of the client.
+_SETTINGS = (
+    *("base_url", "server_url", "protocol", "workflow_id", "timeout", "max_response_bytes"),
+    *("poll_interval", "max_attempts", "deadline"),
+)
+
+
+def options_of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options with these names that have a value."""
+    values = ((name, getattr(args, name, None)) for name in names)
+    return {name: value for name, value in values if value is not None}
+
+
+@contextmanager
+def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None]:
+    """A client for the server of the options, or for a simulator that ends with it."""
+    settings: dict[str, Any] = options_of(args, *_SETTINGS)
+    with ExitStack() as stack:
+        if args.simulate:
+            if settings.keys() & {"base_url", "server_url"}:
+                raise ConfigurationError("Use --simulate without --base-url and --server-url.")
+            # The simulator posts no steps where the first message is the answer.
+            server = stack.enter_context(simulator(steps=args.answer != "first"))
+            settings.setdefault("workflow_id", WORKFLOW)
+            settings.setdefault("poll_interval", POLL_INTERVAL)
+            settings.update(api_key=server.api_key, base_url=server.base_url)
+        yield stack.enter_context(ChatKitClient(**settings))
+
+
+def resume_command(args: argparse.Namespace, run: object, *output: str) -> str:
+    """The command line that takes up a run at the same server."""
+    server = options_of(args, "base_url", "server_url", "protocol").items()
+    options = [part for name, value in server for part in (f"--{name.replace('_', '-')}", value)]
+    return shlex.join([NAME, "resume", str(run), *output, *options])
