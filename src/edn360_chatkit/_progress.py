@@ -26,26 +26,42 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def describe(event: events.WorkflowEvent) -> tuple[str, str]:
-    """What the run does from this event on, and what it has done; empty for no change."""
-    match event:
-        case events.SessionCreatedEvent():
-            return "Sending the athlete's data", ""
-        case events.MessageSentEvent():
-            return "Waiting for the program", ""
-        case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
-            failure = "; the last poll failed, still waiting" if error else ""
-            return f"Waiting for the program, poll {attempt} of {most}{failure}", ""
-        case events.ProgressEvent(text=text):
-            return one_line(text), ""
-        case events.StepEvent(keys=keys):
-            return "", f"step: {one_line(', '.join(keys)) or 'text'}"
-        case events.NoticeEvent(level=level, message=message):
-            return "", one_line(f"{level}: {message}")
-        case events.ResponseEvent(response=response):
-            return "", f"program received after {response.elapsed:.0f} s"
-        case _:
-            return "", ""
+class RunProgress:
+    """What a run does, and what it has done."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._state, self._steps = "Connecting to the server", list[str]()
+
+    def on_event(self, event: events.WorkflowEvent) -> str:
+        """Take over an event; returns a line if it says what the run has done."""
+        match event:
+            case events.SessionCreatedEvent():
+                self._state = "Sending the athlete's data"
+            case events.MessageSentEvent():
+                self._state = "Waiting for the program"
+            case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
+                failure = "; the last poll failed, still waiting" if error else ""
+                self._state = f"Waiting for the program, poll {attempt} of {most}{failure}"
+            case events.ProgressEvent(text=text):
+                self._state = one_line(text) or self._state
+            case events.StepEvent(keys=keys):
+                self._steps.append(one_line(", ".join(keys)) or "text")
+                return f"step: {self._steps[-1]}"
+            case events.NoticeEvent(level=level, message=message):
+                self._steps.append(one_line(f"{level}: {message}"))
+                return self._steps[-1]
+            case events.ResponseEvent(response=response):
+                self._state = f"program received after {response.elapsed:.0f} s"
+                return self._state
+            case _:
+                pass
+        return ""
+
+    def text(self, *, steps: bool = True) -> str:
+        """The time, the state, and the steps."""
+        seconds = time.monotonic() - self._started
+        return " · ".join([clock(seconds), self._state, *(self._steps if steps else ())])
 
 
 @contextmanager
@@ -69,12 +85,12 @@ def shown_in_notebook(
         _one_at_a_time.release()
 
 
-class _Line:
-    """One line with the time, the state and the steps, written again each second."""
+class _Line(RunProgress):
+    """One line that is written again each second."""
 
     def __init__(self) -> None:
-        self._started, self._width = time.monotonic(), 0
-        self._state, self._steps = "Connecting to the server", list[str]()
+        super().__init__()
+        self._width = 0
         self._label: Any = None
         if find_spec("ipywidgets"):
             self._label = import_module("ipywidgets").Label()
@@ -93,18 +109,7 @@ class _Line:
     def __exit__(self, *exc_info: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._write()
-        if self._label is None:
-            _print("\n")
-
-    def on_event(self, event: events.WorkflowEvent) -> None:
-        """Take over the text of an event."""
-        state, line = describe(event)
-        if isinstance(event, events.ResponseEvent):
-            self._state = line
-        elif line:
-            self._steps.append(line.removeprefix("step: "))
-        self._state = state or self._state
+        self._write("\n")
 
     def _tick(self) -> None:
         while not self._ended.wait(1.0):
@@ -114,18 +119,14 @@ class _Line:
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(int)
 
-    def _write(self) -> None:
-        text = " · ".join([clock(time.monotonic() - self._started), self._state, *self._steps])
+    def _write(self, end: str = "") -> None:
+        text = self.text()
         if self._label is not None:
             self._label.value = text
-        else:
-            # Blanks cover the rest of a longer line before.
-            _print(f"\r{text.ljust(self._width)}")
-            self._width = len(text)
-
-
-def _print(text: str) -> None:
-    # A closed output must not cost the run its answer.
-    with suppress(OSError, ValueError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+            return
+        # Blanks cover the rest of a longer line before.
+        line, self._width = f"\r{text.ljust(self._width)}{end}", len(text)
+        # A closed output must not cost the run its answer.
+        with suppress(OSError, ValueError):
+            sys.stdout.write(line)
+            sys.stdout.flush()

@@ -1,12 +1,11 @@
 """A line that shows the progress on a terminal, with rich (extra ``cli``)."""
 
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 from .. import events
-from .._progress import clock, describe
+from .._progress import RunProgress
 from .console import is_terminal, say
 
 
@@ -51,17 +50,11 @@ def show_line(
 @contextmanager
 def show_run() -> Generator[Callable[[events.WorkflowEvent], None], None, None]:
     """Show the state of a run, and its steps above; gives the function for its events."""
-    started, state = time.monotonic(), "Connecting to the server"
-
-    def text() -> str:
-        return f"{state} {clock(time.monotonic() - started)}"
+    run = RunProgress()
 
     def on_event(event: events.WorkflowEvent) -> None:
-        nonlocal state
-        news, line = describe(event)
-        state = news or state
-        if line and is_shown:
+        if (line := run.on_event(event)) and is_shown:
             say(f"  {line}")
 
-    with show_line(text) as is_shown:
+    with show_line(lambda: run.text(steps=False)) as is_shown:
         yield on_event
