@@ -7,13 +7,13 @@ from types import ModuleType
 from typing import NoReturn
 
 from .._version import __version__
-from ..errors import ConfigurationError, InvalidInputError
+from ..errors import ChatKitError, ConfigurationError, InvalidInputError
 from . import batch, diff, resume, run, serve, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
-from .errors import BAD_USAGE, error_text
+from .errors import BAD_USAGE, FAILED, SUCCESS, error_text
 from .signals import STOP_SIGNALS, report_stop
 
-# Each module has ARGUMENTS and execute(args). The first line of its docstring is its summary.
+# The docstring of a module is its help, and the first line the summary.
 _COMMANDS: dict[str, ModuleType] = {
     "run": run,
     "resume": resume,
@@ -30,18 +30,30 @@ _COMMANDS: dict[str, ModuleType] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those of the process; return the exit status."""
     try:
-        args = _parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has printed its text
-        return BAD_USAGE if stop.code else print_text("")
-    try:
-        with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
-            exit_status: int = args.command.execute(args)
-            return exit_status
+        return _execute(argv)
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
+    except BrokenPipeError:
+        return FAILED  # a reader that closes the pipe, as `head` does, is no reason to complain
+    except (ChatKitError, OSError) as error:
+        complain(error_text(error))
+        return FAILED
     except KeyboardInterrupt as stop:
         return report_stop(stop)
+
+
+def _execute(argv: Sequence[str] | None) -> int:
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its text
+        if stop.code:
+            return BAD_USAGE
+        print_text("")
+        return SUCCESS
+    with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
+        status: int | None = args.command.execute(args)
+        return status or SUCCESS
 
 
 class _Parser(argparse.ArgumentParser):

@@ -36,11 +36,7 @@ RUN = option("run", "RUN", "the file of a run, such as OUT.json.run, or its JSON
 SERVER = (
     option("--base-url", "URL", "the ChatKit API; else $EDN360_CHATKIT_BASE_URL"),
     option("--server-url", "URL", "a self-hosted server; else $EDN360_CHATKIT_SERVER_URL"),
-    option(
-        "--protocol",
-        ("auto", "messages", "threads"),
-        "default auto: session messages where the server has them, else ChatKit's threads",
-    ),
+    option("--protocol", ("auto", "messages", "threads"), "default auto: what the server has"),
     option("--timeout", float, "the longest time of one request; default 30"),
     option("--max-response-bytes", int, "the largest response; default 16 MiB"),
 )
@@ -53,10 +49,5 @@ WAITING = (
     option("--poll-interval", float, "time between polls; default 2, or 0.25 with a simulator"),
     option("--max-attempts", int, "how many polls; default 60"),
     option("--deadline", float, "the longest wait; default 3600"),
-    option(
-        "--answer",
-        ("program", "first"),
-        "wait for the program (default), or take the first message as the answer",
-        default="program",
-    ),
+    option("--answer", ("program", "first"), "program, or the first message", default="program"),
 )

@@ -26,7 +26,7 @@ from ..errors import ConfigurationError
 from ..reading import read_input
 from .arguments import SENDING, WAITING, option
 from .connection import open_client, options_of, resume_command
-from .console import NAME, complain, say, write_output
+from .console import NAME, complain, say, unwritable, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, label_errors, read_file
 from .progress import show_line
@@ -42,29 +42,12 @@ _OPTIONS = (
 # Escaped in the names of files, so that two keys never have one file: "x.error" is no error of "x".
 _RESERVED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|\.(?=error$)')
 
-
 ARGUMENTS = (
-    option(
-        "inputs",
-        "INPUTS.jsonl|FOLDER",
-        "a file with an EDN360Input a line (- is standard input), or a folder of .json files",
-    ),
-    option(
-        "-o --output",
-        "RESULTS.jsonl|FOLDER",
-        "a file, or an existing folder; default: standard output",
-        default=STANDARD,
-    ),
+    option("inputs", "INPUTS.jsonl|FOLDER", "an EDN360Input a line, or a folder of .json files"),
+    option("-o --output", "RESULTS.jsonl|FOLDER", "default: standard output", default=STANDARD),
     option("--journal", "FILE", "default: the name of the output and .journal"),
-    option(
-        "--concurrency",
-        int,
-        "the largest number of runs under way; default 50",
-        dest="max_concurrency",
-    ),
-    option(
-        "--rate", float, "the largest number of requests a minute; default: no limit", metavar="N"
-    ),
+    option("--concurrency", int, "runs under way; default 50", dest="max_concurrency"),
+    option("--rate", float, "requests a minute; default: no limit of ours", metavar="N"),
     option("--retry-failed", bool, "run failed runs of the journal again, which costs money again"),
     *SENDING,
     *WAITING,
@@ -72,7 +55,7 @@ ARGUMENTS = (
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run them, and return the exit status."""
     inputs, journal = Inputs(args.inputs), _journal(args)
     output, state = Output(args), State(inputs.count())
     options = options_of(args, *_OPTIONS)
@@ -166,8 +149,7 @@ class Output:
         if self._is_folder and os.path.realpath(self._name) == os.path.realpath(args.inputs):
             raise ConfigurationError("The folder of the inputs can't be that of the results.")
         place = os.path.join(self._name, "KEY.json") if self._is_folder else self._name
-        self._destination = Destination(place)
-        self._destination.check(args.inputs)
+        Destination(place).check(args.inputs)
         self._stream: IO[str] | None = None
 
     def __enter__(self) -> "Output":
@@ -182,12 +164,6 @@ class Output:
 
     def write(self, result: BatchResult) -> None:
         """Write one result."""
-        try:
-            self._write(result)
-        except OSError as error:
-            raise OSError(self._destination.failure(error)) from None
-
-    def _write(self, result: BatchResult) -> None:
         if result.response is not None:
             program = result.response.program.model_dump(mode="json", exclude_unset=True)
             value, suffix = {"program": program}, ".json"
@@ -196,8 +172,7 @@ class Output:
         if self._is_folder:
             stem = _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", result.key)
             text = json.dumps(program or value, ensure_ascii=False, indent=2)
-            self._destination = Destination(os.path.join(self._name, stem + suffix))
-            self._destination.write(f"{text}\n")
+            Destination(os.path.join(self._name, stem + suffix)).write(f"{text}\n")
             if program is not None:
                 Path(self._name, f"{stem}.error.json").unlink(missing_ok=True)
             return
@@ -205,8 +180,11 @@ class Output:
         if self._stream is None:
             write_output(line)
         else:
-            self._stream.write(line)
-            self._stream.flush()
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except OSError as error:
+                raise unwritable(self._name, error) from None
 
     def _error(self, result: BatchResult) -> dict[str, Any]:
         error, run = result.error, result.run

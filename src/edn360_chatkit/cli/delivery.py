@@ -43,7 +43,8 @@ class Delivery:
         run: RunReference | None = None,
         digest: str | None = None,
     ) -> None:
-        self._args, self._file, self._run, self._digest = args, file, run, digest
+        self._args, self._file, self._run = args, file, run
+        self._more_fields = {} if digest is None else {DIGEST: digest}
         self._output = Destination(args.output)
 
     def complete(self, edn360_input: EDN360Input | None = None) -> int:
@@ -96,13 +97,12 @@ class Delivery:
         self._run = run
         if self._file is None:
             return
-        fields = {**run.model_dump(mode="json", exclude_none=True), DIGEST: self._digest}
-        file = Destination(self._file)
+        fields = run.model_dump(mode="json", exclude_none=True)
         try:
-            file.write(f"{json.dumps({k: v for k, v in fields.items() if v is not None})}\n")
+            Destination(self._file).write(f"{json.dumps({**fields, **self._more_fields})}\n")
         except OSError as error:
             # The run is worth more than its file.
-            say(f"{file.failure(error)} The run: {run}")
+            say(f"{error} The run: {run}")
 
     def _forget(self) -> None:
         """Forget the run: it is over, or was not started."""
@@ -153,13 +153,12 @@ class Delivery:
         try:
             output.write(text)
         except OSError as error:
-            fault = output.failure(error)
             if output.path is not None:
                 with suppress(OSError):
                     write_output(text)
-                    complain(fault, "The program went to standard output instead.")
+                    complain(str(error), "The program went to standard output instead.")
                     return FAILED
-            complain(fault, self._save_text(text, ".program.json"))
+            complain(str(error), self._save_text(text, ".program.json"))
             return FAILED
         self._forget()
         if output.path is not None and is_terminal():

@@ -15,9 +15,9 @@ ARGUMENTS = (
 )
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Compare them."""
     if args.old == args.new == STANDARD:
         raise ConfigurationError("Only one of the two programs can be standard input.")
     old, new = read_file(args.old, read_program), read_file(args.new, read_program)
-    return print_text(new.diff(old).to_text(lang=args.lang))
+    print_text(new.diff(old).to_text(lang=args.lang))

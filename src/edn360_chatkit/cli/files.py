@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigurationError, InvalidInputError
-from .console import write_output
+from .console import unwritable, write_output
 
 STANDARD = "-"  # the file name that means standard input or output
 T = TypeVar("T")
@@ -87,26 +87,28 @@ class Destination:
         """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
         return self.path is not None and (self.path.is_file() or not self.path.exists())
 
-    def failure(self, error: OSError) -> str:
-        """The text of an error of :meth:`write`."""
-        return f"{self.label} can't be written: {error.strerror or error}."
-
     def write(self, text: str) -> None:
-        """Write a result, or raise ``OSError`` and leave an existing file unchanged."""
-        data = text.encode("utf-8", "replace")
+        """Write a result, or leave an existing file unchanged and raise ``OSError``."""
         if self.path is None:
             write_output(text)
-        elif not self.is_regular():
-            self.path.write_bytes(data)
-        else:
-            temporary = self.path.with_name(f".edn360-{secrets.token_hex(8)}.tmp")
-            try:
-                temporary.write_bytes(data)
-                if self.path.exists():
-                    shutil.copymode(self.path, temporary)
-                temporary.replace(self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            return
+        try:
+            self._replace(self.path, text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise unwritable(self.label, error) from None
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        if not self.is_regular():
+            path.write_bytes(data)
+            return
+        temporary = path.with_name(f".edn360-{secrets.token_hex(8)}.tmp")
+        try:
+            temporary.write_bytes(data)
+            if path.exists():
+                shutil.copymode(path, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def save_beside(self, text: str, suffix: str) -> str:
         """Save a text in a new file beside this one, else in the temporary directory.

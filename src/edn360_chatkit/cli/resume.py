@@ -14,7 +14,7 @@ ARGUMENTS = (RUN, OUTPUT, *SERVER, *WAITING)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Deliver its program, and return the exit status."""
     run = read_run(args.run)
     Destination(args.output).check(args.run)
     is_file = args.run != STANDARD and not args.run.lstrip().startswith("{")

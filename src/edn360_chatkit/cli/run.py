@@ -30,7 +30,7 @@ ARGUMENTS = (
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Deliver its program, and return the exit status."""
     edn360_input = read_file(args.input, read_input)
     output = Destination(args.output)
     output.check(args.input)

@@ -10,40 +10,32 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .arguments import option
-from .errors import SUCCESS, require
+from .errors import require
 
 ARGUMENTS = (
     option(
         "workflow",
         "MODULE:FUNCTION",
-        "the workflow: an async or sync function of an athlete's data, run_workflow of an export "
-        "of Agent Builder, or an application of build_app(); default: a demo",
+        "an async or sync function of an athlete's data, run_workflow of an export of Agent "
+        "Builder, or an application of build_app(); default: a demo",
         nargs="?",
         default="edn360_chatkit.server.demo:run_workflow",
     ),
-    option(
-        "--database", "DATABASE", "an SQLite file or postgresql+psycopg://...; default threads.db"
-    ),
+    option("--database", "DATABASE", "default threads.db; or postgresql+psycopg://..."),
     option("--host", "HOST", "default 127.0.0.1", default="127.0.0.1"),
     option("--port", int, "default 8000; 0 for a free port", default=8000),
-    option("--token-file", "FILE", "more bearer tokens, one a line", type=Path),
+    option("--token-file", "FILE", "bearer tokens, besides $EDN360_SERVER_TOKEN", type=Path),
     option("--authenticate", "MODULE:FUNCTION", "a function of a bearer token: its user, or None"),
     option("--max-runs", int, "runs at once; default no limit"),
     option("--run-timeout", float, "the longest time of a run; default 1800"),
     option("--grace", float, "the time that runs have to finish after SIGTERM; default 240"),
-    option(
-        "--retention",
-        float,
-        "delete threads without a new item for so long; default never",
-        metavar="DAYS",
-        dest="retention_days",
-    ),
+    option("--retention", float, "of idle threads", metavar="DAYS", dest="retention_days"),
     option("--max-request-bytes", int, "the largest request; default 10 MB"),
 )
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Run it until SIGTERM or Ctrl-C."""
     require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
@@ -66,7 +58,6 @@ def execute(args: argparse.Namespace) -> int:
                 "An application has its settings from build_app(), not from here."
             )
         serve(workflow, args.host, args.port)
-    return SUCCESS
 
 
 def _load(name: str) -> Any:

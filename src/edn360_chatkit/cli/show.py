@@ -6,8 +6,7 @@ from functools import partial
 from ..errors import ConfigurationError
 from ..reading import read_program
 from .arguments import LANG, option
-from .console import complain, print_text
-from .errors import FAILED, SUCCESS
+from .console import print_text
 from .files import Destination, read_file
 
 ARGUMENTS = (
@@ -19,8 +18,8 @@ ARGUMENTS = (
 )
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Print it, or write it."""
     from ..program.records import program_csv
 
     program = read_file(args.program, read_program)
@@ -31,15 +30,10 @@ def execute(args: argparse.Namespace) -> int:
     )
     outputs = {Destination(name): render for name, render in formats if name is not None}
     if not outputs:
-        return print_text(program.to_text(lang=args.lang))
+        print_text(program.to_text(lang=args.lang))
     if len({destination.path for destination in outputs}) < len(outputs):
         raise ConfigurationError("Two of the files have the same name; nothing was written.")
     for destination in outputs:
         destination.check(args.program)
     for destination, render in outputs.items():
-        try:
-            destination.write(render())
-        except OSError as error:
-            complain(f"{destination.label} can't be written: {error.strerror or error}.")
-            return FAILED
-    return SUCCESS
+        destination.write(render())

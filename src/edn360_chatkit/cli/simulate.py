@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .arguments import option
 from .console import is_terminal, print_text, say
-from .errors import SUCCESS, require
+from .errors import require
 
 if TYPE_CHECKING:
     from ..testing import ChatKitSimulator
@@ -46,16 +46,14 @@ ARGUMENTS = (
 )
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Run it until Ctrl-C."""
     with simulator(args.steps, args.delay, args.port) as server:
-        status = print_text(
+        print_text(
             f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
             f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
             f"export EDN360_TRAINING_WORKFLOW_ID={WORKFLOW}\n"
         )
-        if status != SUCCESS:
-            return status
         if is_terminal():
             say("The simulator runs until Ctrl-C; paste these lines into another shell.")
         try:
@@ -64,4 +62,3 @@ def execute(args: argparse.Namespace) -> int:
             # Ctrl-C is the usual way to stop it.
             if getattr(stop, "signal", SIGINT) != SIGINT:
                 raise
-    return SUCCESS

@@ -23,8 +23,8 @@ ARGUMENTS = (
 )
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Check it."""
     against = None if args.against is None else read_file(args.against, read_input)
     content = read_file(args.file, read_input_or_program)
     lines: list[str] = []
@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         raise InvalidInputError("--against needs a training program in FILE.json.")
     name = "standard input" if args.file == STANDARD else printable(args.file)
-    return print_text("\n".join([f"{name}: {summary}", *lines]) + "\n")
+    print_text("\n".join([f"{name}: {summary}", *lines]) + "\n")
 
 
 def _count(number: int, noun: str) -> str:
