@@ -14,9 +14,8 @@ import shlex
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,8 +31,6 @@ from .files import STANDARD, Destination, label_errors, read_file
 from .progress import show_line
 from .signals import AGAIN, STOP_SIGNALS, report_stop
 from .simulate import POLL_INTERVAL
-
-KeyedInput = tuple[str, EDN360Input]
 
 _OPTIONS = (
     *("max_concurrency", "rate", "retry_failed"),
@@ -56,8 +53,8 @@ ARGUMENTS = (
 
 def execute(args: argparse.Namespace) -> int:
     """Run them, and return the exit status."""
-    inputs, journal = Inputs(args.inputs), _journal(args)
-    output, state = Output(args), State(inputs.count())
+    inputs, journal, output = read_inputs(args.inputs), _journal(args), Output(args)
+    state = State(len(inputs))
     options = options_of(args, *_OPTIONS)
     if args.simulate:
         options.setdefault("poll_interval", POLL_INTERVAL)
@@ -95,49 +92,34 @@ def _journal(args: argparse.Namespace) -> str | None:
     return f"{args.output.rstrip(os.sep)}.journal"
 
 
-class Inputs:
-    """The inputs of a batch, with their keys. They are parsed twice: to check and to send them.
-
-    The key is the ``user_id``; in a folder, the name of the file.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        # The key of each input, if it is known, and the function that reads it.
-        self._sources: list[tuple[str | None, Callable[[], EDN360Input]]]
-        if name != STANDARD and Path(name).is_dir():
-            paths = sorted(Path(name).glob("*.json"))
-            self._sources = [(p.stem, partial(read_file, str(p), read_input)) for p in paths]
-        else:
-            # Not splitlines(): JSON texts may hold the other line separators of Unicode.
-            lines = enumerate(read_file(name, lambda text: text.split("\n")), start=1)
-            label = "Standard input" if name == STANDARD else name
-            read = partial(partial, _read_line)
-            self._sources = [(None, read(f"{label}, line {n}", x)) for n, x in lines if x.strip()]
-
-    def __iter__(self) -> Iterator[KeyedInput]:
-        for key, read in self._sources:
-            edn360_input = read()
-            yield key or edn360_input.user_profile.user_id, edn360_input
-
-    def count(self) -> int:
-        """Check all inputs and count them."""
-        keys: set[str] = set()
-        for key, _ in self:
-            if key in keys:
+def read_inputs(name: str) -> dict[str, str]:
+    """The texts of the inputs, which are all valid, by their keys."""
+    inputs: dict[str, str] = {}
+    for label, key, text in _texts(name):
+        with label_errors(label):
+            user_id = read_input(text).user_profile.user_id
+            if (key := key or user_id) in inputs:
                 raise InvalidInputError(
-                    f"{self._name}: two inputs have the user_id {key!r}. Put them into a folder, "
-                    "where the names of the files tell them apart."
+                    f"two inputs have the user_id {key!r}. Put them into a folder, where the names "
+                    "of the files tell them apart."
                 )
-            keys.add(key)
-        if not keys:
-            raise InvalidInputError(f"{self._name} has no inputs.")
-        return len(keys)
+        inputs[key] = text
+    if not inputs:
+        raise InvalidInputError(f"{name} has no inputs.")
+    return inputs
 
 
-def _read_line(label: str, line: str) -> EDN360Input:
-    with label_errors(label):
-        return read_input(line)
+def _texts(name: str) -> Iterator[tuple[str, str | None, str]]:
+    """The name and the text of each input, and in a folder its key: the name of the file."""
+    if name != STANDARD and Path(name).is_dir():
+        for path in sorted(Path(name).glob("*.json")):
+            yield str(path), path.stem, read_file(str(path), str)
+        return
+    label = "Standard input" if name == STANDARD else name
+    # Not splitlines(): JSON texts may hold the other line separators of Unicode.
+    for number, line in enumerate(read_file(name, str).split("\n"), start=1):
+        if line.strip():
+            yield f"{label}, line {number}", None, line
 
 
 class Output:
@@ -207,11 +189,11 @@ class State:
         # The times of the last results: those of a journal came all at once.
         self._times = deque([self._started], maxlen=31)
 
-    def reading(self, inputs: Inputs) -> Iterator[KeyedInput]:
+    def reading(self, inputs: dict[str, str]) -> Iterator[tuple[str, EDN360Input]]:
         """The inputs, counted as they are read."""
-        for item in inputs:
+        for key, text in inputs.items():
             self.read += 1
-            yield item
+            yield key, read_input(text)
 
     def add(self, result: BatchResult) -> None:
         """Count a result, and print its error."""

@@ -4,8 +4,8 @@ import argparse
 import sys
 from contextlib import closing
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -61,19 +61,12 @@ def execute(args: argparse.Namespace) -> None:
 
 
 def _load(name: str) -> Any:
-    """The object ``MODULE:NAME``; the current directory is searched first."""
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise ConfigurationError(f"{name!r} is not of the form MODULE:FUNCTION.")
+    """The function ``MODULE:FUNCTION``; the current directory is searched first."""
     sys.path.insert(0, "")
     try:
-        loaded = getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"There is no module {error.name!r} to import {name} from."
-        ) from error
-    except AttributeError as error:
+        loaded = resolve_name(name)
+    except (ValueError, ModuleNotFoundError, AttributeError) as error:
         raise ConfigurationError(f"{name} can't be imported: {error}.") from error
     if not callable(loaded):
-        raise ConfigurationError(f"{name} is not a function.")
+        raise ConfigurationError(f"{name} is not a function; it must be MODULE:FUNCTION.")
     return loaded
