@@ -62,8 +62,10 @@ def test_ended_batch_says_at_once_how_to_go_on(
 
     def end() -> None:
         for part in ("", "Go on with the same command:\n  edn360-chatkit batch in.jsonl"):
-            deadline = time.monotonic() + 20
-            while (sim.runs < 4 or part not in shown.getvalue()) and time.monotonic() < deadline:
+            deadline = time.monotonic() + (2 if part else 20)
+            while sim.runs < 4 or part not in shown.getvalue():
+                if time.monotonic() > deadline:
+                    return
                 time.sleep(0.01)
             moments.append(time.monotonic())
             os.kill(os.getpid(), number)
@@ -75,7 +77,7 @@ def test_ended_batch_says_at_once_how_to_go_on(
     assert main([*BATCH, "--server-url", sim.server_url]) == 128 + number
     ending.join()
     signal.signal(signal.SIGINT, before)
-    assert moments[1] - moments[0] < 2
+    assert len(moments) == 2
     assert time.monotonic() - moments[1] < 2
     assert shown.getvalue().startswith("Ending after the requests in flight. Press Ctrl-C again")
     assert text in shown.getvalue()
