@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from edn360_chatkit import cli
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
@@ -27,15 +26,7 @@ BATCH = ["batch", "in.jsonl", "-o", "out.jsonl"]
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
-    """A directory with four inputs, and an environment that leads to the simulator."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
-    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
-    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
+def inputs(sim: ChatKitSimulator, environment: None) -> None:
     athletes = [{**ATHLETE, "user_profile": {"user_id": f"athlete-{n}"}} for n in range(4)]
     Path("in.jsonl").write_text("\n".join(map(json.dumps, athletes)), "utf-8")
 
@@ -144,6 +135,23 @@ def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
     assert main([*BATCH, "--poll-interval", "0"]) == 0
     assert results() == {f"athlete-{number}": ["program"] for number in range(4)}
     assert sim.runs == 4
+
+
+def test_error_of_a_batch_names_the_resume_command(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.answer = "nothing"
+    assert main([*BATCH, "--protocol", "messages", "--max-attempts", "1"]) == 1
+    err = capsys.readouterr().err
+    for line in map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines()):
+        message = line["error"]["message"]
+        assert "Take it up with edn360-chatkit resume '{" in message
+        assert "--protocol messages, from any process" in message
+        assert f"{line['key']}: {message}\n" in err
+    sim.answer = "text"
+    assert main([*BATCH, "--journal", "new.journal", "--max-attempts", "1"]) == 1
+    lines = map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines())
+    assert {line["error"]["text"] for line in lines} == {"I could not make a program from this."}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

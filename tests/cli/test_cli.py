@@ -17,7 +17,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,11 +27,13 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import EnrichedTrainingProgram, __version__, cli
+from edn360_chatkit import EnrichedTrainingProgram, __version__
 from edn360_chatkit.cli import main, signals
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.support.samples import ATHLETE, programs
+
+from .signals import signal_when
 
 ROOT_KEY = "client_training_program_enriched"
 PROGRAM: dict[str, Any] = {
@@ -105,29 +107,6 @@ Warm up first.
 none is written, 90 s between sets and 10 s within a superset.
 """
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
-
-
-@pytest.fixture(autouse=True)
-def environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """A shell of somebody whose environment leads to the simulator, in an empty directory."""
-    for name in list(os.environ):
-        if name.startswith(("EDN360_", "OPENAI_")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
-    if "sim" in request.fixturenames:
-        sim: ChatKitSimulator = request.getfixturevalue("sim")
-        monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
-        monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-        monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
-    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
 
 
 @pytest.fixture
@@ -590,29 +569,8 @@ def test_verbose_logs_on_standard_error(
 # --- run: Ctrl-C ----------------------------------------------------------------------------
 
 
-@contextmanager
-def ctrl_c_when(is_time: Callable[[], bool]) -> Generator[None, None, None]:
-    """Send this process a real SIGINT as soon as a condition holds."""
-
-    def send() -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not stop.is_set():
-            if is_time():
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-            time.sleep(0.01)
-
-    stop = threading.Event()
-    sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    sender.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        sender.join()
-        signal.signal(signal.SIGINT, before)
+def ctrl_c_when(is_time: Callable[[], bool]) -> AbstractContextManager[None]:
+    return signal_when(is_time, signal.SIGINT)
 
 
 def poll_count(sim: ChatKitSimulator) -> int:

@@ -18,7 +18,6 @@ import trustme
 
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.samples import ATHLETE
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -54,20 +53,14 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @pytest.fixture
-def proxy(
-    sim: ChatKitSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Proxy]:
+def proxy(sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy, in an environment that leads to it."""
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.cert_pem.write_to_path("ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("chatkit.example.com").configure_cert(context)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", "ca.pem")
-    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
     monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", "https://chatkit.example.com/v1/chatkit")
-    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
     with Proxy(context, httpx.URL(sim.base_url).port or 0) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))

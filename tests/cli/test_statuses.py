@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +20,8 @@ from edn360_chatkit.cli import main
 from edn360_chatkit.cli.errors import error_text
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
+
+from .signals import signal_when
 
 # Each subcommand with its first file; "serve" has no file, and "simulate" neither.
 FILES = {
@@ -37,15 +36,9 @@ FILES = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
-    """A directory with an athlete, a program and a run that is over."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
-    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
-    program = {"title": "Base", "sessions": []}
-    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
-    Path("program.json").write_text(json.dumps(program), "utf-8")
+def files(sim: ChatKitSimulator, environment: None) -> None:
+    """A program and a run that is over, beside the athlete."""
+    Path("program.json").write_text('{"title": "Base", "sessions": []}', "utf-8")
     with ChatKitClient() as client:
         Path("a.run").write_text(str(client.start_workflow(ATHLETE)), "utf-8")
 
@@ -72,27 +65,6 @@ def test_servers_have_statuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["serve", "no-function"]) == 2
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["simulate", "--port", "0"]) == 1
-
-
-@contextmanager
-def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
-    """Send this process a signal as soon as a condition holds."""
-
-    def send() -> None:
-        deadline = time.monotonic() + 20
-        while not is_time() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        os.kill(os.getpid(), number)
-
-    sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    sender.start()
-    try:
-        yield
-    finally:
-        sender.join()
-        signal.signal(signal.SIGINT, before)
 
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -71,8 +71,10 @@ def execute(args: argparse.Namespace) -> int:
             ending = f"Ending after the requests in flight. {AGAIN}"
             STOP_SIGNALS.notice = f"{ending}\n{how_to_go_on}".rstrip()
             for result in batch:
-                state.add(result)
-                output.write(result)
+                error = result.error
+                text = error_text(error, resume_command(args, result.run)) if error else ""
+                state.add(result, text)
+                output.write(result, text)
     except KeyboardInterrupt as stop:
         return report_stop(stop, state.summary())
     except OSError as error:
@@ -126,7 +128,7 @@ class Output:
     """The file or the folder of the results."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._args, self._name = args, args.output
+        self._name: str = args.output
         self._is_folder = self._name != STANDARD and os.path.isdir(self._name)
         if self._is_folder and os.path.realpath(self._name) == os.path.realpath(args.inputs):
             raise ConfigurationError("The folder of the inputs can't be that of the results.")
@@ -144,13 +146,12 @@ class Output:
             with suppress(OSError):
                 self._stream.close()
 
-    def write(self, result: BatchResult) -> None:
+    def write(self, result: BatchResult, error_text: str) -> None:
         """Write one result."""
+        program, value, suffix = None, _failure(result, error_text), ".error.json"
         if result.response is not None:
             program = result.response.program.model_dump(mode="json", exclude_unset=True)
             value, suffix = {"program": program}, ".json"
-        else:
-            program, value, suffix = None, self._error(result), ".error.json"
         if self._is_folder:
             stem = _RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", result.key)
             text = json.dumps(program or value, ensure_ascii=False, indent=2)
@@ -168,13 +169,13 @@ class Output:
             except OSError as error:
                 raise unwritable(self._name, error) from None
 
-    def _error(self, result: BatchResult) -> dict[str, Any]:
-        error, run = result.error, result.run
-        text = error_text(error, resume_command(self._args, run)) if error else ""
-        value: dict[str, Any] = {"error": {"type": type(error).__name__, "message": text}}
-        if error is not None and error.text is not None:
-            value["error"]["text"] = error.text
-        return value if run is None else {**value, "run": run.model_dump(mode="json")}
+
+def _failure(result: BatchResult, error_text: str) -> dict[str, Any]:
+    error, run = result.error, result.run
+    value: dict[str, Any] = {"error": {"type": type(error).__name__, "message": error_text}}
+    if error is not None and error.text is not None:
+        value["error"]["text"] = error.text
+    return value if run is None else {**value, "run": run.model_dump(mode="json")}
 
 
 class State:
@@ -195,13 +196,13 @@ class State:
             self.read += 1
             yield key, read_input(text)
 
-    def add(self, result: BatchResult) -> None:
+    def add(self, result: BatchResult, error_text: str) -> None:
         """Count a result, and print its error."""
         self.done += 1
         self._times.append(time.monotonic())
         if result.error is not None:
             self.failed += 1
-            say(f"{result.key}: {error_text(result.error)}")
+            say(f"{result.key}: {error_text}")
 
     def share(self) -> float:
         """The part that is done, from 0 to 1."""

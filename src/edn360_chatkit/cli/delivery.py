@@ -65,12 +65,12 @@ class Delivery:
                         edn360_input, user=self._args.user, answer=answer, on_event=on_event
                     )
         except KeyboardInterrupt as stop:
-            return report_stop(stop, self._how_to_resume())
+            return report_stop(stop, self._advice())
         except InvalidInputError:
             if self._run is None or self._is_sent():
                 raise
             fault = "This server can't find a run by its session alone: look at the threads of the"
-            complain(f"{fault} user {self._run.user}.", self._how_to_restart())
+            complain(f"{fault} user {self._run.user}.", self._advice(is_named=True))
             return FAILED
         except (WorkflowError, APIError) as error:
             self._fail(error)
@@ -121,9 +121,8 @@ class Delivery:
         text = error_text(error, command)
         if self._args.simulate and is_timeout:
             text = "The simulated workflow did not answer in time; raise --max-attempts."
-        is_named = is_timeout or command in text
-        resume = self._how_to_restart() if is_named else self._how_to_resume()
-        complain(text, resume, self._save_text(error.text, ".answer.txt"))
+        advice = self._advice(is_named=is_timeout or command in text)
+        complain(text, advice, self._save_text(error.text, ".answer.txt"))
 
     def _is_sent(self) -> bool:
         """Whether the server is known to have the message."""
@@ -134,18 +133,16 @@ class Delivery:
         file = None if self._run is None else self._file
         return resume_command(self._args, file or run, *output)
 
-    def _how_to_resume(self) -> str:
+    def _advice(self, *, is_named: bool = False) -> str:
+        """How to take the run up, unless the error has named it, and how to start a new one."""
         if self._run is None or self._args.simulate:
             return ""
         run_state = "The run" if self._is_sent() else "If the athlete's data arrived, the run"
         text = f"{run_state} may go on at the server, and is paid for. Take it up with:\n"
-        return f"{text}  {self._resume_command(self._run)}\n{self._how_to_restart()}".rstrip()
-
-    def _how_to_restart(self) -> str:
-        """How to start a new run where the message may not have arrived; else empty."""
-        if self._file is None or self._run is None or self._is_sent():
-            return ""
-        return f"To start a new run instead, remove {self._file}."
+        lines = [] if is_named else [f"{text}  {self._resume_command(self._run)}"]
+        if self._file is not None and not self._is_sent():
+            lines.append(f"To start a new run instead, remove {self._file}.")
+        return "\n".join(lines)
 
     def _deliver(self, program: EnrichedTrainingProgram) -> int:
         data, output = program.model_dump(mode="json", exclude_unset=True), self._output

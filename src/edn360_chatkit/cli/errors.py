@@ -1,6 +1,7 @@
 """The exit statuses, and errors in the words of the command line."""
 
 import re
+import shlex
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TypeAlias
@@ -12,9 +13,7 @@ SUCCESS, FAILED, BAD_USAGE = 0, 1, 2
 
 Rule: TypeAlias = tuple[str, str | Callable[[re.Match[str]], str]]
 
-_NAMES = (
-    "base_url|server_url|workflow_id|poll_interval|max_attempts|max_response_bytes|max_concurrency"
-)
+_NAMES = "(?:base|server)_url|workflow_id|poll_interval|max_(?:attempts|concurrency|response_bytes)"
 _OPTIONS = {"max_concurrency": "--concurrency"}  # the others have the name of the setting
 _IN_ENVIRONMENT = r"\b(?:api_key(?:=\.\.\.)?|headers=\.\.\.)"
 
@@ -48,6 +47,7 @@ def error_text(error: Exception, resume: str = "") -> str:
     """The text of an error; ``resume`` is the command that takes up its run."""
     text, run = str(error), getattr(error, "run", None)
     if run is not None:
+        resume = resume or shlex.join(["edn360-chatkit", "resume", str(run)])
         text = text.replace(resume_call(run), resume)
     for pattern, replacement in _RULES:
         text = re.sub(pattern, replacement, text)

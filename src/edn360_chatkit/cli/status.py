@@ -7,7 +7,7 @@ import argparse
 
 from ..program.rendering.printable import one_line
 from .arguments import RUN, SERVER
-from .connection import open_client
+from .connection import open_client, resume_command
 from .console import print_text
 from .errors import FAILED, SUCCESS, error_text
 from .resume import read_run
@@ -22,9 +22,10 @@ def execute(args: argparse.Namespace) -> int:
         status = client.retrieve_run(run)
     is_listed = bool(status.run.message_id or status.run.thread_id)
     steps = f", steps so far: {len(status.steps)}"
+    error = error_text(status.error, resume_command(args, run)) if status.error else ""
     details = {
         "running": steps if is_listed else ", but the server lists no message of it",
-        "failed": f": {one_line(error_text(status.error))}" if status.error else "",
+        "failed": f": {one_line(error)}",
     }
     print_text(f"{status.state}{details.get(status.state, '')}\n")
     return FAILED if status.state == "failed" else SUCCESS
