@@ -24,13 +24,12 @@ from .._progress import clock
 from ..errors import ConfigurationError
 from ..reading import read_input
 from .arguments import SENDING, WAITING, option
-from .connection import open_client, options_of, resume_command
+from .connection import POLL_INTERVAL, open_client, options_of, resume_command
 from .console import NAME, complain, say, unwritable, write_output
 from .errors import FAILED, SUCCESS, error_text
 from .files import STANDARD, Destination, label_errors, read_file
 from .progress import show_line
 from .signals import AGAIN, STOP_SIGNALS, report_stop
-from .simulate import POLL_INTERVAL
 
 _OPTIONS = (
     *("max_concurrency", "rate", "retry_failed"),

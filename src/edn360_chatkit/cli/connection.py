@@ -9,8 +9,10 @@ from typing import Any
 from .. import ChatKitClient
 from ..errors import ConfigurationError
 from .console import NAME
-from .simulate import POLL_INTERVAL, WORKFLOW, simulator
+from .errors import require
+from .simulate import DELAY, WORKFLOW
 
+POLL_INTERVAL = 0.25  # seconds, with a simulator
 # Settings of the client.
 _SETTINGS = (
     *("base_url", "server_url", "protocol", "workflow_id", "timeout", "max_response_bytes"),
@@ -32,8 +34,12 @@ def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None
         if args.simulate:
             if settings.keys() & {"base_url", "server_url"}:
                 raise ConfigurationError("Use --simulate without --base-url and --server-url.")
-            # The simulator posts no steps where the first message is the answer.
-            server = stack.enter_context(simulator(steps=args.answer != "first"))
+            require("simulator", "starlette", "uvicorn")
+            from ..testing import ChatKitSimulator
+
+            # Where the first message is the answer, there are no steps before it.
+            simulator = ChatKitSimulator(delay=DELAY, steps=args.answer != "first")
+            server = stack.enter_context(simulator)
             settings.setdefault("workflow_id", WORKFLOW)
             settings.setdefault("poll_interval", POLL_INTERVAL)
             settings.update(api_key=server.api_key, base_url=server.base_url)

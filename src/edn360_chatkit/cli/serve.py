@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .arguments import option
+from .connection import options_of
 from .errors import require
 
 ARGUMENTS = (
@@ -39,21 +40,20 @@ def execute(args: argparse.Namespace) -> None:
     require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
-    names = {setting.name for setting in fields(ServerSettings)}
-    given = {k: value for k, value in vars(args).items() if k in names and value is not None}
+    options = options_of(args, *(setting.name for setting in fields(ServerSettings)))
     for name in ("max_runs", "run_timeout", "retention_days", "max_request_bytes"):
-        if not given.get(name, 1) > 0:
+        if not options.get(name, 1) > 0:
             option_name = name.replace("_", "-").removesuffix("-days")
             raise ConfigurationError(f"--{option_name} is not above 0.")
-    if "authenticate" in given:
-        given["authenticate"] = _load(given["authenticate"])
-    settings = ServerSettings(**given)
+    if "authenticate" in options:
+        options["authenticate"] = _load(options["authenticate"])
+    settings = ServerSettings(**options)
     workflow = _load(args.workflow)
     is_app = isinstance(workflow, WorkflowApp)
     if not is_app:
         workflow = build_app(workflow, args.database or "threads.db", settings)
     with closing(workflow):
-        if is_app and (given or args.database):
+        if is_app and (options or args.database):
             raise ConfigurationError(
                 "An application has its settings from build_app(), not from here."
             )
