@@ -114,31 +114,31 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
         raise APIError(400, text, code="content_type")
 
 
-def _answer(store: Store, name: str, request: RecordedRequest, name_id: str) -> Data | Response:
-    """Carry out a request; ``name_id`` is the id in its path."""
+def _answer(store: Store, name: str, request: RecordedRequest, path_id: str) -> Data | Response:
+    """Carry out a request; ``path_id`` is the id in its path."""
     match name:
         case "create_session":
             return _create_session(store, read(models.NewSession, request.json))
         case "cancel_session":
-            session = store.session(name_id)
+            session = store.session(path_id)
             session.data["status"] = "cancelled"
             return session.data
         case "send_message":
-            return _send_message(store, name_id, read(models.NewMessage, request.json))
+            return _send_message(store, path_id, read(models.NewMessage, request.json))
         case "list_messages":
             query = read(models.ListQuery, request.query)
-            return _list(_messages(store.session(name_id), query), query)
+            return _list(_messages(store.session(path_id), query), query)
         case "list_threads":
             users = read(models.ThreadQuery, request.query)
             return _list([_listed_thread(each) for each in store.threads_of(users.user)], users)
         case "retrieve_thread":
-            return _listed_thread(store.thread(name_id))
+            return _listed_thread(store.thread(path_id))
         case "delete_thread":
-            del store.threads[store.thread(name_id).data["id"]]
-            return {"id": name_id, "object": "chatkit.thread.deleted", "deleted": True}
+            del store.threads[store.thread(path_id).data["id"]]
+            return {"id": path_id, "object": "chatkit.thread.deleted", "deleted": True}
         case "list_items":
             query = read(models.ListQuery, request.query)
-            items = [i for i in store.thread(name_id).items if i["type"] not in _NOT_LISTED]
+            items = [i for i in store.thread(path_id).items if i["type"] not in _NOT_LISTED]
             return _list([_listed_item(item) for item in items], query)
         case "conversation":
             return _converse(store, request, _session_of_secret(store, request))
