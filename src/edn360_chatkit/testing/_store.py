@@ -91,7 +91,7 @@ class Store:
     def forget(self) -> None:
         """Begin with an empty memory."""
         self.requests: list[RecordedRequest] = []
-        self.runs = 0
+        self.runs: int = 0
         self.sessions: dict[str, Session] = {}
         self.threads: dict[str, Thread] = {}
         # An endpoint's fault: whether the request is taken, and the response that it gets.
