@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from edn360_chatkit import ChatKitClient
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
@@ -134,6 +136,19 @@ def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
     assert "Go on with the same command" in ended.stderr
     assert main([*BATCH, "--poll-interval", "0"]) == 0
     assert results() == {f"athlete-{number}": ["program"] for number in range(4)}
+    assert sim.runs == 4
+
+
+def test_journal_of_a_full_disk_is_read_again(sim: ChatKitSimulator) -> None:
+    """SQLite could not copy all of its log into the file: the log has the rest, and is right."""
+    with ChatKitClient() as client:
+        inputs = map(json.loads, Path("in.jsonl").read_text("utf-8").splitlines())
+        with client.run_many(inputs, journal="whole", poll_interval=0) as batch:
+            assert [next(batch).error for _ in range(4)] == [None] * 4
+            shutil.copy("whole-wal", "half-wal")
+    Path("half").write_bytes(Path("whole").read_bytes()[:4096])
+    assert main([*BATCH, "--journal", "half"]) == 0
+    assert len(results()) == 4
     assert sim.runs == 4
 
 
