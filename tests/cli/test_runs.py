@@ -1,4 +1,4 @@
-"""A run that outlives its command: its reference, ``resume`` and ``status``."""
+"""A run that outlives its command: the reference, ``resume`` and ``status``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from edn360_chatkit import ChatKitClient, RunReference
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.samples import ATHLETE
+from tests.support.samples import ANSWER, ATHLETE
 
 RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
 
@@ -33,7 +33,7 @@ WORLDS = pytest.mark.parametrize("world", ["messages", "threads", "self-hosted"]
 
 
 @WORLDS
-def test_second_run_takes_up_the_first(
+def test_second_command_resumes_first_run(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [*RUN, *server(sim, world)]
@@ -80,6 +80,39 @@ def test_run_is_resumed_from_file_or_text(
     assert sim.runs == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_run_that_was_killed_while_it_was_sent_is_resumed(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = server(sim, "self-hosted")
+    sim.answer = slow_answer
+    process = start(*RUN, *options)
+    wait_for(Path("out.json.run"), '"message_digest"')
+    while not any(b"threads.create" in request.body for request in sim.requests):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert '"thread_id"' not in Path("out.json.run").read_text("utf-8")
+    assert main([*RUN, *options]) == 0
+    assert "which may have started" in capsys.readouterr().err
+    assert "title" in json.loads(Path("out.json").read_text("utf-8"))
+    assert sim.runs == 1
+
+
+def slow_answer(text: str) -> str:
+    time.sleep(0.5)
+    return ANSWER
+
+
+def test_run_without_its_thread_is_told_in_options(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = json.dumps({"session_id": "local_1", "user": "athlete-1"})
+    assert main(["status", run, "--server-url", sim.server_url]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("the user's newest threads, and add its thread_id to RUN.\n")
+
+
 def start(*args: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "edn360_chatkit", *args])
 
@@ -107,7 +140,7 @@ def test_status_of_a_failed_run_is_1(
     assert capsys.readouterr().err.startswith("edn360-chatkit: ")
 
 
-def test_run_of_another_input_is_not_taken_up(
+def test_run_of_other_input_is_not_resumed(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.fail_next("list_messages", status=403)
@@ -131,7 +164,7 @@ def test_broken_reference_is_refused(
     assert sim.requests == []
 
 
-def test_reference_has_a_place_of_its_own(sim: ChatKitSimulator) -> None:
+def test_reference_option_sets_its_file(sim: ChatKitSimulator) -> None:
     command = ["run", "athlete.json", "--reference", "kept.run", "--poll-interval", "0"]
     sim.fail_next("list_messages", status=403)
     assert main(command) == 1
@@ -143,7 +176,7 @@ def test_reference_has_a_place_of_its_own(sim: ChatKitSimulator) -> None:
     assert sim.runs == 1
 
 
-def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -> None:
+def test_refused_message_leaves_no_reference(sim: ChatKitSimulator) -> None:
     sim.fail_next("send_message", status=401)
     assert main(RUN) == 1
     assert not Path("out.json.run").exists()
@@ -151,7 +184,7 @@ def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -
     assert sim.runs == 1
 
 
-def test_message_in_doubt_is_not_sent_again(
+def test_message_in_doubt_is_not_resent(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ChatKitClient() as client:
@@ -186,7 +219,7 @@ def test_lost_answer_leaves_the_reference(
     assert sim.runs == 1
 
 
-def test_program_that_is_not_written_keeps_the_reference(
+def test_unwritten_program_keeps_reference(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace = Path.replace
@@ -203,7 +236,7 @@ def test_program_that_is_not_written_keeps_the_reference(
     assert sim.runs == 1
 
 
-def test_reference_that_cannot_be_written_is_printed(
+def test_unwritable_reference_is_printed(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write = Path.write_bytes
@@ -222,7 +255,7 @@ def test_reference_that_cannot_be_written_is_printed(
 @pytest.mark.slow
 @WORLDS
 def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimulator) -> None:
-    """Three athletes, each command ended at a random moment, until every program is there."""
+    """For three athletes, commands end at random moments and are repeated until they succeed."""
     options, moments = server(sim, world), Random(7)
     sim.delay = 1.0
     names = [f"a{number}" for number in range(3)]
@@ -241,7 +274,7 @@ def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimu
 
 
 def end_after(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Let a process run so long, and end it as ``timeout`` does."""
+    """End a process after so many seconds, like ``timeout``."""
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:

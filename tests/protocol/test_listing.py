@@ -1,4 +1,4 @@
-"""Which messages of a list answer which message."""
+"""The answers to a message in a list of messages."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def a(number: int) -> Listed:
         ([Listed("s", "unknown", "x"), a(1), u(1)], "u1", ["a1"]),
     ],
     ids=[
-        "nothing",
-        "not yet",
+        "an empty list",
+        "no answer yet",
         "two answers",
         "the first run's answer is not the second's",
         "the second run's answer",
@@ -47,12 +47,12 @@ def a(number: int) -> Listed:
         "the newest run",
         "a list that is behind",
         "a server that lists no user messages",
-        "the same, without an id",
+        "no user messages, no id",
         "user messages without ids",
         "other roles",
     ],
 )
-def test_answers_stand_before_the_next_message(
+def test_answers_precede_next_user_message(
     newest_first: list[Listed], after: str | None, answers: list[str] | None
 ) -> None:
     assert ids(answers_to(newest_first, RunReference(session_id="s", message_id=after))) == answers
@@ -62,9 +62,7 @@ def test_answers_stand_before_the_next_message(
     ("previous_id", "answers"),
     [("", ["a1"]), ("u1", ["a2"]), ("u2", ["a3"]), ("u3", None), ("other", None), (None, None)],
 )
-def test_message_under_another_id_is_known_by_its_place(
-    previous_id: str | None, answers: list[str] | None
-) -> None:
+def test_previous_id_identifies_message(previous_id: str | None, answers: list[str] | None) -> None:
     newest_first = [a(3), u(3), a(2), u(2), a(1), u(1)]
     for message_id in ("id of the stream", None) if previous_id is not None else ("id",):
         run = RunReference(session_id="s", message_id=message_id, previous_id=previous_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from .._config import AnswerRule
 from .._validation import describe
@@ -14,6 +14,7 @@ from ..errors import (
     MissingProgramError,
     ProgramValidationError,
     TruncatedResponseError,
+    WorkflowError,
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
@@ -37,6 +38,8 @@ from .logs import log_warning
 from .quoting import quoted
 from .thread_events import StreamError
 
+W = TypeVar("W", bound=WorkflowError)
+
 
 @dataclass(slots=True, eq=False)
 class _Post:
@@ -54,7 +57,6 @@ class Inbox:
         run: What finds the run again.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
-        missing: Whether the server lists other messages of the user, but not ours.
     """
 
     session: ChatSession
@@ -62,16 +64,20 @@ class Inbox:
     format: AnswerFormat = TRAINING_PROGRAM
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
-    missing: bool = False
+    _streamed: int = 0
     # By text, in the order of arrival.
     _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
-    def add(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
-        """Add messages of the run's stream, oldest first, and return the new steps."""
-        steps = [self._add(message) for message in messages]
-        return [step for step in steps if step is not None]
+    def follow(self, streamed: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add what the run's stream has brought since the last call, and return the new steps.
+
+        A message that is complete may be a step, or already the answer.
+        """
+        new = streamed[self._streamed :]
+        self._streamed += len(new)
+        return self._add_all(new)
 
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
         """Add messages of a list, newest first, and return the new steps.
@@ -79,20 +85,23 @@ class Inbox:
         A list can have the answers to other messages. It repeats earlier ones, also those that the
         stream has removed. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.run)
-        self.missing = answers is None
+        answers = answers_to(messages, self.run) or ()
         if self.run.message_id is None and self.run.previous_id is not None:
             # The server gave no id, or its response was lost: the list has it.
             ours = message_of(messages, self.run)
             update = {"message_id": None if ours is None else ours.id}
             self.run = self.run.model_copy(update=update)
-        return self.add([one for one in answers or () if _text_of(one) not in self._removed])
+        return self._add_all([one for one in answers if _text_of(one) not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
         # A copy, since another thread may follow the run.
         posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
+
+    def _add_all(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        steps = [self._add(message) for message in messages]
+        return [step for step in steps if step is not None]
 
     def _add(self, message: SessionMessage) -> StepEvent | None:
         text = _text_of(message)
@@ -157,15 +166,15 @@ class Inbox:
             repaired=post.answer.repaired,
         )
 
-    def end_of_run(self) -> NoReturn:
+    def end_of_run(self, *, awaited: bool = False) -> NoReturn:
         """Raise the error for a run that the server has ended without a program."""
         self._fail_if_pending()
         if self._posts:
             self._fail(self._most_telling())
-        raise WorkflowTimeoutError(
+        raise self._error(
+            WorkflowTimeoutError,
             "The stream ended without an answer, which is the end of the run. Read the thread's "
-            f"items with {resume_call(self.run)}.",
-            **self._facts(),
+            f"items with {resume_call(self.run, awaited=awaited)}.",
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
@@ -175,23 +184,24 @@ class Inbox:
             post = self._most_telling()
             if isinstance(post.answer, Truncated):
                 self._fail(post)
-        if self.missing:
-            reason += (
-                f" The server does not list the message {self.run.message_id!r}: leave its id out "
-                "to take the answer of the newest message."
-            )
-        raise WorkflowTimeoutError(reason, steps=self.steps(), **self._facts()) from failure
+        raise self._error(WorkflowTimeoutError, reason, steps=self.steps()) from failure
 
-    def given_up(self, error: StreamError) -> NoReturn:
-        """Raise the server's ``error`` event. A cut answer before it says why it came."""
-        reason = self._quoted(error.message or error.code or "no reason given")
+    def check_error(self, error: StreamError | None) -> None:
+        """Raise the stream's ``error`` event, unless a program came before it.
+
+        It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
+        A cut answer before it says why it came.
+        """
+        if error is None or self.has_program():
+            return
+        reason = self._quoted(error.words or "no reason given")
         newest = self._last(object)
         if newest is not None and isinstance(newest.answer, Truncated):
             self._fail(newest, f" The server ended the run{reason}.")
-        raise WorkflowFailedError(
+        raise self._error(
+            WorkflowFailedError,
             f"The server ended the run{reason}. Running it again is a second, paid run.",
             allow_retry=error.allow_retry,
-            **self._facts(),
         )
 
     def has_program(self) -> bool:
@@ -217,9 +227,11 @@ class Inbox:
         said = next((post for post in posts[::-1] if not isinstance(post.answer, Prose)), posts[-1])
         return said if isinstance(said.answer, Truncated) else posts[-1]
 
-    def _facts(self, post: _Post | None = None) -> dict[str, Any]:
+    def _error(self, kind: type[W], description: str, post: _Post | None = None, **more: Any) -> W:
+        """The error of this run, with the text of a message, by default the newest one."""
         text = post.message.text or post.message.refusal if post else self.newest_text()
-        return {"session": self.session, "message": self.run.message, "text": text}
+        message = self.run.message
+        return kind(description, session=self.session, message=message, text=text, **more)
 
     def _quoted(self, reason: str) -> str:
         words = quoted(reason, self.sent)
@@ -227,10 +239,10 @@ class Inbox:
 
     def _fail_if_pending(self) -> None:
         if self.pending is not None:
-            raise WorkflowFailedError(
+            raise self._error(
+                WorkflowFailedError,
                 f"The run waits for the client: {self.pending}. This client can't answer; change "
                 "the workflow so that it runs without it. Running it again is a second, paid run.",
-                **self._facts(),
             )
 
     def _fail(self, post: _Post, cause: str = "") -> NoReturn:
@@ -238,40 +250,45 @@ class Inbox:
         # No variable here holds the text: a traceback shows the variables.
         answer = post.answer
         if isinstance(answer, InvalidProgram):
-            raise ProgramValidationError(
+            raise self._error(
+                ProgramValidationError,
                 "The program's structure is invalid. It is in .text, and was paid for. Correct "
                 "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
                 f"author:\n{describe(answer.errors)}",
+                post,
                 errors=answer.errors,
-                **self._facts(post),
             )
         if isinstance(answer, Failure):
-            raise WorkflowFailedError(
+            raise self._error(
+                WorkflowFailedError,
                 f"The workflow failed{self._quoted(answer.description)}. Its message is in .text; "
                 "running it again is a second, paid run.",
-                **self._facts(post),
+                post,
             )
         if isinstance(answer, Truncated):
-            raise TruncatedResponseError(
+            raise self._error(
+                TruncatedResponseError,
                 f"The answer's JSON is cut ({answer.place}): the model reached its output limit."
                 f"{cause} The text is in .text; raise the limit of the workflow's last agent.",
-                **self._facts(post),
+                post,
             )
         if isinstance(answer, Step):
             steps = [p.answer for p in self._posts.values() if isinstance(p.answer, Step)]
             keys = tuple(dict.fromkeys(key for step in steps for key in step.keys))
-            raise MissingProgramError(
+            raise self._error(
+                MissingProgramError,
                 f"The workflow answered without {self.format.root_key!r}; its messages have the "
                 f"keys {', '.join(keys[:20])}. Check what its last agent returns.",
+                post,
                 keys=keys,
-                **self._facts(post),
             )
         place = answer.place if isinstance(answer, Prose) else None
         malformed = f"malformed JSON ({place})" if place else "text that is not JSON"
-        raise InvalidResponseError(
+        raise self._error(
+            InvalidResponseError,
             f"The workflow answered with {malformed}. It is in .text; check what its last agent "
             "returns.",
-            **self._facts(post),
+            post,
         )
 
 

@@ -79,14 +79,12 @@ class Delivery:
 
     def _note(self, event: events.WorkflowEvent) -> None:
         if isinstance(event, events.SessionCreatedEvent):
-            if self._file is not None and Path(self._file).exists():
+            if self._run is None and self._file is not None and Path(self._file).exists():
                 text = f"Another command has written {self._file}; nothing was sent."
                 raise ConfigurationError(text)
-            # Before the message is sent: a killed command leaves a trace of it. The session is
-            # new, so its first message is that of the run.
-            session = event.session
+            # Before the message is sent: a killed command leaves a trace of it.
             STOP_SIGNALS.hold()
-            self._save(RunReference(session_id=session.id, user=session.user, previous_id=""))
+            self._save(event.run)
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
             if self._file is not None:

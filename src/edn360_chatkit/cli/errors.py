@@ -15,6 +15,7 @@ Rule: TypeAlias = tuple[str, str | Callable[[re.Match[str]], str]]
 
 _NAMES = "(?:base|server)_url|workflow_id|poll_interval|max_(?:attempts|concurrency|response_bytes)"
 _OPTIONS = {"max_concurrency": "--concurrency"}  # the others have the name of the setting
+_FIRST_WORD = r"(?:^|(?<=[.;:] ))[a-z]+"
 _IN_ENVIRONMENT = r"\b(?:api_key(?:=\.\.\.)?|headers=\.\.\.)"
 
 
@@ -30,13 +31,14 @@ _RULES: tuple[Rule, ...] = (
     (rf"Pass {_IN_ENVIRONMENT}, or (\w)", lambda match: match[1].upper()),
     (rf"{_IN_ENVIRONMENT}(?:,? or (?:in )?|, )", ""),
     (rf"(?:as |in )?{_IN_ENVIRONMENT}", "in the environment"),
+    (r"pass a RunReference with its (\w+)", r"add its \1 to RUN"),
     # A call or an attribute, and advice that is nothing but a call.
     (r"; see \.\w+(?: and \.\w+)*", ""),
     (r"(?:: (?:send|make) [\w ]+)? with (?:[\w.]+\(.*?\)|EnrichedTrainingProgram\b)", ""),
     (r" to the client or to this call| A with block [^.]*\.", ""),
     # A setting. A word of English is one only in these forms.
     (
-        rf"(?<![\w.$'\"-])(?P<name>{_NAMES}|[a-z]+(?==(?:\.\.\.|'| )| must be ))"
+        rf"(?<![\w.$'\"-])(?P<name>{_NAMES}|[a-z]+(?==(?:\.\.\.|'| ))|{_FIRST_WORD}(?= must be ))"
         r"(?:=\.\.\.|='(?P<value>\w+)'|=(?= ))?",
         _option,
     ),

@@ -1,17 +1,24 @@
 """Run a ChatKit server around a workflow of your own."""
 
 import argparse
+import os
 import sys
+import threading
 from contextlib import closing
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from ..errors import ConfigurationError
 from .arguments import option
 from .connection import options_of
-from .errors import require
+from .errors import SUCCESS, require
+
+PYTHON_EXPORT = "An export must be the one for Python: Agent Builder's default is TypeScript."
+PACKAGES = {"agents": "openai-agents", "guardrails": "openai-guardrails"}  # that exports import
+LAST_SECONDS = 5
+"""How long the process may take to end after the server, in seconds."""
 
 ARGUMENTS = (
     option(
@@ -58,15 +65,35 @@ def execute(args: argparse.Namespace) -> None:
                 "An application has its settings from build_app(), not from here."
             )
         serve(workflow, args.host, args.port)
+    # Threads that a workflow has started must not keep the process.
+    end = threading.Timer(LAST_SECONDS, os._exit, [SUCCESS])
+    end.daemon = True
+    end.start()
 
 
 def _load(name: str) -> Any:
-    """The function ``MODULE:FUNCTION``; the current directory is searched first."""
+    """The object ``MODULE:NAME``; the current directory is searched first."""
+    module, _, attribute = name.partition(":")
+    if module.endswith((".ts", ".js")):
+        raise ConfigurationError(f"{module} can't be served. {PYTHON_EXPORT}")
+    module = module.removesuffix(".py")
+    if not module or not attribute:
+        raise ConfigurationError(f"{name!r} is not of the form MODULE:FUNCTION.")
     sys.path.insert(0, "")
     try:
-        loaded = resolve_name(name)
-    except (ValueError, ModuleNotFoundError, AttributeError) as error:
-        raise ConfigurationError(f"{name} can't be imported: {error}.") from error
+        loaded = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        reason = f"There is no module {missing!r} to import {name} from."
+        if missing != module:
+            reason = f"{module} imports {missing}: pip install {PACKAGES.get(missing, missing)}"
+        raise ConfigurationError(reason) from error
+    except SyntaxError as error:
+        place = f"{module}, line {error.lineno}"
+        raise ConfigurationError(f"{place} is not Python: {error.msg}. {PYTHON_EXPORT}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{name} can't be imported: {reason}") from error
     if not callable(loaded):
-        raise ConfigurationError(f"{name} is not a function; it must be MODULE:FUNCTION.")
+        raise ConfigurationError(f"{name} is not a function.")
     return loaded
