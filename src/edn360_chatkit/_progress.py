@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -18,26 +19,49 @@ F = TypeVar("F")
 _one_at_a_time = threading.Lock()
 
 
-def describe(event: events.WorkflowEvent) -> tuple[str, str]:
-    """What the run does from this event on, and what it has done; empty for no change."""
-    match event:
-        case events.SessionCreatedEvent():
-            return "Sending the athlete's data", ""
-        case events.MessageSentEvent():
-            return "Waiting for the program", ""
-        case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
-            failure = "; the last poll failed, still waiting" if error else ""
-            return f"Waiting for the program, poll {attempt} of {most}{failure}", ""
-        case events.ProgressEvent(text=text):
-            return one_line(text), ""
-        case events.StepEvent(keys=keys):
-            return "", f"step: {one_line(', '.join(keys)) or 'text'}"
-        case events.NoticeEvent(level=level, message=message):
-            return "", one_line(f"{level}: {message}")
-        case events.ResponseEvent(response=response):
-            return "", f"program received after {response.elapsed:.0f} s"
-        case _:
-            return "", ""
+def clock(seconds: float) -> str:
+    """A time as ``0:07``, or ``1:00:07`` from an hour on."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class RunProgress:
+    """What a run does, and what it has done."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._state, self._steps = "Connecting to the server", list[str]()
+
+    def on_event(self, event: events.WorkflowEvent) -> str:
+        """Take over an event; returns a line if it says what the run has done."""
+        match event:
+            case events.SessionCreatedEvent():
+                self._state = "Sending the athlete's data"
+            case events.MessageSentEvent():
+                self._state = "Waiting for the program"
+            case events.WaitingEvent(attempt=attempt, max_attempts=most, error=error):
+                failure = "; the last poll failed, still waiting" if error else ""
+                self._state = f"Waiting for the program, poll {attempt} of {most}{failure}"
+            case events.ProgressEvent(text=text):
+                self._state = one_line(text) or self._state
+            case events.StepEvent(keys=keys):
+                self._steps.append(one_line(", ".join(keys)) or "text")
+                return f"step: {self._steps[-1]}"
+            case events.NoticeEvent(level=level, message=message):
+                self._steps.append(one_line(f"{level}: {message}"))
+                return self._steps[-1]
+            case events.ResponseEvent(response=response):
+                self._state = f"program received after {response.elapsed:.0f} s"
+                return self._state
+            case _:
+                pass
+        return ""
+
+    def text(self, *, steps: bool = True) -> str:
+        """The time, the state, and the steps."""
+        seconds = time.monotonic() - self._started
+        return " · ".join([clock(seconds), self._state, *(self._steps if steps else ())])
 
 
 @contextmanager
@@ -61,57 +85,48 @@ def shown_in_notebook(
         _one_at_a_time.release()
 
 
-class _Line:
-    """One line with the time, the state and the steps, written again each second."""
+class _Line(RunProgress):
+    """One line that is written again each second."""
 
     def __init__(self) -> None:
-        self._started, self._width = time.monotonic(), 0
-        self._state, self._steps = "Connecting to the server", list[str]()
+        super().__init__()
+        self._width = 0
         self._label: Any = None
         if find_spec("ipywidgets"):
             self._label = import_module("ipywidgets").Label()
             sys.modules["IPython"].display.display(self._label)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="run-progress", daemon=True)
 
     def __enter__(self) -> _Line:
+        self._write()
         self._thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._write()
-        if self._label is None:
-            _print("\n")
-
-    def on_event(self, event: events.WorkflowEvent) -> None:
-        """Take over the text of an event."""
-        state, line = describe(event)
-        if isinstance(event, events.ResponseEvent):
-            self._state = line
-        elif line:
-            self._steps.append(line.removeprefix("step: "))
-        self._state = state or self._state
+        self._write("\n")
 
     def _tick(self) -> None:
         while not self._ended.wait(1.0):
             self._write()
+            if self._loop is not None:
+                # ipykernel 7 interrupts a cell that awaits only when its event loop wakes.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(int)
 
-    def _write(self) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        parts = [f"{minutes}:{seconds:02}", self._state, *self._steps]
-        text = " · ".join(parts)
+    def _write(self, end: str = "") -> None:
+        text = self.text()
         if self._label is not None:
             self._label.value = text
-        else:
-            # Blanks cover the rest of a longer line before.
-            _print(f"\r{text.ljust(self._width)}")
-            self._width = len(text)
-
-
-def _print(text: str) -> None:
-    # A closed output must not cost the run its answer.
-    with suppress(OSError, ValueError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+            return
+        # Blanks cover the rest of a longer line before.
+        line, self._width = f"\r{text.ljust(self._width)}{end}", len(text)
+        # A closed output must not cost the run its answer.
+        with suppress(OSError, ValueError):
+            sys.stdout.write(line)
+            sys.stdout.flush()

@@ -17,7 +17,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,11 +27,13 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import EnrichedTrainingProgram, __version__, cli
+from edn360_chatkit import EnrichedTrainingProgram, __version__
 from edn360_chatkit.cli import main, signals
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
 from tests.support.samples import ATHLETE, programs
+
+from .signals import signal_when
 
 ROOT_KEY = "client_training_program_enriched"
 PROGRAM: dict[str, Any] = {
@@ -105,29 +107,6 @@ Warm up first.
 none is written, 90 s between sets and 10 s within a superset.
 """
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
-
-
-@pytest.fixture(autouse=True)
-def environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """An empty directory, and variables that name the simulator."""
-    for name in list(os.environ):
-        if name.startswith(("EDN360_", "OPENAI_")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
-    if "sim" in request.fixturenames:
-        sim: ChatKitSimulator = request.getfixturevalue("sim")
-        monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
-        monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-        monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
-    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
 
 
 @pytest.fixture
@@ -266,7 +245,7 @@ def test_protocol_threads_sends_no_session_message(
 @pytest.mark.parametrize(
     ("options", "variables", "expected"),
     [
-        ([], {"EDN360_OPENAI_API_KEY": ""}, "No API key. Use run --simulate, or set"),
+        ([], {"EDN360_OPENAI_API_KEY": ""}, "No API key. Set the environment variable EDN360"),
         ([], {"EDN360_TRAINING_WORKFLOW_ID": ""}, "No workflow id. Pass --workflow-id, or set"),
         (["--poll-interval", "nan"], {}, "--poll-interval must be from 0 to"),
         (["--poll-interval", "-1"], {}, "--poll-interval must be from 0 to"),
@@ -275,6 +254,8 @@ def test_protocol_threads_sends_no_session_message(
         (["--base-url", "http://example.com"], {}, "--base-url (or $EDN360_CHATKIT_BASE_URL) must"),
         (["--server-url", "http://127.0.0.1", "--protocol", "messages"], {}, "use --protocol auto"),
         (["--server-url", "nonsense"], {}, "--server-url (or $EDN360_CHATKIT_SERVER_URL) "),
+        (["--simulate", "--base-url", "b"], {}, "--simulate without --base-url and --server-url"),
+        (["--server-url", "s", "--base-url", "b"], {}, "Use --base-url for a ChatKit API"),
     ],
 )
 def test_run_names_the_option_at_fault(
@@ -590,29 +571,8 @@ def test_verbose_logs_on_standard_error(
 # --- run: Ctrl-C ----------------------------------------------------------------------------
 
 
-@contextmanager
-def ctrl_c_when(is_time: Callable[[], bool]) -> Generator[None, None, None]:
-    """Send this process a real SIGINT when a condition becomes true."""
-
-    def send() -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not stop.is_set():
-            if is_time():
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-            time.sleep(0.01)
-
-    stop = threading.Event()
-    sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background makes processes ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    sender.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        sender.join()
-        signal.signal(signal.SIGINT, before)
+def ctrl_c_when(is_time: Callable[[], bool]) -> AbstractContextManager[None]:
+    return signal_when(is_time, signal.SIGINT)
 
 
 def poll_count(sim: ChatKitSimulator) -> int:
@@ -1253,8 +1213,6 @@ def test_simulate_without_extra_names_it(
         (["run", "a", "b"], "unrecognized arguments: b"),
         (["run", "a", "--sim"], "unrecognized arguments: --sim"),
         (["run", "a", "--api-key", "k"], "unrecognized arguments: --api-key k"),
-        (["run", "a", "--simulate", "--base-url", "b"], "not allowed with argument"),
-        (["run", "a", "--server-url", "s", "--base-url", "b"], "not allowed with argument"),
         (["run", "a", "--protocol", "http"], "invalid choice: 'http'"),
         (["run", "a", "--max-attempts", "many"], "invalid int value: 'many'"),
         (["run", "a", "--answer", "last"], "invalid choice: 'last'"),
@@ -1354,13 +1312,12 @@ def test_result_goes_to_a_replaced_stdout(
 
 
 def test_command_imports_extras_lazily() -> None:
-    ours = ["testing", "cli.progress"]
-    ours = [f"edn360_chatkit.{name}" for name in ours]
+    ours = ["edn360_chatkit.testing", "starlette", "uvicorn"]
     assert all(map(find_spec, ours))
     program = (
         f"import sys, edn360_chatkit.cli as cli; ours = {ours};"
         "cli.main(['validate', 'athlete.json']);"
-        "print(sorted({'starlette', 'uvicorn', *ours} & {*sys.modules}))"
+        "print(sorted({*ours} & {*sys.modules}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from edn360_chatkit import ChatKitClient, RunReference, cli
+from edn360_chatkit import ChatKitClient, RunReference
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ANSWER, ATHLETE
@@ -19,15 +19,7 @@ from tests.support.samples import ANSWER, ATHLETE
 RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
-    """An empty directory, and variables that name the simulator."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
-    monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
-    monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
-    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
+pytestmark = pytest.mark.usefixtures("sim")
 
 
 def server(sim: ChatKitSimulator, world: str) -> list[str]:
@@ -204,7 +196,7 @@ def test_message_in_doubt_is_not_resent(
     assert main(["resume", "out.json.run", "--max-attempts", "1"]) == 1
     err = capsys.readouterr().err
     assert err.endswith(
-        "the athlete's data have not arrived.\nTo start a new run instead, remove out.json.run.\n"
+        "so there is no run to wait for.\nTo start a new run instead, remove out.json.run.\n"
     )
     sim.messages_endpoint = False
     for options in ([], ["--server-url", sim.server_url]):

@@ -1,13 +1,12 @@
-"""A notebook shows the progress of a run. Fakes replace its kernel and ipywidgets.
-
-``tests/contract/test_notebook.py`` runs a real kernel.
-"""
+"""A notebook shows the progress of a run. But for the last test, fakes replace its kernel."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +28,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     app = SimpleNamespace(initialized=lambda: True)
     module = SimpleNamespace(IPKernelApp=app)
     monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", module)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # also where it is installed
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_failed_run_keeps_last_progress(
     sim.answer = "error"
     with pytest.raises(WorkflowFailedError):
         client.run_workflow(ATHLETE)
-    assert capsys.readouterr().out.endswith(" · profile\n")
+    assert capsys.readouterr().out.rstrip(" \n").endswith(" · profile")
 
 
 @pytest.mark.usefixtures("kernel")
@@ -93,3 +93,53 @@ def test_widget_shows_the_progress(
     (label,) = labels
     assert label.value.endswith("profile")
     assert capsys.readouterr().out == ""
+
+
+# The first cell makes the clients, the second awaits a run, the third one is interrupted.
+CELLS = """
+from edn360_chatkit import AsyncChatKitClient, ChatKitClient
+from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.samples import ATHLETE
+simulator = ChatKitSimulator(steps=['{"profile": 1}']).start()
+client = AsyncChatKitClient(server_url=simulator.server_url)
+# ---
+await client.run_workflow(ATHLETE)
+# ---
+simulator.delay = 40
+await client.run_workflow(ATHLETE)
+# ---
+simulator.runs
+"""
+
+
+def test_real_notebook_shows_the_progress_and_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ipywidgets", reason="the widget needs ipywidgets")
+    nbformat, client = (pytest.importorskip(name) for name in ("nbformat", "nbclient.client"))
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS.split("# ---\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    shown: list[str] = []
+    interrupts: list[Any] = []  # an event loop holds only weak references
+
+    def process_message(self: Any, message: Any, cell: Any, index: int) -> Any:
+        state = message["content"].get("data", {}).get("state", {})
+        if message["msg_type"] == "comm_msg" and "value" in state:
+            shown.append(state["value"])
+            if index == 2 and state["value"].startswith("0:01"):
+                interrupts.append(asyncio.ensure_future(self.km.interrupt_kernel()))
+        return process(self, message, cell, index)
+
+    process = client.NotebookClient.process_message
+    monkeypatch.setattr(client.NotebookClient, "process_message", process_message)
+    client.NotebookClient(notebook, timeout=60, allow_errors=True).execute()
+    assert shown[0] == "0:00 · Connecting to the server"
+    assert "0:00 · program received after 0 s · profile" in shown
+    assert shown[-1].startswith("0:0")
+    (error,) = (output for output in cells[2].outputs if output.output_type == "error")
+    lines = "\n".join(error.traceback).splitlines()
+    assert "take it up with await client.poll_response('{" in lines[-1]
+    assert cells[3].outputs[0].data["text/plain"] == "2"

@@ -194,10 +194,14 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _check(path: Path) -> None:
     """Raise a ``ValueError`` for another program's file, which we must not change."""
+    with path.open("rb") as file:
+        header = file.read(72)
+    if header[68:] == FORMAT.to_bytes(4, "big"):
+        # Where the disk was full, SQLite finds the rest of the file in its log.
+        return
     # Immutable: without a lock, which another batch may hold.
     uri = f"{path.absolute().as_uri()}?immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        (form,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if form != FORMAT and tables:
+    if tables:
         raise ValueError("it is no journal of this version")

@@ -3,49 +3,57 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NoReturn, Protocol
+from types import ModuleType
+from typing import NoReturn
 
 from .._version import __version__
-from ..errors import ConfigurationError, InvalidInputError
+from ..errors import ChatKitError, ConfigurationError, InvalidInputError
 from . import batch, diff, resume, run, serve, show, simulate, status, validate
 from .console import NAME, complain, log_to_stderr, print_text
-from .errors import BAD_USAGE, error_text
+from .errors import BAD_USAGE, FAILED, SUCCESS, error_text
 from .signals import STOP_SIGNALS, report_stop
 
-
-class _Command(Protocol):  # the module of a subcommand
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    def execute(self, args: argparse.Namespace) -> int: ...
-
-
-_COMMANDS: tuple[tuple[str, str, _Command], ...] = (
-    ("run", "run the workflow on an athlete's data", run),
-    ("resume", "wait for a run that was started before", resume),
-    ("status", "look at a run without waiting", status),
-    ("batch", "run the workflow for many athletes", batch),
-    ("show", "show a training program, or write it as files", show),
-    ("validate", "check an EDN360Input or a training program", validate),
-    ("diff", "compare two training programs", diff),
-    ("simulate", "run a ChatKit server that simulates the workflow", simulate),
-    ("serve", "run a ChatKit server around a workflow of your own", serve),
-)
+# The docstring of a module is its help, and the first line the summary.
+_COMMANDS: dict[str, ModuleType] = {
+    "run": run,
+    "resume": resume,
+    "status": status,
+    "batch": batch,
+    "show": show,
+    "validate": validate,
+    "diff": diff,
+    "simulate": simulate,
+    "serve": serve,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those of the process; return the exit status."""
     try:
-        args = _parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has printed its text
-        return BAD_USAGE if stop.code else print_text("")
-    try:
-        with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
-            command: _Command = args.command
-            return command.execute(args)
+        return _execute(argv)
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
+    except BrokenPipeError:
+        return FAILED  # a reader that closes the pipe, as `head` does, is no reason to complain
+    except (ChatKitError, OSError) as error:
+        complain(error_text(error))
+        return FAILED
     except KeyboardInterrupt as stop:
         return report_stop(stop)
+
+
+def _execute(argv: Sequence[str] | None) -> int:
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its text
+        if stop.code:
+            return BAD_USAGE
+        print_text("")
+        return SUCCESS
+    with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
+        status: int | None = args.command.execute(args)
+        return status or SUCCESS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,8 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary, command in _COMMANDS:
-        subparser = subparsers.add_parser(name, parents=[verbose], allow_abbrev=False, help=summary)
-        subparser.set_defaults(command=command)
-        command.add_arguments(subparser)
+    for name, command in _COMMANDS.items():
+        description = command.__doc__ or ""
+        subparser = subparsers.add_parser(
+            name,
+            parents=[verbose],
+            allow_abbrev=False,
+            help=description.partition("\n")[0].rstrip("."),
+            description=description,
+        )
+        subparser.set_defaults(command=command, simulate=False)
+        for names, settings in command.ARGUMENTS:
+            subparser.add_argument(*names, **settings)
     return parser

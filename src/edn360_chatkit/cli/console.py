@@ -7,16 +7,15 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from ..program.rendering.printable import printable
-from .errors import FAILED, SUCCESS
 
 NAME = "edn360-chatkit"
 
 
 def write_output(text: str, encoding: str = "utf-8") -> None:
-    """Write a result to standard output, or raise ``OSError``."""
-    if sys.stdout is None:
-        raise OSError("it is closed")
+    """Write a result to standard output, or raise an ``OSError`` that says why not."""
     try:
+        if sys.stdout is None:
+            raise OSError("it is closed")
         sys.stdout.flush()
         buffer = getattr(sys.stdout, "buffer", None)
         if buffer is None:  # a StringIO
@@ -24,30 +23,31 @@ def write_output(text: str, encoding: str = "utf-8") -> None:
         else:
             buffer.write(text.encode(encoding, "replace"))
             buffer.flush()
-    except OSError:
-        # Python writes the rest at exit, and complains, unless standard output is another file.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def print_text(text: str) -> int:
-    """Print a text for people, in the encoding of standard output; return the exit status."""
-    try:
-        write_output(text, getattr(sys.stdout, "encoding", None) or "utf-8")
     except OSError as error:
-        # A reader that closes the pipe, as `head` does, is no reason to complain.
-        if not isinstance(error, BrokenPipeError):
-            complain(f"Standard output can't be written: {error.strerror or error}.")
-        return FAILED
-    return SUCCESS
+        if sys.stdout is not None:
+            # Python writes the rest at exit, and complains, unless it is another file.
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise unwritable("Standard output", error) from None
+
+
+def print_text(text: str) -> None:
+    """Print a text for people, in the encoding of standard output; or raise ``OSError``."""
+    write_output(text, getattr(sys.stdout, "encoding", None) or "utf-8")
+
+
+def unwritable(label: str, error: OSError) -> OSError:
+    """The same error with a text for people."""
+    return type(error)(f"{label} can't be written: {error.strerror or error}.")
 
 
 def say(*lines: str) -> None:
     """Print lines on standard error, without the empty ones."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(printable("\n".join(filter(None, lines))), file=sys.stderr, flush=True)
+    text = "\n".join(filter(None, lines))
+    if text and sys.stderr is not None:
+        # RuntimeError: a signal has interrupted another line.
+        with suppress(OSError, RuntimeError):
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(error: str, *more: str) -> None:

@@ -1,40 +1,62 @@
 """The exit statuses, and errors in the words of the command line."""
 
 import re
+import shlex
+from collections.abc import Callable
 from importlib.util import find_spec
+from typing import TypeAlias
 
 from ..errors import ConfigurationError
+from ..models.run import resume_call
 
 SUCCESS, FAILED, BAD_USAGE = 0, 1, 2
 
-_NAMES = "base_url|server_url|workflow_id|user|poll_interval|max_attempts|deadline"
-_TEXTS = {
-    "Pass api_key=..., or": "Use run --simulate, or",
-    "api_key=..., ": "",
-    "headers=... or in $": "$",
-    "protocol='auto' or 'threads'": "--protocol auto or threads",
-    "protocol='threads'": "--protocol threads",
-    "leave protocol= out": "leave --protocol out",
-    " to the client or to this call": "",
-    "base_url or server_url": "--base-url or --server-url",
-    "(server_url or": "(--server-url or",
-    ", so there is no run to wait for: send one with send_message(...)": (
-        ": the athlete's data have not arrived"
+Rule: TypeAlias = tuple[str, str | Callable[[re.Match[str]], str]]
+
+_NAMES = "(?:base|server)_url|workflow_id|poll_interval|max_(?:attempts|concurrency|response_bytes)"
+_OPTIONS = {"max_concurrency": "--concurrency"}  # the others have the name of the setting
+_FIRST_WORD = r"(?:^|(?<=[.;:] ))[a-z]+"
+_IN_ENVIRONMENT = r"\b(?:api_key(?:=\.\.\.)?|headers=\.\.\.)"
+
+
+def _option(match: re.Match[str]) -> str:
+    name, value = match["name"], match["value"]
+    option = _OPTIONS.get(name, "--" + name.replace("_", "-"))
+    return f"{option} {value}" if value else option
+
+
+# The library's texts speak of Python. The rules know its forms, and no single text.
+_RULES: tuple[Rule, ...] = (
+    # A setting that the command reads from the environment, and the other ways to give it.
+    (rf"Pass {_IN_ENVIRONMENT}, or (\w)", lambda match: match[1].upper()),
+    (rf"{_IN_ENVIRONMENT}(?:,? or (?:in )?|, )", ""),
+    (rf"(?:as |in )?{_IN_ENVIRONMENT}", "in the environment"),
+    (r"pass a RunReference with its (\w+)", r"add its \1 to RUN"),
+    # A call or an attribute, and advice that is nothing but a call.
+    (r"; see \.\w+(?: and \.\w+)*", ""),
+    (r"(?:: (?:send|make) [\w ]+)? with (?:[\w.]+\(.*?\)|EnrichedTrainingProgram\b)", ""),
+    (r" to the client or to this call| A with block [^.]*\.", ""),
+    # A setting. A word of English is one only in these forms.
+    (
+        rf"(?<![\w.$'\"-])(?P<name>{_NAMES}|[a-z]+(?==(?:\.\.\.|'| ))|{_FIRST_WORD}(?= must be ))"
+        r"(?:=\.\.\.|='(?P<value>\w+)'|=(?= ))?",
+        _option,
     ),
-    ": make a new one with create_session(...)": "",
-    ": make a new session with create_session(...)": "",
-    "pass a RunReference with its thread_id": "add its thread_id to RUN",
-}
-_LIST = re.compile(r" with client\.threads\.list\([^()]*\)")
-_OPTION = re.compile(rf"({_NAMES})(?:=\.\.\.|(?= \(or| must))")
+)
 
 
-def error_text(error: Exception) -> str:
-    """The text of an error, with options in the place of the library's parameters."""
-    text = _LIST.sub("", str(error))
-    for python, option in _TEXTS.items():
-        text = text.replace(python, option)
-    return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)
+def error_text(error: Exception, resume: str = "") -> str:
+    """The text of an error; ``resume`` is the command that takes up its run."""
+    text, run = str(error), getattr(error, "run", None)
+    if run is not None:
+        resume = resume or shlex.join(["edn360-chatkit", "resume", str(run)])
+        text = text.replace(resume_call(run), resume)
+    for pattern, replacement in _RULES:
+        text = re.sub(pattern, replacement, text)
+    # An attribute of the error.
+    text = text.replace(" .text", " the answer")
+    seconds = getattr(error, "retry_after", None)
+    return text.replace(" .retry_after", f" {seconds:g}" if seconds else " some")
 
 
 def require(extra: str, *modules: str) -> None:

@@ -6,28 +6,34 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigurationError, InvalidInputError
-from .console import write_output
+from .console import unwritable, write_output
 
 STANDARD = "-"  # the file name that means standard input or output
 T = TypeVar("T")
 
 
-def read_file(name: str, parse: Callable[[str], T]) -> T:
-    """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
+@contextmanager
+def label_errors(label: str) -> Generator[None, None, None]:
+    """Put the name of its source before the text of an ``InvalidInputError``."""
     try:
-        return parse(read_text(name))
+        yield
     except InvalidInputError as error:
-        label = "Standard input" if name == STANDARD else name
         raise InvalidInputError(f"{label}: {error}", errors=error.errors) from None
 
 
-def read_text(name: str) -> str:
-    """Read a file or standard input; errors are ``InvalidInputError``."""
+def read_file(name: str, parse: Callable[[str], T]) -> T:
+    """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
+    with label_errors("Standard input" if name == STANDARD else name):
+        return parse(_read_text(name))
+
+
+def _read_text(name: str) -> str:
     try:
         if name != STANDARD:
             data = Path(name).read_bytes()
@@ -68,6 +74,8 @@ class Destination:
             return "it is the input"
         if self.path.is_dir():
             return "it is a directory"
+        if self.label.endswith(os.sep):
+            return "there is no such directory"
         if not self.path.parent.is_dir():
             return f"there is no directory {self.path.parent}"
         places = [self.path.parent, self.path] if self.is_regular() else [self.path]
@@ -80,21 +88,27 @@ class Destination:
         return self.path is not None and (self.path.is_file() or not self.path.exists())
 
     def write(self, text: str) -> None:
-        """Write a result, or raise ``OSError`` and leave an existing file unchanged."""
-        data = text.encode("utf-8", "replace")
+        """Write a result, or leave an existing file unchanged and raise ``OSError``."""
         if self.path is None:
             write_output(text)
-        elif not self.is_regular():
-            self.path.write_bytes(data)
-        else:
-            temporary = self.path.with_name(f".edn360-{secrets.token_hex(8)}.tmp")
-            try:
-                temporary.write_bytes(data)
-                if self.path.exists():
-                    shutil.copymode(self.path, temporary)
-                temporary.replace(self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            return
+        try:
+            self._replace(self.path, text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise unwritable(self.label, error) from None
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        if not self.is_regular():
+            path.write_bytes(data)
+            return
+        temporary = path.with_name(f".edn360-{secrets.token_hex(8)}.tmp")
+        try:
+            temporary.write_bytes(data)
+            if path.exists():
+                shutil.copymode(path, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def save_beside(self, text: str, suffix: str) -> str:
         """Save a text in a new file beside this one, else in the temporary directory.

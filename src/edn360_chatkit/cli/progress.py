@@ -1,38 +1,60 @@
-"""The progress of a run on a terminal, with rich (extra ``cli``)."""
+"""A line that shows the progress on a terminal, with rich (extra ``cli``)."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from importlib.util import find_spec
 
 from .. import events
-from .._progress import describe
+from .._progress import RunProgress
+from .console import is_terminal, say
 
 
 @contextmanager
-def show_progress() -> Generator[Callable[[events.WorkflowEvent], None], None, None]:
-    """Show a spinner with the elapsed time; the function it gives shows an event.
+def show_line(
+    text: Callable[[], str], share: Callable[[], float] | None = None
+) -> Generator[bool, None, None]:
+    """Show a text that changes; gives whether it is shown.
 
-    Errors of the terminal are ignored: the run is paid for, and goes on without it.
+    ``share`` is the part that is done, from 0 to 1, for a bar; without it, there is a spinner.
+    Errors of the terminal are ignored: the runs are paid for, and go on without it.
     """
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    if not is_terminal() or find_spec("rich") is None:
+        yield False
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    spinner = Spinner("dots")
+
+    def draw() -> Table:
+        row = Table.grid(padding=(0, 1))
+        sign = spinner if share is None else ProgressBar(total=1, completed=share(), width=16)
+        row.add_row(sign, Text(text(), no_wrap=True, overflow="ellipsis"))
+        return row
+
     console = Console(stderr=True, highlight=False)
-    progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("Connecting to the server")
-
-    def on_event(event: events.WorkflowEvent) -> None:
-        state, line = describe(event)
-        with suppress(OSError):
-            if state:
-                progress.update(task, description=state)
-            if line:
-                console.print(f"  {line}", markup=False, overflow="ellipsis", no_wrap=True)
-
+    live = Live(get_renderable=draw, console=console, transient=True, refresh_per_second=8)
     with suppress(OSError):
-        progress.start()
+        live.start()
     try:
-        yield on_event
+        yield True
     finally:
         with suppress(OSError):
-            progress.stop()
+            live.stop()
+
+
+@contextmanager
+def show_run() -> Generator[Callable[[events.WorkflowEvent], None], None, None]:
+    """Show the state of a run, and its steps above; gives the function for its events."""
+    run = RunProgress()
+
+    def on_event(event: events.WorkflowEvent) -> None:
+        if (line := run.on_event(event)) and is_shown:
+            say(f"  {line}")
+
+    with show_line(lambda: run.text(steps=False)) as is_shown:
+        yield on_event

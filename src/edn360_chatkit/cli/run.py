@@ -1,40 +1,59 @@
-"""``edn360-chatkit run``: run the workflow on an athlete's data."""
+"""Run the workflow on an athlete's data, and write the training program as JSON.
+
+Input and output are checked before anything is sent. The API key is read from the environment only,
+$EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the arguments of its
+commands. Until the program is delivered, OUT.json.run refers to the run: the same command takes the
+run up again and starts no second one. An answer without a program is saved as OUT.json.answer.txt,
+or in the temporary directory if the output is standard output.
+"""
 
 import argparse
+import hashlib
+from pathlib import Path
 
+from .. import RunReference
+from ..errors import ConfigurationError
 from ..reading import read_input
-from .connection import add_server_arguments, add_waiting_arguments
-from .deliver import deliver_run
+from .arguments import OUTPUT, SENDING, WAITING, option
+from .console import say
+from .delivery import DIGEST, Delivery, read_reference
 from .files import STANDARD, Destination, read_file
-from .record import RunRecord
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = (
-        "Run the workflow on an athlete's data, and write the training program as JSON. Input and "
-        "output are checked before anything is sent. The API key is read from the environment "
-        "only, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the "
-        "arguments of its commands. Until the program is delivered, OUT.json.run refers to the "
-        "run: the same command takes the run up again and starts no second one. An answer without "
-        "a program is saved as OUT.json.answer.txt, or in the temporary directory if the output "
-        "is standard output."
-    )
-    add = parser.add_argument
-    add("input", metavar="INPUT.json", help="an EDN360Input; - is standard input")
-    add("-o", "--output", metavar="OUT.json", default=STANDARD, help="default: standard output")
-    reference = "where the reference of the run is kept; default OUT.json.run"
-    add("--reference", metavar="FILE", help=reference)
-    add_server_arguments(parser, simulate=True)
-    add("--user", help="the session's user; else user_profile.user_id")
-    add("--workflow-id", metavar="WF", help="the workflow; else $EDN360_TRAINING_WORKFLOW_ID")
-    add_waiting_arguments(parser)
+ARGUMENTS = (
+    option("input", "INPUT.json", "an EDN360Input; - is standard input"),
+    OUTPUT,
+    option("--reference", "FILE", "where the reference of the run is kept; default OUT.json.run"),
+    *SENDING,
+    option("--user", "USER", "the session's user; else user_profile.user_id"),
+    *WAITING,
+)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Deliver its program, and return the exit status."""
     edn360_input = read_file(args.input, read_input)
-    destination = Destination(args.output)
-    destination.check(args.input)
-    record = RunRecord.for_input(args, edn360_input)
-    return deliver_run(args, destination, record, edn360_input)
+    output = Destination(args.output)
+    output.check(args.input)
+    if args.reference == STANDARD:
+        raise ConfigurationError("--reference must name a file.")
+    if args.simulate or not (args.reference or output.is_regular()):
+        return Delivery(args, None).complete(edn360_input)
+    file = args.reference or f"{args.output}.run"
+    digest = hashlib.sha256(edn360_input.to_json_text().encode()).hexdigest()
+    return Delivery(args, file, _earlier_run(args, file, digest), digest).complete(edn360_input)
+
+
+def _earlier_run(args: argparse.Namespace, file: str, digest: str) -> RunReference | None:
+    """The run in the file, if there is one; it must be of the same input."""
+    if not Path(file).exists():
+        Destination(file).check(args.input)
+        return None
+    run = read_file(file, read_reference)
+    if getattr(run, DIGEST, None) != digest:
+        raise ConfigurationError(
+            f"{file} has a run of another input. Name another output, or remove that file to give "
+            "up that run; nothing was sent."
+        )
+    doubt = "" if run.message_id or run.thread_id else ", which may have started"
+    say(f"Taking up the run in {file}{doubt}. To start a new one, remove that file.")
+    return run

@@ -1,10 +1,9 @@
-"""``edn360-chatkit serve``: a ChatKit server around a workflow."""
+"""Run a ChatKit server around a workflow of your own."""
 
 import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
 from importlib import import_module
@@ -12,71 +11,56 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from .arguments import option
+from .connection import options_of
 from .errors import SUCCESS, require
 
-DEMO = "edn360_chatkit.server.demo:run_workflow"
 PYTHON_EXPORT = "An export must be the one for Python: Agent Builder's default is TypeScript."
 PACKAGES = {"agents": "openai-agents", "guardrails": "openai-guardrails"}  # that exports import
 LAST_SECONDS = 5
 """How long the process may take to end after the server, in seconds."""
 
-
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
-        return value
-
-    return number
-
-
-_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
-    (
-        "--database",
-        "DATABASE",
-        str,
-        "an SQLite file or postgresql+psycopg://...; default threads.db",
+ARGUMENTS = (
+    option(
+        "workflow",
+        "MODULE:FUNCTION",
+        "an async or sync function of an athlete's data, run_workflow of an export of Agent "
+        "Builder, or an application of build_app(); default: a demo",
+        nargs="?",
+        default="edn360_chatkit.server.demo:run_workflow",
     ),
-    ("--token-file", "FILE", Path, "bearer tokens, one a line, besides $EDN360_SERVER_TOKEN"),
-    ("--authenticate", "MODULE:FUNCTION", str, "a function of a bearer token: its user, or None"),
-    ("--max-runs", "N", _positive(int), "runs at once; default no limit"),
-    ("--run-timeout", "SECONDS", _positive(float), "the longest time of a run; default 1800"),
-    ("--grace", "SECONDS", float, "the time that runs have to finish after SIGTERM; default 240"),
-    ("--retention", "DAYS", _positive(float), "delete threads without a new item for so long"),
-    ("--max-request-bytes", "N", _positive(int), "the largest request; default 10 MB"),
+    option("--database", "DATABASE", "default threads.db; or postgresql+psycopg://..."),
+    option("--host", "HOST", "default 127.0.0.1", default="127.0.0.1"),
+    option("--port", int, "default 8000; 0 for a free port", default=8000),
+    option("--token-file", "FILE", "bearer tokens, besides $EDN360_SERVER_TOKEN", type=Path),
+    option("--authenticate", "MODULE:FUNCTION", "a function of a bearer token: its user, or None"),
+    option("--max-runs", int, "runs at once; default no limit"),
+    option("--run-timeout", float, "the longest time of a run; default 1800"),
+    option("--grace", float, "the time that runs have to finish after SIGTERM; default 240"),
+    option("--retention", float, "of idle threads", metavar="DAYS", dest="retention_days"),
+    option("--max-request-bytes", int, "the largest request; default 10 MB"),
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    text = "the workflow: an async or sync function of an athlete's data, run_workflow of an "
-    text += "export of Agent Builder, or an application of build_app(); default: a demo"
-    add("workflow", metavar="MODULE:FUNCTION", nargs="?", default=DEMO, help=text)
-    add("--host", metavar="HOST", default="127.0.0.1", help="default 127.0.0.1")
-    add("--port", metavar="N", type=int, default=8000, help="default 8000; 0 for a free port")
-    for name, metavar, kind, text in _OPTIONS:
-        add(name, metavar=metavar, type=kind, help=text)
-
-
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Run it until SIGTERM or Ctrl-C."""
     require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
-    names = {setting.name for setting in fields(ServerSettings)}
-    options = {**vars(args), "retention_days": args.retention}
-    given = {k: value for k, value in options.items() if k in names and value is not None}
-    if "authenticate" in given:
-        given["authenticate"] = _load(given["authenticate"])
-    settings = ServerSettings(**given)
+    options = options_of(args, *(setting.name for setting in fields(ServerSettings)))
+    for name in ("max_runs", "run_timeout", "retention_days", "max_request_bytes"):
+        if not options.get(name, 1) > 0:
+            option_name = name.replace("_", "-").removesuffix("-days")
+            raise ConfigurationError(f"--{option_name} is not above 0.")
+    if "authenticate" in options:
+        options["authenticate"] = _load(options["authenticate"])
+    settings = ServerSettings(**options)
     workflow = _load(args.workflow)
     is_app = isinstance(workflow, WorkflowApp)
     if not is_app:
         workflow = build_app(workflow, args.database or "threads.db", settings)
     with closing(workflow):
-        if is_app and (given or args.database):
+        if is_app and (options or args.database):
             raise ConfigurationError(
                 "An application has its settings from build_app(), not from here."
             )
@@ -86,7 +70,6 @@ def execute(args: argparse.Namespace) -> int:
     end = threading.Timer(LAST_SECONDS, _end_process, [own])
     end.daemon = True
     end.start()
-    return SUCCESS
 
 
 def _end_process(threads: list[threading.Thread]) -> None:

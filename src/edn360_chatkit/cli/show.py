@@ -1,27 +1,25 @@
-"""``edn360-chatkit show``: print a training program, or write it as files."""
+"""Print a training program, or write it as files."""
 
 import argparse
 from functools import partial
 
 from ..errors import ConfigurationError
 from ..reading import read_program
-from .console import complain, print_text
-from .errors import FAILED, SUCCESS
+from .arguments import LANG, option
+from .console import print_text
 from .files import Destination, read_file
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    add("program", metavar="PROGRAM.json", help="- is standard input")
-    add("--html", metavar="OUT.html", help="write it as an HTML page; - is standard output")
-    add("--markdown", metavar="OUT.md", help="write it as Markdown; - is standard output")
-    add("--csv", metavar="OUT.csv", help="write its exercises as a table; - is standard output")
-    add("--lang", choices=("es", "en"), default="es", help="default es")
+ARGUMENTS = (
+    option("program", "PROGRAM.json", "- is standard input"),
+    option("--html", "OUT.html", "write it as an HTML page; - is standard output"),
+    option("--markdown", "OUT.md", "write it as Markdown; - is standard output"),
+    option("--csv", "OUT.csv", "write its exercises as a table; - is standard output"),
+    LANG,
+)
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Print it, or write it."""
     from ..program.records import program_csv
 
     program = read_file(args.program, read_program)
@@ -32,15 +30,10 @@ def execute(args: argparse.Namespace) -> int:
     )
     outputs = {Destination(name): render for name, render in formats if name is not None}
     if not outputs:
-        return print_text(program.to_text(lang=args.lang))
+        print_text(program.to_text(lang=args.lang))
     if len({destination.path for destination in outputs}) < len(outputs):
         raise ConfigurationError("Two of the files have the same name; nothing was written.")
     for destination in outputs:
         destination.check(args.program)
     for destination, render in outputs.items():
-        try:
-            destination.write(render())
-        except OSError as error:
-            complain(f"{destination.label} can't be written: {error.strerror or error}.")
-            return FAILED
-    return SUCCESS
+        destination.write(render())

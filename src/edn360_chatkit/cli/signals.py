@@ -9,6 +9,7 @@ from typing import Any
 
 from .console import complain, say
 
+AGAIN = "Press Ctrl-C again to end at once."
 GRACE = 5.0  # seconds that the answer to a message may take once the command is to end
 
 
@@ -32,9 +33,13 @@ class StopSignals:
 
     Between :meth:`hold` and :meth:`release` the first signal waits for the release, at most
     ``GRACE`` seconds: a run that is cut off while its message is sent can't always be found again.
+
+    Attributes:
+        notice: A text that the first signal prints at once, where ending takes a while.
     """
 
     def __init__(self) -> None:
+        self.notice: str = ""
         self._before: dict[int, Any] = {}
         self._held = False
         self._pending: int | None = None
@@ -55,15 +60,17 @@ class StopSignals:
         self._before.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        notice, self.notice = self.notice, ""
+        say(notice)
         if not self._held or self._pending is not None or not hasattr(signal, "setitimer"):
             raise Stopped(self._pending or number)
         self._pending = number
         signal.setitimer(signal.ITIMER_REAL, GRACE)
-        say("Waiting for the server to take the message. Press Ctrl-C again to end at once.")
 
     def hold(self) -> None:
         """Let the first signal wait."""
         self._held = True
+        self.notice = f"Waiting for the server to take the message. {AGAIN}"
 
     def release(self) -> None:
         """Raise the signal that waits."""
@@ -75,7 +82,7 @@ class StopSignals:
     def _reset(self) -> None:
         if self._pending is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        self._held, self._pending = False, None
+        self.notice, self._held, self._pending = "", False, None
 
 
 STOP_SIGNALS = StopSignals()

@@ -1,62 +1,47 @@
-"""``edn360-chatkit simulate``, and the simulator of ``run --simulate``."""
+"""Run a ChatKit server that simulates the workflow."""
 
 import argparse
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from signal import SIGINT
 
 from ..errors import ConfigurationError
+from .arguments import option
 from .console import is_terminal, print_text, say
-from .errors import SUCCESS, require
-
-if TYPE_CHECKING:
-    from ..testing import ChatKitSimulator
+from .errors import require
 
 DELAY = 2.0  # seconds from the message to the answer
-POLL_INTERVAL = 0.25  # seconds
 WORKFLOW = "wf_demo"
 
+ARGUMENTS = (
+    option("--port", int, "default 8765; 0 for a free port", default=8765),
+    option("--delay", float, "of the answer; default 2", default=DELAY),
+    option("--steps", bool, "post intermediate messages before the answer"),
+)
 
-@contextmanager
-def simulator(
-    steps: bool, delay: float = DELAY, port: int = 0
-) -> Generator["ChatKitSimulator", None, None]:
-    """Run a simulator; raise ``ConfigurationError`` if its extra is missing or the port taken."""
+
+def execute(args: argparse.Namespace) -> None:
+    """Run it until Ctrl-C."""
     require("simulator", "starlette", "uvicorn")
     from ..testing import ChatKitSimulator
 
-    server = ChatKitSimulator(port=port, delay=delay, steps=steps)
+    server = ChatKitSimulator(port=args.port, delay=args.delay, steps=args.steps)
     try:
-        server.start()
-    except (OSError, OverflowError) as error:
-        fault = f"The simulator can't listen on port {port}: {getattr(error, 'strerror', error)}."
-        raise ConfigurationError(f"{fault} Choose another one; --port 0 finds one.") from error
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    add("--port", metavar="N", type=int, default=8765, help="default 8765; 0 for a free port")
-    add("--delay", metavar="SECONDS", type=float, default=DELAY, help="of the answer; default 2")
-    add("--steps", action="store_true", help="post intermediate messages before the answer")
-
-
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
-    # Ctrl-C is the usual way to stop it.
-    with suppress(KeyboardInterrupt), simulator(args.steps, args.delay, args.port) as server:
-        status = print_text(
+        try:
+            server.start()
+        except (OSError, OverflowError) as error:
+            fault = f"The simulator can't listen on port {args.port}: "
+            fault += f"{getattr(error, 'strerror', error)}. Choose another one; --port 0 finds one."
+            raise ConfigurationError(fault) from error
+        print_text(
             f"export EDN360_CHATKIT_BASE_URL={server.base_url}\n"
             f"export EDN360_OPENAI_API_KEY={server.api_key}\n"
             f"export EDN360_TRAINING_WORKFLOW_ID={WORKFLOW}\n"
         )
-        if status != SUCCESS:
-            return status
         if is_terminal():
             say("The simulator runs until Ctrl-C; paste these lines into another shell.")
         server.wait()
-    return SUCCESS
+    except KeyboardInterrupt as stop:
+        # Ctrl-C is the usual way to stop it.
+        if getattr(stop, "signal", SIGINT) != SIGINT:
+            raise
+    finally:
+        server.stop()

@@ -1,39 +1,31 @@
-"""``edn360-chatkit status``: look at a run without waiting."""
+"""Print whether a run is running, done or failed, without waiting.
+
+The exit status is 1 for a run that failed, and if the server can't be asked.
+"""
 
 import argparse
 
-from .. import APIError
 from ..program.rendering.printable import one_line
-from .connection import add_server_arguments, open_client
-from .console import complain, print_text
-from .errors import FAILED, error_text
-from .resume import add_run_argument, read_run
+from .arguments import RUN, SERVER
+from .connection import open_client, resume_command
+from .console import print_text
+from .errors import FAILED, SUCCESS, error_text
+from .resume import read_run
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = (
-        "Print whether a run is running, done or failed, without waiting. The exit status is 1 "
-        "for a run that failed, and if the server can't be asked."
-    )
-    add_run_argument(parser)
-    add_server_arguments(parser)
+ARGUMENTS = (RUN, *SERVER)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
-    run, _ = read_run(args.run)
+    """Look at it, and return the exit status."""
+    run = read_run(args.run)
     with open_client(args) as client:
-        try:
-            status = client.retrieve_run(run)
-        except APIError as error:
-            complain(error_text(error))
-            return FAILED
+        status = client.retrieve_run(run)
     is_listed = bool(status.run.message_id or status.run.thread_id)
     steps = f", steps so far: {len(status.steps)}"
+    error = error_text(status.error, resume_command(args, run)) if status.error else ""
     details = {
         "running": steps if is_listed else ", but the server lists no message of it",
-        "failed": f": {one_line(error_text(status.error))}" if status.error else "",
+        "failed": f": {one_line(error)}",
     }
-    written = print_text(f"{status.state}{details.get(status.state, '')}\n")
-    return FAILED if status.state == "failed" else written
+    print_text(f"{status.state}{details.get(status.state, '')}\n")
+    return FAILED if status.state == "failed" else SUCCESS

@@ -1,10 +1,11 @@
-"""``edn360-chatkit validate``: check an athlete's data or a training program."""
+"""Check an athlete's data or a training program."""
 
 import argparse
 
 from .. import EDN360Input, InvalidInputError
 from ..program.rendering.printable import one_line, printable
 from ..reading import read_input, read_input_or_program
+from .arguments import LANG, option
 from .console import print_text
 from .files import STANDARD, read_file
 
@@ -15,16 +16,15 @@ _SEVERITIES = {
 _NO_FINDINGS = {"es": "nada que señalar", "en": "nothing found"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add = parser.add_argument
-    add("file", metavar="FILE.json", help="- is standard input")
-    add("--against", metavar="INPUT.json", help="compare a program with the athlete's data")
-    add("--lang", choices=("es", "en"), default="es", help="default es")
+ARGUMENTS = (
+    option("file", "FILE.json", "- is standard input"),
+    option("--against", "INPUT.json", "compare a program with the athlete's data"),
+    LANG,
+)
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+def execute(args: argparse.Namespace) -> None:
+    """Check it."""
     against = None if args.against is None else read_file(args.against, read_input)
     content = read_file(args.file, read_input_or_program)
     lines: list[str] = []
@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         raise InvalidInputError("--against needs a training program in FILE.json.")
     name = "standard input" if args.file == STANDARD else printable(args.file)
-    return print_text("\n".join([f"{name}: {summary}", *lines]) + "\n")
+    print_text("\n".join([f"{name}: {summary}", *lines]) + "\n")
 
 
 def _count(number: int, noun: str) -> str:

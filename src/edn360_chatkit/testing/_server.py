@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,14 +26,127 @@ from ._workflow import Data
 PREFIX = "/v1/chatkit"
 SERVER_PATH = "/chatkit"
 _BETA = "chatkit_beta=v1"
+_ENDPOINTS = {
+    "create_session": ("POST", f"{PREFIX}/sessions"),
+    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel"),
+    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages"),
+    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages"),
+    "list_threads": ("GET", f"{PREFIX}/threads"),
+    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}"),
+    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}"),
+    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items"),
+    "conversation": ("POST", f"{PREFIX}/conversation"),
+    "server": ("POST", SERVER_PATH),
+}
 # Items of the thread protocol that OpenAI's API does not list.
 _NOT_LISTED = ("end_of_turn", "generated_image", "structured_input")
 # The fields that OpenAI's API has for items of events.json, by their type.
 _API_FIELDS: Data = SCRIPTS["in_lists_of_the_api"]
 
 
-def _create_session(store: Store, request: RecordedRequest, _: str) -> Data:
-    new = read(models.NewSession, request.json)
+def build_app(store: Store) -> Starlette:
+    """The ASGI application of a simulator."""
+    routes = [
+        Route(path, partial(_respond, store, name), methods=[method])
+        for name, (method, path) in _ENDPOINTS.items()
+    ]
+    unknown = partial(_respond, store, "unknown")
+    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
+
+
+async def _respond(store: Store, name: str, request: Request, _: object = None) -> Response:
+    recorded = await _record(store, request)
+    names = [name]
+    match recorded.json:
+        case {"type": str(kind)}:
+            names.append(kind)
+        case _:
+            pass
+    fault: tuple[bool, Response] | None = store.take_fault(*names)
+    if fault is not None and not fault[0]:
+        return fault[1]
+    try:
+        _check(store, name, recorded)
+        answer = _answer(store, name, recorded, request.path_params.get("id", ""))
+        response = answer if isinstance(answer, Response) else JSONResponse(answer)
+    except APIError as error:
+        response = error.response
+    if fault is not None:
+        if isinstance(response, Turn):
+            response.hang_up()  # its client gets the failure instead
+        response = fault[1]
+    response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
+    return response
+
+
+async def _record(store: Store, request: Request) -> RecordedRequest:
+    body = await request.body()
+    try:
+        data = json.loads(body)
+    except ValueError:
+        data = None
+    query, headers = dict(request.query_params), dict(request.headers)
+    recorded = RecordedRequest(request.method, request.url.path, query, headers, body, data)
+    store.requests.append(recorded)
+    return recorded
+
+
+def _check(store: Store, name: str, request: RecordedRequest) -> None:
+    """Refuse an endpoint that is not there, and wrong headers."""
+    off = () if store.messages_endpoint else ("send_message", "list_messages")
+    if name in ("unknown", *off):
+        raise APIError(404, f"Invalid URL ({request.method} {request.path})")
+    headers = request.headers
+    if name == "server":
+        for header, value in (store.server_headers or {}).items():
+            if headers.get(header.lower()) != value:
+                raise APIError(401, f"The header '{header}' is missing or wrong.")
+        return
+    if name != "conversation":
+        if headers.get("authorization") != f"Bearer {store.api_key}":
+            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
+        if _BETA not in headers.get("openai-beta", ""):
+            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
+            raise APIError(400, text, code="invalid_beta")
+    kind = headers.get("content-type", "").partition(";")[0].strip()
+    if request.body and kind != "application/json":
+        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
+        raise APIError(400, text, code="content_type")
+
+
+def _answer(store: Store, name: str, request: RecordedRequest, path_id: str) -> Data | Response:
+    """Carry out a request; ``path_id`` is the id in its path."""
+    match name:
+        case "create_session":
+            return _create_session(store, read(models.NewSession, request.json))
+        case "cancel_session":
+            session = store.session(path_id)
+            session.data["status"] = "cancelled"
+            return session.data
+        case "send_message":
+            return _send_message(store, path_id, read(models.NewMessage, request.json))
+        case "list_messages":
+            query = read(models.ListQuery, request.query)
+            return _list(_messages(store.session(path_id), query), query)
+        case "list_threads":
+            users = read(models.ThreadQuery, request.query)
+            return _list([_listed_thread(each) for each in store.threads_of(users.user)], users)
+        case "retrieve_thread":
+            return _listed_thread(store.thread(path_id))
+        case "delete_thread":
+            del store.threads[store.thread(path_id).data["id"]]
+            return {"id": path_id, "object": "chatkit.thread.deleted", "deleted": True}
+        case "list_items":
+            query = read(models.ListQuery, request.query)
+            items = [i for i in store.thread(path_id).items if i["type"] not in _NOT_LISTED]
+            return _list([_listed_item(item) for item in items], query)
+        case "conversation":
+            return _converse(store, request, _session_of_secret(store, request))
+        case _:
+            return _converse(store, request, None)
+
+
+def _create_session(store: Store, new: models.NewSession) -> Data:
     workflows, workflow_id = store.workflow_ids, new.workflow.id
     if not (workflow_id.startswith("wf_") if workflows is None else workflow_id in workflows):
         raise APIError(404, f"No workflow found with id '{workflow_id}'.")
@@ -47,64 +159,34 @@ def _create_session(store: Store, request: RecordedRequest, _: str) -> Data:
         "expires_at": int(time.time()) + new.expires_after.seconds,
         "max_requests_per_1_minute": new.rate_limits.max_requests_per_1_minute,
     }
-    thread = store.new_thread(new.user, hosted=True)
-    store.sessions[data["id"]] = Session(data, thread)
+    store.sessions[data["id"]] = Session(data, store.new_thread(new.user, hosted=True))
     return data
 
 
-def _cancel_session(store: Store, _: RecordedRequest, session_id: str) -> Data:
+def _send_message(store: Store, session_id: str, message: models.NewMessage) -> Data:
     session = store.session(session_id)
-    session.data["status"] = "cancelled"
-    return session.data
-
-
-def _send_message(store: Store, request: RecordedRequest, session_id: str) -> Data:
-    session = store.session(session_id)
-    message = read(models.NewMessage, request.json).model_dump(include={"content"})
     if session.data["status"] != "active":
         raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
-    turn = Turn(store, session.thread, message, session.data["workflow"]["version"])
+    content = message.model_dump(include={"content"})
+    turn = Turn(store, session.thread, content, session.data["workflow"]["version"])
     session.empty_polls, session.seen = store.empty_polls, len(session.thread.items)
     turn.hang_up()  # it goes on
     return _listed_message(turn.message)
 
 
-def _list_messages(store: Store, request: RecordedRequest, session_id: str) -> Data:
-    session = store.session(session_id)
-    query = read(models.ListQuery, request.query)
+def _messages(session: Session, query: models.ListQuery) -> list[Data]:
     if query.limit == 0:
         raise APIError(400, "Invalid value for 'limit'.", param="limit", code="invalid_value")
     items = session.thread.items
     if session.empty_polls > 0:
         session.empty_polls -= 1
         items = items[: session.seen]
-    messages = [item for item in items if item["type"] in ("user_message", "assistant_message")]
-    return _list([_listed_message(message) for message in messages], query)
+    return [_listed_message(i) for i in items if i["type"] in ("user_message", "assistant_message")]
 
 
 def _listed_message(item: Data) -> Data:
     role = item["type"].removesuffix("_message")
     return _listed(item, "message", role=role, content=item["content"])
-
-
-def _list_threads(store: Store, request: RecordedRequest, _: str) -> Data:
-    query = read(models.ThreadQuery, request.query)
-    return _list([_listed_thread(thread) for thread in store.threads_of(query.user)], query)
-
-
-def _retrieve_thread(store: Store, _: RecordedRequest, thread_id: str) -> Data:
-    return _listed_thread(store.thread(thread_id))
-
-
-def _delete_thread(store: Store, _: RecordedRequest, thread_id: str) -> Data:
-    del store.threads[store.thread(thread_id).data["id"]]
-    return {"id": thread_id, "object": "chatkit.thread.deleted", "deleted": True}
-
-
-def _list_items(store: Store, request: RecordedRequest, thread_id: str) -> Data:
-    query = read(models.ListQuery, request.query)
-    items = store.thread(thread_id).items
-    return _list([_listed_item(item) for item in items if item["type"] not in _NOT_LISTED], query)
 
 
 def _listed_thread(thread: Thread) -> Data:
@@ -158,23 +240,15 @@ def _page(entries: list[Data], params: ListParams) -> Data:
     return {"data": rest[: params.limit], "has_more": more}
 
 
-def _converse_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
+def _session_of_secret(store: Store, request: RecordedRequest) -> Data:
     header = request.headers.get("authorization", "")
     for session_id in store.sessions:
         data = store.session(session_id).data
-        if header != f"Bearer {data['client_secret']}":
-            continue
-        if data["status"] != "active":
-            raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
-        return _converse(store, request, data)
+        if header == f"Bearer {data['client_secret']}":
+            if data["status"] != "active":
+                raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
+            return data
     raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
-
-
-def _converse_self_hosted(store: Store, request: RecordedRequest, _: str) -> Data | Response:
-    for name, value in (store.server_headers or {}).items():
-        if request.headers.get(name.lower()) != value:
-            raise APIError(401, f"The header '{name}' is missing or wrong.")
-    return _converse(store, request, None)
 
 
 def _converse(store: Store, request: RecordedRequest, session: Data | None) -> Data | Response:
@@ -207,80 +281,3 @@ def _converse(store: Store, request: RecordedRequest, session: Data | None) -> D
 def _page_with_cursor(entries: list[Data], params: ListParams) -> Data:
     page = _page(entries, params)
     return {**page, "after": page["data"][-1]["id"]} if page["has_more"] and page["data"] else page
-
-
-_Endpoint = Callable[[Store, RecordedRequest, str], Data | Response]
-_ENDPOINTS: dict[str, tuple[str, str, _Endpoint]] = {
-    "create_session": ("POST", f"{PREFIX}/sessions", _create_session),
-    "cancel_session": ("POST", f"{PREFIX}/sessions/{{id}}/cancel", _cancel_session),
-    "send_message": ("POST", f"{PREFIX}/sessions/{{id}}/messages", _send_message),
-    "list_messages": ("GET", f"{PREFIX}/sessions/{{id}}/messages", _list_messages),
-    "list_threads": ("GET", f"{PREFIX}/threads", _list_threads),
-    "retrieve_thread": ("GET", f"{PREFIX}/threads/{{id}}", _retrieve_thread),
-    "delete_thread": ("DELETE", f"{PREFIX}/threads/{{id}}", _delete_thread),
-    "list_items": ("GET", f"{PREFIX}/threads/{{id}}/items", _list_items),
-    "conversation": ("POST", f"{PREFIX}/conversation", _converse_hosted),
-    "server": ("POST", SERVER_PATH, _converse_self_hosted),
-}
-
-
-def build_app(store: Store) -> Starlette:
-    """The ASGI application of a simulator."""
-    routes = [
-        Route(path, partial(_respond, store, name), methods=[method])
-        for name, (method, path, _) in _ENDPOINTS.items()
-    ]
-    unknown = partial(_respond, store, "unknown")
-    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
-
-
-async def _respond(store: Store, name: str, request: Request, _: object = None) -> Response:
-    recorded = await _record(store, request)
-    match recorded.json:
-        case {"type": str(kind)}:
-            fault: tuple[bool, Response] | None = store.take_fault(name, kind)
-        case _:
-            fault = store.take_fault(name)
-    if fault is not None and not fault[0]:
-        return fault[1]
-    try:
-        _check(store, name, recorded)
-        answer = _ENDPOINTS[name][2](store, recorded, request.path_params.get("id", ""))
-        response = answer if isinstance(answer, Response) else JSONResponse(answer)
-    except APIError as error:
-        response = error.response
-    if fault is not None:
-        if isinstance(response, Turn):
-            response.hang_up()  # its client gets the failure instead
-        response = fault[1]
-    response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
-    return response
-
-
-async def _record(store: Store, request: Request) -> RecordedRequest:
-    body = await request.body()
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = None
-    query, headers = dict(request.query_params), dict(request.headers)
-    recorded = RecordedRequest(request.method, request.url.path, query, headers, body, data)
-    store.requests.append(recorded)
-    return recorded
-
-
-def _check(store: Store, name: str, request: RecordedRequest) -> None:
-    off = () if store.messages_endpoint else ("send_message", "list_messages")
-    if name in ("unknown", *off):
-        raise APIError(404, f"Invalid URL ({request.method} {request.path})")
-    headers = request.headers
-    if name not in ("conversation", "server"):
-        if headers.get("authorization") != f"Bearer {store.api_key}":
-            raise APIError(401, "Incorrect API key provided.", code="invalid_api_key")
-        if _BETA not in headers.get("openai-beta", ""):
-            text = f"You must provide the 'OpenAI-Beta' header: 'OpenAI-Beta: {_BETA}'."
-            raise APIError(400, text, code="invalid_beta")
-    kind = headers.get("content-type", "").partition(";")[0].strip()
-    if request.body and kind != "application/json" and name != "server":
-        text = f"Unsupported content type: '{kind}'. Use 'application/json'."
-        raise APIError(400, text, code="content_type")

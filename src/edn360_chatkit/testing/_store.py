@@ -9,40 +9,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ._requests import APIError
 from ._workflow import AnswerKind, Data, Lang
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class Settings:
-    """The settings; ``ChatKitSimulator`` documents them."""
-
-    api_key: str = "sk-simulated-key"
-    workflow_ids: Sequence[str] | None = None
-    answer: AnswerKind | Callable[[str], str] = "program"
-    lang: Lang = "es"
-    steps: bool | Sequence[str] = False
-    delay: float = 0.0
-    empty_polls: int = 0
-    messages_endpoint: bool = True
-    server_headers: Mapping[str, str] | None = None
-    delta_size: int | None = 64
-    keep_alive: float = 0.0
-    survives_hang_up: bool = False
-    stream_error: str | None = None
-    allow_retry: bool = False
-    notice: str | None = None
-    end_of_turn: bool = False
-    every_event: bool = False
-    unknown_events: bool = False
-
-    def settings(self) -> Settings:
-        """A copy of the settings as they are now."""
-        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +65,35 @@ class Session:
     seen: int = 0
 
 
-class Store(Settings):
-    """The settings, and the memory behind all endpoints."""
+@dataclass(kw_only=True, eq=False, repr=False)
+class Store:
+    """The settings, which ``ChatKitSimulator`` documents, and the memory behind all endpoints."""
 
-    requests: list[RecordedRequest]
-    runs: int
-    sessions: dict[str, Session]
-    threads: dict[str, Thread]
+    api_key: str = "sk-simulated-key"
+    workflow_ids: Sequence[str] | None = None
+    answer: AnswerKind | Callable[[str], str] = "program"
+    lang: Lang = "es"
+    steps: bool | Sequence[str] = False
+    delay: float = 0.0
+    empty_polls: int = 0
+    messages_endpoint: bool = True
+    server_headers: Mapping[str, str] | None = None
+    delta_size: int | None = 64
+    keep_alive: float = 0.0
+    survives_hang_up: bool = False
+    stream_error: str | None = None
+    allow_retry: bool = False
+    notice: str | None = None
+    end_of_turn: bool = False
+    every_event: bool = False
+    unknown_events: bool = False
 
     def forget(self) -> None:
         """Begin with an empty memory."""
-        self.requests, self.runs, self.sessions, self.threads = [], 0, {}, {}
+        self.requests: list[RecordedRequest] = []
+        self.runs: int = 0
+        self.sessions: dict[str, Session] = {}
+        self.threads: dict[str, Thread] = {}
         # An endpoint's fault: whether the request is taken, and the response that it gets.
         # The fault of "cut" or "stall": the byte at which it happens, and the seconds of a stall.
         self._faults: list[tuple[str, Any]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Generator
+from copy import copy
 from typing import Any, TypeAlias
 
 from starlette.responses import StreamingResponse
@@ -29,7 +30,7 @@ class Turn(StreamingResponse):
 
     def __init__(self, store: Store, thread: Thread, message: Data, version: str | None) -> None:
         super().__init__((), headers={"cache-control": "no-cache"}, media_type="text/event-stream")
-        self._store, self._thread, self._settings = store, thread, store.settings()
+        self._store, self._thread, self._settings = store, thread, copy(store)
         self._mood = {"mood": "curious"} if store.unknown_events else {}
         self.message = self._new("user_message", **message)
         self._posts = self._run_workflow(version)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 import uvicorn
@@ -79,9 +79,8 @@ class ChatKitSimulator(Store):
     port: InitVar[int] = 0
 
     def __post_init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._first_settings = self.settings()
+        self._host, self._port = host, port
+        self._first_settings = {each.name: getattr(self, each.name) for each in fields(self)}
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.forget()
@@ -151,7 +150,7 @@ class ChatKitSimulator(Store):
 
     def reset(self) -> None:
         """Forget all sessions, threads, requests and failures, and restore the first settings."""
-        vars(self).update({**vars(self._first_settings), "api_key": self.api_key})
+        vars(self).update({**self._first_settings, "api_key": self.api_key})
         self.forget()
 
     def start(self) -> ChatKitSimulator:
@@ -165,7 +164,7 @@ class ChatKitSimulator(Store):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self._port))
-        except OSError:
+        except (OSError, OverflowError):
             listener.close()
             raise
         self._port = listener.getsockname()[1]

@@ -1,0 +1,37 @@
+"""For all tests of the command: a shell of somebody in an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from edn360_chatkit import cli
+from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.samples import ATHLETE
+
+
+@pytest.fixture(autouse=True)
+def environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """An empty directory, and the simulator's address for the tests that use it."""
+    for name in list(os.environ):
+        if name.startswith(("EDN360_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
+    if "sim" in request.fixturenames:
+        sim: ChatKitSimulator = request.getfixturevalue("sim")
+        monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
+        monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
+        monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
+    Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")

@@ -1,0 +1,35 @@
+"""Real signals for the command in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
+    """Send this process a signal as soon as a condition holds."""
+
+    def send() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not stop.is_set():
+            if is_time():
+                os.kill(os.getpid(), number)
+                return
+            time.sleep(0.005)
+
+    stop = threading.Event()
+    sender = threading.Thread(target=send)
+    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    sender.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sender.join()
+        signal.signal(signal.SIGINT, before)
