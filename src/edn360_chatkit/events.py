@@ -6,8 +6,10 @@ events: the last branch of a ``match`` should ignore other classes.
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, InstanceOf, PlainSerializer
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationInfo
 
+from . import errors
+from ._json import as_object, is_object
 from .errors import WorkflowError
 from .models.base import FrozenModel, OpenModel, card_html
 from .models.run import RunReference
@@ -57,6 +59,18 @@ def _error_fields(error: WorkflowError) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error)}
 
 
+def _read_error(value: object, info: ValidationInfo) -> object:
+    """The error of a stored status. The run is read before it."""
+    run = info.data.get("run")
+    if not is_object(value) or not isinstance(run, RunReference):
+        return value
+    fields = as_object(value)
+    kind = getattr(errors, str(fields.get("type")), None)
+    if not isinstance(kind, type) or not issubclass(kind, WorkflowError):
+        kind = WorkflowError
+    return kind(str(fields.get("message")), session=run.session, message=run.message)
+
+
 class RunStatus(OpenModel):
     """The state of a run, as ``retrieve_run`` found it.
 
@@ -65,14 +79,20 @@ class RunStatus(OpenModel):
         state: ``"running"`` while the server has not posted a program or a failure.
         steps: The texts of the messages before the program, oldest first.
         response: The response, if the run is done.
-        error: The error, if the run has failed. In JSON, its ``type`` and ``message``.
+        error: The error, if the run has failed. In JSON, its ``type`` and ``message``: one that is
+            loaded has no ``text``.
     """
 
     run: RunReference
     state: Literal["running", "done", "failed"]
     steps: tuple[str, ...] = Field(default=(), repr=False)
     response: WorkflowResponse | None = None
-    error: Annotated[InstanceOf[WorkflowError], PlainSerializer(_error_fields)] | None = None
+    error: (
+        Annotated[
+            InstanceOf[WorkflowError], BeforeValidator(_read_error), PlainSerializer(_error_fields)
+        ]
+        | None
+    ) = None
 
 
 class _ThreadEvent(FrozenModel):
@@ -82,14 +102,18 @@ class _ThreadEvent(FrozenModel):
 
 
 class SessionCreatedEvent(FrozenModel):
-    """The session was created.
+    """The session was created, and the message is sent next.
+
+    If ``protocol="auto"`` changes to threads, the event comes once more with the same session.
 
     Attributes:
         session: The session.
+        run: What finds the run if this process is killed while it sends the message. Store it.
     """
 
     type: Literal["session.created"] = "session.created"
     session: ChatSession
+    run: RunReference
 
 
 class MessageSentEvent(FrozenModel):

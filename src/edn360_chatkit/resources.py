@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 from ._protocol import resources
 from ._protocol.api import Api
-from ._protocol.resources import Order, Pages
+from ._protocol.pages import Pages
+from ._protocol.resources import Order
 from ._transport import AsyncDriver, SyncDriver
 from .models.base import OpenModel
 from .models.session import ChatSession

@@ -14,7 +14,7 @@ import pytest
 from edn360_chatkit import ChatKitClient, RunReference, cli
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.samples import ATHLETE
+from tests.support.samples import ANSWER, ATHLETE
 
 RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
 
@@ -86,6 +86,39 @@ def test_run_is_resumed_from_file_or_text(
     assert json.loads(Path("other.json").read_text("utf-8")) == program
     assert not Path("out.json.run").exists()
     assert sim.runs == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_run_that_was_killed_while_it_was_sent_is_resumed(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = server(sim, "self-hosted")
+    sim.answer = slow_answer
+    process = start(*RUN, *options)
+    wait_for(Path("out.json.run"), '"message_digest"')
+    while not any(b"threads.create" in request.body for request in sim.requests):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert '"thread_id"' not in Path("out.json.run").read_text("utf-8")
+    assert main([*RUN, *options]) == 0
+    assert "which may have started" in capsys.readouterr().err
+    assert "title" in json.loads(Path("out.json").read_text("utf-8"))
+    assert sim.runs == 1
+
+
+def slow_answer(text: str) -> str:
+    time.sleep(0.5)
+    return ANSWER
+
+
+def test_run_without_its_thread_is_told_in_options(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = json.dumps({"session_id": "local_1", "user": "athlete-1"})
+    assert main(["status", run, "--server-url", sim.server_url]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("the user's newest threads, and add its thread_id to RUN.\n")
 
 
 def start(*args: str) -> subprocess.Popen[bytes]:

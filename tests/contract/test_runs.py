@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from edn360_chatkit import (
+    APIError,
     AuthenticationError,
     InvalidInputError,
     MessageSentEvent,
@@ -128,6 +130,10 @@ def test_error_event_is_a_failed_run_where_the_stream_is(
         assert isinstance(status.error, WorkflowFailedError)
         assert "no capacity" in status.model_dump_json()
         assert "no capacity" in str(pickle.loads(pickle.dumps(status)).error)
+        loaded = RunStatus.model_validate_json(status.model_dump_json())
+        assert isinstance(loaded.error, WorkflowFailedError)
+        assert (str(loaded.error), loaded.error.run) == (str(status.error), status.run)
+        assert RunStatus.model_validate(status.model_dump()).model_dump() == status.model_dump()
         with pytest.raises(WorkflowFailedError, match="no capacity") as caught:
             client.poll_response(run)
         assert caught.value.run == run
@@ -179,3 +185,40 @@ def test_session_without_its_thread_is_named(
         client = make_client(**settings(world, sim))
         with pytest.raises(InvalidInputError, match=r"threads\.list\(user='athlete-1'\)"):
             getattr(client, method)(run)
+
+
+@pytest.mark.parametrize(
+    ("make_client", "world"),
+    [*(("sync", world) for world in (*WORLDS, "auto")), ("asyncio", "own server")],
+    indirect=["make_client"],
+)
+def test_reference_from_before_the_message_finds_the_run(
+    make_client: MakeClient, world: str, sim: ChatKitSimulator
+) -> None:
+    """A process that is killed while it sends the message leaves no other reference."""
+    sim.messages_endpoint, sim.survives_hang_up = world == "messages", True
+    sim.answer = lambda text: ANSWER.replace("Fuerza", json.loads(text).get("note", "ours"))
+    options = settings(world, sim) if world != "auto" else {}
+    stored: list[str] = []
+
+    def store(event: WorkflowEvent) -> None:
+        if isinstance(event, SessionCreatedEvent):
+            stored.append(str(event.run))
+
+    for earlier in ({**ATHLETE, "note": "another"}, ATHLETE):
+        make_client(**options).run_workflow(earlier)
+    sim.fail_next(
+        "send_message" if world == "messages" else "threads.create", status=None, taken=True
+    )
+    client = make_client(**options, max_retries=0)
+    with pytest.raises(APIError) as caught:
+        client.run_workflow(ATHLETE, on_event=store)
+    assert str(caught.value.run) == stored[-1]
+    assert len(stored) == (2 if world == "auto" else 1)
+    make_client(**options).run_workflow({**ATHLETE, "note": "later"})
+    run = RunReference.model_validate_json(stored[-1])
+    assert wait_for_end(make_client(**options), run).run.message_id
+    response = make_client(**options).poll_response(run)
+    # Not that of another run of the user, before or after it.
+    assert response.program.title.startswith("ours")
+    assert sim.runs == 4

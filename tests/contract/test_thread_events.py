@@ -154,7 +154,8 @@ def feed(*events: dict[str, Any]) -> ThreadReader:
 
 
 def text_of(reader: ThreadReader) -> str:
-    return reader.messages(unfinished=True)[0].text
+    reader.end(is_broken=True)
+    return reader.messages[0].text
 
 
 def test_deltas_are_joined_by_item_and_part() -> None:
@@ -182,4 +183,6 @@ def test_deltas_are_joined_by_item_and_part() -> None:
     done = {"type": "thread.item.updated", "item_id": "a", "update": part}
     assert text_of(feed(update(0, "part"), done, update(0, "!"))) == "whole!"
     removed = {"type": "thread.item.removed", "item_id": "a"}
-    assert feed(update(0, "x"), removed).messages(unfinished=True) == []
+    reader = feed(update(0, "x"), removed)
+    reader.end(is_broken=True)
+    assert reader.messages == []

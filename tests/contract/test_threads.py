@@ -186,6 +186,14 @@ def test_answer_without_program_raises_its_error(
     assert host.chatkit.runs == 1
 
 
+def test_end_without_an_answer_names_the_call(client: Any, host: ChatKitHost) -> None:
+    host.chatkit.script = posts()
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        client.run_workflow(ATHLETE)
+    awaited = not isinstance(client, ChatKitClient)
+    assert ("with await client.poll_response(" in str(caught.value)) is awaited
+
+
 @sync_only
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "Here: {} Enjoy!"])
 def test_wrapped_program_is_delivered(client: Any, host: ChatKitHost, wrap: str) -> None:

@@ -34,12 +34,13 @@ from edn360_chatkit._effects import Operation, Request, Response, Send
 from edn360_chatkit._json import parse, whole_characters
 from edn360_chatkit._protocol.answers import Failure, Program, Truncated, read_answer
 from edn360_chatkit._protocol.api import make_api
-from edn360_chatkit._protocol.inputs import Prepared, prepare
-from edn360_chatkit._protocol.listing import SessionMessage, answers_to
+from edn360_chatkit._protocol.inputs import prepare
+from edn360_chatkit._protocol.listing import answers_to
 from edn360_chatkit._protocol.pages import MOST_PAGES, read_back_to, read_new
 from edn360_chatkit._protocol.responses import status_error
-from edn360_chatkit._protocol.sending import Baseline
+from edn360_chatkit._protocol.sending import Baseline, EarlierBaseline, our_message
 from edn360_chatkit._protocol.thread_events import ThreadReader
+from edn360_chatkit.models.run import digest
 from edn360_chatkit.models.thread import Thread, ThreadItem
 from edn360_chatkit.program.model import ROOT_KEY
 
@@ -126,10 +127,10 @@ def a_stream(data: bytes) -> None:
             for told in watched.feed(event, watched=True):
                 told.model_dump_json()
             assert not list(unwatched.feed(event, watched=False))
-        messages = watched.messages(unfinished=True)
-    assert messages == unwatched.messages(unfinished=True)
-    assert set(watched.messages(unfinished=False)) <= set(messages)
-    for message in messages:
+        watched.end(is_broken=True)
+    unwatched.end(is_broken=True)
+    assert watched.messages == unwatched.messages
+    for message in watched.messages:
         message.text.encode()
         read_answer(message.text)
 
@@ -243,12 +244,9 @@ def a_listing(data: bytes) -> None:
             assert message.role in ("assistant", "client")
             message.text.encode()
         messages = answered(read_new(API, request), answers) or []
-        for baseline in (Baseline(own=True), Baseline([SessionMessage("x", "user", "")])):
+        for baseline in (Baseline(messages[1:]), EarlierBaseline("msg_1")):
             with suppress(APIError):
-                baseline.find(messages, HELLO)
-
-
-HELLO: Final = Prepared("hello")
+                our_message(baseline.new(messages), digest("hello"))
 
 
 def answered(operation: Operation[Any], answers: list[Response]) -> Any:

@@ -39,10 +39,9 @@ def read_stream(events: list[dict[str, Any]]) -> WorkflowResponse:
     box, reader = inbox(), ThreadReader(message_id="m")
     for event in events:
         reader.feed(json.dumps(event), watched=False)
-    reader.finish()
-    box.add(reader.messages(unfinished=True))
-    if reader.error is not None and not box.has_program():
-        box.given_up(reader.error)
+    reader.end()
+    box.follow(reader.messages)
+    box.check_error(reader.error)
     return box.response("program", 1, 0.0) or box.end_of_run()
 
 

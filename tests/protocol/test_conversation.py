@@ -29,12 +29,14 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import load_config
-from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send
+from edn360_chatkit._effects import Emit, Now, Open, Read, Response, Send, Sleep
 from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.threads import MOST_ENDED, MOST_SESSIONS, Threads
+from edn360_chatkit._protocol.threads import MOST_SESSIONS, Threads
 from edn360_chatkit._protocol.workflow import Workflow
+from edn360_chatkit.models.run import digest
 from tests.support.samples import ANSWER
 from tests.support.script import Play, Scene, Scripted, answer, api_error, config
 
@@ -84,7 +86,8 @@ def start(
     play: Play, threads: Threads | None = None, session: ChatSession = HOSTED, **settings: Any
 ) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    run = Run(session, waiting, play.clock, held=True)
+    reference = RunReference(session_id=session.id, user=session.user)
+    run = Run(Inbox(session, reference, sent="hello"), waiting, play.clock, held=True)
     threads = threads or threads_of(**settings)
     play.run(threads.start(run, Prepared("hello")))
     assert run.reference is not None
@@ -93,8 +96,9 @@ def start(
 
 def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 3) -> Any:
     waiting = Waiting(poll_interval=2.0, max_attempts=attempts, answer="program")
-    run = Run(HOSTED, waiting, play.clock, watched=True)
-    return play.run(threads.follow(run, run.sent(message)))
+    inbox = Inbox(HOSTED.model_copy(update={"id": message.session_id}), message)
+    run = Run(inbox, waiting, play.clock, is_sent=True, watched=True)
+    return play.run(threads.follow(run))
 
 
 def kinds(play: Play) -> list[str]:
@@ -316,6 +320,64 @@ def test_run_in_doubt_waits_for_the_server_to_return(outage: int, is_found: bool
         # The polls of a run take as long.
         assert 120 <= sum(play.sleeps) < 140
     assert kinds(play).count("threads.create") == 1
+
+
+@pytest.mark.parametrize("protocol", ["auto", "threads"])
+@pytest.mark.parametrize("previous", [None, "", "thr_0"])
+def test_run_of_an_earlier_process_is_found_and_never_sent(
+    protocol: str, previous: str | None
+) -> None:
+    reference = RunReference(
+        session_id="cksess_1",
+        user="ana",
+        previous_id="",
+        previous_thread_id=previous,
+        message_digest=digest("hello"),
+    )
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    refused = [REFUSED] * (3 if protocol == "auto" else 0)
+    old = [{"id": "thr_0"}] if previous else []
+    messages = item("assistant_message", "msg_2", ANSWER), item("user_message", "msg_1", "hello")
+    for arrived in (True, False):
+        threads = answer({"data": [*([{"id": "thr_1"}] if arrived else []), *old]})
+        looks = [threads, OURS, items(*messages)] if arrived else [threads] * 3
+        play = Play([*refused, *(looks if previous is not None else [])])
+        workflow = Workflow(config(protocol=protocol, max_retries=2))
+        operation = workflow.run_in_doubt(Prepared("hello"), reference, waiting)
+        if arrived and previous is not None:
+            assert play.run(operation).thread_id == "thr_1"
+        else:
+            advice = r"threads\.list" if previous is None else "run the batch again"
+            with pytest.raises(APIError, match=advice) as e:
+                play.run(operation)
+            assert e.value.may_have_been_taken
+            assert "poll_response" not in str(e.value)
+        assert {request.method for request in play.requests} <= {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("threads", "says"),
+    [
+        ([], r"no new one.*threads\.list\(user='ana'\)"),
+        (["thr_2", "thr_1"], "can't be told which one"),
+        (["thr_4"], "can't be told which one"),
+        (["thr_3"], "not in it any more"),
+    ],
+)
+def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) -> None:
+    previous = "thr_gone" if threads == ["thr_3"] else ""
+    run = RunReference(
+        session_id="s", user="ana", previous_thread_id=previous, message_digest=digest("hello")
+    )
+    listed = answer({"data": [{"id": thread} for thread in threads]})
+    another = items(item("user_message", "msg_9", "another"))
+    contents = {"thr_2": [OURS, OURS], "thr_4": [another]}.get(next(iter(threads), ""), [])
+    waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
+    workflow = Workflow(config(protocol="threads"))
+    operation = workflow.poll_response(run.session, run, waiting, watched=False)
+    with pytest.raises(WorkflowTimeoutError, match=says) as caught:
+        Play([listed, *contents] * 2).run(operation)
+    assert caught.value.run == run
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -668,14 +730,24 @@ def test_unreadable_thread_is_waited_for(failed: Scripted) -> None:
     assert caught.value.steps == ('{"profile": 1}',)
 
 
-def test_oldest_sessions_threads_are_forgotten() -> None:
+def test_oldest_sessions_are_forgotten() -> None:
     threads = threads_of()
-    for number in range(MOST_SESSIONS + 1):
+    failed = {"type": "error", "message": "no capacity"}
+    runs: list[RunReference] = []
+    for number in range(MOST_SESSIONS + 2):
         session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
-        start(Play([NONE, Scene([CREATED, TAKEN])]), threads, session)
-    _, forgotten = threads.thread_of(ChatSession(id="cksess_0"))
-    _, remembered = threads.thread_of(ChatSession(id=f"cksess_{MOST_SESSIONS}"))
-    assert (forgotten, remembered) == (None, "thr_1")
+        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
+        if number > 0:
+            with pytest.raises(WorkflowFailedError):
+                follow(Play([]), threads, runs[-1])
+    open_stream, forgotten, remembered = runs[0], runs[1], runs[-1]
+    assert threads.known(forgotten.session).thread_id is None
+    with pytest.raises(WorkflowTimeoutError):
+        follow(Play([OURS]), threads, forgotten, attempts=1)
+    for run in (remembered, open_stream):
+        assert threads.known(run.session).thread_id == "thr_1"
+        with pytest.raises(WorkflowFailedError):
+            follow(Play([]), threads, run)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), GeneratorExit()])
@@ -702,16 +774,17 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
     assert not scene.keep_open
 
 
-def test_oldest_ended_streams_are_forgotten() -> None:
-    threads = threads_of()
-    failed = {"type": "error", "message": "no capacity"}
-    runs: list[RunReference] = []
-    for number in range(MOST_ENDED + 1):
-        session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
-        runs.append(start(Play([NONE, Scene([CREATED, TAKEN, failed])]), threads, session))
-        with pytest.raises(WorkflowFailedError):
-            follow(Play([]), threads, runs[-1])
-    with pytest.raises(WorkflowFailedError):
-        follow(Play([]), threads, runs[-1])
-    with pytest.raises(WorkflowTimeoutError):
-        follow(Play([OURS]), threads, runs[0], attempts=1)
+def test_stream_is_followed_by_one_call_alone() -> None:
+    threads, message = begun(done(ANSWER))
+    session = HOSTED.model_copy(update={"id": message.session_id})
+    live = threads.known(session).find(message)
+    assert live is not None
+    # Another call reads what has arrived in the stream.
+    assert live.begin()
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+    runs = [Run(Inbox(session, message), waiting, 0.0, is_sent=True) for _ in range(2)]
+    assert isinstance(next(threads.follow(runs[0])), Sleep)
+    # It would wait for ever for its turn.
+    second = threads.follow(runs[1])
+    assert isinstance(next(second), Now)
+    assert isinstance(second.send(0.0), Send)

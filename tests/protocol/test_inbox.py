@@ -28,7 +28,6 @@ from edn360_chatkit._protocol.listing import (
     newest_first,
     read_message,
 )
-from edn360_chatkit._protocol.pages import read_page
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from edn360_chatkit.program.model import ROOT_KEY
 from tests.support.samples import ANSWER, PROGRAM
@@ -80,8 +79,9 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
     for event in events:
         reader.feed(json.dumps(event), watched=False)
         if each:
-            box.add(reader.messages(unfinished=False))
-    box.add(reader.messages(unfinished=True))
+            box.follow(reader.messages)
+    reader.end(is_broken=True)
+    box.follow(reader.messages)
     return box, reader
 
 
@@ -179,7 +179,7 @@ def test_error_after_a_cut_answer_is_truncated() -> None:
     box, reader = follow(delta(CUT), ERROR)
     assert reader.error is not None
     with pytest.raises(TruncatedResponseError, match="It broke") as caught:
-        box.given_up(reader.error)
+        box.check_error(reader.error)
     assert caught.value.text == CUT
 
 
@@ -187,7 +187,7 @@ def test_error_event_without_an_answer_is_a_failure() -> None:
     box, reader = follow(item(STEP), ERROR)
     assert reader.error is not None
     with pytest.raises(WorkflowFailedError, match="It broke") as caught:
-        box.given_up(reader.error)
+        box.check_error(reader.error)
     assert (caught.value.text, caught.value.allow_retry) == (STEP, False)
 
 
@@ -195,7 +195,7 @@ def test_list_of_events_is_read() -> None:
     box, reader = inbox(), ThreadReader()
     events = [{"type": "progress_update", "text": "Reading"}, item(ANSWER)]
     assert len(list(reader.feed(json.dumps(events), watched=True))) == 2
-    box.add(reader.messages(unfinished=False))
+    box.follow(reader.messages)
     assert box.has_program()
 
 
@@ -310,7 +310,7 @@ def test_small_messages_take_linear_time() -> None:
         started = time.process_time()
         for number in range(count):
             reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
-            box.add(reader.messages(unfinished=False))
+            box.follow(reader.messages)
         assert box.response("program", 1, 0.0) is None
         return time.process_time() - started
 
@@ -347,11 +347,6 @@ def test_older_answer_never_answers_our_message(order: list[str]) -> None:
 def test_cut_page_keeps_its_order() -> None:
     listed = [read_message(entry("m2", "user")), read_message(entry("a1", "assistant"))]
     assert answers_to(newest_first(listed, "m2"), run_of("m2")) == []
-
-
-@pytest.mark.parametrize("page", [{}, {"data": None}, {"error": "x", "data": []}, {"data": {}}])
-def test_page_without_a_list_has_no_entries(page: dict[str, Any]) -> None:
-    assert read_page(page, None, strict=True).entries is None
 
 
 @pytest.mark.parametrize(

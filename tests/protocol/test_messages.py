@@ -20,10 +20,11 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._effects import Response
 from edn360_chatkit._protocol.api import make_api
+from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
-from edn360_chatkit._protocol.listing import SessionMessage
+from edn360_chatkit._protocol.listing import DoubtError, SessionMessage
 from edn360_chatkit._protocol.run import Run, Waiting
-from edn360_chatkit._protocol.sending import Baseline, DoubtError
+from edn360_chatkit._protocol.sending import Baseline
 from edn360_chatkit._protocol.session_messages import SessionMessages
 from tests.support.script import Play, Scripted, answer, api_error, assistant, config, listing, user
 
@@ -43,9 +44,11 @@ def send(
 ) -> RunReference:
     """Send in a session of the run's own, or in a session that the caller gives."""
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    run = Run(ChatSession(id=session_id), waiting, 0.0, own_session=own_session)
+    inbox = Inbox(ChatSession(id=session_id), RunReference(session_id=session_id), sent=text)
+    run = Run(inbox, waiting, 0.0, own_session=own_session)
     protocol = SessionMessages(make_api(config(**settings)))
-    return play.run(protocol.start(run, Prepared(text)))
+    play.run(protocol.start(run, Prepared(text)))
+    return inbox.run
 
 
 def resend(play: Play, text: str = "hello", **settings: Any) -> RunReference:

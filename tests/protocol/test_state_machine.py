@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import note, settings
+from hypothesis import event, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -341,7 +341,7 @@ class Conversations(RuleBasedStateMachine):
         elif isinstance(effect, Emit):
             event = effect.event
             if isinstance(event, SessionCreatedEvent):
-                call.session = event.session
+                call.session, call.created = event.session, event.run
             elif isinstance(event, MessageSentEvent):
                 call.follows = event.run
             elif isinstance(event, WaitingEvent):
@@ -456,10 +456,35 @@ class Conversations(RuleBasedStateMachine):
                     continue
                 self._agent(run, "program")
             again = self._follow(call, stored=True)
-            for _ in range(20):
-                if again.running:
-                    self._carry(again, "answer")
+            self._finish(again)
             assert isinstance(again.result, WorkflowResponse), again.error
+        for call in list(self.calls):
+            if call.follows is None and call.created is not None:
+                self._check_created(call, call.created)
+
+    def _check_created(self, call: Call, created: RunReference) -> None:
+        """What a client that was killed has stored finds its run, or no run."""
+        for run in call.runs:
+            self._agent(run, "program")
+        workflow = Workflow(self.config)
+        waiting = Waiting(INTERVAL, ATTEMPTS, "program")
+        operation = workflow.poll_response(created.session, created, waiting, watched=True)
+        again = Call(operation, workflow, 1e12, None, created.session, follows=created)
+        self._begin(again)
+        self._finish(again)
+        if isinstance(again.result, WorkflowResponse):
+            found = self.server.run_of(again.result.program.title)
+            assert found is not None
+            if self.world.protocol == "threads":
+                assert found.message.text == call.text, "another run's program"
+            assert not call.runs or found is call.runs[0] or found.message.text == call.text
+        else:
+            event("what a killed client stored finds nothing")
+
+    def _finish(self, call: Call) -> None:
+        for _ in range(40):
+            if call.running:
+                self._carry(call, "answer")
 
 
 class LongConversations(Conversations):

@@ -268,9 +268,9 @@ def test_run_in_doubt_is_found_once_it_is_listed() -> None:
         assert (status.state, status.run.message_id) == ("running", message_id)
 
 
-def test_unlisted_message_is_named() -> None:
+def test_answer_to_another_message_is_not_delivered() -> None:
     other = listing(assistant(ANSWER), user("msg_other"))
-    with pytest.raises(WorkflowTimeoutError, match="does not list the message 'msg_1'"):
+    with pytest.raises(WorkflowTimeoutError):
         poll(other, other)
 
 

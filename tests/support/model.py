@@ -360,6 +360,7 @@ class Call:
         over: Whether its stream has come to its end.
         until: When its deadline is.
         overtime: What it has still asked for after that.
+        created: What finds its run if its client is killed while it sends the message.
     """
 
     operation: Emitting[WorkflowEvent, WorkflowResponse | RunReference]
@@ -384,6 +385,7 @@ class Call:
     error: ChatKitError | None = None
     dropped: bool = False
     overtime: int = 0
+    created: RunReference | None = None
 
     @property
     def running(self) -> bool:

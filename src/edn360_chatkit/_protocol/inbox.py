@@ -54,7 +54,6 @@ class Inbox:
         run: What finds the run again.
         sent: The text of the message, if it is known. Errors do not repeat it.
         pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
-        missing: Whether the server lists other messages of the user, but not ours.
     """
 
     session: ChatSession
@@ -62,16 +61,20 @@ class Inbox:
     format: AnswerFormat = TRAINING_PROGRAM
     sent: str | None = field(default=None, repr=False)
     pending: str | None = None
-    missing: bool = False
+    _streamed: int = 0
     # By text, in the order of arrival.
     _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
-    def add(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
-        """Add messages of the run's stream, oldest first, and return the new steps."""
-        steps = [self._add(message) for message in messages]
-        return [step for step in steps if step is not None]
+    def follow(self, streamed: Sequence[SessionMessage]) -> list[StepEvent]:
+        """Add what the run's stream has brought since the last call, and return the new steps.
+
+        A message that is complete may be a step, or already the answer.
+        """
+        new = streamed[self._streamed :]
+        self._streamed += len(new)
+        return self._add_all(new)
 
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
         """Add messages of a list, newest first, and return the new steps.
@@ -79,20 +82,23 @@ class Inbox:
         A list can have the answers to other messages. It repeats earlier ones, also those that the
         stream has removed. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.run)
-        self.missing = answers is None
+        answers = answers_to(messages, self.run) or ()
         if self.run.message_id is None and self.run.previous_id is not None:
             # The server gave no id, or its response was lost: the list has it.
             ours = message_of(messages, self.run)
             update = {"message_id": None if ours is None else ours.id}
             self.run = self.run.model_copy(update=update)
-        return self.add([one for one in answers or () if _text_of(one) not in self._removed])
+        return self._add_all([one for one in answers if _text_of(one) not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
         # A copy, since another thread may follow the run.
         posts = list(self._posts.items())
         return tuple(text for text, post in posts if isinstance(post.answer, (Step, Prose)))
+
+    def _add_all(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
+        steps = [self._add(message) for message in messages]
+        return [step for step in steps if step is not None]
 
     def _add(self, message: SessionMessage) -> StepEvent | None:
         text = _text_of(message)
@@ -157,14 +163,14 @@ class Inbox:
             repaired=post.answer.repaired,
         )
 
-    def end_of_run(self) -> NoReturn:
+    def end_of_run(self, *, awaited: bool = False) -> NoReturn:
         """Raise the error for a run that the server has ended without a program."""
         self._fail_if_pending()
         if self._posts:
             self._fail(self._most_telling())
         raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
-            f"items with {resume_call(self.run)}.",
+            f"items with {resume_call(self.run, awaited=awaited)}.",
             **self._facts(),
         )
 
@@ -175,16 +181,17 @@ class Inbox:
             post = self._most_telling()
             if isinstance(post.answer, Truncated):
                 self._fail(post)
-        if self.missing:
-            reason += (
-                f" The server does not list the message {self.run.message_id!r}: leave its id out "
-                "to take the answer of the newest message."
-            )
         raise WorkflowTimeoutError(reason, steps=self.steps(), **self._facts()) from failure
 
-    def given_up(self, error: StreamError) -> NoReturn:
-        """Raise the server's ``error`` event. A cut answer before it says why it came."""
-        reason = self._quoted(error.message or error.code or "no reason given")
+    def check_error(self, error: StreamError | None) -> None:
+        """Raise the stream's ``error`` event, unless a program came before it.
+
+        It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
+        A cut answer before it says why it came.
+        """
+        if error is None or self.has_program():
+            return
+        reason = self._quoted(error.words or "no reason given")
         newest = self._last(object)
         if newest is not None and isinstance(newest.answer, Truncated):
             self._fail(newest, f" The server ended the run{reason}.")
@@ -242,8 +249,8 @@ class Inbox:
                 "The program's structure is invalid. It is in .text, and was paid for. Correct "
                 "these fields and load it with EnrichedTrainingProgram, or tell the workflow's "
                 f"author:\n{describe(answer.errors)}",
-                errors=answer.errors,
                 **self._facts(post),
+                errors=answer.errors,
             )
         if isinstance(answer, Failure):
             raise WorkflowFailedError(
@@ -263,8 +270,8 @@ class Inbox:
             raise MissingProgramError(
                 f"The workflow answered without {self.format.root_key!r}; its messages have the "
                 f"keys {', '.join(keys[:20])}. Check what its last agent returns.",
-                keys=keys,
                 **self._facts(post),
+                keys=keys,
             )
         place = answer.place if isinstance(answer, Prose) else None
         malformed = f"malformed JSON ({place})" if place else "text that is not JSON"

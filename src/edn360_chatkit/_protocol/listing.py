@@ -5,14 +5,16 @@ Ids and order are hints. Integer ids become text, and the order is read off the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
+from pydantic import TypeAdapter, ValidationError
+
 from .._json import as_list, as_object, as_text, is_object
+from ..errors import APIError
 from ..models.run import RunReference
 
 Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
@@ -35,7 +37,11 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-_FRACTION = re.compile(r"\.\d+")
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
+
+
+class DoubtError(APIError):
+    """A list has something new, and it is unclear whether that is our message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +134,10 @@ def refusal_of(content: object) -> str | None:
 def _seconds(value: object) -> float | None:
     """A time as unix seconds. Only times of the same list are compared, so a zone is not needed."""
     try:
-        if isinstance(value, str):
-            # Python 3.10 reads fractions of 3 or 6 digits only; .NET writes 1 to 7.
-            value = _FRACTION.sub(lambda match: f"{match[0]:0<7}"[:7], value, count=1)
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-        return None if isinstance(value, bool) else float(cast("Any", value))
-    except (ValueError, TypeError, OverflowError):
+        moment = _MOMENT.validate_python(value)
+    except ValidationError:
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def direction(messages: Sequence[SessionMessage]) -> int:
@@ -187,7 +189,7 @@ def answers_to(
     ours = message_of(messages, run)
     if ours is None and any(message.role == "user" for message in messages):
         return None
-    newer = _newer_than(messages, run.previous_id) if ours is None else messages
+    newer = newer_than(messages, run.previous_id) if ours is None else messages
     if newer is None:
         return None
     answers: list[SessionMessage] = []
@@ -212,11 +214,11 @@ def message_of(messages: Sequence[SessionMessage], run: RunReference) -> Session
         if run.message_id is not None and message_id in ids:
             return users[ids.index(message_id)]
     # The server lists our message under another id than it gave it, or gave it none.
-    newer = None if run.previous_id is None else _newer_than(users, run.previous_id)
+    newer = None if run.previous_id is None else newer_than(users, run.previous_id)
     return newer[-1] if newer else None
 
 
-def _newer_than(
+def newer_than(
     messages: Sequence[SessionMessage], message_id: str | None
 ) -> Sequence[SessionMessage] | None:
     """The messages that are newer than another one; ``None`` if that one is not listed.

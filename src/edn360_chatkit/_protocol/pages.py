@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
 
 from .._effects import Operation
 from .._json import as_object, is_list
-from .api import Api, PageRequest
+from .api import Api, PageRequest, Query
 from .listing import SessionMessage, direction, newest_first, read_message
 from .responses import unusable
+
+T = TypeVar("T")
 
 MOST_PAGES = 100
 """The largest number of pages that are read for one look."""
@@ -18,65 +22,85 @@ LARGEST_PAGE = 100
 """The largest page that the API gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a list: ``entries`` is ``None`` if it is no list, ``after`` on the last one.
+class Pages(Generic[T]):
+    """A list that is read page after page.
 
-    Its repr, and so a traceback, has none of the athlete's data.
+    Args:
+        read: Reads an entry; a ``ValidationError`` says that it is of another kind.
+        strict: Whether a first page without ``data`` is an error, and not an empty list.
+
+    Attributes:
+        more: Whether there may be another page.
     """
 
-    entries: list[object] | None = field(repr=False)
-    after: str | None
+    def __init__(
+        self,
+        api: Api,
+        request: PageRequest,
+        read: Callable[[object], T],
+        query: Query,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._api = api
+        self._request = request
+        self._read = read
+        self._query: dict[str, str | int] = dict(query)
+        self._strict = strict
+        self.more: bool = True
 
+    def next(self, *, retried: bool = True) -> Operation[list[T]]:
+        """Ask for the next page."""
+        api, request = self._api, partial(self._request, self._query)
+        response = yield from api.retry(request) if retried else api.fetch(request())
+        entries = self._take(api.json(response))
+        # Not raised there, since the variables there hold the body.
+        if isinstance(entries, ValidationError):
+            kind = "a list with an entry of another kind"
+            raise unusable(response, kind) from entries.with_traceback(None)
+        if entries is None:
+            raise unusable(response, "something that is no list")
+        return entries
 
-def read_page(body: Mapping[str, Any], before: object, *, strict: bool) -> Page:
-    """Read a page."""
-    data: object = body.get("data")
-    if data is None and before is None and not strict:
-        # Only a first page without data means "not yet"; a later one has failed.
-        data = []
-    if body.get("error") or not is_list(data):
-        return Page(None, None)
-    entries = cast("list[object]", data)
-    last = as_object(entries[-1]) if entries else {}
-    after = body.get("after") or body.get("last_id") or last.get("id")
-    more = body.get("has_more") and isinstance(after, str) and after not in ("", before)
-    return Page(entries, after if more else None)
+    def _take(self, body: Mapping[str, Any]) -> list[T] | ValidationError | None:
+        """The entries of a page; ``None`` if it is no list."""
+        data, before = body.get("data"), self._query.get("after")
+        if data is None and before is None and not self._strict:
+            # Only a first page without data means "not yet"; a later one has failed.
+            data = []
+        if body.get("error") or not is_list(data):  # pyright: ignore[reportUnknownArgumentType]
+            return None
+        try:
+            entries = [self._read(entry) for entry in data]
+        except ValidationError as error:
+            return error
+        last = as_object(data[-1]) if data else {}
+        after = body.get("after") or body.get("last_id") or last.get("id")
+        self.more = False
+        if body.get("has_more") and isinstance(after, str) and after not in ("", before):
+            self.more, self._query["after"] = True, after
+        return entries
 
 
 def _read_pages(
-    api: Api,
-    request: PageRequest,
-    limit: int,
-    enough: Callable[[list[SessionMessage]], bool],
-    strict: bool,
-) -> Operation[tuple[list[SessionMessage], bool]]:
-    """The entries of a list until they are enough, and whether the list is complete."""
+    pages: Pages[SessionMessage], enough: Callable[[list[SessionMessage]], bool]
+) -> Operation[list[SessionMessage]]:
+    """The entries of a list until they are enough."""
     messages: list[SessionMessage] = []
-    query: dict[str, str | int] = {"limit": limit, "order": "desc"}
     for _ in range(MOST_PAGES):
-        response = yield from api.fetch(request(query))
-        page = read_page(api.json(response), query.get("after"), strict=strict)
-        if page.entries is None:
-            raise unusable(response, "something that is no list")
-        messages += map(read_message, page.entries)
-        if page.after is None:
-            return messages, True
-        if enough(messages):
+        messages += yield from pages.next(retried=False)
+        if not pages.more or enough(messages):
             break
-        query["after"] = page.after
-    return messages, False
+    return messages
 
 
 def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
     """The entries of a list, newest first, at least the newest ones."""
-
-    def enough(messages: list[SessionMessage]) -> bool:
-        # Only times that fall prove that the newest entries are on the first page.
-        return direction(messages) < 0
-
-    messages, complete = yield from _read_pages(api, request, LARGEST_PAGE, enough, True)
-    return newest_first(messages, None, complete=complete)
+    query: Query = {"limit": LARGEST_PAGE, "order": "desc"}
+    pages = Pages(api, request, read_message, query, strict=True)
+    # Only times that fall prove that the newest entries are on the first page.
+    messages = yield from _read_pages(pages, lambda messages: direction(messages) < 0)
+    return newest_first(messages, None, complete=not pages.more)
 
 
 def read_back_to(
@@ -89,5 +113,7 @@ def read_back_to(
             message.role == "user" and message_id in (None, message.id) for message in messages
         )
 
-    messages, complete = yield from _read_pages(api, request, limit, enough, strict)
-    return newest_first(messages, message_id, complete=complete)
+    query: Query = {"limit": limit, "order": "desc"}
+    pages = Pages(api, request, read_message, query, strict=strict)
+    messages = yield from _read_pages(pages, enough)
+    return newest_first(messages, message_id, complete=not pages.more)

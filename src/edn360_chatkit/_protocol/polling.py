@@ -5,9 +5,8 @@ from __future__ import annotations
 from .._effects import Emitting, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError
 from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
-from ..models.run import resume_call
 from .durations import RunTiming
-from .inbox import Inbox
+from .listing import DoubtError
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
 from .run import Protocol, Run, deliver
@@ -18,18 +17,18 @@ LAST_LOOK = 1.0
 
 
 def poll(
-    protocol: Protocol, run: Run, inbox: Inbox, failure: APIError | None = None
+    protocol: Protocol, run: Run, failure: APIError | None = None
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Ask for the run's messages until the answer is among them."""
-    waiting = run.waiting
+    waiting, inbox = run.waiting, run.inbox
     # A run of this call starts here: sending its message may have waited for a place.
     timing = RunTiming(waiting.durations, (yield from now()) - waiting.age)
-    is_new = _is_new(run, inbox)
+    is_new = _is_new(run)
     attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
         try:
-            messages = yield from protocol.look(run, inbox.run)
+            messages = yield from protocol.look(run)
         except APIError as error:
             verdict = poll_verdict(error)
             # A proxy may refuse a good request once: only the second refusal in a row counts.
@@ -78,7 +77,19 @@ def poll(
         yield from sleep(pause)
     if refused and failure is not None:
         raise failure
-    if reads and not has_messages and run.sent_text is None and inbox.run.message_id is None:
+    if inbox.run.message_digest is not None and not has_messages:
+        # The thread was not found, which would have taken the digest's place.
+        user, why = run.session.user, "The user has no new one with the message."
+        if failure is not None and not is_deadline(failure):
+            why = str(failure)
+        inbox.out_of_patience(
+            f"The run's thread was not found. {why} The message was not taken, or the server "
+            "stores it only when the run ends. Look at the user's newest threads with "
+            f"client.threads.list(user={user!r}), or wait on with "
+            f"{run.resume_call()}",
+            failure,
+        )
+    if reads and not has_messages and inbox.sent is None and inbox.run.message_id is None:
         inbox.out_of_patience(
             f"The session {run.session.id!r} has no message, so there is no run to wait for: send "
             "one with send_message(...)."
@@ -92,16 +103,16 @@ def poll(
     inbox.out_of_patience(
         f"No answer {waited}.{failed} Real runs take 60 to 205 s, and the default of 60 polls ends "
         "after 2 minutes: the run may still be at work, and is paid for. Take it up with "
-        f"{resume_call(inbox.run, awaited=waiting.awaited)}, from any process, or wait longer with "
+        f"{run.resume_call()}, from any process, or wait longer with "
         f"{setting}",
         failure,
     )
 
 
-def _is_new(run: Run, inbox: Inbox) -> bool:
+def _is_new(run: Run) -> bool:
     """Whether the polls began when the message was sent: not after a stream or another process."""
-    in_thread = inbox.run.thread_id is not None
-    return run.sent_text is not None and not run.sent_before and not in_thread
+    in_thread = run.inbox.run.thread_id is not None
+    return run.inbox.sent is not None and not run.sent_before and not in_thread
 
 
 def poll_verdict(error: APIError) -> Polling:
@@ -109,4 +120,4 @@ def poll_verdict(error: APIError) -> Polling:
     if isinstance(error, APIStatusError):
         return status_row(error.status_code).polling
     # A body that is too large would come again.
-    return "wait" if isinstance(error, APIConnectionError) else "final"
+    return "wait" if isinstance(error, (APIConnectionError, DoubtError)) else "final"

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
 from .._config import checked_choice, checked_count
 from .._effects import Operation
-from .._json import is_object
 from ..errors import InvalidInputError
 from ..models.base import OpenModel
 from ..models.session import ChatSession
 from ..models.thread import Thread, ThreadDeleted, ThreadItem
-from .api import Api, PageRequest
+from .api import Api, PageRequest, Query
 from .inputs import segment
-from .pages import LARGEST_PAGE, read_page
+from .pages import LARGEST_PAGE, Pages
 from .responses import unusable
 
 M = TypeVar("M", bound=OpenModel)
@@ -57,46 +56,19 @@ def _one(
 
 def thread_pages(api: Api, user: str | None, limit: int, order: Order) -> Pages[Thread]:
     """``GET /threads`` or ``threads.list``."""
-    return Pages(api, api.lookup("threads.list", user, None), Thread, limit, order)
+    query = _query(limit, order)
+    return Pages(api, api.lookup("threads.list", user, None), Thread.model_validate, query)
 
 
 def item_pages(
     api: Api, thread_id: str, user: str | None, limit: int, order: Order
 ) -> Pages[ThreadItem]:
     """``GET /threads/{id}/items`` or ``items.list``."""
-    return Pages(api, api.lookup("items.list", user, thread_id), ThreadItem, limit, order)
+    query = _query(limit, order)
+    return Pages(api, api.lookup("items.list", user, thread_id), ThreadItem.model_validate, query)
 
 
-class Pages(Generic[M]):
-    """A list that is read page after page.
-
-    Attributes:
-        more: Whether there may be another page.
-    """
-
-    def __init__(
-        self, api: Api, request: PageRequest, model: type[M], limit: object, order: object
-    ) -> None:
-        limit = checked_count("limit", limit, most=LARGEST_PAGE, error=InvalidInputError)
-        checked_choice("order", order, ("asc", "desc"), InvalidInputError)
-        self._api = api
-        self._request = request
-        self._model = model
-        self._query: dict[str, str | int] = {"limit": limit, "order": str(order)}
-        self.more: bool = True
-
-    def next(self) -> Operation[list[M]]:
-        """Ask for the next page."""
-        response = yield from self._api.retry(lambda: self._request(self._query))
-        page = read_page(self._api.json(response), self._query.get("after"), strict=False)
-        try:
-            entries = filter(is_object, page.entries or ())
-            models = [self._model.model_validate(entry) for entry in entries]
-        except ValidationError as error:
-            kind = "a list with an entry of another kind"
-            # Without its frames, which hold the entry.
-            raise unusable(response, kind) from error.with_traceback(None)
-        self.more = page.after is not None
-        if page.after is not None:
-            self._query["after"] = page.after
-        return models
+def _query(limit: object, order: object) -> Query:
+    checked_choice("order", order, ("asc", "desc"), InvalidInputError)
+    limit = checked_count("limit", limit, most=LARGEST_PAGE, error=InvalidInputError)
+    return {"limit": limit, "order": str(order)}

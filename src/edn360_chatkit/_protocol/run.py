@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from .._config import AnswerRule
 from .._effects import Emitting, Operation, emit, now
 from ..errors import ChatKitError
-from ..events import ResponseEvent, WorkflowEvent, WorkflowResponse
+from ..events import ResponseEvent, SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference, resume_call
 from ..models.session import ChatSession
 from .durations import USUAL_INTERVAL, Durations
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
-from .live import LiveRun
 from .logs import log_info, log_warning
+from .thread_events import LiveRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,78 +58,73 @@ class Run:
     """One run in flight.
 
     Attributes:
+        inbox: The messages of its workflow, and what finds the run.
         started: When it began, on the driver's clock.
-        sent_text: The message's text, which no error repeats; ``None`` if it is not known.
+        is_sent: Whether the server has its message.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run, so that no other message is in it.
         held: Whether its stream is held open for a later call.
-        sent_before: Whether an earlier process may have sent its message.
+        sent_before: What finds the run if an earlier process may have sent its message.
         doubt: How to look for the message while the server may have taken it; else ``None``.
-        reference_in_doubt: What finds the run while it is in doubt; ``None`` if nothing does.
-        inbox: The messages of its workflow; ``None`` before its own message is sent.
         live: Its open stream, if this run has started it.
     """
 
-    session: ChatSession
+    inbox: Inbox
     waiting: Waiting
     started: float
-    sent_text: str | None = field(default=None, repr=False)
+    is_sent: bool = False
     watched: bool = False
     own_session: bool = False
     held: bool = False
-    sent_before: bool = False
+    sent_before: RunReference | None = None
     doubt: str | None = None
-    reference_in_doubt: RunReference | None = None
-    inbox: Inbox | None = None
     live: LiveRun | None = None
 
-    def sent(self, reference: RunReference) -> Inbox:
-        """Note that the server has the message; returns the inbox for its answers."""
-        self.inbox = Inbox(self.session, reference, sent=self.sent_text)
-        return self.inbox
-
-    def take_over(self, live: LiveRun) -> None:
-        """Go on with a run whose stream another call has opened."""
-        self.live, self.inbox = live, live.inbox
-        self.sent_text = live.inbox.sent
-
-    def response(self) -> Operation[WorkflowResponse | None]:
-        """The response, if the messages so far have it; a failed run raises its error."""
-        elapsed = (yield from now()) - self.started
-        return None if self.inbox is None else self.inbox.response(self.waiting.answer, 1, elapsed)
+    @property
+    def session(self) -> ChatSession:
+        """The session of the run."""
+        return self.inbox.session
 
     @property
     def reference(self) -> RunReference | None:
         """What finds the run again, once its message may have been taken."""
-        return self.reference_in_doubt if self.inbox is None else self.inbox.run
+        return self.inbox.run if self.is_sent or self.doubt is not None else None
 
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The texts of the workflow's steps so far."""
-        return () if self.inbox is None else self.inbox.steps()
+    def take_over(self, live: LiveRun) -> None:
+        """Go on with a run whose stream another call has opened."""
+        self.live, self.inbox.run, self.inbox.sent = live, live.run, live.sent
+
+    def resume_call(self) -> str:
+        """The Python call that takes the run up, from any process."""
+        return resume_call(self.inbox.run, awaited=self.waiting.awaited)
+
+    def response(self, attempt: int = 1) -> Operation[WorkflowResponse | None]:
+        """The response, if the messages so far have it; a failed run raises its error."""
+        elapsed = (yield from now()) - self.started
+        return self.inbox.response(self.waiting.answer, attempt, elapsed)
 
 
 class Protocol(ABC):
     """A way to run a workflow."""
 
     @abstractmethod
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
         """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
         """Read the run's messages from the server, newest first."""
 
     @abstractmethod
-    def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
+    def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """Wait for the answer."""
 
-    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
+    def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
         """The response, if the server has it now; ``None`` while the run goes on.
 
         It waits for nothing. A run that has failed raises its error.
         """
-        inbox.take((yield from self.look(run, inbox.run)))
+        run.inbox.take((yield from self.look(run)))
         return (yield from run.response())
 
 
@@ -152,25 +147,20 @@ def noted(run: Run) -> Generator[None, None, None]:
         yield
     except ChatKitError as error:
         error.run, error.session = run.reference, error.session or run.session
-        if run.inbox is not None:
+        if run.is_sent:
             error.sent_message = run.inbox.run.message
             error.text = error.text or run.inbox.newest_text()
         raise
     except GeneratorExit:
         raise
     except BaseException as error:
-        if run.inbox is not None:
-            call = resume_call(run.inbox.run, awaited=run.waiting.awaited)
-            text = f"edn360-chatkit: the run was started, and is paid for: take it up with {call}"
-        elif run.doubt is not None:
-            text = (
-                "edn360-chatkit: the message may have been taken. Before you send it again, "
-                f"{run.doubt}"
-            )
-        else:
-            raise
+        text = f"the run was started, and is paid for: take it up with {run.resume_call()}"
+        if not run.is_sent:
+            if run.doubt is None:
+                raise
+            text = f"the message may have been taken. Before you send it again, {run.doubt}"
         if sys.version_info >= (3, 11):
-            error.add_note(text)
+            error.add_note(f"edn360-chatkit: {text}")
         else:
-            log_warning(run.session.id, "%s", text)
+            log_warning(run.session.id, "edn360-chatkit: %s", text)
         raise

@@ -6,18 +6,18 @@ second, paid run. So the list is read before sending (the baseline) and after a 
 
 from __future__ import annotations
 
-import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .._effects import Operation, now, sleep
+from .._effects import Emitting, Operation, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, ChatKitError
-from ..models.run import RunReference, resume_call
+from ..events import SessionCreatedEvent
+from ..models.run import RunReference, digest
 from .api import Api
 from .inputs import Prepared
-from .listing import SessionMessage
+from .listing import DoubtError, SessionMessage, newer_than
 from .logs import log_info, log_warning
 from .retry import is_transient, retry_after, retrying
 from .run import Run
@@ -28,26 +28,19 @@ LOOKS = 3
 before the server stores the message. With the pauses of retries these looks take 3.5 s or more."""
 
 
-class DoubtError(APIError):
-    """The list has something new, and it is unclear whether that is our message."""
-
-
 class Baseline:
     """What is in a place before our message is sent: the ids of its entries.
-
-    ``own``: The place is made for our message, and no other message comes into it.
 
     Attributes:
         previous_id: The id of the newest message, as ``RunReference`` has it.
         hides_users: Whether the place lists messages, but not the user's.
     """
 
-    def __init__(self, entries: Sequence[SessionMessage] = (), *, own: bool = False) -> None:
+    def __init__(self, entries: Sequence[SessionMessage] = ()) -> None:
         self._ids = Counter(entry.id for entry in entries)
-        self._own = own
         users = [entry.id for entry in entries if entry.role == "user"]
         self.hides_users = bool(entries) and not users
-        self.previous_id = next(iter(users or self._ids), "")
+        self.previous_id = next(iter(users or self._ids), "") or ""
 
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
@@ -67,97 +60,100 @@ class Baseline:
                 new.append(entry)
         return new[::-1]
 
-    def find(self, messages: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
-        """Our message in the place; ``None`` if it is not there.
 
-        A ``DoubtError`` says that something new can be ours, or that the list proves nothing.
-        """
-        _check_users(messages)
-        if self._own:
-            return next((message for message in messages if message.role == "user"), None)
-        return our_message(self.new(messages), prepared)
+class EarlierBaseline(Baseline):
+    """The baseline of an earlier process, of which only the newest id is known."""
+
+    def __init__(self, previous_id: str) -> None:
+        super().__init__()
+        self.previous_id = previous_id
+
+    def new(self, entries: Sequence[SessionMessage]) -> list[SessionMessage]:
+        """The entries that are newer than the newest one of before."""
+        newer = newer_than(entries, self.previous_id)
+        if newer is None:
+            raise DoubtError("What was the newest entry of the list is not in it any more.")
+        return list(newer)
 
 
-def _check_users(messages: Sequence[SessionMessage]) -> None:
-    if messages and not any(message.role == "user" for message in messages):
-        raise DoubtError("The server does not list the user's messages.")
-
-
-def our_message(new: Sequence[SessionMessage], prepared: Prepared) -> SessionMessage | None:
-    """Our message among new ones; ``None`` if none can be ours."""
+def our_message(new: Sequence[SessionMessage], ours: str | None) -> SessionMessage | None:
+    """Our message among new ones, by its digest; ``None`` if no message can be ours."""
     candidates = [message for message in new if message.role in ("user", "unknown")]
     if not candidates:
         return None
-    ours = [message for message in candidates if _bare(message.text) == _bare(prepared.text)]
-    if len(ours) == 1 and all(message.readable for message in candidates):
-        return ours[0]
+    equal = [message for message in candidates if digest(message.text) == ours]
+    if len(equal) == 1 and all(message.readable for message in candidates):
+        return equal[0]
     raise DoubtError("New messages are there, and it can't be told which one is ours.")
 
 
-def _bare(text: str) -> str:
-    """A text without what a server may change about it: blanks, and how accents are composed."""
-    return "".join(unicodedata.normalize("NFC", text).split())
-
-
 class Sender(ABC):
-    """The message of a run on its way: one subclass for each protocol."""
+    """The message of a run on its way: one subclass for each protocol.
+
+    Attributes:
+        baseline: What was there before; ``None`` if it can't be read.
+        own: Whether the place was made for our message, so that no other message comes into it.
+    """
+
+    empty_is_proof: ClassVar[bool] = False
+    """Whether a place without our message proves that an earlier process did not send it."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared) -> None:
         self.api = api
         self.run = run
         self.prepared = prepared
-        self.baseline = Baseline()
-        self.baseline_read = True
+        self.baseline: Baseline | None = None
+        self.own = False
         # The error that leaves in doubt whether the message was taken, while it is in doubt.
         self._doubt: APIError | None = None
         self._was_in_doubt = False
         self._looks_left = 0
         self._may_send = True
 
-    empty_is_proof: ClassVar[bool] = False
-    """Whether a place without our message proves that an earlier process did not send it."""
-
-    @property
-    def previous_id(self) -> str | None:
-        """The id of the message before ours, as ``RunReference`` has it."""
-        return self.baseline.previous_id if self.baseline_read else None
-
-    def reference(self, message_id: str | None = None) -> RunReference:
-        """What finds the run again."""
-        session = self.run.session
-        return RunReference(
-            session_id=session.id,
-            message_id=message_id,
-            user=session.user,
-            previous_id=self.previous_id,
-        )
-
-    def leaves(self) -> None:
-        """Note that the message may be taken from now on, and how to look for it."""
-        reference = self.run.reference_in_doubt = self.reference()
-        self.run.doubt = f"look with {resume_call(reference, awaited=self.run.waiting.awaited)}"
+    @abstractmethod
+    def read_baseline(self) -> Operation[Baseline | None]:
+        """Read what is there before the message is sent."""
 
     @abstractmethod
-    def read_baseline(self) -> Operation[None]:
-        """Read what is there before the message is sent."""
+    def reference(self, message_id: str | None = None) -> RunReference:
+        """What finds the run again."""
 
     @abstractmethod
     def send(self) -> Operation[RunReference]:
         """Send the message."""
 
-    def can_look(self) -> bool:
-        """Whether a look can tell our message from an older one."""
-        return self.baseline_read
-
     @abstractmethod
     def look(self) -> Operation[RunReference | None]:
         """Look for the message; ``None`` if nothing new is there."""
 
-    def send_once(self) -> Operation[RunReference]:
+    def find(self, messages: Sequence[SessionMessage]) -> SessionMessage | None:
+        """Our message in its place; ``None`` if it is not there."""
+        users = [message for message in messages if message.role == "user"]
+        if messages and not users:
+            raise DoubtError("The server does not list the user's messages.")
+        if self.own or self.baseline is None:
+            return next(iter(users), None)
+        return our_message(self.baseline.new(messages), digest(self.prepared.text))
+
+    def can_look(self) -> bool:
+        """Whether a look can tell our message from an older one."""
+        return self.own or self.baseline is not None
+
+    def leaves(self) -> None:
+        """Note that the message may be taken from now on, and how to look for it."""
+        self.run.inbox.run = self.reference()
+        self.run.doubt = f"look with {self.run.resume_call()}"
+        if self.run.sent_before:
+            self.run.doubt = "run the batch again with the same journal, which looks for it"
+
+    def send_once(self) -> Emitting[SessionCreatedEvent, None]:
         """Send the message, again only if the server has proven not to have it."""
-        session_id, retries = self.run.session.id, self.api.config.max_retries
+        run, retries = self.run, self.api.config.max_retries
+        session_id = run.session.id
         try:
-            yield from retrying(self.read_baseline, max_retries=retries, session_id=session_id)
+            self.baseline = yield from retrying(
+                self.read_baseline, max_retries=retries, session_id=session_id
+            )
         except APIConnectionError:
             # The server can't be reached. Nothing was sent, so the caller can try again.
             raise
@@ -165,16 +161,17 @@ class Sender(ABC):
             status = error.status_code if isinstance(error, APIStatusError) else 0
             if status in (401, 403) or 300 <= status < 400:
                 raise
-            self.baseline_read = False
             name = type(error).__name__
             log_warning(session_id, "the list before sending can't be read (%s)", name)
-        if self.run.sent_before:
+        if run.sent_before:
             self._doubt = APIConnectionError("An earlier process may have sent the message.")
             self._was_in_doubt, self._looks_left = True, LOOKS
             self._may_send = self.empty_is_proof
             self.leaves()
+        elif run.own_session:
+            yield from emit(SessionCreatedEvent(session=run.session, run=self.reference()))
         try:
-            reference = yield from retrying(
+            run.inbox.run = yield from retrying(
                 self._attempt,
                 max_retries=retries,
                 transient=self._can_be_settled,
@@ -188,14 +185,13 @@ class Sender(ABC):
             shown.may_have_been_taken = True
             shown.message += (
                 " The message may have been taken all the same, and a run started. Before you send "
-                f"it again, {self.run.doubt}."
+                f"it again, {run.doubt}."
             )
             if shown is error:
                 raise
             raise shown from error
-        self.run.sent(reference)
-        log_info(session_id, "message sent: %s", reference.message_id or "(no id)")
-        return reference
+        run.is_sent = True
+        log_info(session_id, "message sent: %s", run.inbox.run.message_id or "(no id)")
 
     def _can_be_settled(self, error: BaseException) -> bool:
         """Whether a retry can help. While the message is in doubt, a look can."""
@@ -206,14 +202,14 @@ class Sender(ABC):
 
     def _look_patiently(self) -> Operation[RunReference | None]:
         """Look for the message; wait for a server that is down as long as for an answer."""
-        patience = 0.0 if self.run.held else self.run.waiting.patience
+        waiting = self.run.waiting
+        until = self.run.started + (0.0 if self.run.held else waiting.patience)
         while True:
             try:
                 return (yield from self.look())
             except (APIConnectionError, APIStatusError) as error:
-                pause = max(self.run.waiting.interval, retry_after(error))
-                remaining = self.run.started + patience - (yield from now())
-                if not is_transient(error) or pause > remaining:
+                pause = max(waiting.interval, retry_after(error))
+                if not is_transient(error) or (yield from now()) + pause > until:
                     raise
                 name = type(error).__name__
             log_warning(self.run.session.id, "look for the message failed (%s)", name)
@@ -221,6 +217,8 @@ class Sender(ABC):
 
     def _attempt(self) -> Operation[RunReference]:
         """Send the message, or find it at the server."""
+        if self._doubt is not None and not self.can_look():
+            raise self._doubt
         if self._was_in_doubt:
             try:
                 reference = yield from self._look_patiently()
@@ -243,7 +241,7 @@ class Sender(ABC):
                 # A server may store the message only when the run ends: silence proves nothing.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
             else:
-                self.run.doubt = self.run.reference_in_doubt = None
+                self.run.doubt = None
             raise
 
 

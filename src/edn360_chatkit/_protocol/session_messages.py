@@ -6,10 +6,9 @@ from functools import partial
 
 from .._effects import Emitting, Operation
 from ..errors import APIError
-from ..events import WorkflowEvent, WorkflowResponse
+from ..events import SessionCreatedEvent, WorkflowEvent, WorkflowResponse
 from ..models.run import RunReference
 from .api import Api, PageRequest, user_message
-from .inbox import Inbox
 from .inputs import Prepared, segment
 from .listing import SessionMessage, id_of
 from .pages import read_back_to, read_new
@@ -24,12 +23,12 @@ class SessionMessages(Protocol):
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        return (yield from _Post(self._api, run, prepared).send_once())
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
+        return _Post(self._api, run, prepared).send_once()
 
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
-        message_id = reference.message_id
+        message_id = run.inbox.run.message_id
         messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
         if any(message.role == "user" for message in messages):
             self._api.lists_users = True
@@ -37,8 +36,8 @@ class SessionMessages(Protocol):
             self._api.lists_users = False
         return messages
 
-    def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        return (yield from poll(self, run, inbox))
+    def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        return (yield from poll(self, run))
 
 
 def _path(run: Run) -> str:
@@ -55,17 +54,22 @@ class _Post(Sender):
     # A server that lists the messages of a session lists those that it has.
     empty_is_proof = True
 
-    def read_baseline(self) -> Operation[None]:
-        if self.run.own_session:
-            self.baseline = Baseline(own=True)
-        else:
-            self.baseline = Baseline((yield from self._messages()))
+    def read_baseline(self) -> Operation[Baseline]:
+        self.own = self.run.own_session
+        return Baseline(() if self.own else (yield from self._messages()))
 
     def reference(self, message_id: str | None = None) -> RunReference:
-        reference = super().reference(message_id)
-        place = self.run.own_session or message_id is None or self.baseline.hides_users
-        # Where others may write, a listed message is ours by its id and not by its place.
-        return reference if place else reference.model_copy(update={"previous_id": None})
+        session, before = self.run.session, self.baseline
+        previous_id = None if before is None else before.previous_id
+        if not self.own and message_id and before and not before.hides_users:
+            # Where others may write, a listed message is ours by its id and not by its place.
+            previous_id = None
+        return RunReference(
+            session_id=session.id,
+            message_id=message_id,
+            user=session.user,
+            previous_id=previous_id,
+        )
 
     def send(self) -> Operation[RunReference]:
         request = user_message(self.api.rest_request("POST", _path(self.run)), self.prepared)
@@ -79,7 +83,7 @@ class _Post(Sender):
         return self.reference(message_id)
 
     def look(self) -> Operation[RunReference | None]:
-        message = self.baseline.find((yield from self._messages()), self.prepared)
+        message = self.find((yield from self._messages()))
         if message is None and self.api.lists_users is False:
             # This list would not have the message.
             self._may_send = False

@@ -1,4 +1,4 @@
-"""The events of a thread protocol stream, read without I/O.
+"""The streams of the thread protocol, and what they bring.
 
 The reference is OpenAI's published server package, ``openai-chatkit`` (``chatkit.types``). Unknown
 events, items and updates are passed on unchanged.
@@ -7,13 +7,17 @@ events, items and updates are passed on unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeAlias
 
+from .._effects import Operation, Stream, read
 from .._json import as_list, as_object, as_text, is_list, is_object, parse
+from ..errors import APIConnectionError, APIError
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
+from ..models.run import RunReference
 from .listing import SessionMessage, id_of, name_of, refusal_of, role_of, text_of
 
 _Change: TypeAlias = Literal["task.added", "task.updated"]
@@ -36,16 +40,14 @@ class _Writing:
     parts: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     refusal: str | None = None
 
-    def add(self, index: int, text: str) -> int:
-        """Append to a part; returns the growth in characters."""
-        begun = 0 if index in self.parts else EMPTY
-        self.parts.setdefault(index, []).append(text)
-        return begun + len(text)
-
-    def set_part(self, index: int, text: str) -> int:
-        """Write a part anew; returns the growth in characters, at least 0."""
-        before = sum(map(len, self.parts[index])) if index in self.parts else -EMPTY
-        self.parts[index] = [text]
+    def write(self, index: int, text: str, *, anew: bool = False) -> int:
+        """Append to a part, or write it anew; returns the growth in characters."""
+        before = 0 if index in self.parts else -EMPTY
+        pieces = self.parts.setdefault(index, [])
+        if anew:
+            before += sum(map(len, pieces))
+            pieces.clear()
+        pieces.append(text)
         return max(0, len(text) - before)
 
     def text(self) -> str:
@@ -54,10 +56,9 @@ class _Writing:
 
 @dataclass(slots=True)
 class StreamError:
-    """An ``error`` event: the server ended the run."""
+    """An ``error`` event: the server ended the run. Its words can repeat the athlete's data."""
 
-    code: str | None
-    message: str | None = field(repr=False)
+    words: str | None = field(repr=False)
     allow_retry: bool | None
 
 
@@ -71,6 +72,7 @@ class ThreadReader:
     Attributes:
         message_id: The id of our message, once the server has stored it.
         taken: Whether the server has stored our message.
+        messages: The complete messages, the removals, and the items that wait for the client.
         error: The ``error`` event, if one came.
         received: The size of all data so far, in characters.
         size: The size of all texts so far in characters, and a share for each message.
@@ -79,27 +81,20 @@ class ThreadReader:
     thread_id: str | None = None
     message_id: str | None = None
     taken: bool = False
+    messages: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     error: StreamError | None = None
     received: int = 0
     size: int = 0
     _writing: dict[str, _Writing] = field(default_factory=dict[str, _Writing], repr=False)
-    # The newest complete text of each id. The messages themselves are handed over.
+    # The newest complete text of each id.
     _complete: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    _new: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     _last: str | None = field(default=None, repr=False)
     _unknown_removed: bool = False
 
-    def messages(self, *, unfinished: bool) -> list[SessionMessage]:
-        """The messages that are new since the last call, oldest first."""
-        new, self._new = self._new, []
-        for item_id, writing in self._writing.items() if unfinished else ():
-            new.append(_message(item_id, writing, partial=True))
-        return new
-
-    def finish(self) -> None:
-        """Count all messages as complete: the stream has ended."""
+    def end(self, *, is_broken: bool = False) -> None:
+        """Count the messages that are being written: no more comes of them."""
         for item_id in list(self._writing):
-            self._complete_item(item_id)
+            self._complete_item(item_id, partial=is_broken)
 
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
         """Read the data of one server-sent event: one event of the protocol, or a list of them.
@@ -135,11 +130,9 @@ class ThreadReader:
             if self._unknown_removed and self._last is not None:
                 # The removal names an id that the stream did not have.
                 self._take_back(self._last)
+            words = as_text(event.get("message")) or as_text(event.get("code"))
             retry = event.get("allow_retry")
-            retry = retry if isinstance(retry, bool) else None
-            self.error = StreamError(
-                as_text(event.get("code")), as_text(event.get("message")), retry
-            )
+            self.error = StreamError(words, retry if isinstance(retry, bool) else None)
 
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
@@ -149,7 +142,7 @@ class ThreadReader:
         elif kind == "assistant_message":
             self._assistant_item(item_id, item, done=done)
         elif done and role_of(item) == "client":
-            self._new.append(SessionMessage(item_id, "client", name_of(item)))
+            self.messages.append(SessionMessage(item_id, "client", name_of(item)))
         # Any item shows that the server has stored our message.
         self.taken = True
 
@@ -165,7 +158,7 @@ class ThreadReader:
             for index in [index for index in writing.parts if index >= len(contents)]:
                 del writing.parts[index]
             for index, content in enumerate(contents):
-                self.size += writing.set_part(index, content)
+                self.size += writing.write(index, content, anew=True)
         # adk-chatkit sends ``done`` without a text after each delta: the message goes on.
         if done and (any(contents) or refusal or not writing.text()):
             self._complete_item(item_id)
@@ -173,10 +166,10 @@ class ThreadReader:
     def _update(self, item_id: str, update: dict[str, Any]) -> None:
         kind, index = update.get("type"), _index(update, "content_index")
         if kind == _PART + "text_delta":
-            self.size += self._begin(item_id).add(index, _text_in(update, "delta"))
+            self.size += self._begin(item_id).write(index, _text_in(update, "delta"))
         elif kind in (_PART + "added", _PART + "done"):
             text = text_of([update.get("content")])[0]
-            self.size += self._begin(item_id).set_part(index, text)
+            self.size += self._begin(item_id).write(index, text, anew=True)
 
     def _begin(self, item_id: str) -> _Writing:
         if item_id not in self._writing:
@@ -184,11 +177,14 @@ class ThreadReader:
             self.size += len(item_id) + EMPTY
         return self._writing[item_id]
 
-    def _complete_item(self, item_id: str) -> None:
-        message = _message(item_id, self._writing.pop(item_id), partial=False)
-        self._complete[item_id] = self._last = message.text or message.refusal or ""
+    def _complete_item(self, item_id: str, *, partial: bool = False) -> None:
+        writing = self._writing.pop(item_id)
+        text, refusal = writing.text(), writing.refusal
+        self._complete[item_id] = self._last = text or refusal or ""
         self._unknown_removed = False
-        self._new.append(message)
+        self.messages.append(
+            SessionMessage(item_id, "assistant", text, partial=partial, refusal=refusal)
+        )
 
     def _remove(self, item_id: str) -> bool:
         """Take back the newest text of an item; returns whether the item is known."""
@@ -200,13 +196,87 @@ class ThreadReader:
         return text is not None
 
     def _take_back(self, text: str) -> None:
-        self._new.append(SessionMessage(None, "assistant", text, removed=True))
+        self.messages.append(SessionMessage(None, "assistant", text, removed=True))
 
 
-def _message(item_id: str, writing: _Writing, *, partial: bool) -> SessionMessage:
-    return SessionMessage(
-        item_id, "assistant", writing.text(), partial=partial, refusal=writing.refusal
-    )
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run whose stream is open. Several calls can read it, one after the other.
+
+    Attributes:
+        run: What finds the run again.
+        sent: The text of its message.
+        limit: The most text that is kept of the stream, in characters.
+        events: The events that no caller has seen yet.
+        ended: Whether the stream has ended.
+        failure: Why the stream broke, if it did.
+    """
+
+    stream: Stream
+    reader: ThreadReader
+    run: RunReference
+    sent: str | None = field(repr=False)
+    limit: int
+    events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
+    ended: bool = False
+    failure: APIConnectionError | None = None
+    # Who takes the only entry may read; taking it is atomic.
+    _turn: list[None] = field(default_factory=lambda: [None])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has ended or is broken."""
+        return self.ended or self.failure is not None
+
+    def begin(self) -> bool:
+        """Take the turn to read; ``False`` while another call has it."""
+        with suppress(IndexError):
+            self._turn.pop()
+            return True
+        return False
+
+    def finish(self) -> None:
+        """Give the turn back."""
+        self._turn.append(None)
+
+    def catch_up(self) -> Operation[None]:
+        """Read what has arrived, without waiting."""
+        with suppress(APIConnectionError):
+            while (yield from self.read(watched=True, wait=False)):
+                pass
+        if self.is_over:
+            # This call has read from it, and closes it.
+            self.stream.keep_open = False
+
+    def read(self, *, watched: bool, wait: bool = True) -> Operation[bool]:
+        """Read on; returns whether something came. An ``APIConnectionError``: the stream broke.
+
+        No frame holds the data while others run.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.ended:
+            return False
+        try:
+            data = yield from read(self.stream, wait=wait)
+        except APIConnectionError as error:
+            self.failure = error
+            self.reader.end(is_broken=True)
+            raise
+        self.ended, arrived = data is None, bool(data)
+        self.events += chain.from_iterable(
+            map(partial(self.reader.feed, watched=watched), data or ())
+        )
+        del data
+        is_full = self.reader.size > self.limit
+        if self.ended or is_full:
+            self.reader.end(is_broken=not self.ended)
+        if is_full:
+            raise APIError(
+                f"The stream brought more than {self.limit} bytes to keep. Raise "
+                "max_response_bytes=... if you trust the server; the run can be taken up again."
+            )
+        return arrived
 
 
 def _watched_events(event: dict[str, Any]) -> Iterator[WorkflowEvent]:

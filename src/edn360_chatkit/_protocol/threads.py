@@ -6,6 +6,9 @@ thread's items are read until the answer is there; the message is never sent aga
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
 from .._effects import Emitting, Operation, Response, emit, open_stream, sleep
 from ..errors import (
     APIConnectionError,
@@ -15,22 +18,20 @@ from ..errors import (
     NotFoundError,
     WorkflowError,
 )
-from ..events import WorkflowEvent, WorkflowResponse
-from ..models.run import RunReference
+from ..events import SessionCreatedEvent, WorkflowEvent, WorkflowResponse
+from ..models.run import RunReference, digest
 from ..models.session import ChatSession
-from .api import Api
-from .inbox import Inbox
+from .api import Api, Lookup
 from .inputs import Prepared
-from .listing import SessionMessage
-from .live import LiveRun
+from .listing import DoubtError, SessionMessage
 from .logs import log_warning
 from .pages import read_back_to, read_new
 from .polling import poll
 from .responses import unusable
 from .retry import is_deadline
 from .run import Protocol, Run, deliver
-from .sending import Baseline, DoubtError, Sender, our_message
-from .thread_events import ThreadReader
+from .sending import Baseline, EarlierBaseline, Sender, our_message
+from .thread_events import LiveRun, ThreadReader
 
 PAGE = 50
 """The size of a page of a thread's items."""
@@ -38,162 +39,181 @@ MOST_NEW_THREADS = 10
 """The largest number of new threads that are searched for a message."""
 TURN = 0.01
 """How long to wait for a call that reads what has arrived in a stream, in seconds."""
-MOST_ENDED = 100
-"""The number of held runs whose stream is over that a client remembers."""
-MOST_SESSIONS = 1000
-"""The number of sessions whose thread a client remembers; the oldest are forgotten first."""
+MOST_SESSIONS = 500
+"""The number of sessions without an open stream that a client remembers: the newest ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What a client knows of a session: its user, its newest thread, and the streams in it.
+
+    A stream is open and waits for a call to follow it, or it has ended with a failed run: the
+    thread may not show the failure to a later look.
+    """
+
+    session: ChatSession
+    thread_id: str | None = None
+    streams: list[LiveRun] = field(default_factory=list[LiveRun])
+
+    def find(self, run: RunReference) -> LiveRun | None:
+        """The stream of a run; without a message id, of one that it can stand for."""
+        streams = [live for live in self.streams if _may_be(live.run, run)]
+        # After a previous message the oldest run comes first; else the newest one is meant.
+        return streams[-1 if run.previous_id is None else 0] if streams else None
+
+    def take(self, run: RunReference) -> LiveRun | None:
+        """Find the stream of a run for one call alone."""
+        live = self.find(run)
+        with suppress(ValueError):
+            if live is not None:
+                self.streams.remove(live)
+                return live
+        return None
+
+
+def _may_be(run: RunReference, reference: RunReference) -> bool:
+    """Whether a reference can stand for a run of the same session."""
+    if reference.message_id is not None:
+        return reference.message_id == run.message_id
+    same_thread = reference.thread_id in (None, run.thread_id)
+    return same_thread and reference.previous_id in (None, run.previous_id)
 
 
 class Threads(Protocol):
     """Runs over the thread protocol, and the streams that wait to be followed.
 
-    Several OS threads share it without a lock: each change is one atomic operation on a dict.
+    Several OS threads share it without a lock: each change is one atomic operation on a dict or
+    list.
     """
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        # By session and message; by a number if the server gave the message no id.
-        self._live: dict[tuple[str, str | int], LiveRun] = {}
-        self._threads: dict[str, tuple[ChatSession, str]] = {}
+        self._sessions: dict[str, _Known] = {}
 
-    def thread_of(self, session: ChatSession) -> tuple[ChatSession, str | None]:
-        """A session with its user, and the newest thread in it, if this client knows them."""
-        earlier, thread_id = self._threads.get(session.id, (session, None))
-        return (session if session.user is not None else earlier), thread_id
+    def known(self, session: ChatSession) -> _Known:
+        """What this client knows of a session."""
+        known = self._sessions.get(session.id, _Known(session))
+        return known if session.user is None else replace(known, session=session)
 
-    def _remember(self, live: LiveRun) -> None:
-        run = live.inbox.run
-        self._live[run.session_id, run.message_id or id(live)] = live
-        for key in [key for key, one in list(self._live.items()) if one.is_over][:-MOST_ENDED]:
-            self._live.pop(key, None)
-
-    def _find(self, run: RunReference) -> tuple[str, str | int]:
-        """The place of a run's open stream; without a message id, of one that it can stand for."""
-        if run.message_id is not None:
-            return run.session_id, run.message_id
-        live = [key for key, one in list(self._live.items()) if _may_be(one.inbox.run, run)]
-        # After a previous message the oldest run comes first; else the newest one is meant.
-        return live[-1 if run.previous_id is None else 0] if live else (run.session_id, -1)
-
-    def start(self, run: Run, prepared: Prepared) -> Operation[RunReference]:
-        run.session, thread_id = self.thread_of(run.session)
-        reference = yield from _Start(self._api, run, prepared, thread_id).send_once()
-        if reference.thread_id is not None:
-            self._threads.pop(run.session.id, None)
-            self._threads[run.session.id] = run.session, reference.thread_id
-            for oldest in list(self._threads)[:-MOST_SESSIONS]:
-                self._threads.pop(oldest, None)
+    def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
+        known = self.known(run.session)
+        run.inbox.session = known.session
+        yield from _Start(self._api, run, prepared, known.thread_id).send_once()
+        if run.inbox.run.thread_id is None:
+            return
+        self._sessions.pop(run.session.id, None)
+        self._sessions[run.session.id] = replace(known, thread_id=run.inbox.run.thread_id)
         if run.held and run.live is not None:
             run.live.stream.keep_open = True
-            self._remember(run.live)
-        return reference
+            known.streams.append(run.live)
+        for oldest, one in list(self._sessions.items())[:-MOST_SESSIONS]:
+            if all(live.is_over for live in one.streams):
+                self._sessions.pop(oldest, None)
 
-    def look(self, run: Run, reference: RunReference) -> Operation[list[SessionMessage]]:
-        run.session, thread_id = self.thread_of(run.session)
-        thread_id = reference.thread_id or thread_id
+    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+        inbox, known = run.inbox, self.known(run.session)
+        inbox.session, user = known.session, known.session.user
+        thread_id = inbox.run.thread_id or known.thread_id
         if thread_id is None:
-            raise InvalidInputError(
-                f"The thread of this run is not known: the session {run.session.id!r} has no "
-                "message yet, or another client sent it. Find the thread with client.threads.list("
-                f"user={run.session.user!r}), and pass a RunReference with its thread_id."
-            )
-        items = self._api.lookup("items.list", run.session.user, thread_id)
+            if inbox.run.previous_thread_id is None:
+                raise InvalidInputError(
+                    f"The thread of this run is not known: the session {run.session.id!r} has no "
+                    "message yet, or another client sent it. Look at the user's newest threads "
+                    f"with client.threads.list(user={user!r}), and pass a RunReference with its "
+                    "thread_id."
+                )
+            before = EarlierBaseline(inbox.run.previous_thread_id)
+            reference = yield from _find_thread(self._api, before, inbox.run)
+            if reference is None:
+                return []
+            inbox.run, thread_id = reference, reference.thread_id
+        items = self._api.lookup("items.list", user, thread_id)
         try:
-            return (yield from read_back_to(self._api, items, reference.message_id, PAGE))
+            return (yield from read_back_to(self._api, items, inbox.run.message_id, PAGE))
         except NotFoundError as error:
             if run.live is None:
                 raise
             # Its stream has named the thread, so it exists: the server can't read it just now.
             raise APIConnectionError(error.message) from error
 
-    def follow(self, run: Run, inbox: Inbox) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        live = run.live or self._live.pop(self._find(inbox.run), None)
+    def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        known = self.known(run.session)
+        live = run.live or known.take(run.inbox.run)
         if live is None:
-            return (yield from poll(self, run, inbox))
+            return (yield from poll(self, run))
         while not live.begin():
             yield from sleep(TURN)
         live.stream.keep_open = False
         run.take_over(live)
+        failure: APIError | None = None
         try:
-            return (yield from self._follow_live(run, live))
+            try:
+                yield from self._read(run, live)
+                response = yield from self._conclude(run, live)
+            except (APIConnectionError, APIStatusError) as error:
+                failure, response = error, None
+            if failure is not None:
+                if not is_deadline(failure):
+                    name = type(failure).__name__
+                    log_warning(run.session.id, "stream broke (%s); reading the thread", name)
+                run.inbox.follow(live.reader.messages)
+                run.inbox.check_error(live.reader.error)
+                if run.inbox.has_program():
+                    response = yield from run.response()
+            return (yield from deliver(run, response) if response else poll(self, run, failure))
         except WorkflowError:
-            # The thread may not show the failure to a later look.
             if live.is_over:
-                self._remember(live)
+                known.streams.append(live)
                 live.finish()
             raise
 
-    def _follow_live(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        """Read the stream to its end; where it breaks, go on with the thread."""
-        failure: APIError | None = None
-        try:
-            yield from self._follow_stream(run, live)
-        except (APIConnectionError, APIStatusError) as error:
-            failure = error
-        if failure is not None:
-            if not is_deadline(failure):
-                name = type(failure).__name__
-                log_warning(run.session.id, "stream broke (%s); reading the thread", name)
-            live.break_off()
-            if not live.inbox.has_program():
-                return (yield from poll(self, run, live.inbox, failure))
-        response = yield from run.response()
-        if response is None:
-            live.inbox.end_of_run()
-        return (yield from deliver(run, response))
-
-    def _follow_stream(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
-        """Read the stream to its end; then the thread, if the answer is not there.
-
-        A proxy may end the stream in order for a server that has stopped. If the thread can't be
-        read then, the end of the stream proves nothing.
-        """
+    def _read(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
+        """Read the stream to its end."""
         while True:
-            for event in live.take_events():
+            events, live.events = live.events, []
+            for event in (*events, *run.inbox.follow(live.reader.messages)):
                 yield from emit(event, live.stream)
+            if run.waiting.answer == "first":
+                run.inbox.response("first", 1, 0.0)
             if live.ended:
                 break
-            if live.failure is not None:
-                raise live.failure
             yield from live.read(watched=run.watched)
-            if run.waiting.answer == "first":
-                live.inbox.response("first", 1, 0.0)
-        live.check_error()
-        if run.waiting.answer == "program" and not live.inbox.is_settled():
-            for step in live.inbox.take((yield from self.look(run, live.inbox.run))):
-                yield from emit(step)
 
-    def check(self, run: Run, inbox: Inbox) -> Operation[WorkflowResponse | None]:
-        live = self._live.get(self._find(inbox.run))
+    def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
+        live = self.known(run.session).find(run.inbox.run)
         if live is None or not live.begin():
-            return (yield from super().check(run, inbox))
+            return (yield from super().check(run))
         try:
             run.take_over(live)
             yield from live.catch_up()
-            if not live.inbox.is_settled():
-                yield from self._look_beside(run, live)
+            try:
+                return (yield from self._conclude(run, live))
+            except APIError:
+                # While the stream is open, its thread need not be there.
+                if live.is_over:
+                    raise
             return (yield from run.response())
         finally:
             live.finish()
 
-    def _look_beside(self, run: Run, live: LiveRun) -> Operation[None]:
-        """Read the thread of an open stream, whose newest data may be in a buffer."""
-        live.check_error()
-        try:
-            live.events += live.inbox.take((yield from self.look(run, live.inbox.run)))
-        except APIError:
-            if live.is_over:
-                raise
-        else:
-            if live.ended and not live.inbox.is_settled():
-                live.inbox.end_of_run()
+    def _conclude(
+        self, run: Run, live: LiveRun
+    ) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
+        """The response in the stream, or else in its thread; raises the error of a failed run.
 
-
-def _may_be(run: RunReference, reference: RunReference) -> bool:
-    """Whether a reference without a message id can stand for a run."""
-    same = run.session_id == reference.session_id
-    same &= reference.thread_id in (None, run.thread_id)
-    return same and reference.previous_id in (None, run.previous_id)
+        The newest data of an open stream may be in a buffer. A proxy may end the stream in order
+        for a server that has stopped: if the thread can't be read then, the end proves nothing.
+        """
+        inbox = run.inbox
+        inbox.follow(live.reader.messages)
+        inbox.check_error(live.reader.error)
+        if run.waiting.answer == "program" and not inbox.is_settled():
+            for step in inbox.take((yield from self.look(run))):
+                yield from emit(step)
+        response = yield from run.response()
+        if response is None and live.ended:
+            inbox.end_of_run(awaited=run.waiting.awaited)
+        return response
 
 
 class _Start(Sender):
@@ -204,31 +224,34 @@ class _Start(Sender):
         self._thread_id = thread_id
         self._reader = ThreadReader(thread_id=thread_id)
 
-    def read_baseline(self) -> Operation[None]:
+    def read_baseline(self) -> Operation[Baseline | None]:
+        if self.run.sent_before is not None:
+            previous_id = self.run.sent_before.previous_thread_id
+            return None if previous_id is None else EarlierBaseline(previous_id)
         # A session that can't send fails before anything is asked for.
         self.api.credential(self.run.session)
-        if self._thread_id is None:
-            self.baseline = Baseline((yield from self._newest_threads()))
-        else:
-            self.baseline = Baseline((yield from self._messages(self._thread_id)))
+        return Baseline((yield from _entries(self.api, self.run.session.user, self._thread_id)))
 
     def reference(self, message_id: str | None = None) -> RunReference:
+        before, is_new = self.baseline, self._thread_id is None
+        is_lost = self._reader.thread_id is None and before is not None
+        previous_id = None if before is None else before.previous_id
         return RunReference(
             session_id=self.run.session.id,
             message_id=message_id or self._reader.message_id,
             thread_id=self._reader.thread_id,
             user=self.run.session.user,
-            previous_id="" if self._thread_id is None else self.previous_id,
+            previous_id="" if is_new else previous_id,
+            previous_thread_id=previous_id if is_lost else None,
+            message_digest=digest(self.prepared.text) if is_lost else None,
         )
 
     def leaves(self) -> None:
         super().leaves()
         if self._reader.thread_id is None:
             user = self.run.session.user
-            self.run.reference_in_doubt = None
-            self.run.doubt = (
-                f"look at the user's newest threads with client.threads.list(user={user!r})"
-            )
+            look = f"look at the user's newest threads with client.threads.list(user={user!r})"
+            self.run.doubt = f"{self.run.doubt}, or {look}" if self.baseline else look
 
     def send(self) -> Operation[RunReference]:
         run, limit = self.run, self.api.config.max_response_bytes
@@ -236,15 +259,15 @@ class _Start(Sender):
             run.session, self.prepared, self._thread_id, run.waiting.patience
         )
         # A look is for the message that was sent last. The thread of an earlier try stayed empty.
-        if self._thread_id is None and self._reader.thread_id is not None:
+        if self._thread_id is None and self._reader.thread_id is not None and self.baseline:
             self.baseline.add(self._reader.thread_id)
-        reader = self._reader = ThreadReader(thread_id=self._thread_id)
+        reader, self.own = ThreadReader(thread_id=self._thread_id), False
+        self._reader = reader
         self.leaves()
         stream = yield from open_stream(request)
         if isinstance(stream, Response):
             raise unusable(self.api.check(stream), "no event stream")
-        inbox = Inbox(run.session, self.reference(), sent=self.prepared.text)
-        live = LiveRun(stream, reader, inbox, limit)
+        live = LiveRun(stream, reader, run.inbox.run, self.prepared.text, limit)
         while not reader.taken:
             try:
                 yield from live.read(watched=True)
@@ -254,53 +277,55 @@ class _Start(Sender):
                 # Too large to be read. A message that was taken is followed, which raises it again.
                 if not reader.taken:
                     raise APIConnectionError(error.message) from error
-            inbox.run = self.reference()
             if reader.thread_id is not None:
+                # A thread that the stream names was made for our message.
+                self.own = self._thread_id is None
                 self.leaves()
-            live.check_error()
+            run.inbox.check_error(live.reader.error)
             if not reader.taken and (live.ended or reader.received > limit):
                 end = "ended" if live.ended else "brought more than max_response_bytes=..."
                 raise APIConnectionError(
                     f"The stream {end} before the server said that it has taken the message."
                 )
-        run.live = live
-        return inbox.run
-
-    def can_look(self) -> bool:
-        # A thread that the stream has named was started by us.
-        return self.baseline_read or (self._thread_id is None and bool(self._reader.thread_id))
+        run.live, live.run = live, self.reference()
+        return live.run
 
     def look(self) -> Operation[RunReference | None]:
-        if self._reader.thread_id is None:
-            return (yield from self._search_new_threads())
-        place = Baseline(own=True) if self._thread_id is None else self.baseline
-        message = place.find((yield from self._messages(self._reader.thread_id)), self.prepared)
+        user, thread_id = self.run.session.user, self._reader.thread_id
+        if thread_id is None and self.baseline is not None:
+            reference = self.run.sent_before or self.reference()
+            return (yield from _find_thread(self.api, self.baseline, reference))
+        message = self.find((yield from _entries(self.api, user, thread_id)))
         return self.reference(message.id) if message else None
 
-    def _search_new_threads(self) -> Operation[RunReference | None]:
-        new = self.baseline.new((yield from self._newest_threads()))
-        if len(new) > MOST_NEW_THREADS:
-            raise DoubtError("The user has many new threads, and one of them can be ours.")
-        messages: list[SessionMessage] = []
-        places: list[str | None] = []
-        for thread in new:
-            entries = [] if thread.id is None else (yield from self._messages(thread.id))
-            # A thread without messages can be ours, too.
-            messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
-            places += [thread.id] * max(1, len(entries))
-        message = our_message(messages, self.prepared)
-        if message is not None:
-            self._reader.thread_id = places[messages.index(message)]
-            return self.reference(message.id)
-        if new:
-            raise DoubtError("The user has a new thread without a message, which can be ours.")
-        return None
 
-    def _messages(self, thread_id: str) -> Operation[list[SessionMessage]]:
-        items = self.api.lookup("items.list", self.run.session.user, thread_id)
-        return (yield from read_new(self.api, items))
+def _entries(api: Api, user: str | None, thread_id: str | None) -> Operation[list[SessionMessage]]:
+    """The items of a thread, or without one the user's threads, at least the newest ones."""
+    kind: Lookup = "threads.list" if thread_id is None else "items.list"
+    return (yield from read_new(api, api.lookup(kind, user, thread_id)))
 
-    def _newest_threads(self) -> Operation[list[SessionMessage]]:
-        """The user's threads as entries of a list, at least the newest ones."""
-        threads = self.api.lookup("threads.list", self.run.session.user, None)
-        return (yield from read_new(self.api, threads))
+
+def _find_thread(api: Api, before: Baseline, run: RunReference) -> Operation[RunReference | None]:
+    """Look for a run's message in the user's new threads."""
+    new = before.new((yield from _entries(api, run.user, None)))
+    if len(new) > MOST_NEW_THREADS:
+        raise DoubtError("The user has many new threads, and one of them can be ours.")
+    messages: list[SessionMessage] = []
+    places: list[str | None] = []
+    for thread in new:
+        entries = [] if thread.id is None else (yield from _entries(api, run.user, thread.id))
+        # A thread without messages can be ours, too.
+        messages += entries or [SessionMessage(None, "unknown", "", readable=False)]
+        places += [thread.id] * max(1, len(entries))
+    message = our_message(messages, run.message_digest)
+    if message is not None:
+        return RunReference(
+            session_id=run.session_id,
+            message_id=message.id,
+            thread_id=places[messages.index(message)],
+            user=run.user,
+            previous_id="",
+        )
+    if new:
+        raise DoubtError("The user has a new thread without a message, which can be ours.")
+    return None

@@ -11,7 +11,6 @@ from ..errors import EndpointNotFoundError, WorkflowError
 from ..events import (
     MessageSentEvent,
     RunStatus,
-    SessionCreatedEvent,
     WorkflowEvent,
     WorkflowResponse,
 )
@@ -55,38 +54,37 @@ class Workflow:
 
     def send_message(
         self, session: ChatSession, prepared: Prepared, waiting: Waiting
-    ) -> Operation[RunReference]:
+    ) -> Emitting[WorkflowEvent, RunReference]:
         """The second step: send a message in a session."""
-        run = Run(session, waiting, (yield from now()), held=True)
-        prepared.log(session.id)
-        with noted(run):
-            _, reference = yield from self._start(run, prepared)
-            return reference
+        run = yield from _new_run(session, prepared, waiting)
+        run.held = True
+        yield from self._send(run, prepared)
+        return run.inbox.run
 
     def poll_response(
         self, session: ChatSession, reference: RunReference, waiting: Waiting, *, watched: bool
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """The third step: wait for the answer."""
-        run = Run(session, waiting, (yield from now()), watched=watched)
-        with noted(run):
-            return (yield from self._take_up(run, reference, lambda protocol: protocol.follow))
+        inbox, started = Inbox(session, reference), (yield from now())
+        run = Run(inbox, waiting, started, is_sent=True, watched=watched)
+        return (yield from self._take_up(run, lambda protocol: protocol.follow(run)))
 
     def retrieve_run(
         self, session: ChatSession, reference: RunReference, waiting: Waiting
-    ) -> Operation[RunStatus]:
+    ) -> Emitting[WorkflowEvent, RunStatus]:
         """Read the state of a run once."""
-        run = Run(session, waiting, (yield from now()))
+        inbox, started = Inbox(session, reference), (yield from now())
+        run = Run(inbox, waiting, started, is_sent=True)
         try:
-            with noted(run):
-                response = yield from self._take_up(run, reference, lambda protocol: protocol.check)
+            response = yield from self._take_up(run, lambda protocol: protocol.check(run))
         except WorkflowError as error:
             # Its frames hold the answer.
             error.__traceback__ = None
-            return RunStatus(run=reference, state="failed", steps=run.steps, error=error)
+            return RunStatus(run=reference, state="failed", steps=inbox.steps(), error=error)
         return RunStatus(
-            run=run.reference or reference,
+            run=inbox.run,
             state="running" if response is None else "done",
-            steps=run.steps,
+            steps=inbox.steps(),
             response=response,
         )
 
@@ -96,10 +94,9 @@ class Workflow:
         """A session and the message, for another call to follow."""
         run = yield from self._begin(prepared, user, waiting)
         run.held = True
-        with noted(run):
-            _, reference = yield from self._start(run, prepared)
-            yield from emit(MessageSentEvent(run=reference))
-            return reference
+        yield from self._send(run, prepared)
+        yield from emit(MessageSentEvent(run=run.inbox.run))
+        return run.inbox.run
 
     def run(
         self, prepared: Prepared, user: str, waiting: Waiting, *, watched: bool
@@ -113,79 +110,86 @@ class Workflow:
         self, prepared: Prepared, reference: RunReference, waiting: Waiting
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """As :meth:`run`, in the session where an earlier process may have sent the message."""
-        started = yield from now()
-        run = Run(reference.session, waiting, started, own_session=True, sent_before=True)
+        run = yield from _new_run(reference.session, prepared, waiting)
+        run.own_session, run.sent_before = True, reference
         return (yield from self._send_and_follow(run, prepared))
+
+    def _begin(self, prepared: Prepared, user: str, waiting: Waiting) -> Operation[Run]:
+        started = yield from now()
+        session = yield from self.create_session(user, {})
+        run = yield from _new_run(session, prepared, waiting)
+        run.started, run.own_session = started, True
+        return run
 
     def _send_and_follow(
         self, run: Run, prepared: Prepared
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
+        protocol = yield from self._send(run, prepared)
         with noted(run):
-            protocol, reference = yield from self._start(run, prepared)
-            yield from emit(MessageSentEvent(run=reference))
-            return (yield from protocol.follow(run, run.sent(reference)))
+            yield from emit(MessageSentEvent(run=run.inbox.run))
+            return (yield from protocol.follow(run))
 
-    def _begin(
-        self, prepared: Prepared, user: str, waiting: Waiting
-    ) -> Emitting[WorkflowEvent, Run]:
-        started = yield from now()
-        session = yield from self.create_session(user, {})
-        prepared.log(session.id)
-        yield from emit(SessionCreatedEvent(session=session))
-        return Run(session, waiting, started, own_session=True)
-
-    def _take_up(
-        self,
-        run: Run,
-        reference: RunReference,
-        method: Callable[[Protocol], Callable[[Run, Inbox], Emitting[E, T]]],
-    ) -> Emitting[E, T]:
+    def _take_up(self, run: Run, method: Callable[[Protocol], Emitting[E, T]]) -> Emitting[E, T]:
         """Call a method of the protocol of an earlier run."""
-        inbox = run.sent(reference)
-        _, thread_id = self._threads.thread_of(run.session)
-        in_thread = reference.thread_id is not None or thread_id is not None
+        in_thread = run.inbox.run.thread_id or self._threads.known(run.session).thread_id
         protocol = self._threads if in_thread else self._current()
         undecided = protocol is self._messages and self._protocol == "auto"
-        try:
-            return (yield from method(protocol)(run, inbox))
-        except EndpointNotFoundError as error:
-            # The protocol stays undecided: the reference may be at fault.
-            if not undecided or not _is_refused(error):
-                raise
-        return (yield from method(self._threads)(run, inbox))
+        with noted(run):
+            try:
+                return (yield from method(protocol))
+            except EndpointNotFoundError as error:
+                # The protocol stays undecided: the reference may be at fault.
+                if not undecided or not _is_refused(error):
+                    raise
+            return (yield from method(self._threads))
 
     def _current(self) -> Protocol:
         return self._threads if self._protocol == "threads" else self._messages
 
-    def _start(self, run: Run, prepared: Prepared) -> Operation[tuple[Protocol, RunReference]]:
-        """Send the message; the protocol that has taken it follows the run."""
-        run.sent_text = prepared.text
+    def _send(self, run: Run, prepared: Prepared) -> Emitting[WorkflowEvent, Protocol]:
+        """Send the message; returns the protocol that has taken it."""
         # Several runs may start before one of them has learned the protocol.
         undecided = self._protocol == "auto"
         protocol = self._current()
-        try:
-            reference = yield from protocol.start(run, prepared)
-        except EndpointNotFoundError as error:
-            if not undecided or self._protocol == "messages" or not _is_refused(error):
-                raise
-            refusal = error
-        else:
-            # Without an id, the response may be a proxy's page and not the API's.
-            if self._protocol == "auto" and reference.message_id is not None:
-                self._protocol = "messages"
-            return protocol, reference
-        self._protocol = "threads"
-        if run.session.client_secret is None:
-            refusal.message += (
-                " This session has no client secret, which the thread protocol needs: sessions "
-                "lose it when they are stored. Make a new one with create_session(...)."
-            )
-            raise refusal
-        log_info(run.session.id, "no session messages here: using the thread protocol")
-        return self._threads, (yield from self._threads.start(run, prepared))
+        with noted(run):
+            try:
+                yield from protocol.start(run, prepared)
+            except EndpointNotFoundError as error:
+                decided = not undecided or self._protocol == "messages"
+                if decided or not _is_refused(error, in_doubt=run.sent_before is not None):
+                    raise
+                refusal = error
+            else:
+                # Without an id, the response may be a proxy's page and not the API's.
+                if self._protocol == "auto" and run.inbox.run.message_id is not None:
+                    self._protocol = "messages"
+                return protocol
+            if run.sent_before is None:
+                # Else nothing was sent here, so nothing is learned.
+                self._protocol = "threads"
+                if run.session.client_secret is None:
+                    refusal.message += (
+                        " This session has no client secret, which the thread protocol needs: "
+                        "sessions lose it when they are stored. Make a new one with "
+                        "create_session(...)."
+                    )
+                    raise refusal
+                log_info(run.session.id, "no session messages here: using the thread protocol")
+            yield from self._threads.start(run, prepared)
+            return self._threads
 
 
-def _is_refused(error: EndpointNotFoundError) -> bool:
-    """Whether the API itself says that it has no such endpoint, and nothing is in doubt."""
+def _new_run(session: ChatSession, prepared: Prepared, waiting: Waiting) -> Operation[Run]:
+    """A run whose message is not sent yet."""
+    prepared.log(session.id)
+    reference = RunReference(session_id=session.id, user=session.user)
+    return Run(Inbox(session, reference, sent=prepared.text), waiting, (yield from now()))
+
+
+def _is_refused(error: EndpointNotFoundError, *, in_doubt: bool = False) -> bool:
+    """Whether the API itself says that it has no such endpoint.
+
+    Unless it was in doubt before, no message may be in doubt.
+    """
     words = server_words(error.body) or ""
-    return words.startswith("Invalid URL") and not error.may_have_been_taken
+    return words.startswith("Invalid URL") and (in_doubt or not error.may_have_been_taken)

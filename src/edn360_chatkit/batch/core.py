@@ -158,8 +158,7 @@ class Batch:
     def _note(self, item: Item, event: WorkflowEvent) -> None:
         """Write the run's progress into the journal, before the run goes on."""
         if isinstance(event, SessionCreatedEvent):
-            session = event.session
-            item.run = RunReference(session_id=session.id, user=session.user, previous_id="")
+            item.run = event.run
             if self._journal is not None:
                 self._journal.sending(item.key, item.prepared.text, str(item.run))
         elif isinstance(event, MessageSentEvent):

@@ -23,13 +23,15 @@ _TEXTS = {
     ),
     ": make a new one with create_session(...)": "",
     ": make a new session with create_session(...)": "",
+    "pass a RunReference with its thread_id": "add its thread_id to RUN",
 }
+_LIST = re.compile(r" with client\.threads\.list\([^()]*\)")
 _OPTION = re.compile(rf"({_NAMES})(?:=\.\.\.|(?= \(or| must))")
 
 
 def error_text(error: Exception) -> str:
     """The text of an error, with options in the place of the library's parameters."""
-    text = str(error)
+    text = _LIST.sub("", str(error))
     for python, option in _TEXTS.items():
         text = text.replace(python, option)
     return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)

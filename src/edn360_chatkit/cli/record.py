@@ -70,13 +70,12 @@ class RunRecord:
         """Keep the run of an event."""
         if isinstance(event, events.SessionCreatedEvent):
             # Before the message is sent: a killed command leaves a trace of it.
-            if self._file is not None and self._file.path is not None and self._file.path.exists():
+            path = None if self._file is None or self.run is not None else self._file.path
+            if self._file is not None and path is not None and path.exists():
                 text = f"Another command has written {self._file.label}; nothing was sent."
                 raise ConfigurationError(text)
-            # The session is new: its first message is that of the run.
-            session = event.session
             STOP_SIGNALS.hold()
-            self._save(RunReference(session_id=session.id, user=session.user, previous_id=""))
+            self._save(event.run)
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
             if self._file is not None:

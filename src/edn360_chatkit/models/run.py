@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import unicodedata
+
 from .base import OpenModel, card_html
 from .session import ChatSession, Message
+
+_SHOWN = {"session_id", "message_id", "thread_id", "user"}
 
 
 class RunReference(OpenModel):
@@ -18,6 +23,9 @@ class RunReference(OpenModel):
             user's newest one, or the assistant's if no message of the user is listed. Empty for
             the first message, ``None`` if unknown. It finds the answer where the run's message is
             not listed, or is listed under another id (``adk-chatkit``).
+        previous_thread_id: While the run's thread is not known: the id of the user's newest thread
+            before it, empty if there was none. Its message is then looked for in newer threads.
+        message_digest: While the run's thread is not known: :func:`digest` of the message's text.
     """
 
     session_id: str
@@ -25,12 +33,14 @@ class RunReference(OpenModel):
     thread_id: str | None = None
     user: str | None = None
     previous_id: str | None = None
+    previous_thread_id: str | None = None
+    message_digest: str | None = None
 
     def __str__(self) -> str:
         return self.model_dump_json(exclude_none=True)
 
     def _repr_html_(self) -> str:
-        return card_html("RunReference", **self.model_dump(exclude={"previous_id"}))
+        return card_html("RunReference", **self.model_dump(include=_SHOWN))
 
     @classmethod
     def of(cls, message: Message, user: str | None = None) -> RunReference:
@@ -57,6 +67,15 @@ class RunReference(OpenModel):
     def session(self) -> ChatSession:
         """The session of the run, without its client secret."""
         return ChatSession(id=self.session_id, user=self.user)
+
+
+def digest(text: str) -> str:
+    """A short digest of a message, without what a server may change about it.
+
+    That is blanks, and how accents are composed.
+    """
+    bare = "".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(bare.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def resume_call(run: RunReference, *, awaited: bool = False) -> str:
