@@ -18,8 +18,8 @@ protect it.
 
 A self-hosted server may cancel its runs when the service is restarted, since that closes their
 streams; see docs/self-hosting.md. If the service is killed in the very moment of sending, it sends
-nothing again: ``GET /runs/{key}`` finds the run where there are session messages. Elsewhere it
-fails, and ``client.threads.list(user=...)`` shows whether there is a run.
+nothing again: ``GET /runs/{key}`` finds the run if the message has arrived. If not, the state stays
+``running`` and ``run`` has no ``message_id``: start it with another key then.
 """
 
 from __future__ import annotations
@@ -137,12 +137,8 @@ class Runs:
             return
 
         def save(event: WorkflowEvent) -> None:
-            if isinstance(event, SessionCreatedEvent):
-                # The message is sent after this. The session is new, so the run is its first one.
-                session = event.session
-                run = RunReference(session_id=session.id, user=session.user, previous_id="")
-                self._store.save_reference(key, run)
-            elif isinstance(event, MessageSentEvent):
+            # The message is sent between the two events. Over threads the first may come twice.
+            if isinstance(event, (SessionCreatedEvent, MessageSentEvent)):
                 self._store.save_reference(key, event.run)
 
         try:
