@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,12 +32,8 @@ def wait_for_runs(sim: ChatKitSimulator, count: int) -> None:
         time.sleep(0.02)
 
 
-def batch_notes(error: BaseException, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The notes of an exception; Python 3.10 has them in the log."""
-    if sys.version_info >= (3, 11):
-        notes: list[str] = getattr(error, "__notes__", [])
-    else:
-        notes = [record.getMessage() for record in caplog.records]
+def batch_notes(error: BaseException) -> list[str]:
+    notes: list[str] = getattr(error, "__notes__", [])
     return [note for note in notes if note.startswith(PREFIX)]
 
 
@@ -79,12 +73,9 @@ def interrupt_async(sim: ChatKitSimulator, **options: object) -> BaseException:
 
 
 @pytest.mark.parametrize("interrupt", [interrupt_sync, interrupt_async])
-def test_interrupted_batch_names_every_run(
-    sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture, interrupt: object
-) -> None:
-    caplog.set_level(logging.WARNING, "edn360_chatkit")
+def test_interrupted_batch_names_every_run(sim: ChatKitSimulator, interrupt: object) -> None:
     assert callable(interrupt)
-    (note,) = batch_notes(interrupt(sim), caplog)
+    (note,) = batch_notes(interrupt(sim))
     calls = re.findall(r"client\.poll_response\('(.*)'\)$", note, re.MULTILINE)
     assert ("await client" in note) == (interrupt is interrupt_async)
     assert len(calls) == 3
@@ -95,11 +86,10 @@ def test_interrupted_batch_names_every_run(
 
 @pytest.mark.parametrize("interrupt", [interrupt_sync, interrupt_async])
 def test_interrupted_batch_names_its_journal(
-    sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture, tmp_path: Path, interrupt: object
+    sim: ChatKitSimulator, tmp_path: Path, interrupt: object
 ) -> None:
-    caplog.set_level(logging.WARNING, "edn360_chatkit")
     assert callable(interrupt)
-    (note,) = batch_notes(interrupt(sim, journal=tmp_path / "runs.db"), caplog)
+    (note,) = batch_notes(interrupt(sim, journal=tmp_path / "runs.db"))
     assert f"journal={str(tmp_path / 'runs.db')!r}" in note
     assert "poll_response" not in note
 
@@ -115,14 +105,11 @@ def fail_after_first_result(sim: ChatKitSimulator, count: int, keys: list[str]) 
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_exception_of_the_loop_names_undelivered_runs(
-    sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture, count: int
-) -> None:
-    caplog.set_level(logging.WARNING, "edn360_chatkit")
+def test_exception_of_the_loop_names_undelivered_runs(sim: ChatKitSimulator, count: int) -> None:
     sim.delay, keys = 0.3, list[str]()
     with pytest.raises(ZeroDivisionError) as caught:
         fail_after_first_result(sim, count, keys)
-    notes = batch_notes(caught.value, caplog)
+    notes = batch_notes(caught.value)
     assert len(notes) == (count > 1)
     text = "".join(notes)
     named = {key for key in (f"athlete-{n}" for n in range(count)) if key in text}

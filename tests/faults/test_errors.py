@@ -10,7 +10,6 @@ import gc
 import json
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -441,12 +440,10 @@ def failures(all_failures: list[Failure]) -> list[Any]:
 
 
 def has_note(error: BaseException, kind: str) -> bool:
-    """Whether an exception says how to take the run up; Python 3.10 has no notes."""
+    """Whether an exception says how to take the run up."""
     notes: list[str] = getattr(error, "__notes__", [])
     call = " await client.poll_response(" if kind == "async" else "with client.poll_response("
-    return sys.version_info < (3, 11) or any(
-        call in note or "threads.list(" in note for note in notes
-    )
+    return any(call in note or "threads.list(" in note for note in notes)
 
 
 # Session messages need two requests to start a run, and threads three.

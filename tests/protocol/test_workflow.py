@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from typing import Any
 
 import pytest
@@ -448,7 +447,6 @@ def interrupted(*answers: Scripted) -> BaseException:
     return caught.value
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
 def test_foreign_exception_gets_note_once_message_left() -> None:
     created, sent = answer({"id": "cksess_1"}), answer({"id": "msg_1"})
     assert not hasattr(interrupted(), "__notes__")
@@ -461,7 +459,6 @@ def test_foreign_exception_gets_note_once_message_left() -> None:
     assert "Ejemplo" not in note
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
 def test_headers_function_that_fails_before_the_post_gets_no_note() -> None:
     calls: list[None] = []
 

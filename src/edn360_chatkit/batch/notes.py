@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 
-from .._protocol.logs import log_warning
+from .._protocol.logs import add_note
 from ..models.run import resume_call
 from .core import Batch, Item
 
 _START = "edn360-chatkit: the runs of this batch"
 
 
-def note_runs(
-    error: BaseException, batch: Batch, items: Mapping[int, Item], *, is_over: bool = True
-) -> None:
-    """Note on an exception how to take up the runs whose result was not given out.
-
-    Python 3.10 has no notes. There it is logged, once the batch ``is_over``.
-    """
+def note_runs(error: BaseException, batch: Batch, items: Mapping[int, Item]) -> None:
+    """Note on an exception how to take up the runs whose result was not given out."""
     runs = [item.run for item in items.values() if item.run is not None]
     notes: list[str] = getattr(error, "__notes__", [])
     if not runs or any(note.startswith(_START) for note in notes):
@@ -32,7 +26,4 @@ def note_runs(
         text = "\n".join(
             [f"{_START} may be paid for, and are in no journal. Take each up:", *calls]
         )
-    if sys.version_info >= (3, 11):
-        error.add_note(text)
-    elif is_over:
-        log_warning(None, "%s", text)
+    add_note(error, text)

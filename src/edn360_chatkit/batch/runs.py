@@ -357,7 +357,7 @@ class AsyncBatchRun:
             await self.aclose()
             raise
         except BaseException as error:
-            note_runs(error, self._batch, self._tasks.items, is_over=False)
+            note_runs(error, self._batch, self._tasks.items)
             raise
         if result is None:
             await self.aclose()
