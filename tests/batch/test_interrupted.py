@@ -52,20 +52,25 @@ def interrupt_sync(sim: ChatKitSimulator, **options: object) -> BaseException:
 
 
 async def _interrupt_async(sim: ChatKitSimulator, **options: object) -> BaseException:
-    async def run() -> None:
-        async with (
-            AsyncChatKitClient(**settings(sim)) as client,
-            client.run_many(athletes(3), **options) as results,  # type: ignore[arg-type]
-        ):
-            async for _ in results:
-                pass
+    async def run() -> BaseException:
+        # Python 3.10 raises another exception where the task is awaited.
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await read(sim, **options)
+        return caught.value
 
     task = asyncio.ensure_future(run())
     await asyncio.to_thread(wait_for_runs, sim, 3)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError) as caught:
-        await task
-    return caught.value
+    return await task
+
+
+async def read(sim: ChatKitSimulator, **options: object) -> None:
+    async with (
+        AsyncChatKitClient(**settings(sim)) as client,
+        client.run_many(athletes(3), **options) as results,  # type: ignore[arg-type]
+    ):
+        async for _ in results:
+            pass
 
 
 def interrupt_async(sim: ChatKitSimulator, **options: object) -> BaseException:
