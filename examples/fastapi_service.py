@@ -19,7 +19,7 @@ protect it.
 A self-hosted server may cancel its runs when the service is restarted, since that closes their
 streams; see docs/self-hosting.md. If the service is killed in the very moment of sending, it sends
 nothing again: ``GET /runs/{key}`` finds the run if the message has arrived. If not, the state stays
-``running`` and ``run`` has no ``message_id``: start it with another key then.
+``running`` and ``run`` has no ``message_id``, or the response is 409. Use another key then.
 """
 
 from __future__ import annotations
@@ -251,7 +251,12 @@ async def start_run(key: str, request: Request) -> dict[str, str]:
 @app.get("/runs/{key}")
 async def get_run(key: str, request: Request) -> Response:
     """The state of a run."""
-    return Response(await runs_of(request).status(key), media_type="application/json")
+    try:
+        status = await runs_of(request).status(key)
+    except InvalidInputError as error:
+        # The service was killed before the message was sent over threads.
+        raise HTTPException(409, str(error)) from None
+    return Response(status, media_type="application/json")
 
 
 @app.get("/runs/{key}/events")
