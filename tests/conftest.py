@@ -1,6 +1,6 @@
-"""For all tests: an environment without our settings, and hypothesis's profiles.
+"""Set-up of all tests: an environment without our settings, and the profiles of hypothesis.
 
-``make test`` and ``make soak`` try the same examples each time; ``make fuzz`` tries new ones.
+``make test`` and ``make soak`` use a fixed set of examples, and ``make fuzz`` uses new examples.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from edn360_chatkit.testing import ChatKitSimulator
 
 pytest_plugins = ["edn360_chatkit.testing.fixtures"]
 
-# Whether an example is slow depends on how busy the machine is.
-# One failure at a time: to shrink several takes minutes.
+# No deadline, since a busy machine makes examples slow. A single failure is reported, since
+# hypothesis needs minutes to shrink several.
 PATIENT = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -31,21 +31,21 @@ settings.register_profile("fuzz", PATIENT, max_examples=1_000, derandomize=False
 settings.register_profile("long", PATIENT, max_examples=10_000, derandomize=False)
 settings.load_profile("test")
 
-# Hypothesis takes constants from the modules that are imported. With all of them, the examples of
-# a test do not depend on which tests ran before it.
+# Hypothesis takes constants from imported modules. If all modules are imported, the examples of a
+# test do not depend on the tests before it.
 for module in pkgutil.walk_packages(edn360_chatkit.__path__, "edn360_chatkit."):
     if not module.name.endswith(("__main__", ".fixtures")):  # pytest imports the fixtures
         import_module(module.name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The soak's number of runs, and the seed of its faults."""
+    """Add options for the soak: the number of runs, and the seed of the faults."""
     parser.addoption("--soak-runs", type=int, default=2000, dest="soak_runs")
     parser.addoption("--soak-seed", default="2026-11-24", dest="soak_seed")
 
 
 def pytest_collection_finish() -> None:
-    """Keep ``gc.collect()`` cheap: without this it visits every imported library in each test."""
+    """Keep ``gc.collect()`` cheap: exclude the objects of imported libraries."""
     gc.collect()
     gc.freeze()
 

@@ -14,14 +14,7 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from ._json import is_object
 from ._validation import field_error, invalid, validate
-from .models.base import (
-    FrozenModel,
-    Moment,
-    NumberOrText,
-    OpenModel,
-    card_html,
-    plain_number,
-)
+from .models.base import FrozenModel, Moment, NumberOrText, OpenModel, card_html, plain_number
 
 
 def _not_blank(text: str) -> str:

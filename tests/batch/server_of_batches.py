@@ -1,6 +1,6 @@
-"""Forks a process for each batch that standard input asks for: a fork starts within milliseconds.
+"""Forks a process for each line of standard input, since a fork starts within milliseconds.
 
-It prints the process's id, and ``ended`` when the process has ended, however it ended.
+It prints the id of the process, and ``ended`` after its end.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_batch_writes_a_line_for_each_input(
     assert lines["athlete-0"]["error"]["type"] == "BadRequestError"
     assert lines["athlete-1"]["program"]["sessions"]
     assert "2 of 3 programs, 1 failed" in capsys.readouterr().err
-    # The same command again: what was not sent is sent, and the rest is not repeated.
+    # The second command sends only the inputs that the first did not send.
     assert main(command) == 0
     assert {tuple(line) for line in read_lines(results).values()} == {("program",)}
     assert sim.runs == 3
@@ -97,7 +97,7 @@ def test_each_key_has_its_own_file(
         ([], "no inputs"),
     ],
 )
-def test_bad_inputs_are_refused_before_anything_is_sent(
+def test_invalid_inputs_are_refused_before_sending(
     sim: ChatKitSimulator,
     server: list[str],
     tmp_path: Path,
@@ -112,7 +112,7 @@ def test_bad_inputs_are_refused_before_anything_is_sent(
     assert sim.requests == []
 
 
-def test_simulated_programs_get_into_no_journal(tmp_path: Path) -> None:
+def test_simulated_batch_writes_no_journal(tmp_path: Path) -> None:
     inputs, results = tmp_path / "inputs.jsonl", tmp_path / "results.jsonl"
     write_lines(inputs, 2)
     assert main(["batch", str(inputs), "-o", str(results), "--simulate"]) == 0
@@ -121,7 +121,7 @@ def test_simulated_programs_get_into_no_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_interrupted_batch_goes_on_with_the_same_command(
+def test_repeated_command_continues_interrupted_batch(
     sim: ChatKitSimulator, server: list[str], tmp_path: Path
 ) -> None:
     inputs, results = tmp_path / "inputs.jsonl", tmp_path / "results.jsonl"

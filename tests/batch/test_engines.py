@@ -40,7 +40,7 @@ def need(*modules: str, program: str | None = None) -> pytest.MarkDecorator:
 def environment(
     sim: ChatKitSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ChatKitSimulator:
-    """An environment that leads to the simulator; workers inherit it."""
+    """Variables that name the simulator; workers inherit them."""
     package = Path(sys.modules["edn360_chatkit"].__file__ or "").parents[1]
     monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
     monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
@@ -63,7 +63,7 @@ def wait_until(is_done: Callable[[], bool], seconds: float = 60.0) -> None:
 @pytest.mark.slow
 @need("distributed")
 @pytest.mark.filterwarnings("ignore")
-def test_killed_dask_workers_lose_and_double_no_run(
+def test_killed_dask_workers_keep_single_runs(
     environment: ChatKitSimulator, tmp_path: Path
 ) -> None:
     from distributed import Client
@@ -108,13 +108,13 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 @need("celery", "redis", program="redis-server")
 @pytest.mark.filterwarnings("ignore")
-def test_killed_celery_workers_lose_and_double_no_run(
+def test_killed_celery_workers_keep_single_runs(
     environment: ChatKitSimulator, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sim = environment
     monkeypatch.setenv("CELERY_BROKER_URL", redis_url)
     monkeypatch.setenv("CELERY_RESULT_BACKEND", redis_url)
-    # Shorter than a run: the limit ends the task, and not the run.
+    # The limit is shorter than a run. It ends the task, but not the run.
     monkeypatch.setenv("SOFT_TIME_LIMIT", "2")
     sim.delay = 3.0
     command = [sys.executable, "-m", "celery", "--app", "batch_celery", "worker"]

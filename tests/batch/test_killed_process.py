@@ -1,4 +1,4 @@
-"""A batch whose process is killed, again and again, loses no run and sends none twice."""
+"""A batch whose process is killed many times loses no run, and sends no run twice."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run_process(
 
 
 def slow_answer(text: str) -> str:
-    """Keep the server at work after it has taken the message: many kills strike there."""
+    """Answer slowly, so that many kills strike after the message is stored."""
     time.sleep(0.02)
     answer = answer_text("program", text)
     assert answer is not None
@@ -91,5 +91,5 @@ def test_killed_batch_gets_each_answer_once(
     programs = json.loads(output.read_text())
     assert len(programs) == count
     assert all(programs.values())
-    # Each session has one message: no run was paid for twice.
+    # Each session has a single message, so no run was paid for twice.
     assert sim.runs == count

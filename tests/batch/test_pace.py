@@ -9,7 +9,7 @@ from edn360_chatkit.batch.pace import Pace, Pause, paced
 
 
 def times(pace: Pace, count: int, moment: float = 0.0) -> list[float]:
-    """When so many requests leave that all want to leave now."""
+    """The times of a number of requests that are ready at the same moment."""
     return [moment + pace.reserve(moment) for _ in range(count)]
 
 
@@ -33,14 +33,14 @@ def test_429_stops_all_requests() -> None:
     assert times(pace, 1, moment=2.0) == [31.0]
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(0.0, 1.0), (5.0, 5.0), (1e6, 120.0)])
-def test_pause_after_a_429_has_bounds(asked: float, pause: float) -> None:
+@pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 1.0), (5.0, 5.0), (1e6, 120.0)])
+def test_pause_after_429_has_bounds(retry_after: float, pause: float) -> None:
     pace = Pace(rate=None)
-    pace.refused(sent=0.0, moment=1.0, seconds=asked)
+    pace.refused(sent=0.0, moment=1.0, seconds=retry_after)
     assert times(pace, 1, moment=1.0) == [1.0 + pause]
 
 
-def test_429s_in_flight_together_count_once() -> None:
+def test_concurrent_429s_count_once() -> None:
     pace = Pace(rate=600)
     times(pace, 101)
     for _ in range(5):
@@ -52,7 +52,7 @@ def test_429s_in_flight_together_count_once() -> None:
     assert second - first > 0.35
 
 
-def test_pace_comes_back_step_by_step() -> None:
+def test_pace_recovers_step_by_step() -> None:
     pace = Pace(rate=600)
     times(pace, 100)
     pace.refused(sent=0.0, moment=10.0, seconds=1.0)
@@ -69,7 +69,7 @@ def test_pace_comes_back_step_by_step() -> None:
     assert gaps[-1] == pytest.approx(0.1)
 
 
-def test_pace_without_a_rate_comes_back_to_no_limit() -> None:
+def test_pace_without_rate_recovers_completely() -> None:
     pace = Pace(rate=None)
     times(pace, 100)
     pace.refused(sent=0.0, moment=10.0, seconds=1.0)
@@ -78,14 +78,14 @@ def test_pace_without_a_rate_comes_back_to_no_limit() -> None:
     assert times(pace, 3, moment=20.0) == [20.0] * 3
 
 
-def test_request_that_waits_is_stopped_by_a_429() -> None:
+def test_429_delays_waiting_request() -> None:
     pace = Pace(rate=60)
     times(pace, 1)
     operation = paced(send(Request("GET", "https://example.com")), pace, lambda event: None)
     moment = 0.0
 
     def next_effect(reply: object = None) -> object:
-        """The next effect that is no reading of the clock."""
+        """The next effect that does not read the clock."""
         effect: object = operation.send(reply)
         while isinstance(effect, Now):
             effect = operation.send(moment)

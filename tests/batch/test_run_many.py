@@ -99,14 +99,14 @@ def test_each_input_gets_its_result(sim: ChatKitSimulator, run_all: RunAll) -> N
 
 def test_ordered_results_have_the_order_of_inputs(sim: ChatKitSimulator, run_all: RunAll) -> None:
     ordered = [f"athlete-{number}" for number in range(8)]
-    # One of the first four runs needs a retry, and is late.
+    # The retry delays one of the first four runs.
     sim.fail_next("create_session", status=503)
     assert keys(run_all(sim, athletes(8), max_concurrency=4, ordered=True)) == ordered
     sim.fail_next("create_session", status=503)
     assert keys(run_all(sim, athletes(8), max_concurrency=4)) != ordered
 
 
-def test_failures_do_not_end_the_others(sim: ChatKitSimulator, run_all: RunAll) -> None:
+def test_failure_does_not_end_other_runs(sim: ChatKitSimulator, run_all: RunAll) -> None:
     failed = "athlete-1"
 
     def answer(text: str) -> str:
@@ -127,7 +127,7 @@ def test_failures_do_not_end_the_others(sim: ChatKitSimulator, run_all: RunAll) 
     assert results["my key"].response is not None
 
 
-def test_inputs_are_read_as_places_become_free(sim: ChatKitSimulator) -> None:
+def test_inputs_are_read_when_places_are_free(sim: ChatKitSimulator) -> None:
     read: list[int] = []
 
     def inputs() -> Iterator[dict[str, Any]]:
@@ -141,12 +141,12 @@ def test_inputs_are_read_as_places_become_free(sim: ChatKitSimulator) -> None:
             for _, result in zip(range(6), results, strict=False):
                 assert result.response is not None
     assert len(read) <= 10
-    # The thread that asks for results: a database cursor may belong to it.
+    # The inputs are read in the thread of the results, since a database cursor may need it.
     assert set(read) == {threading.get_ident()}
 
 
 def test_async_inputs_and_results_overlap(sim: ChatKitSimulator) -> None:
-    """A result is given out while the next input is waited for."""
+    """A result arrives while the batch waits for the next input."""
     first_is_done = asyncio.Event()
 
     async def inputs() -> AsyncIterator[dict[str, Any]]:
@@ -166,8 +166,8 @@ def test_async_inputs_and_results_overlap(sim: ChatKitSimulator) -> None:
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio.run])
-def test_exception_of_inputs_follows_the_results(sim: ChatKitSimulator, run: Any) -> None:
-    """The runs that were started are paid for."""
+def test_exception_of_inputs_follows_results(sim: ChatKitSimulator, run: Any) -> None:
+    """Runs that have started are paid for, so their results come first."""
     keys: list[str] = []
 
     def inputs() -> Iterator[dict[str, Any]]:
@@ -189,9 +189,7 @@ def test_exception_of_inputs_follows_the_results(sim: ChatKitSimulator, run: Any
     assert sorted(keys) == ["athlete-0", "athlete-0", "athlete-1", "athlete-1"]
 
 
-def test_results_precede_the_error_of_a_missing_thread(
-    sim: ChatKitSimulator, tmp_path: Path
-) -> None:
+def test_results_precede_error_of_thread_start(sim: ChatKitSimulator, tmp_path: Path) -> None:
     journal, keys = tmp_path / "runs.db", list[str]()
     sim.delay = 0.2
 
@@ -199,7 +197,7 @@ def test_results_precede_the_error_of_a_missing_thread(
         yield from athletes(2)
         while sim.runs < 2:
             time.sleep(0.01)
-        # No system has the memory for such a stack.
+        # No machine has memory for a stack of this size.
         threading.stack_size(2**46)
         yield athlete(2)
 
@@ -222,7 +220,7 @@ def test_close_ends_a_wait_in_another_thread(sim: ChatKitSimulator) -> None:
         assert list(batch) == []
 
 
-def test_input_that_comes_after_close_is_not_sent(sim: ChatKitSimulator) -> None:
+def test_input_after_close_is_not_sent(sim: ChatKitSimulator) -> None:
     def inputs() -> Iterator[dict[str, Any]]:
         batch.close()
         yield athlete(0)
@@ -238,7 +236,7 @@ def test_input_that_comes_after_close_is_not_sent(sim: ChatKitSimulator) -> None
 
 @pytest.mark.parametrize("seconds", [None, 0.2])
 def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, seconds: float | None) -> None:
-    """Also if it comes before the first result is asked for."""
+    """``aclose`` may come before the first result is awaited."""
     sim.delay = 60.0
 
     async def main() -> list[BatchResult]:
@@ -257,14 +255,14 @@ def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, seconds: floa
     assert sim.runs == (0 if seconds is None else 3)
 
 
-def test_most_runs_under_way_are_limited(sim: ChatKitSimulator) -> None:
+def test_concurrent_runs_are_limited(sim: ChatKitSimulator) -> None:
     sim.delay = 0.1
     started = time.monotonic()
     run_sync(sim, athletes(9), max_concurrency=3)
     assert time.monotonic() - started > 0.3
 
 
-def test_rate_spaces_all_requests(sim: ChatKitSimulator) -> None:
+def test_rate_spaces_requests_of_every_run(sim: ChatKitSimulator) -> None:
     started = time.monotonic()
     run_sync(sim, athletes(5), rate=1200)
     seconds = time.monotonic() - started
@@ -272,12 +270,12 @@ def test_rate_spaces_all_requests(sim: ChatKitSimulator) -> None:
     assert len(sim.requests) >= 15
 
 
-def test_429_slows_all_runs(sim: ChatKitSimulator) -> None:
+def test_429_slows_every_run(sim: ChatKitSimulator) -> None:
     sim.fail_next("list_messages", status=429, headers={"retry-after": "0.5"})
     started = time.monotonic()
     results = run_sync(sim, athletes(5))
     assert [result.error for result in results] == [None] * 5
-    # 1 s is the least pause of all runs.
+    # All runs pause for at least 1 s.
     assert time.monotonic() - started > 1.0
 
 
@@ -295,7 +293,7 @@ def test_finished_runs_are_not_repeated(
         assert result.run is not None
 
 
-def test_failed_runs_are_repeated_if_asked(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_retry_failed_repeats_failed_runs(sim: ChatKitSimulator, tmp_path: Path) -> None:
     journal = tmp_path / "runs.db"
     sim.answer = "error"
     (first,) = run_sync(sim, athletes(1), journal=journal)
@@ -313,7 +311,7 @@ def test_failed_runs_are_repeated_if_asked(sim: ChatKitSimulator, tmp_path: Path
     assert sim.runs == 2
 
 
-def test_timed_out_run_is_taken_up(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_timed_out_run_is_resumed(sim: ChatKitSimulator, tmp_path: Path) -> None:
     sim.delay = 0.4
     options = {"journal": tmp_path / "runs.db"}
     (first,) = run_sync(sim, athletes(1), **options, max_attempts=1)
@@ -323,7 +321,7 @@ def test_timed_out_run_is_taken_up(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert sim.runs == 1
 
 
-def test_run_that_was_not_sent_is_sent_next_time(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_unsent_run_is_sent_next_time(sim: ChatKitSimulator, tmp_path: Path) -> None:
     options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
     sim.fail_next("send_message", status=400)
     (first,) = run_sync(sim, athletes(1), **options)
@@ -334,9 +332,7 @@ def test_run_that_was_not_sent_is_sent_next_time(sim: ChatKitSimulator, tmp_path
     assert sim.runs == 1
 
 
-def test_run_whose_response_was_lost_is_not_sent_again(
-    sim: ChatKitSimulator, tmp_path: Path
-) -> None:
+def test_run_with_lost_response_is_not_resent(sim: ChatKitSimulator, tmp_path: Path) -> None:
     options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
     sim.fail_next("send_message", status=None, taken=True)
     with ChatKitClient(**settings(sim), max_retries=0) as client:
@@ -347,10 +343,8 @@ def test_run_whose_response_was_lost_is_not_sent_again(
     assert sim.runs == 1
 
 
-def test_run_whose_first_message_is_no_program_is_taken_up(
-    sim: ChatKitSimulator, tmp_path: Path
-) -> None:
-    """The program comes after it."""
+def test_run_with_answer_first_is_resumed(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """The program follows the first message."""
     options: dict[str, Any] = {"journal": tmp_path / "runs.db"}
     sim.steps, sim.delay = ('{"profile": {}}',), 0.1
     (first,) = run_sync(sim, athletes(1), **options, answer="first")
@@ -360,7 +354,7 @@ def test_run_whose_first_message_is_no_program_is_taken_up(
     assert sim.runs == 1
 
 
-def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_abandoned_loop_keeps_runs_in_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
     journal = tmp_path / "runs.db"
     sim.delay = 0.3
     with ChatKitClient(**settings(sim)) as client:
@@ -368,7 +362,7 @@ def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_
             athletes(50), max_concurrency=5, journal=journal, poll_interval=0.02
         ):
             break
-        # The iterator is dropped: its threads end, and the journal is free again.
+        # The dropped iterator ends its threads and releases the journal.
         results = list(client.run_many(athletes(8), journal=journal, poll_interval=0.02))
     assert len(results) == 8
     assert [result.error for result in results] == [None] * 8
@@ -377,9 +371,7 @@ def test_loop_that_is_left_keeps_runs_in_the_journal(sim: ChatKitSimulator, tmp_
         assert sum("user" in item["type"] for item in session.thread.items) <= 1
 
 
-def test_async_loop_that_is_left_keeps_runs_in_the_journal(
-    sim: ChatKitSimulator, tmp_path: Path
-) -> None:
+def test_abandoned_async_loop_keeps_runs_in_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
     journal = tmp_path / "runs.db"
     sim.delay = 0.3
 
@@ -397,8 +389,8 @@ def test_async_loop_that_is_left_keeps_runs_in_the_journal(
     assert sim.runs <= 10
 
 
-def test_message_in_doubt_is_found(sim: ChatKitSimulator, tmp_path: Path) -> None:
-    """The process was killed after the server had taken the message."""
+def test_message_in_doubt_is_recognised(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """The process was killed after the server had stored the message."""
     path = tmp_path / "runs.db"
     with ChatKitClient(**settings(sim)) as client:
         run = client.start_workflow(athlete(0))
@@ -409,8 +401,8 @@ def test_message_in_doubt_is_found(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert sim.runs == 1
 
 
-def test_run_that_is_taken_up_is_polled_for_its_age(sim: ChatKitSimulator, tmp_path: Path) -> None:
-    """Other runs took a minute, and this one was started a minute ago: the answer is near."""
+def test_resumed_run_is_polled_by_age(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """Earlier runs took a minute, and this run is a minute old, so its answer is near."""
     path = tmp_path / "runs.db"
     sim.delay = 0.5
     with ChatKitClient(**settings(sim)) as client:
@@ -431,8 +423,8 @@ def test_run_that_is_taken_up_is_polled_for_its_age(sim: ChatKitSimulator, tmp_p
     assert time.monotonic() - begin < 10.0
 
 
-def test_message_that_the_session_lacks_is_sent(sim: ChatKitSimulator, tmp_path: Path) -> None:
-    """The process was killed before the message had left."""
+def test_missing_message_is_sent(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """The process was killed before it had sent the message."""
     path = tmp_path / "runs.db"
     with ChatKitClient(**settings(sim)) as client:
         session = client.create_session("athlete-0")
@@ -444,7 +436,7 @@ def test_message_that_the_session_lacks_is_sent(sim: ChatKitSimulator, tmp_path:
 
 
 @pytest.mark.parametrize("world", ["unreadable session", "thread protocol"])
-def test_message_whose_doubt_stays_is_not_sent(
+def test_message_that_stays_in_doubt_is_not_sent(
     sim: ChatKitSimulator, tmp_path: Path, world: str
 ) -> None:
     path = tmp_path / "runs.db"
@@ -460,8 +452,8 @@ def test_message_whose_doubt_stays_is_not_sent(
     assert sim.runs == 0
 
 
-def test_message_in_doubt_is_not_sent_where_users_are_hidden(tmp_path: Path) -> None:
-    """A list without the message proves nothing there: another run has shown it."""
+def test_message_in_doubt_needs_listed_users(tmp_path: Path) -> None:
+    """An earlier run has shown that this server lists no users' messages."""
     path = tmp_path / "runs.db"
     write_intent(path, RunReference(session_id="s1", user="athlete-1"), "athlete-1")
     program = {"role": "assistant", "content": [{"type": "output_text", "text": ANSWER}]}
@@ -494,8 +486,8 @@ def write_intent(path: Path, run: RunReference, key: str = "athlete-0") -> None:
         journal.sending(key, text, str(bare))
 
 
-def test_note_of_a_message_survives_a_power_failure(tmp_path: Path) -> None:
-    """SQLite waits for the disk (2 is FULL) only for the note that precedes the message."""
+def test_note_of_message_survives_power_failure(tmp_path: Path) -> None:
+    """SQLite waits for the disk (2 is FULL) only for the note before the message."""
     with closing(Journal(tmp_path / "runs.db")) as journal:
         journal.sending("a", "{}", "run-a")
         levels = [*journal._connection.execute("PRAGMA synchronous").fetchone()]
@@ -533,7 +525,7 @@ def test_full_disk_ends_the_batch(sim: ChatKitSimulator, tmp_path: Path) -> None
         connection.execute("PRAGMA max_page_count = 1")
         with pytest.raises(OSError, match="can't be written: database or disk is full"):
             list(batch)
-    # Nothing was sent without a note in the journal.
+    # Each message has a note in the journal.
     assert sim.runs <= len(entries(journal))
     assert len(run_sync(sim, athletes(3), journal=journal)) == 3
 
@@ -545,7 +537,7 @@ def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> Non
     assert sim.requests == []
 
 
-def test_other_files_are_no_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_other_file_is_refused_as_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
     text, database = tmp_path / "notes.txt", tmp_path / "other.db"
     text.write_text("not a journal, but a text of some length" * 50)
     with closing(sqlite3.connect(database)) as connection:
@@ -568,11 +560,11 @@ def test_journal_is_private_and_has_no_key(sim: ChatKitSimulator, tmp_path: Path
     assert sim.api_key.encode() not in content
     for session in sim.sessions.values():
         assert session.data["client_secret"].encode() not in content
-    # Neither is the athlete's data.
+    # The journal does not hold the athlete's data either.
     assert b"Ana Ejemplo" not in content
 
 
-def test_two_inputs_with_one_key_are_an_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_repeated_key_raises_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
     inputs = [athlete(0), athlete(0), ("other", athlete(0))]
     results = run_sync(sim, inputs, journal=tmp_path / "runs.db")
     errors = [result.error for result in results if result.error is not None]
@@ -581,15 +573,15 @@ def test_two_inputs_with_one_key_are_an_error(sim: ChatKitSimulator, tmp_path: P
     assert sim.runs == 2
 
 
-def test_changed_input_is_an_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
-    """A new month needs a new journal: no old program is delivered for new data."""
+def test_changed_input_raises_error(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """New data need a new journal, so that no old program is delivered for them."""
     path = tmp_path / "runs.db"
     run_sync(sim, athletes(1), journal=path)
     changed = {**athlete(0), "context": {"request_type": "evolution"}}
     (result,) = run_sync(sim, [changed], journal=path)
     assert isinstance(result.error, InvalidInputError)
     assert result.run is not None
-    # Only the time at which the input was made may differ.
+    # Only the timestamp of the input may differ.
     later = {
         **athlete(0),
         "context": {**athlete(0)["context"], "timestamp": "2026-02-01T10:00:00Z"},

@@ -1,4 +1,4 @@
-"""The command, against the simulator over real HTTP."""
+"""The command over real HTTP against the simulator."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e [b] \x9b2J\x00"
 def environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A shell of somebody whose environment leads to the simulator, in an empty directory."""
+    """An empty directory, and variables that name the simulator."""
     for name in list(os.environ):
         if name.startswith(("EDN360_", "OPENAI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -139,7 +139,7 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a terminal of standard error."""
+    """Make standard error a terminal."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm-256color")
 
@@ -150,7 +150,7 @@ def write(name: str, value: object) -> str:
     return name
 
 
-# A shell that runs the tests in the background hands down that Ctrl-C is ignored.
+# A shell that runs the tests in the background makes processes ignore Ctrl-C.
 START = """
 import runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -159,7 +159,7 @@ runpy.run_module("edn360_chatkit", run_name="__main__", alter_sys=True)
 
 
 def command(*args: str, **options: Any) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
+    """The command, in another process."""
     return subprocess.Popen(
         [sys.executable, "-c", START, *args],
         stdout=options.pop("stdout", subprocess.PIPE),
@@ -170,14 +170,14 @@ def command(*args: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def answers(sim: ChatKitSimulator, text: str) -> str:
-    """Make the simulated workflow answer with a text."""
+    """Set the answer of the simulated workflow, and return it."""
     sim.answer = lambda message: text
     return text
 
 
 @contextmanager
 def broken_pipe(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
-    """Make standard output a pipe that nobody reads."""
+    """Make standard output a pipe without a reader."""
     read, write = os.pipe()
     os.close(read)
     with open(write, "w") as pipe, monkeypatch.context() as patch:
@@ -202,7 +202,9 @@ def test_run_writes_only_the_program(
     assert err == ""
 
 
-def test_run_writes_one_file(sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_writes_only_its_file(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
     before = set(Path().iterdir())
     assert main(["run", "athlete.json", "-o", "out.json"]) == 0
@@ -218,8 +220,8 @@ def test_run_reads_standard_input(
 ) -> None:
     give_stdin(b"\xef\xbb\xbf" + json.dumps(ATHLETE).encode())
     assert main(["run", "-", "-o", "out.json"]) == 0
-    sent = json.loads(sim.requests[1].json["content"][0]["text"])
-    assert sent == ATHLETE
+    message = json.loads(sim.requests[1].json["content"][0]["text"])
+    assert message == ATHLETE
 
 
 def test_run_passes_its_options(
@@ -249,7 +251,7 @@ def test_run_with_server_url_needs_no_key(
     assert sim.runs == 1
 
 
-def test_run_with_protocol_threads_sends_no_session_message(
+def test_protocol_threads_sends_no_session_message(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
@@ -320,7 +322,7 @@ def test_answer_without_program_is_saved_beside_output(
     out, err = capsys.readouterr()
     assert out == ""
     assert f"The answer is in {Path.cwd() / first}\n" in err
-    # Only what may still change is worth waiting for; a run that is over is not taken up again.
+    # The run has ended, so the text does not advise to resume it.
     assert ("edn360-chatkit resume out.json.run" in err) == may_go_on == (kind in ("step", "text"))
     assert sim.runs == (1 if may_go_on else 2)
 
@@ -331,12 +333,12 @@ def test_answer_is_saved_in_temporary_directory(
 ) -> None:
     if "pipe" in output:
         os.mkfifo("pipe")
-    came = answers(sim, "Not today: \u00e9 \x1b[31m")
+    answer = answers(sim, "Not today: \u00e9 \x1b[31m")
     assert main(["run", "athlete.json", "--answer", "first", *output]) == 1
-    (kept,) = temporary_files()
-    assert kept.read_text("utf-8") == came
-    assert str(kept.absolute()) in capsys.readouterr().err
-    assert os.name != "posix" or kept.stat().st_mode & 0o077 == 0
+    (file,) = temporary_files()
+    assert file.read_text("utf-8") == answer
+    assert str(file.absolute()) in capsys.readouterr().err
+    assert os.name != "posix" or file.stat().st_mode & 0o077 == 0
 
 
 def test_answer_that_cannot_be_saved_is_printed(
@@ -399,7 +401,7 @@ def test_run_refuses_a_read_only_output(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # By hand: root, who runs the tests in containers, may write everywhere.
+    # In containers the tests run as root, who may write everywhere.
     def access(path: Path, mode: int) -> bool:
         return path != Path(read_only).resolve()
 
@@ -433,7 +435,7 @@ def test_run_keeps_links_and_permissions(sim: ChatKitSimulator) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_run_writes_into_a_named_pipe(sim: ChatKitSimulator) -> None:
+def test_run_writes_into_pipe(sim: ChatKitSimulator) -> None:
     os.mkfifo("pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text("utf-8")))
@@ -469,9 +471,9 @@ def test_program_that_cannot_be_printed_is_saved(
     monkeypatch.setattr(Path, "replace", _fail_to_replace)
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["run", "athlete.json", "-o", "out.json"]) == 1
-    kept = Path("out.json.program.json")
-    assert json.loads(kept.read_text("utf-8")) == PROGRAM
-    assert str(kept.absolute()) in capsys.readouterr().err
+    file = Path("out.json.program.json")
+    assert json.loads(file.read_text("utf-8")) == PROGRAM
+    assert str(file.absolute()) in capsys.readouterr().err
 
 
 def test_program_is_saved_after_broken_pipe(
@@ -480,12 +482,12 @@ def test_program_is_saved_after_broken_pipe(
     answers(sim, json.dumps({ROOT_KEY: PROGRAM}))
     with broken_pipe(monkeypatch):
         assert main(["run", "athlete.json"]) == 1
-    (kept,) = temporary_files()
-    assert kept.suffix == ".json"
-    assert json.loads(kept.read_text("utf-8")) == PROGRAM
+    (file,) = temporary_files()
+    assert file.suffix == ".json"
+    assert json.loads(file.read_text("utf-8")) == PROGRAM
     err = capsys.readouterr().err
     assert err.startswith("edn360-chatkit: Standard output can't be written: Broken pipe.\n")
-    assert str(kept.absolute()) in err
+    assert str(file.absolute()) in err
 
 
 @pytest.mark.parametrize(
@@ -590,7 +592,7 @@ def test_verbose_logs_on_standard_error(
 
 @contextmanager
 def ctrl_c_when(is_time: Callable[[], bool]) -> Generator[None, None, None]:
-    """Send this process a real SIGINT as soon as a condition holds."""
+    """Send this process a real SIGINT when a condition becomes true."""
 
     def send() -> None:
         deadline = time.monotonic() + 20
@@ -602,7 +604,7 @@ def ctrl_c_when(is_time: Callable[[], bool]) -> Generator[None, None, None]:
 
     stop = threading.Event()
     sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
+    # A shell that runs the tests in the background makes processes ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     sender.start()
     try:
@@ -649,20 +651,20 @@ def test_ctrl_c_before_sending_claims_no_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A server that answers slowly stands before the simulator."""
+    """A slow proxy stands before the simulator."""
     monkeypatch.setattr(signals, "GRACE", 0.3)
     with slow_server(sim, held) as (base_url, arrived), ctrl_c_when(arrived.is_set):
         assert main(["run", "athlete.json", "-o", "o", "--base-url", base_url]) == 130
     err = capsys.readouterr().err
     assert expected in err
     assert ("edn360-chatkit resume o.run" in err) == Path("o.run").exists() == bool(expected)
-    if expected:  # The data may have arrived: no second message is sent.
+    if expected:  # The data may have arrived, so no second message is sent.
         assert main(["run", "athlete.json", "-o", "o", "--max-attempts", "1"]) == 1
         assert "which may have started. To start a new one, remove" in capsys.readouterr().err
         assert sim.runs == 0
 
 
-def test_ctrl_c_waits_until_the_message_is_taken(
+def test_ctrl_c_waits_for_response_to_message(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.fail_next("send_message", status=503, headers={"retry-after": "0.5"})
@@ -679,7 +681,7 @@ def test_ctrl_c_waits_until_the_message_is_taken(
 def slow_server(
     sim: ChatKitSimulator, held: str
 ) -> Generator[tuple[str, threading.Event], None, None]:
-    """A proxy before the simulator that never answers requests whose path ends in ``held``."""
+    """A proxy before the simulator that does not answer requests whose path ends in ``held``."""
     arrived, over = threading.Event(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -749,7 +751,7 @@ def test_ctrl_c_while_reading_input_is_130(
 # --- run: the progress ----------------------------------------------------------------------
 
 
-def test_terminal_shows_steps(
+def test_terminal_shows_steps_of_run(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch(monkeypatch)
@@ -766,7 +768,7 @@ def test_terminal_shows_steps(
     assert "  step: text\n" in err
     assert re.search(r"program received after \d+ s", err)
     assert "Written to out.json" in err
-    # The spinner leaves no line behind.
+    # The spinner erases its line.
     assert "Waiting" not in err.rpartition("\x1b[2K")[2]
 
 
@@ -819,7 +821,7 @@ def test_run_survives_closed_standard_error(
 
 @pytest.fixture
 def fast_simulator(monkeypatch: pytest.MonkeyPatch) -> list[ChatKitSimulator]:
-    """Let simulators answer at once; those that were started."""
+    """Make simulators answer at once, and list the started simulators."""
     started: list[ChatKitSimulator] = []
 
     def start_fast(self: ChatKitSimulator) -> ChatKitSimulator:
@@ -1060,7 +1062,7 @@ def test_show_reads_standard_input(
         (ATHLETE, "bad.json: This is an EDN360Input, the athlete's data, and not a program."),
     ],
 )
-def test_show_names_faults(
+def test_show_names_faults_of_program(
     value: object, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", write("bad.json", value)]) == 2
@@ -1093,7 +1095,7 @@ def everywhere(text: str) -> dict[str, Any]:
 
 def test_show_replaces_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     out = "".join(shown(capsys, everywhere(HOSTILE)).split())
-    # In all 25 places, and nothing is lost.
+    # Each of the 25 places has the replacement characters.
     assert (out.count("[b]"), out.count("\ufffd")) == (25, 25 * 6)
     assert not set(out) & set("\x1b\x07\x9b\u202e\x00")
 
@@ -1156,7 +1158,7 @@ def test_show_needs_no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     ("output", "reason"),
     [("program.json", "it is the input"), ("no/out.html", "there is no directory")],
 )
-def test_show_writes_nothing_if_an_output_is_unusable(
+def test_show_writes_no_file_with_unusable_output(
     output: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = json.dumps(PROGRAM)
@@ -1260,7 +1262,7 @@ def test_simulate_without_extra_names_it(
         (["simulate", "--port", "http"], "invalid int value: 'http'"),
     ],
 )
-def test_bad_usage_is_one_line_and_status_2(
+def test_wrong_usage_prints_line_with_status_2(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -1272,7 +1274,7 @@ def test_bad_usage_is_one_line_and_status_2(
     assert err.count("\n") == 1
 
 
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr() == (f"edn360-chatkit {__version__}\n", "")
     assert main(["run", "--help"]) == 0
@@ -1281,7 +1283,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--api-key" not in text
 
 
-def test_python_m_is_the_same_command(
+def test_python_m_runs_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["anything", "validate", "athlete.json"])
@@ -1313,7 +1315,7 @@ def test_closed_pipe_prints_no_traceback() -> None:
         (["validate", "no-such-file"], 2),
     ],
 )
-def test_broken_pipe_is_status_1_without_error_text(
+def test_broken_pipe_ends_silently_with_status_1(
     arguments: list[str],
     status: int,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""The command on programs that are there: what it finds in them, what changed, a table of them."""
+"""``validate``, ``diff`` and ``show --csv`` on stored programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEW = simulated_program(EDN360Input.model_validate(ATHLETE), "en")
 
 @pytest.fixture(autouse=True)
 def directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty one with the example's athlete and programs."""
+    """A directory with the athlete and the programs of the example."""
     monkeypatch.chdir(tmp_path)
     for name, value in (("athlete.json", ATHLETE), ("old.json", OLD), ("new.json", NEW)):
         Path(name).write_text(json.dumps(value), "utf-8")
@@ -46,7 +46,7 @@ def write(name: str, value: object) -> str:
 # --- validate -----------------------------------------------------------------------------------
 
 
-def test_validate_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_findings_of_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "old.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -106,7 +106,7 @@ def test_control_characters_in_findings_are_replaced(capsys: pytest.CaptureFixtu
 # --- diff ---------------------------------------------------------------------------------------
 
 
-def test_diff_prints_changes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_prints_changes_of_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old.json", "new.json", "--lang", "en"]) == 0
     out, err = capsys.readouterr()
     assert "- Days per week: 2 → 3\n" in out
@@ -181,7 +181,7 @@ def test_failed_table_leaves_the_old_file(capsys: pytest.CaptureFixture[str]) ->
         {"--html": "a", "--markdown": "link", "--csv": "out"},
     ],
 )
-def test_two_files_of_one_name_are_refused(
+def test_outputs_with_equal_name_are_refused(
     names: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("link").symlink_to("out")
@@ -193,7 +193,7 @@ def test_two_files_of_one_name_are_refused(
     assert set(Path().iterdir()) == before
 
 
-def test_file_and_standard_output_are_two_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_and_standard_output_can_be_combined(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "new.json", "--html", "out", "--csv", "-"]) == 0
     assert capsys.readouterr().out.startswith("session_number,")
     assert Path("out").read_text("utf-8").startswith("<!DOCTYPE html>")

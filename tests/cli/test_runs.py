@@ -1,4 +1,4 @@
-"""A run that outlives its command: its reference, ``resume`` and ``status``."""
+"""A run that outlives its command: the reference, ``resume`` and ``status``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sim: ChatKitSimulator) -> None:
-    """An empty directory, and an environment that leads to the simulator."""
+    """An empty directory, and variables that name the simulator."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
     monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
@@ -41,7 +41,7 @@ WORLDS = pytest.mark.parametrize("world", ["messages", "threads", "self-hosted"]
 
 
 @WORLDS
-def test_second_run_takes_up_the_first(
+def test_second_command_resumes_first_run(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [*RUN, *server(sim, world)]
@@ -148,7 +148,7 @@ def test_status_of_a_failed_run_is_1(
     assert capsys.readouterr().err.startswith("edn360-chatkit: ")
 
 
-def test_run_of_another_input_is_not_taken_up(
+def test_run_of_other_input_is_not_resumed(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.fail_next("list_messages", status=403)
@@ -172,7 +172,7 @@ def test_broken_reference_is_refused(
     assert sim.requests == []
 
 
-def test_reference_has_a_place_of_its_own(sim: ChatKitSimulator) -> None:
+def test_reference_option_sets_its_file(sim: ChatKitSimulator) -> None:
     command = ["run", "athlete.json", "--reference", "kept.run", "--poll-interval", "0"]
     sim.fail_next("list_messages", status=403)
     assert main(command) == 1
@@ -184,7 +184,7 @@ def test_reference_has_a_place_of_its_own(sim: ChatKitSimulator) -> None:
     assert sim.runs == 1
 
 
-def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -> None:
+def test_refused_message_leaves_no_reference(sim: ChatKitSimulator) -> None:
     sim.fail_next("send_message", status=401)
     assert main(RUN) == 1
     assert not Path("out.json.run").exists()
@@ -192,7 +192,7 @@ def test_message_that_was_not_taken_leaves_no_reference(sim: ChatKitSimulator) -
     assert sim.runs == 1
 
 
-def test_message_in_doubt_is_not_sent_again(
+def test_message_in_doubt_is_not_resent(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ChatKitClient() as client:
@@ -227,7 +227,7 @@ def test_lost_answer_leaves_the_reference(
     assert sim.runs == 1
 
 
-def test_program_that_is_not_written_keeps_the_reference(
+def test_unwritten_program_keeps_reference(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace = Path.replace
@@ -244,7 +244,7 @@ def test_program_that_is_not_written_keeps_the_reference(
     assert sim.runs == 1
 
 
-def test_reference_that_cannot_be_written_is_printed(
+def test_unwritable_reference_is_printed(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write = Path.write_bytes
@@ -263,7 +263,7 @@ def test_reference_that_cannot_be_written_is_printed(
 @pytest.mark.slow
 @WORLDS
 def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimulator) -> None:
-    """Three athletes, each command ended at a random moment, until every program is there."""
+    """For three athletes, commands end at random moments and are repeated until they succeed."""
     options, moments = server(sim, world), Random(7)
     sim.delay = 1.0
     names = [f"a{number}" for number in range(3)]
@@ -282,7 +282,7 @@ def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimu
 
 
 def end_after(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Let a process run so long, and end it as ``timeout`` does."""
+    """End a process after so many seconds, like ``timeout``."""
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:

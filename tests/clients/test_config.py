@@ -1,4 +1,4 @@
-"""Arguments and environment: what is missing or wrong is said before anything is sent."""
+"""Arguments and environment: a missing or invalid setting raises before any request."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ def load(environ: dict[str, str] | None = None, **settings: Any) -> Any:
     return load_config(options, environ or {})
 
 
-def test_arguments_come_before_the_environment() -> None:
+def test_arguments_override_environment() -> None:
     environ = {
         "EDN360_OPENAI_API_KEY": "sk-environment",
         "EDN360_TRAINING_WORKFLOW_ID": "wf_environment",
         "EDN360_CHATKIT_BASE_URL": "https://environment.example",
     }
-    told = load(environ, workflow_id="wf_told", base_url="https://told.example/v1/")
-    assert told.api_key.get_secret_value() == KEY
-    assert (told.workflow_id, told.base_url) == ("wf_told", "https://told.example/v1")
-    found = load(environ, api_key=None)
-    assert found.api_key.get_secret_value() == "sk-environment"
-    assert (found.workflow_id, found.base_url) == ("wf_environment", "https://environment.example")
+    config = load(environ, workflow_id="wf_argument", base_url="https://argument.example/v1/")
+    assert config.api_key.get_secret_value() == KEY
+    assert (config.workflow_id, config.base_url) == ("wf_argument", "https://argument.example/v1")
+    config = load(environ, api_key=None)
+    assert config.api_key.get_secret_value() == "sk-environment"
+    assert (config.workflow_id, config.base_url) == (
+        "wf_environment",
+        "https://environment.example",
+    )
 
 
 def test_own_key_variable_takes_precedence() -> None:
@@ -39,7 +42,7 @@ def test_own_key_variable_takes_precedence() -> None:
     assert load(environ, api_key=None).api_key.get_secret_value() == "sk-openai"
 
 
-def test_defaults_are_those_of_the_protocol() -> None:
+def test_defaults_match_documentation() -> None:
     config = load()
     assert config.base_url == DEFAULT_BASE_URL == "https://api.openai.com/v1/chatkit"
     assert (config.poll_interval, config.max_attempts, config.poll_limit) == (2.0, 60, 50)
@@ -92,26 +95,26 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ({"poll_limit": 101}, "poll_limit"),
     ],
 )
-def test_invalid_setting_is_named(settings: dict[str, Any], says: str) -> None:
+def test_error_names_invalid_setting(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         load(**settings)
 
 
 def test_own_server_needs_no_key() -> None:
-    found = load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example/chatkit"}, api_key=None)
-    assert (found.server_url, found.api_key) == ("https://chat.example/chatkit", None)
-    assert found.protocol == "threads"
+    config = load({"EDN360_CHATKIT_SERVER_URL": "https://chat.example/chatkit"}, api_key=None)
+    assert (config.server_url, config.api_key) == ("https://chat.example/chatkit", None)
+    assert config.protocol == "threads"
 
 
-def test_own_server_takes_an_authorization_header() -> None:
+def test_own_server_accepts_authorization_header() -> None:
     headers = {"Authorization": "Bearer token"}
     assert load(server_url="https://chat.example", headers=headers).headers == headers
 
 
 def test_headers_function_is_checked_each_time() -> None:
-    found = load(headers=lambda: {"X-A": "a\n"})
+    config = load(headers=lambda: {"X-A": "a\n"})
     with pytest.raises(ConfigurationError, match="headers"):
-        found.headers()
+        config.headers()
 
 
 def test_address_argument_overrides_the_environment() -> None:
@@ -123,13 +126,13 @@ def test_address_argument_overrides_the_environment() -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("HTTPS_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/nowhere.pem")]
 )
-def test_unusable_environment_variable_is_named(
+def test_error_names_invalid_environment_variable(
     monkeypatch: pytest.MonkeyPatch, client: Any, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=variable):
         client(api_key=KEY)
-    # Certificates count for loopback, too; proxies do not.
+    # Loopback uses the certificate variables, but no proxy.
     if variable == "SSL_CERT_FILE":
         with pytest.raises(ConfigurationError, match=variable):
             client(api_key=KEY, base_url="http://127.0.0.1:1")
@@ -154,7 +157,7 @@ def test_invalid_key_is_not_quoted() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_no_secret_shows_in_a_repr() -> None:
+def test_repr_shows_no_secret() -> None:
     headers = {"X-Token": "hidden-token"}
     client = ChatKitClient(api_key=KEY, headers=headers)
     for text in (repr(client), repr(client._config), str(vars(client))):
@@ -163,7 +166,7 @@ def test_no_secret_shows_in_a_repr() -> None:
     client.close()
 
 
-def test_client_can_not_be_pickled() -> None:
+def test_client_cannot_be_pickled() -> None:
     import pickle
 
     with ChatKitClient(api_key=KEY) as client, pytest.raises(TypeError, match="in each process"):
@@ -176,7 +179,7 @@ def test_wrong_kind_of_http_client_is_refused() -> None:
             client(api_key=KEY, http_client=other())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def test_unknown_keyword_of_a_method_is_a_type_error() -> None:
+def test_unknown_keyword_raises_type_error() -> None:
     options: Any = {"expire_after": 3}
     with ChatKitClient(api_key=KEY, workflow_id="wf_demo") as client:
         with pytest.raises(TypeError, match="expire_after"):

@@ -1,7 +1,7 @@
-"""No file imports itself through others, not even inside a function or for types.
+"""No file imports itself through other files. Imports in functions and for types count.
 
-``make lint`` checks the rooms (``[tool.importlinter]``). It does not see a circle between a package
-and its own modules; this test does.
+``make lint`` checks the rooms (``[tool.importlinter]``). Only this test finds a circle between a
+package and its own modules.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def test_files_import_each_other_without_circles() -> None:
+def test_files_have_no_circle_of_imports() -> None:
     graph = grimp.build_graph("edn360_chatkit", cache_dir=None)
     imports = {file: graph.find_modules_directly_imported_by(file) for file in graph.modules}
     assert len(imports) > 30
     assert circle(imports) == []
 
 
-def test_circle_of_imports_is_found() -> None:
+def test_search_finds_circle_of_imports() -> None:
     assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
     assert circle({"a": ["b", "c"], "b": ["c"], "c": []}) == []
 
@@ -62,8 +62,8 @@ with ThreadPoolExecutor(8) as threads:
 """
 
 
-def test_first_models_can_be_made_by_several_threads() -> None:
-    """Validators are built when they are needed; pydantic 2.11 builds them without a lock."""
+def test_threads_can_create_first_models() -> None:
+    """pydantic 2.11 builds a validator at its first use, without a lock."""
     subprocess.run([sys.executable, "-c", MODELS_IN_THREADS], check=True)
 
 

@@ -1,4 +1,4 @@
-"""A notebook shows the progress of a run; its kernel and ipywidgets are stood in for.
+"""A notebook shows the progress of a run. Fakes replace its kernel and ipywidgets.
 
 ``tests/contract/test_notebook.py`` runs a real kernel.
 """
@@ -19,7 +19,7 @@ from tests.support.samples import ATHLETE
 
 
 class Label:
-    """The part of ``ipywidgets.Label`` that is used."""
+    """The attributes of ``ipywidgets.Label`` that the package uses."""
 
     value = ""
 
@@ -55,7 +55,7 @@ def test_notebook_shows_time_and_steps(
 
 
 @pytest.mark.usefixtures("kernel")
-def test_failed_run_leaves_its_last_state(
+def test_failed_run_keeps_last_progress(
     client: ChatKitClient, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "error"
@@ -73,7 +73,7 @@ def test_progress_can_be_switched_off(
     assert capsys.readouterr().out == ""
 
 
-def test_no_notebook_shows_nothing(
+def test_progress_is_hidden_outside_notebook(
     client: ChatKitClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.run_workflow(ATHLETE)
@@ -84,12 +84,12 @@ def test_no_notebook_shows_nothing(
 def test_widget_shows_the_progress(
     client: ChatKitClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown: list[Label] = []
+    labels: list[Label] = []
     widgets: Any = SimpleNamespace(Label=Label, __spec__=True)
-    display = SimpleNamespace(display=SimpleNamespace(display=shown.append))
+    display = SimpleNamespace(display=SimpleNamespace(display=labels.append))
     monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
     monkeypatch.setitem(sys.modules, "IPython", display)
     client.run_workflow(ATHLETE)
-    (label,) = shown
+    (label,) = labels
     assert label.value.endswith("profile")
     assert capsys.readouterr().out == ""

@@ -17,9 +17,9 @@ from edn360_chatkit.testing import ChatKitSimulator
 
 
 class Blocking:
-    """An async client with sync methods, so that one test covers both.
+    """An async client with sync methods, so that a test can run with either client.
 
-    All its calls run in one event loop, in another thread.
+    Its calls run in an event loop in another thread.
     """
 
     def __init__(self, portal: BlockingPortal, client: AsyncChatKitClient) -> None:
@@ -70,13 +70,13 @@ lost_answers = pytest.mark.parametrize(
     ("make_client", "status", "taken"),
     [
         *product(["sync"], [None, 503], [True, False]),
-        # The clients share the rule; the wait for three looks takes seconds.
+        # The clients share the rule, and reading the list three times takes seconds.
         ("asyncio", 503, True),
         ("trio", None, True),
     ],
     indirect=["make_client"],
 )
-"""The response to a message is lost; the server took the message or not."""
+"""The response to a message is lost. The server has stored the message, or has not."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Both clients over the thread protocol, against the simulator and the faults of its streams."""
+"""The thread protocol over real HTTP against the simulator, whose streams break and stall."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_lost_answer_starts_no_second_run(
     assert sim.runs == 1
 
 
-def test_same_input_again_is_new_run(client: Any, sim: ChatKitSimulator) -> None:
+def test_equal_input_starts_new_run(client: Any, sim: ChatKitSimulator) -> None:
     sim.survives_hang_up = True
     first = client.run_workflow(ATHLETE)
     sim.cut_next_stream(0)
     second = client.run_workflow(ATHLETE)
-    # The look finds the newest thread, which is the second run's own.
+    # The list's newest thread belongs to the second run.
     assert second.thread_id != first.thread_id
     assert sim.runs == 2
 
@@ -123,7 +123,7 @@ def test_error_event_sets_allow_retry(client: Any, sim: ChatKitSimulator) -> Non
     assert sim.runs == 1
 
 
-def test_auto_learns_protocol_once(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_auto_detects_protocol_once(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     client = make_client()
     sim.messages_endpoint = False
     for _ in range(3):
@@ -147,7 +147,7 @@ def test_auto_prefers_session_messages(make_client: MakeClient, sim: ChatKitSimu
 
 
 def awaited(client: Any, call: Any, *args: Any) -> Any:
-    """The result of a sync or async method."""
+    """Call a sync or an async method, and return its result."""
     return client.portal.call(call, *args) if hasattr(client, "portal") else call(*args)
 
 
@@ -157,7 +157,7 @@ def all_of(client: Any, listing: Any) -> list[Any]:
         return list(listing)
 
     async def gather() -> list[Any]:
-        return [one async for one in listing]
+        return [value async for value in listing]
 
     values: list[Any] = client.portal.call(gather)
     return values
@@ -177,12 +177,12 @@ def test_threads_are_listed_retrieved_and_deleted(
     assert len(sim.requests) - before == 2 + 2
     items = all_of(client, client.threads.items(mine[0].id, limit=2))
     assert {item.type for item in items} >= {"chatkit.user_message", "chatkit.assistant_message"}
-    one = awaited(client, client.threads.retrieve, mine[0].id)
-    assert one.id == mine[0].id
-    deleted = awaited(client, client.threads.delete, one.id)
-    assert (deleted.id, deleted.deleted) == (one.id, True)
+    thread = awaited(client, client.threads.retrieve, mine[0].id)
+    assert thread.id == mine[0].id
+    deletion = awaited(client, client.threads.delete, thread.id)
+    assert (deletion.id, deletion.deleted) == (thread.id, True)
     with pytest.raises(NotFoundError):
-        awaited(client, client.threads.retrieve, one.id)
+        awaited(client, client.threads.retrieve, thread.id)
 
 
 def test_page_is_read_when_needed(make_client: MakeClient, sim: ChatKitSimulator) -> None:
@@ -201,7 +201,7 @@ def test_page_is_read_when_needed(make_client: MakeClient, sim: ChatKitSimulator
     assert len(sim.requests) == 1
 
 
-def test_session_is_cancelled(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_session_can_be_cancelled(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     client = make_client(protocol="threads")
     session = client.create_session("ana")
     ended = awaited(client, client.sessions.cancel, session.id)
@@ -227,14 +227,14 @@ def test_own_server_has_threads_without_sessions(
     assert {item.type for item in items} >= {"user_message", "assistant_message"}
     retrieve = partial(client.threads.retrieve, mine[0].id, user="ana")
     assert awaited(client, retrieve).id == mine[0].id
-    deleted = awaited(client, partial(client.threads.delete, mine[0].id, user="ana"))
-    assert (deleted.id, deleted.deleted) == (mine[0].id, True)
+    deletion = awaited(client, partial(client.threads.delete, mine[0].id, user="ana"))
+    assert (deletion.id, deletion.deleted) == (mine[0].id, True)
     with pytest.raises(NotFoundError):
         awaited(client, retrieve)
 
 
-def test_message_in_doubt_is_taken_up_later(make_client: MakeClient, sim: ChatKitSimulator) -> None:
-    """As the error of a self-hosted run advises."""
+def test_message_in_doubt_can_be_resumed(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+    """The error of a self-hosted run advises these calls."""
     client = make_client(server_url=sim.server_url, max_retries=0, **SELF_HOSTED)
     sim.survives_hang_up = True
     sim.fail_next("threads.create", status=None, taken=True)

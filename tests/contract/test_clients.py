@@ -1,4 +1,4 @@
-"""Both clients against the simulator, over real HTTP: sync, under asyncio, and under trio."""
+"""Session messages over real HTTP against the simulator: sync, under asyncio, and under trio."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None
     assert response.session_id == message.session_id == session.id
     assert len(response.program.sessions) == 4
     assert response.attempts == 1
-    # The session is read before the message is sent, so that a lost answer can be looked for.
+    # The client lists the messages first, so that it can recognise its message after a lost answer.
     create, baseline, send, poll = sim.requests
     assert (baseline.method, baseline.path) == ("GET", poll.path)
     assert create.json == {"workflow": {"id": "wf_demo"}, "user": "athlete-1"}
@@ -67,7 +67,7 @@ def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None
     assert poll.path == f"/v1/chatkit/sessions/{session.id}/messages"
 
 
-def test_run_workflow_makes_three_steps(client: Any, sim: ChatKitSimulator) -> None:
+def test_run_workflow_sends_three_requests(client: Any, sim: ChatKitSimulator) -> None:
     response = client.run_workflow(ATHLETE)
     assert response.program.days_per_week == 4
     assert [request.method for request in sim.requests] == ["POST", "POST", "GET"]
@@ -116,7 +116,7 @@ def test_answer_without_program_raises_its_error(
     rule: str,
 ) -> None:
     sim.answer = kind
-    # Steps and prose are errors of their own only where the first message is the answer.
+    # With answer="first", a step or prose is the answer and raises at once.
     cls = cls if isinstance(cls, type) else cls[rule == "first"]
     with pytest.raises(cls) as caught:
         client.run_workflow(ATHLETE, max_attempts=3, answer=rule)
@@ -147,7 +147,7 @@ def test_events_arrive_in_order(client: Any, sim: ChatKitSimulator) -> None:
     assert [e.attempt for e in events if e.type == "waiting"] == [1, 2, 3]
 
 
-def test_unread_stream_sends_nothing(client: Any, sim: ChatKitSimulator) -> None:
+def test_unread_stream_sends_no_request(client: Any, sim: ChatKitSimulator) -> None:
     with client.stream_workflow(ATHLETE) as run:
         assert sim.requests == []
         assert next(iter(run)).type == "session.created"
@@ -200,7 +200,7 @@ def test_runs_of_session_get_own_answers(client: Any, sim: ChatKitSimulator) -> 
     assert client.poll_response(session.id).text == response.text
 
 
-def test_another_client_takes_run_up(make_client: MakeClient, sim: ChatKitSimulator) -> None:
+def test_another_client_resumes_run(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.answer = "nothing"
     with pytest.raises(WorkflowTimeoutError) as caught:
         make_client().run_workflow(ATHLETE, max_attempts=1)
@@ -218,7 +218,7 @@ def test_another_client_takes_run_up(make_client: MakeClient, sim: ChatKitSimula
 
 
 @sync_only
-def test_another_process_takes_run_up(client: Any, sim: ChatKitSimulator) -> None:
+def test_another_process_resumes_run(client: Any, sim: ChatKitSimulator) -> None:
     session = client.create_session("u")
     message = client.send_message(session, ATHLETE)
     program = textwrap.dedent(
@@ -296,7 +296,7 @@ def test_invalid_argument_raises_its_error(client: Any, call: Any, cls: type[Exc
 
 
 @pytest.mark.parametrize("bad", [{}, {"user_profile": {"user_id": "a"}, "questionnaires": []}])
-def test_invalid_input_sends_nothing(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
+def test_invalid_input_sends_no_request(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
     with pytest.raises(InvalidInputError):
         client.run_workflow(bad)
     assert sim.requests == []
@@ -320,7 +320,7 @@ def test_rate_limit_error_has_retry_after(make_client: MakeClient, sim: ChatKitS
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
+    """A port that accepts connections and never responds."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -331,7 +331,7 @@ def test_silent_server_raises_timeout_error(make_client: MakeClient, silent_port
     client = make_client(base_url=f"http://127.0.0.1:{silent_port}", timeout=0.1, max_retries=0)
     with pytest.raises(APITimeoutError, match="timeout") as caught:
         client.create_session("u")
-    # The limit of httpx or our own one for the whole request, whichever is noticed first.
+    # Either httpx's timeout or our timeout for the whole request comes first.
     assert caught.value.__cause__ is not None
     assert caught.value.may_have_arrived
 
@@ -512,13 +512,13 @@ def test_poll_interval_can_be_zero(make_client: MakeClient, sim: ChatKitSimulato
     assert time.monotonic() - started < 30
 
 
-def test_waiting_ends_after_last_poll(client: Any, sim: ChatKitSimulator) -> None:
+def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None:
     sim.delay = 0.25
     started = time.monotonic()
     response = client.run_workflow(ATHLETE, poll_interval=0.05)
-    took = time.monotonic() - started
-    assert 0.25 <= response.elapsed <= took
-    # Fewer where the machine is busy.
+    seconds = time.monotonic() - started
+    assert 0.25 <= response.elapsed <= seconds
+    # A busy machine makes fewer polls.
     assert response.attempts <= 7
 
 
@@ -549,8 +549,8 @@ print([name for name in sorted(imported) if name.split(".")[0] not in sys.stdlib
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_run_imports_nothing(sim: ChatKitSimulator, kind: str) -> None:
-    """A Ctrl-C that breaks off an import can leave a package half loaded, for every later run."""
+def test_run_imports_no_module(sim: ChatKitSimulator, kind: str) -> None:
+    """A Ctrl-C during an import can leave a package half loaded, for all later runs."""
     malformed = ANSWER.replace(', "', ' "', 1)
     sim.answer = lambda _: malformed
     sim.fail_next("create_session", status=503)

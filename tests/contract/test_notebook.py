@@ -1,4 +1,4 @@
-"""The example notebook runs from top to bottom, and its outputs are as its text says."""
+"""The example notebook runs from top to bottom, and its outputs agree with its text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 
-# Runs before the last cell: shows that the checks do find a mismatch.
+# A cell that is added before the last: checks that must find a mismatch.
 GUARD = """
 nine = {"days_per_week": 9}
 programs = ((program, athlete), (next_program, evolution))
@@ -35,7 +35,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     guard: Any = nbformat.v4.new_code_cell(GUARD, id="guard")  # type: ignore[no-untyped-call]
     notebook.cells.insert(-1, guard)
     with pytest.MonkeyPatch.context() as environment:
-        # Jupyter neither reads nor writes the home directory.
+        # Keep Jupyter out of the home directory.
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
             environment.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
         place = {"metadata": {"path": str(folder)}}
@@ -45,13 +45,13 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def data(cell: Any) -> dict[str, str]:
-    """The value of a cell's last line, by media type. The cell may print nothing."""
+    """The value of a cell's last line, by media type. The cell must not print."""
     (output,) = cell.outputs
     assert output.output_type == "execute_result"
     return dict(output.data)
 
 
-def printed(cell: Any) -> str:
+def stdout(cell: Any) -> str:
     assert {(o.output_type, o.get("name")) for o in cell.outputs} == {("stream", "stdout")}
     return "".join(output.text for output in cell.outputs)
 
@@ -69,24 +69,24 @@ def test_every_cell_runs(cells: dict[str, Any]) -> None:
 
 
 def test_run_shows_progress(cells: dict[str, Any]) -> None:
-    first, *steps = printed(cells["run"]).splitlines()
+    first, *steps = stdout(cells["run"]).splitlines()
     assert first == "sent"
     assert [step.split()[0] for step in steps] == ["done:"] * 3
 
 
-def test_run_without_on_event_shows_one_line(cells: dict[str, Any]) -> None:
-    *written, result = cells["evolution"].outputs
-    line = "".join(output.text for output in written).split("\r")[-1]
+def test_run_without_on_event_shows_line(cells: dict[str, Any]) -> None:
+    *lines, result = cells["evolution"].outputs
+    line = "".join(output.text for output in lines).split("\r")[-1]
     steps = "profile · questionnaire_normalized · training_plan"
     assert re.fullmatch(rf"\d:\d\d · program received after \d s · {steps} *\n", line)
     assert result.data["text/plain"] == "[]"
 
 
-def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
-    shown = data(cells["program"])
-    assert "<h1" in shown["text/html"]
-    assert "Objetivo" in shown["text/html"]
-    assert shown["text/markdown"].startswith("# ")
+def test_last_values_are_displayed(cells: dict[str, Any]) -> None:
+    value = data(cells["program"])
+    assert "<h1" in value["text/html"]
+    assert "Objetivo" in value["text/html"]
+    assert value["text/markdown"].startswith("# ")
     assert "ana-ejemplo" in data(cells["athlete"])["text/html"]
     outputs = str(cells["athlete"].outputs)
     for answer in ("Ganar músculo", "mancuernas", "ninguna"):
@@ -99,13 +99,13 @@ def test_the_values_show_themselves(cells: dict[str, Any]) -> None:
 
 def test_check_finds_mismatches(cells: dict[str, Any]) -> None:
     assert data(cells["check"])["text/plain"] == "[]"
-    assert printed(cells["later"]).count("carga la rodilla") == 3
+    assert stdout(cells["later"]).count("carga la rodilla") == 3
     codes = ["days_mismatch", "days_not_as_asked"]
-    assert printed(cells["guard"]).strip() == str([codes, codes])
+    assert stdout(cells["guard"]).strip() == str([codes, codes])
 
 
 def test_volume_is_printed_by_muscle(cells: dict[str, Any]) -> None:
-    first, *muscles = printed(cells["numbers"]).splitlines()
+    first, *muscles = stdout(cells["numbers"]).splitlines()
     assert first == "41.5 sets a week, of which"
     assert muscles[:2] == ["  11.0  Isquiosurales", "  10.0  Glúteos"]
     assert len(muscles) == 11
@@ -119,4 +119,4 @@ def test_title_names_requirements(cells: dict[str, Any]) -> None:
 
 def test_program_is_exported(cells: dict[str, Any]) -> None:
     assert data(cells["records"])["text/plain"].startswith("{'session_number': 1,")
-    assert "program.html" in printed(cells["page"])
+    assert "program.html" in stdout(cells["page"])

@@ -25,14 +25,14 @@ def python_blocks(page: Path) -> list[str]:
 def test_readme_code_runs_from_top_to_bottom(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # for the journal
+    monkeypatch.chdir(tmp_path)  # the code writes a journal
     with ChatKitSimulator() as sim:
         monkeypatch.setenv("EDN360_CHATKIT_BASE_URL", sim.base_url)
         monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
         monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
         names: dict[str, Any] = {}
         for block in python_blocks(ROOT / "README.md"):
-            # The printed port may be in use on this machine.
+            # The port in the text may be in use on this machine.
             code = block.replace("http://127.0.0.1:8765/v1/chatkit", sim.base_url)
             exec(compile(code, "README.md", "exec"), names)
         response = asyncio.run(names["watch"]())
@@ -53,7 +53,7 @@ def test_linked_files_exist() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives a page's headings: lower case, no punctuation, - for blanks."""
+    """The anchors of GitHub for a page's headings: lower case, no punctuation, - for blanks."""
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -80,6 +80,7 @@ def test_docs_name_every_event_check_and_column() -> None:
     guide, programs = ((ROOT / "docs" / name).read_text("utf-8") for name in PAGES)
     events = [event.__name__ for event in get_args(WorkflowEvent)]
     assert [name for name in events if f"`{name}`" not in guide] == []
-    codes = {code.removesuffix("_all") for code in words("en").findings}  # "_all" is another text
+    # The suffix "_all" marks a second text for a check.
+    codes = {code.removesuffix("_all") for code in words("en").findings}
     codes_and_columns = [*sorted(codes), *COLUMNS]
     assert [name for name in codes_and_columns if f"`{name}`" not in programs] == []

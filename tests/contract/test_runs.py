@@ -1,4 +1,7 @@
-"""A run as a thing of its own: started here, looked at and taken up there, in three worlds."""
+"""A run is started by one client, and read and resumed by others through its reference.
+
+The three worlds: session messages, the thread protocol, and a self-hosted server.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def wait_for_end(client: Any, run: RunReference) -> RunStatus:
     [*(("sync", world) for world in WORLDS), ("asyncio", "own server"), ("trio", "messages")],
     indirect=["make_client"],
 )
-def test_reference_finds_the_run_from_any_client(
+def test_reference_finds_run_from_any_client(
     make_client: MakeClient, world: str, sim: ChatKitSimulator
 ) -> None:
     sim.delay, sim.steps = 0.3, True
@@ -78,7 +81,7 @@ def test_reference_finds_the_run_from_any_client(
 
 
 @pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
-def test_run_is_looked_at_while_another_thread_waits(
+def test_run_is_retrieved_while_another_thread_waits(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
     sim.delay, sim.steps = 0.3, True
@@ -94,9 +97,7 @@ def test_run_is_looked_at_while_another_thread_waits(
 
 
 @pytest.mark.parametrize("make_client", ["sync", "asyncio", "trio"], indirect=True)
-def test_look_at_a_silent_stream_does_not_wait(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_retrieve_run_does_not_wait(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.delay = 60
     client = make_client(**settings("own server", sim))
     run = client.start_workflow(ATHLETE)
@@ -106,10 +107,10 @@ def test_look_at_a_silent_stream_does_not_wait(
 
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
-def test_stream_is_read_while_the_run_is_only_looked_at(
+def test_retrieve_run_keeps_reading_the_stream(
     make_client: MakeClient, sim: ChatKitSimulator
 ) -> None:
-    # More than the buffers of a connection hold, so that the server would wait for ever.
+    # The answer is larger than the buffers of a connection. Unread, it would block the server.
     sim.delta_size, sim.answer = 400_000, lambda _: ANSWER + " " * 12_000_000
     client = make_client(**settings("own server", sim), max_response_bytes=50_000_000)
     run = client.start_workflow(ATHLETE)
@@ -118,11 +119,9 @@ def test_stream_is_read_while_the_run_is_only_looked_at(
 
 
 @pytest.mark.parametrize("make_client", ["sync", "trio"], indirect=True)
-def test_error_event_is_a_failed_run_where_the_stream_is(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_error_event_makes_run_failed(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.stream_error = "no capacity"
-    # The end of a connection that is kept alive may stay in httpcore's buffer for some seconds.
+    # The end of a kept-alive connection may stay in httpcore's buffer for some seconds.
     client = make_client(**settings("own server", sim), headers={"Connection": "close"})
     run = client.start_workflow(ATHLETE)
     for _ in range(2):
@@ -143,9 +142,7 @@ def test_error_event_is_a_failed_run_where_the_stream_is(
 
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
-def test_every_error_of_a_run_has_its_reference(
-    make_client: MakeClient, sim: ChatKitSimulator
-) -> None:
+def test_error_of_run_has_reference(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.answer = "nothing"
     client = make_client(max_attempts=1)
     with pytest.raises(WorkflowTimeoutError) as caught:
@@ -165,7 +162,7 @@ def test_every_error_of_a_run_has_its_reference(
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 @pytest.mark.parametrize("text", ["{", '{"message_id": "m"}', '{"session_id": 7}'])
-def test_text_that_is_no_reference_is_refused(
+def test_invalid_reference_text_is_refused(
     make_client: MakeClient, text: str, sim: ChatKitSimulator
 ) -> None:
     with pytest.raises(InvalidInputError, match="RunReference"):
@@ -175,7 +172,7 @@ def test_text_that_is_no_reference_is_refused(
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 @pytest.mark.parametrize("world", WORLDS)
-def test_session_without_its_thread_is_named(
+def test_reference_without_thread_names_threads_list(
     make_client: MakeClient, world: str, sim: ChatKitSimulator
 ) -> None:
     sim.messages_endpoint = False

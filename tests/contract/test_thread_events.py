@@ -1,4 +1,4 @@
-"""Every event that OpenAI's server package can write passes through our reader."""
+"""The reader accepts every event that ``openai-chatkit`` can write, and loses no field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UPDATES = classes(SCHEMA["$defs"]["ThreadItemUpdatedEvent"]["properties"]["updat
 
 
 def draw_value(draw: st.DrawFn, schema: dict[str, Any], depth: int = 0) -> Any:
-    """A value that a JSON schema allows; small below a certain depth, since widgets are trees."""
+    """A value that a JSON schema allows. Below ``DEEPEST`` it is small, since widgets are trees."""
     if "$ref" in schema:
         return draw_value(draw, SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]], depth)
     if "const" in schema:
@@ -53,14 +53,14 @@ def draw_value(draw: st.DrawFn, schema: dict[str, Any], depth: int = 0) -> Any:
     if kind == "object":
         properties: dict[str, Any] = schema.get("properties", {})
         required = schema.get("required", [])
-        # Keys that are null are left out, as the server leaves them out.
-        made = {
-            name: value
+        # The server omits keys that are null.
+        value = {
+            name: inner
             for name, field in properties.items()
             if (name in required or (depth <= DEEPEST and draw(st.booleans())))
-            and (value := draw_value(draw, field, depth + 1)) is not None
+            and (inner := draw_value(draw, field, depth + 1)) is not None
         }
-        return made if properties else draw(json_objects)
+        return value if properties else draw(json_objects)
     if kind == "array":
         count = 0 if depth > DEEPEST else draw(st.integers(0, 2))
         return [draw_value(draw, schema.get("items", {}), depth + 1) for _ in range(count)]
@@ -88,15 +88,15 @@ SLOW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthChe
 def check(event: dict[str, Any]) -> None:
     results = list(ThreadReader().feed(json.dumps(event), watched=True))
     assert results
-    for one in results:
-        assert isinstance(one, (ProgressEvent, NoticeEvent, TaskEvent, TextDeltaEvent, RawEvent))
-        assert one.data == event
+    for result in results:
+        assert isinstance(result, (ProgressEvent, NoticeEvent, TaskEvent, TextDeltaEvent, RawEvent))
+        assert result.data == event
 
 
 @pytest.mark.parametrize("name", EVENTS)
 @SLOW
 @given(data=st.data())
-def test_every_event_passes_without_losing_a_field(name: str, data: st.DataObject) -> None:
+def test_every_event_keeps_its_fields(name: str, data: st.DataObject) -> None:
     check(data.draw(values(EVENTS[name])))
 
 
@@ -106,21 +106,19 @@ KINDS = st.sampled_from(["thread.item.added", "thread.item.done", "thread.item.r
 @pytest.mark.parametrize("name", ITEMS)
 @SLOW
 @given(data=st.data(), kind=KINDS)
-def test_every_item_passes_without_losing_a_field(
-    name: str, data: st.DataObject, kind: str
-) -> None:
+def test_every_item_keeps_its_fields(name: str, data: st.DataObject, kind: str) -> None:
     check({"type": kind, "item": data.draw(values(ITEMS[name]))})
 
 
 @pytest.mark.parametrize("name", UPDATES)
 @SLOW
 @given(data=st.data())
-def test_every_update_passes_without_losing_a_field(name: str, data: st.DataObject) -> None:
+def test_every_update_keeps_its_fields(name: str, data: st.DataObject) -> None:
     update = data.draw(values(UPDATES[name]))
     check({"type": "thread.item.updated", "item_id": "a", "update": update})
 
 
-def test_schema_has_all_kinds_of_events() -> None:
+def test_schema_lists_events_items_and_updates() -> None:
     assert set(EVENTS) >= {"ThreadCreatedEvent", "ErrorEvent", "NoticeEvent", "ClientEffectEvent"}
     assert set(ITEMS) >= {"AssistantMessageItem", "WidgetItem", "TaskItem", "EndOfTurnItem"}
     assert set(UPDATES) >= {"WorkflowTaskAdded", "WidgetRootUpdated", "GeneratedImageUpdated"}
@@ -132,8 +130,8 @@ def test_unknown_event_passes_unchanged(
     kind: str | None, fields: dict[str, Any], item: Any, update: Any
 ) -> None:
     event = {**fields, "type": kind, "item": item, "update": update}
-    for one in ThreadReader().feed(json.dumps(event), watched=True):
-        assert one.data == event  # type: ignore[union-attr]  # pyright: ignore
+    for result in ThreadReader().feed(json.dumps(event), watched=True):
+        assert result.data == event  # type: ignore[union-attr]  # pyright: ignore
 
 
 @given(st.text() | json_values.map(json.dumps) | texts)

@@ -129,21 +129,21 @@ def posts(*texts: str, delta: int = 0) -> Script:
     return script
 
 
-def test_run_reads_threads_then_starts_one(client: Any, host: ChatKitHost, shape: str) -> None:
+def test_run_lists_threads_before_sending(client: Any, host: ChatKitHost, shape: str) -> None:
     host.chatkit.script = posts(STEP, ANSWER)
     response = client.run_workflow(ATHLETE)
     assert response.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
     assert response.thread_id in host.store.threads
-    # The user's threads are read before, so that a lost answer can be looked for.
+    # The client lists the threads first, so that it can recognise its thread after a lost answer.
     expected = (
         ["threads.list", "threads.create"]
         if shape == "self-hosted"
         else ["POST /sessions", "GET /threads", "threads.create"]
     )
     assert host.requests == expected
-    sent = host.store.items[response.thread_id][0]
-    assert isinstance(sent, UserMessageItem)
-    assert json.loads(getattr(sent.content[0], "text", "")) == ATHLETE
+    item = host.store.items[response.thread_id][0]
+    assert isinstance(item, UserMessageItem)
+    assert json.loads(getattr(item.content[0], "text", "")) == ATHLETE
     assert host.store.threads[response.thread_id][0] == "athlete-1"
 
 
@@ -281,7 +281,7 @@ def test_error_event_ends_run(client: Any, host: ChatKitHost, allow: bool) -> No
     assert host.chatkit.runs == 1
 
 
-def test_another_client_takes_run_up(make: Any, host: ChatKitHost) -> None:
+def test_another_client_resumes_run(make: Any, host: ChatKitHost) -> None:
     host.chatkit.script = posts(STEP, ANSWER)
     first = make()
     session = first.create_session("athlete-1")
@@ -307,11 +307,11 @@ def whole_stream(host: ChatKitHost, client: Any) -> int:
 
 
 @pytest.mark.parametrize("every", [311, pytest.param(61, marks=pytest.mark.slow)])
-def test_broken_stream_loses_and_doubles_nothing(make: Any, host: ChatKitHost, every: int) -> None:
+def test_broken_stream_keeps_single_run(make: Any, host: ChatKitHost, every: int) -> None:
     script = posts(STEP, ANSWER, delta=60)
     host.chatkit.script = script
     size = whole_stream(host, make())
-    # The async clients share the reader, and meet fewer cuts.
+    # The async clients share the reader, so fewer cuts suffice.
     distance = every if isinstance(make(), ChatKitClient) else every * 5
     for cut in [*range(0, size, distance), size - 1]:
         host.reset()
@@ -351,6 +351,6 @@ def test_program_arrives_soon_after_last_byte(client: Any, host: ChatKitHost) ->
     delays: list[float] = []
     for _ in range(9):
         client.run_workflow(ATHLETE)
-        delays.append(time.monotonic() - host.written)
-    # A poll would come 0.5 s delaysr or more.
+        delays.append(time.monotonic() - host.end_time)
+    # A poll would come 0.5 s later.
     assert sorted(delays)[4] < 0.4

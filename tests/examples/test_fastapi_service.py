@@ -1,4 +1,4 @@
-"""``examples/fastapi_service.py`` over real HTTP, and killed in the middle of a run."""
+"""``examples/fastapi_service.py`` over real HTTP; it is killed during a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ATHLETE = (EXAMPLES / "athlete_initial.json").read_bytes()
 def service(
     sim: ChatKitSimulator, folder: Path, world: str, stop: signal.Signals
 ) -> Iterator[httpx.Client]:
-    """The example in a process of its own, and a client for it."""
+    """Run the example in another process, and yield its client."""
     sim.messages_endpoint = world == "messages"
     environment = {**os.environ, "RUNS_DATABASE": str(folder / "runs.db")}
     if world == "self-hosted":
@@ -47,13 +47,13 @@ def service(
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         try:
-            wait_until_it_answers(client)
+            wait_until_ready(client)
             yield client
         finally:
             process.send_signal(stop)
 
 
-def wait_until_it_answers(client: httpx.Client) -> None:
+def wait_until_ready(client: httpx.Client) -> None:
     end = time.monotonic() + 60
     while True:
         try:
@@ -92,7 +92,7 @@ def test_run_survives_restart_of_service(
     with service(sim, tmp_path, world, stop) as client:
         for _ in range(2):
             assert client.put("/runs/ana", content=ATHLETE).status_code == 202
-        next(browse(client, "ana"))  # this browser leaves after one event
+        next(browse(client, "ana"))  # this browser leaves after the first event
         assert client.get("/runs/ana").json()["state"] in ("running", "done")
     with service(sim, tmp_path, world, signal.SIGKILL) as client:
         assert client.put("/runs/ana", content=ATHLETE).status_code == 202
@@ -124,7 +124,7 @@ def test_run_of_service_killed_while_sending_is_found(
     assert sim.runs == 1
 
 
-def test_refused_data_start_no_run(sim: ChatKitSimulator, tmp_path: Path) -> None:
+def test_invalid_input_starts_no_run(sim: ChatKitSimulator, tmp_path: Path) -> None:
     with service(sim, tmp_path, "messages", signal.SIGKILL) as client:
         invalid = client.put("/runs/ana", json={"user_profile": {"user_id": ["secret"]}})
         assert invalid.status_code == 422

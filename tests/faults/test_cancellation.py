@@ -1,6 +1,6 @@
-"""A run that is cancelled, interrupted or left returns its connection to the pool.
+"""A run that is cancelled, interrupted or left early returns its connection to the pool.
 
-Each client has one connection: if a run kept it, the next run would end with its deadline.
+Each client has a single connection. A run that kept it would block the next run.
 """
 
 from __future__ import annotations
@@ -19,23 +19,20 @@ import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.samples import ATHLETE
 
-INPUT = {
-    "user_profile": {"user_id": "athlete-1"},
-    "questionnaires": [{"source": "initial", "payload": {"days_per_week": 2}}],
-}
 WORLDS = ["messages", "threads", "self-hosted"]
 
 
 @pytest.fixture(params=["coarse", pytest.param("fine", marks=pytest.mark.slow)])
 def events(request: pytest.FixtureRequest) -> range:
-    """The numbers of the events at which a run is left."""
+    """The places of the events at which the loop breaks."""
     return range(1, 12) if request.param == "fine" else range(1, 7)
 
 
 @pytest.fixture(params=["coarse", pytest.param("fine", marks=pytest.mark.slow)])
 def moments(request: pytest.FixtureRequest) -> list[float]:
-    """Seconds after a run's start; the last is longer than the run takes."""
+    """Seconds after the start of a run. The longest is longer than a run."""
     if request.param == "fine":
         return [0.001 * 1.5**n for n in range(14)]
     return [0.001 * 2.2**n for n in range(7)]
@@ -69,8 +66,8 @@ def test_cancelled_task_returns_connection(
         async with AsyncChatKitClient(**settings(sim, world)) as client:
             for moment in moments:
                 with anyio.move_on_after(moment):
-                    await client.run_workflow(INPUT)
-            assert (await client.run_workflow(INPUT)).program.title
+                    await client.run_workflow(ATHLETE)
+            assert (await client.run_workflow(ATHLETE)).program.title
             if backend == "asyncio":
                 assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -79,11 +76,11 @@ def test_cancelled_task_returns_connection(
 
 
 def interrupt_after(seconds: float, call: Callable[[], object]) -> None:
-    """Call a function, and press Ctrl-C after so many seconds unless it has returned before."""
+    """Call a function, and raise ``KeyboardInterrupt`` in it after so many seconds."""
     running = True
 
     def interrupt(*args: object) -> None:
-        # The signal can come when the call is over, where pytest would end.
+        # After the call, the signal would end pytest.
         if running:
             raise KeyboardInterrupt
 
@@ -101,20 +98,20 @@ def interrupt_after(seconds: float, call: Callable[[], object]) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-# Between a socket's creation and its place in httpx's pool, only Python can close the socket. It
-# warns then.
+# A Ctrl-C between the creation of a socket and its place in the pool leaves the socket to Python,
+# which warns.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("world", WORLDS)
 def test_ctrl_c_returns_connection(sim: ChatKitSimulator, world: str, moments: list[float]) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
         for moment in moments:
-            interrupt_after(moment, lambda: client.run_workflow(INPUT))
-        assert client.run_workflow(INPUT).program.title
+            interrupt_after(moment, lambda: client.run_workflow(ATHLETE))
+        assert client.run_workflow(ATHLETE).program.title
     gc.collect()
 
 
 class OwnError(Exception):
-    """An exception of the caller's."""
+    """The caller's exception."""
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -131,9 +128,9 @@ def test_on_event_exception_returns_connection(
                     raise OwnError
 
             with suppress(OwnError):
-                client.run_workflow(INPUT, on_event=on_event)
+                client.run_workflow(ATHLETE, on_event=on_event)
             assert len(kinds) == last or kinds[-1] == "response"
-        assert client.run_workflow(INPUT).program.title
+        assert client.run_workflow(ATHLETE).program.title
     gc.collect()
 
 
@@ -153,9 +150,9 @@ def test_async_on_event_exception_returns_connection(
                         raise OwnError
 
                 with suppress(OwnError):
-                    await client.run_workflow(INPUT, on_event=on_event)
+                    await client.run_workflow(ATHLETE, on_event=on_event)
                 assert len(kinds) == last or kinds[-1] == "response"
-            assert (await client.run_workflow(INPUT)).program.title
+            assert (await client.run_workflow(ATHLETE)).program.title
 
     anyio.run(main, backend=backend)
     gc.collect()
@@ -168,7 +165,7 @@ def test_early_break_returns_connection(
 ) -> None:
     with ChatKitClient(**settings(sim, world)) as client:
         for last in events:
-            run = client.stream_workflow(INPUT)
+            run = client.stream_workflow(ATHLETE)
             for place, _ in enumerate(run, start=1):
                 if place == last:
                     break
@@ -176,7 +173,7 @@ def test_early_break_returns_connection(
                 run.close()
             del run
             gc.collect()
-        assert client.run_workflow(INPUT).program.title
+        assert client.run_workflow(ATHLETE).program.title
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -187,27 +184,25 @@ def test_async_early_break_returns_connection(
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, world)) as client:
             for last in events:
-                async with client.stream_workflow(INPUT) as run:
+                async with client.stream_workflow(ATHLETE) as run:
                     place = 0
                     async for _ in run:
                         place += 1
                         if place == last:
                             break
-            assert (await client.run_workflow(INPUT)).program.title
+            assert (await client.run_workflow(ATHLETE)).program.title
 
     anyio.run(main, backend=backend)
     gc.collect()
 
 
-def test_close_closes_stream_of_unread_message(
-    sim: ChatKitSimulator,
-) -> None:
+def test_close_closes_stream_of_unread_message(sim: ChatKitSimulator) -> None:
     with ChatKitClient(**settings(sim, "self-hosted")) as client:
-        client.send_message(client.create_session("athlete-1"), INPUT)
+        client.send_message(client.create_session("athlete-1"), ATHLETE)
 
     async def main() -> None:
         async with AsyncChatKitClient(**settings(sim, "self-hosted")) as client:
-            await client.send_message(await client.create_session("athlete-1"), INPUT)
+            await client.send_message(await client.create_session("athlete-1"), ATHLETE)
 
     anyio.run(main, backend="asyncio")
     anyio.run(main, backend="trio")
@@ -220,9 +215,9 @@ def test_unclosed_client_ends_without_warning(sim: ChatKitSimulator) -> None:
 from edn360_chatkit import ChatKitClient
 settings = {settings(sim, "messages")!r}
 client = ChatKitClient(**settings)
-client.run_workflow({INPUT!r})
+client.run_workflow({ATHLETE!r})
 """
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c"]
     for end in ("", "del client\nimport gc\ngc.collect()\n"):
-        done = subprocess.run([*command, lines + end], capture_output=True, text=True, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
+        command = [sys.executable, "-X", "dev", "-W", "error", "-c", lines + end]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (process.returncode, process.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Many runs at once get their own answers; large answers take bounded memory."""
+"""Concurrent runs get their own answers, and large answers take limited memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edn360_chatkit import AsyncChatKitClient, ChatKitClient, WorkflowTimeoutErr
 from edn360_chatkit._effects import Effect, Emitting, Now, Send
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.workflow import Workflow
-from edn360_chatkit._transport.pool import MAX_CONNECTIONS as MOST_CONNECTIONS
+from edn360_chatkit._transport.pool import MAX_CONNECTIONS
 from edn360_chatkit.models.run import RunReference
 from edn360_chatkit.models.session import ChatSession
 from edn360_chatkit.testing import ChatKitSimulator
@@ -38,14 +38,14 @@ def athlete(number: int) -> dict[str, Any]:
     }
 
 
-def named_after_its_athlete(text: str) -> str:
-    """A program whose title is its athlete."""
+def program_titled_by_athlete(text: str) -> str:
+    """A program with the athlete as its title."""
     title = json.loads(text)["user_profile"]["user_id"]
     return json.dumps({"client_training_program_enriched": {"title": title, "sessions": []}})
 
 
 class Connections:
-    """Counts the connections that a simulator has at once."""
+    """Records the highest number of connections to a simulator."""
 
     def __init__(self, sim: ChatKitSimulator) -> None:
         self.most = 0
@@ -69,7 +69,7 @@ class Connections:
 
 @pytest.fixture
 def sim() -> Iterable[ChatKitSimulator]:
-    with ChatKitSimulator(answer=named_after_its_athlete) as simulator:
+    with ChatKitSimulator(answer=program_titled_by_athlete) as simulator:
         yield simulator
 
 
@@ -85,7 +85,7 @@ def settings(sim: ChatKitSimulator, protocol: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 @pytest.mark.parametrize("runs", [50, pytest.param(400, marks=pytest.mark.slow)])
-def test_async_runs_at_once_get_their_own_answers(
+def test_concurrent_async_runs_get_own_answers(
     sim: ChatKitSimulator, protocol: str, runs: int
 ) -> None:
     titles: dict[int, str] = {}
@@ -106,15 +106,13 @@ def test_async_runs_at_once_get_their_own_answers(
         anyio.run(main)
     assert titles == {number: f"athlete-{number}" for number in range(runs)}
     assert sim.runs == runs
-    # Short requests share their connections; each stream has one of its own.
-    assert connections.most <= MOST_CONNECTIONS or protocol == "threads"
+    # Requests share connections. Each stream has its own connection.
+    assert connections.most <= MAX_CONNECTIONS or protocol == "threads"
 
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
 @pytest.mark.parametrize("runs", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_runs_in_threads_get_their_own_answers(
-    sim: ChatKitSimulator, protocol: str, runs: int
-) -> None:
+def test_runs_in_threads_get_own_answers(sim: ChatKitSimulator, protocol: str, runs: int) -> None:
     with (
         Connections(sim) as connections,
         ChatKitClient(**settings(sim, protocol)) as client,
@@ -124,16 +122,16 @@ def test_runs_in_threads_get_their_own_answers(
         titles = [response.program.title for response in responses]
     assert titles == [f"athlete-{number}" for number in range(runs)]
     assert sim.runs == runs
-    # Short requests share their connections; each stream has one of its own.
-    assert connections.most <= MOST_CONNECTIONS or protocol == "threads"
+    # Requests share connections. Each stream has its own connection.
+    assert connections.most <= MAX_CONNECTIONS or protocol == "threads"
 
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
-def test_runs_wait_for_callers_only_connection(sim: ChatKitSimulator, protocol: str) -> None:
+def test_runs_wait_for_callers_connection(sim: ChatKitSimulator, protocol: str) -> None:
     sim.delay = 0.05
     limits = httpx.Limits(max_connections=1)
     with httpx.Client(limits=limits) as http, ThreadPoolExecutor(8) as pool:
-        # Each would time out in the queue if waiting counted as the request's own time.
+        # If the wait counted as part of the request, the requests in the queue would time out.
         client = ChatKitClient(**settings(sim, protocol), http_client=http, timeout=0.3)
         responses = list(pool.map(client.run_workflow, map(athlete, range(8))))
     assert [response.program.title for response in responses] == [
@@ -143,7 +141,7 @@ def test_runs_wait_for_callers_only_connection(sim: ChatKitSimulator, protocol: 
 
 
 def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
-    """The error says that nothing was sent."""
+    """The error says that no request was sent."""
     sim.delay = 30
     options = settings(sim, "threads")
 
@@ -175,8 +173,8 @@ def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
 
 @pytest.mark.parametrize("make_client", ["sync", "asyncio"], indirect=True)
 @pytest.mark.slow
-def test_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: MakeClient) -> None:
-    """The simulator's program, with the fields that real ones have, until 16 MiB are full."""
+def test_large_answer_takes_limited_memory(make_client: MakeClient) -> None:
+    """The answer repeats the sessions of the simulator's program until it has 16 MiB."""
     answer = json.loads(answer_text("program", ATHLETE.read_text()) or "")
     program = answer["client_training_program_enriched"]
     week = program["sessions"]
@@ -195,8 +193,8 @@ def test_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: Make
     body = listed()
     assert 15.9 * 2**20 < len(body) <= 16 * 2**20
 
-    written = [reply(body)]
-    with raw_server(lambda exchange: written) as server:
+    response_bytes = [reply(body)]
+    with raw_server(lambda exchange: response_bytes) as server:
         client = make_client(base_url=server.base_url)
         client.poll_response("s_1")
         gc.collect()
@@ -210,16 +208,16 @@ def test_answer_of_16_mib_takes_less_than_six_times_its_memory(make_client: Make
 
 
 def feed(operation: Emitting[Any, Any], answers: dict[type[Effect[Any]], Any]) -> None:
-    """Answer each kind of effect alike until the operation ends."""
+    """Answer each effect by its type until the operation ends."""
     effect = next(operation)
     while True:
         effect = operation.send(answers.get(type(effect)))
 
 
 def test_polls_do_not_grow_memory() -> None:
-    """The test answers the effects, so that only the package's own memory is measured."""
+    """Without a server, so that the memory is that of the package."""
 
-    def most_memory(polls: int) -> int:
+    def peak_memory(polls: int) -> int:
         run = RunReference(session_id="s_1", message_id="msg_1")
         waiting = Waiting(poll_interval=2.0, max_attempts=polls, answer="program")
         session = ChatSession(id="s_1")
@@ -233,6 +231,6 @@ def test_polls_do_not_grow_memory() -> None:
         return peak
 
     steps = listing(assistant('{"profile": {}}'), user())
-    most_memory(10)  # fills the caches of the libraries
-    # Seven bytes for each poll: one reference is more.
-    assert most_memory(3_000) < most_memory(100) + 20_000
+    peak_memory(10)  # fills the caches of libraries
+    # Less than seven bytes a poll, so that no reference is kept.
+    assert peak_memory(3_000) < peak_memory(100) + 20_000

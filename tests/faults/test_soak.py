@@ -1,9 +1,10 @@
-"""Two thousand runs through a proxy that breaks nearly all of them.
+"""Two thousand runs through a proxy that breaks the connections of nearly all of them.
 
 The servers count the runs, and the proxy counts the connections.
 
-``make soak`` runs it; ``make soak PYTEST_ARGS="--soak-runs=20000 --soak-seed=7"`` for longer.
-A run's faults depend on its cell's seed and its number alone; a run that fails is shown with both.
+``make soak`` runs this file. For a longer run:
+``make soak PYTEST_ARGS="--soak-runs=20000 --soak-seed=7"``. The faults of a run depend only on the
+seed and the number of the run. A failure shows both.
 """
 
 from __future__ import annotations
@@ -42,19 +43,19 @@ pytestmark = pytest.mark.soak
 
 DEADLINE = 60.0
 TOLERANCE = 3.0
-"""For a machine that carries clients, proxy and servers at once, in seconds."""
+"""How late a call may end, in seconds, where clients, proxy and servers share a machine."""
 WORKERS = 40
-"""More would starve the server, which shares the process with the clients."""
+"""The server shares the process with the clients, and more of them would slow it down."""
 STAGGER = 0.04
-"""The time between the starts of two workers, in seconds."""
+"""Seconds between the starts of two workers."""
 LATEST = 1.8
-"""How long a fault lasts at most, in seconds. A request that timed out and still lies on the way
-when both looks are over starts a second run, which is the one gap (``docs/reliability.md``); the
-second look comes 1.5 s after the time-out at the earliest."""
+"""The longest fault, in seconds. A request that times out and arrives after the client has read
+the list twice starts a second run (see ``docs/reliability.md``). The client reads it for the second
+time 1.5 s after the timeout or later."""
 
 WORLDS = ("messages", "threads", "self-hosted", "openai-chatkit")
 SHARE = {"sync": 4, "asyncio": 2, "trio": 2}
-"""How many of each 32 runs a kind of client makes, in each world."""
+"""The shares of the clients in the runs of a world."""
 
 STEPS = ('{"profile": {"age": 30}}', "Pensando…", '{"training_plan": {"weeks": 4}}')
 
@@ -68,7 +69,7 @@ def athlete(number: int) -> dict[str, Any]:
 
 
 def program_for(user: str) -> dict[str, Any]:
-    """A program with the user as its title, as large as real programs."""
+    """A program as large as real ones, with the user as its title."""
     exercises = [
         {"order": n, "name": f"Ejercicio {n} de {user}", "series": "3-4", "reps": "8-10"}
         for n in range(60)
@@ -77,12 +78,12 @@ def program_for(user: str) -> dict[str, Any]:
     return {"title": user, "sessions": sessions}
 
 
-class Counted:
+class CountedWorkflow:
     """A workflow that counts its runs by athlete.
 
     Attributes:
         runs: The number of runs of each user.
-        altered: The users whose data were changed on the way.
+        altered: The users whose data the network changed.
     """
 
     def __init__(self) -> None:
@@ -107,16 +108,16 @@ class Counted:
 
 @dataclass
 class Place:
-    """A server of a world, and how its clients are made."""
+    """A server, and the settings of its clients."""
 
     port: int
     address: Callable[[int], dict[str, Any]]
 
 
 @contextmanager
-def place(world: str, counted: Counted, folder: Path) -> Iterator[Place]:
+def place(world: str, workflow: CountedWorkflow, folder: Path) -> Iterator[Place]:
     if world == "openai-chatkit":
-        server = OwnServer(counted.run, folder / "threads.db")
+        server = OwnServer(workflow.run, folder / "threads.db")
         try:
             yield Place(
                 server.port, lambda port: {"server_url": f"http://127.0.0.1:{port}/chatkit"}
@@ -125,7 +126,7 @@ def place(world: str, counted: Counted, folder: Path) -> Iterator[Place]:
             server.stop()
         return
     with ChatKitSimulator(
-        answer=counted.answer, steps=STEPS, delay=0.15, delta_size=400, survives_hang_up=True
+        answer=workflow.answer, steps=STEPS, delay=0.15, delta_size=400, survives_hang_up=True
     ) as sim:
         real = urlsplit(sim.base_url).port
         assert real is not None
@@ -156,17 +157,17 @@ class Outcome:
 
     @property
     def spoiled(self) -> bool:
-        """Whether bytes were changed on the way, which only TLS can notice."""
+        """Whether the network changed bytes. Only TLS would detect that."""
         return any(fault.kind in SPOILING for fault in self.struck)
 
     def is_ours(self, response: object) -> bool:
-        """Whether it is exactly the program of this run."""
+        """Whether it is the program of this run, unchanged."""
         if not isinstance(response, WorkflowResponse):
             return False
         data = response.program.model_dump(mode="json", exclude_unset=True)
         return data == program_for(f"athlete-{self.number}")
 
-    def is_anothers(self, response: WorkflowResponse) -> bool:
+    def belongs_to_another_run(self, response: WorkflowResponse) -> bool:
         """Whether it is the whole program of another run."""
         title = response.program.title or ""
         other = title != f"athlete-{self.number}" and re.fullmatch(r"athlete-\d+", title)
@@ -174,18 +175,18 @@ class Outcome:
             mode="json", exclude_unset=True
         ) == program_for(title)
 
-    def of(self, counted: Counted) -> str:
-        """The outcome's name in the tally; in capitals if a guarantee is broken."""
+    def of(self, workflow: CountedWorkflow) -> str:
+        """The name of the outcome; in capitals if it breaks a guarantee."""
         error, user = self.result, f"athlete-{self.number}"
-        runs = counted.runs[user]
+        runs = workflow.runs[user]
         if self.elapsed > DEADLINE + TOLERANCE:
             return "LATE"
         if not isinstance(error, (WorkflowResponse, ChatKitError)):
             return "OUTSIDE"
-        if isinstance(error, WorkflowResponse) and self.is_anothers(error):
+        if isinstance(error, WorkflowResponse) and self.belongs_to_another_run(error):
             return "ANOTHER"
-        if user in counted.altered:
-            # A client can't recognise its message after the network changed it. TLS prevents that.
+        if user in workflow.altered:
+            # A client can't recognise a message that the network changed. TLS prevents that.
             return "altered"
         if runs > 1:
             return "DOUBLED"
@@ -210,12 +211,12 @@ def message_of(result: object) -> Message | None:
 
 
 class Soak:
-    """The runs of one cell.
+    """The runs of one kind of client in one world.
 
     Args:
-        proxy: The proxy that breaks them.
+        proxy: The proxy that breaks their connections.
         place: Their server.
-        seed: The seed of their faults.
+        seed: The seed of the faults.
         runs: The number of runs.
     """
 
@@ -229,7 +230,7 @@ class Soak:
         self.tasks_left: list[object] = []
 
     def measure(self) -> None:
-        """Count the bytes of a run without faults."""
+        """Measure the bytes of a run without faults."""
         line = self.proxy.line(self.place.port)
         with ChatKitClient(**self.settings(line)) as client:
             client.run_workflow(athlete(-1))
@@ -319,9 +320,9 @@ def test_no_run_is_lost_or_doubled(
     runs = int(str(pytestconfig.getoption("soak_runs")))
     share = SHARE[client] / sum(SHARE.values()) / len(WORLDS)
     seed = f"{pytestconfig.getoption('soak_seed')}/{world}/{client}"
-    counted = Counted()
-    with place(world, counted, tmp_path) as there, FaultProxy() as proxy:
-        soak = Soak(proxy, there, seed, round(runs * share))
+    workflow = CountedWorkflow()
+    with place(world, workflow, tmp_path) as server, FaultProxy() as proxy:
+        soak = Soak(proxy, server, seed, round(runs * share))
         soak.measure()
         started = time.monotonic()
         if client == "sync":
@@ -334,7 +335,7 @@ def test_no_run_is_lost_or_doubled(
             time.sleep(0.02)
         open_links = proxy.links()
 
-    outcomes = {outcome.number: outcome.of(counted) for outcome in soak.outcomes}
+    outcomes = {outcome.number: outcome.of(workflow) for outcome in soak.outcomes}
     tally = Counter(outcomes.values())
     struck = sum(bool(o.struck) for o in soak.outcomes)
     kinds = Counter(fault.kind for o in soak.outcomes for fault in o.struck)
@@ -349,8 +350,8 @@ def test_no_run_is_lost_or_doubled(
     assert len(outcomes) == soak.runs
     assert open_links == 0
     assert soak.tasks_left == []
-    # Nearly all runs are struck, by every kind of fault, and most of them deliver a program. On a
-    # busy machine more of them time out and stay in doubt.
+    # Faults strike nearly all runs, and most runs still deliver a program. On a busy machine, more
+    # runs time out and stay in doubt.
     assert struck > 0.85 * soak.runs
     assert len(kinds) == len(KINDS) or soak.runs < 100
     assert tally["delivered"] > 0.7 * soak.runs

@@ -1,6 +1,6 @@
-"""``python -m tests.fuzz`` lists the targets; with a target and libFuzzer's options, it searches.
+"""``python -m tests.fuzz`` lists the targets. With a target and options of libFuzzer, it fuzzes.
 
-Needs atheris (the dependency group ``fuzz``): Linux or macOS, Python 3.11 or newer.
+It needs atheris (the dependency group ``fuzz``) on Linux or macOS, and Python 3.11 or newer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def main() -> None:
-    """Search one target until ``-max_total_time`` has passed or an input fails."""
+    """Fuzz a target until ``-max_total_time`` has passed or an input fails."""
     if len(sys.argv) == 1:
         print(*TARGETS)
         return
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _escaped(word: bytes) -> str:
-    # libFuzzer's own limit is 64 bytes.
+    # libFuzzer accepts words of at most 64 bytes.
     return "".join(f"\\x{byte:02x}" for byte in word[:64])
 
 

@@ -1,4 +1,4 @@
-"""The first inputs of the search: texts as models, servers and proxies write them."""
+"""The first inputs of the fuzzers: texts that models, servers and proxies write."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ FRAGMENTS: Final = (
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes that a target reads as this text, half characters and all."""
+    """The bytes that a target decodes to this text, half characters included."""
     return text.encode("utf-8", "surrogatepass")

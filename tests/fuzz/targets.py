@@ -1,7 +1,8 @@
-"""The targets of fuzzing: each function takes the bytes of one example, and raises if it fails.
+"""The targets of the fuzzers: functions that take any bytes and raise if a check fails.
 
-Hypothesis calls them in ``test_fuzz``, atheris in ``make fuzz``. They check that only documented
-exceptions are raised, time is linear, round trips keep values, and no secret is shown.
+Hypothesis calls them in ``test_fuzz``, and atheris in ``make fuzz``. They check that the package
+raises only documented exceptions, takes linear time, keeps values in round trips, and shows no
+secret.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ API: Final = make_api(load_config({"api_key": KEY, "workflow_id": "wf_demo"}, en
 
 
 def text_in(data: bytes) -> str:
-    """Bytes as text; those that are no UTF-8 become half characters."""
+    """Bytes as text; bytes that are not UTF-8 become half characters."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def json_in(text: str | bytes) -> Any:
-    """The JSON value that a text is, or ``None``."""
+    """The JSON value of a text, or ``None`` if it is not JSON."""
     try:
         return parse(text)
     except ValueError:
@@ -67,14 +68,14 @@ def whole(value: Any) -> Any:
     return json.loads(whole_characters(json.dumps(value, ensure_ascii=False)))
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two JSON values are the same, NaN like any other."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def equal(left: object, right: object) -> bool:
+    """Whether two JSON values are equal. NaN is equal to itself."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 @contextmanager
 def linear(size: int) -> Iterator[None]:
-    """Time in proportion to the size, on a slow machine and with coverage counted."""
+    """Check that the block takes linear time, with room for a slow machine and for coverage."""
     started = time.process_time()
     yield
     assert time.process_time() - started < 2.0 + size / 20_000, "it takes too long"
@@ -89,7 +90,7 @@ def a_json_value(data: bytes) -> None:
                 continue
         json.dumps(value, ensure_ascii=False).encode()
         if isinstance(text, str):
-            assert same(value, whole(json.loads(text, strict=False)))
+            assert equal(value, whole(json.loads(text, strict=False)))
 
 
 def an_answer(data: bytes) -> None:
@@ -98,9 +99,9 @@ def an_answer(data: bytes) -> None:
         answer = read_answer(text)
     if isinstance(answer, Program):
         program = answer.program.model_dump(mode="python", exclude_unset=True)
-        # A repaired or encoded program is not in the text as it is.
+        # A repaired or escaped program differs from the text.
         if not answer.repaired and "\\" not in text:
-            assert any(same(program, value) for value in objects_in(text)), (
+            assert any(equal(program, value) for value in objects_in(text)), (
                 "the program is not in the text"
             )
     elif isinstance(answer, Failure):
@@ -110,7 +111,7 @@ def an_answer(data: bytes) -> None:
 
 
 def objects_in(text: str) -> Iterator[Any]:
-    """Every JSON object of a text, by a slow search."""
+    """Every JSON object of a text; the search is slow and simple."""
     decoder = json.JSONDecoder(strict=False)
     for start in (place for place, symbol in enumerate(text) if symbol == "{"):
         try:
@@ -124,8 +125,8 @@ def a_stream(data: bytes) -> None:
     watched, unwatched = ThreadReader(), ThreadReader()
     with linear(len(data)):
         for event in events:
-            for told in watched.feed(event, watched=True):
-                told.model_dump_json()
+            for result in watched.feed(event, watched=True):
+                result.model_dump_json()
             assert not list(unwatched.feed(event, watched=False))
         watched.end(is_broken=True)
     unwatched.end(is_broken=True)
@@ -145,7 +146,7 @@ def an_input(data: bytes) -> None:
     if isinstance(value, str):
         assert prepared.text == value
         return
-    assert same(json.loads(prepared.text), value), "the text differs from the input"
+    assert equal(json.loads(prepared.text), value), "the text differs from the input"
     EDN360Input.model_validate_json(prepared.text)
 
 
@@ -155,7 +156,7 @@ def a_program(data: bytes) -> None:
         program = EnrichedTrainingProgram.model_validate(value)
     except ValidationError:
         return
-    assert same(program.model_dump(mode="python", exclude_unset=True), value)
+    assert equal(program.model_dump(mode="python", exclude_unset=True), value)
     EnrichedTrainingProgram.model_validate_json(program.model_dump_json(exclude_unset=True))
 
 
@@ -170,8 +171,8 @@ def a_stored_model(data: bytes) -> None:
         again = model.model_validate_json(stored)
         assert model.model_validate_json(again.model_dump_json()) == again or "NaN" in stored
         if secret and len(secret) > 8 and data.count(secret.encode()) == 1:
-            for shown in (repr(loaded), stored, repr(pickle.loads(pickle.dumps(loaded)))):
-                assert secret not in shown
+            for text in (repr(loaded), stored, repr(pickle.loads(pickle.dumps(loaded)))):
+                assert secret not in text
 
 
 def a_config(data: bytes) -> None:
@@ -180,7 +181,7 @@ def a_config(data: bytes) -> None:
         environ = value.pop("environ", None)
         options: dict[str, Any] = {name: value[name] for name in value if name in OPTIONS}
         variables = environ if isinstance(environ, dict) else {}
-        configured(options, {k: text for k, text in variables.items() if isinstance(text, str)})
+        check_config(options, {k: text for k, text in variables.items() if isinstance(text, str)})
 
 
 OPTIONS: Final = (
@@ -193,8 +194,8 @@ VARIABLES: Final = (
 )
 
 
-def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    """Load settings of any type: they are usable, or a ``ConfigurationError`` names the setting."""
+def check_config(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Load settings of any type: they are valid, or raise a ``ConfigurationError``."""
     try:
         config = load_config(cast("ClientOptions", settings), environ)
     except ConfigurationError as error:
@@ -202,7 +203,7 @@ def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         return
     for url in (config.base_url, config.server_url or config.base_url):
         assert not set(url) & set("\r\n\t ?#"), url
-        # Another reader of URLs sees the same host in it, and no user.
+        # urllib finds the host that httpx finds, and no user.
         read, parts = httpx.URL(url), urlsplit(url)
         assert (parts.scheme, parts.username) == (read.scheme, None), url
         assert parts.hostname == read.raw_host.decode().strip("[]").lower(), url
@@ -216,7 +217,7 @@ def configured(settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def an_error(data: bytes) -> None:
-    """The bytes have a status, header lines, an empty line, and a body that echoes the secrets."""
+    """The bytes are a status, header lines, an empty line, and a body that echoes the secrets."""
     head, _, body = data.partition(b"\n\n")
     lines = text_in(head).split("\n")
     status = int.from_bytes(head[:2], "big") % 600
@@ -226,31 +227,31 @@ def an_error(data: bytes) -> None:
     with linear(len(data)):
         error = status_error(response, own=status % 2 == 0)
     assert error.retry_after is None or 0 <= error.retry_after < math.inf
-    twin = pickle.loads(pickle.dumps(error))
-    shown = str(twin) + repr(error) + repr(vars(error)) + repr(error.body)
-    assert KEY not in shown
-    assert TOKEN not in shown
+    copy = pickle.loads(pickle.dumps(error))
+    texts = str(copy) + repr(error) + repr(vars(error)) + repr(error.body)
+    assert KEY not in texts
+    assert TOKEN not in texts
 
 
 def a_listing(data: bytes) -> None:
-    """The bytes have a line for each page; after the last page, the first one follows."""
+    """Each line of the bytes is a page of a list. After the last page, the pages repeat."""
     answers = [Response(200, {}, page) for page in data.split(b"\n")]
     request = API.lookup("items.list", "ana", "thr_1")
 
     with linear(len(data)):
-        found = answered(read_back_to(API, request, "msg_1", 50), answers) or []
+        page = result_of(read_back_to(API, request, "msg_1", 50), answers) or []
         run = RunReference(session_id="cksess_1", message_id="msg_1")
-        for message in answers_to(found, run) or ():
+        for message in answers_to(page, run):
             assert message.role in ("assistant", "client")
             message.text.encode()
-        messages = answered(read_new(API, request), answers) or []
+        messages = result_of(read_new(API, request), answers) or []
         for baseline in (Baseline(messages[1:]), EarlierBaseline("msg_1")):
             with suppress(APIError):
                 our_message(baseline.new(messages), digest("hello"))
 
 
-def answered(operation: Operation[Any], answers: list[Response]) -> Any:
-    """The result of an operation; ``None`` if it raises one of our errors."""
+def result_of(operation: Operation[Any], answers: list[Response]) -> Any:
+    """The result of an operation, or ``None`` if it raises a ``ChatKitError``."""
     reply = None
     for count in range(MOST_PAGES + 1):
         try:

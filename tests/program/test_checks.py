@@ -749,5 +749,8 @@ def test_every_finding_has_a_text_in_every_language() -> None:
     source = Path(checks.__file__).read_text("utf-8")
     codes = {*re.findall(r'[(]\s*"(?:error|warning|info)", "(\w+)"', source), "video_missing_all"}
     assert len(codes) > 25
-    for lang in ("es", "en"):
-        assert set(words(lang).findings) == codes
+    spanish, english = (words(lang).findings for lang in ("es", "en"))
+    assert set(spanish) == set(english) == codes
+    for code in codes:
+        values = (set(re.findall(r"{(\w+)}", texts[code])) for texts in (spanish, english))
+        assert next(values) == next(values), code

@@ -93,6 +93,9 @@ def test_another_name_is_always_a_change() -> None:
     diff = program([{"name": "Leg press", "db_id": 1}]).diff(old)
     assert names(diff.replaced) == [("Squat", "Leg press")]
     assert "Squat → Leg press: sustituido, A · 1" in diff.to_text()
+    old = program([{"name": "Squat", "db_id": 1, "rest": "60 s", "load_kg": 40}])
+    diff = program([{"name": "Leg press", "db_id": 1, "rest": "90 s", "load_kg": 50}]).diff(old)
+    assert "sustituido, A · 1, descanso 60 s → 90 s, load kg 40 → 50" in diff.to_text()
 
 
 @pytest.mark.parametrize(
@@ -543,3 +546,90 @@ def test_notes_rest_and_tempo_are_compared() -> None:
     notes = "notas: texto nuevo, descanso 60 s → 90 s, progresión: texto nuevo"
     assert "Notas generales: texto nuevo" in diff.to_text()
     assert f"Squat: A · 1, {notes}" in " ".join(diff.to_text().split())
+
+
+def both(part: str, before: Any, now: Any, key: str) -> ProgramDiff:
+    """The comparison of two programs that differ in one key of one part."""
+
+    def build(value: Any) -> EnrichedTrainingProgram:
+        own = {key: value}
+        block = {"id": "A", "exercises": [{"name": "Squat", **(own if part == "exercise" else {})}]}
+        block |= own if part == "block" else {}
+        session = {"id": "D1", "blocks": [block], **(own if part == "session" else {})}
+        data = {"sessions": [session], **(own if part == "program" else {})}
+        return EnrichedTrainingProgram.model_validate(data)
+
+    return build(now).diff(build(before))
+
+
+LINES = {
+    "program": "Programa\n- own key: {}\n",
+    "session": "D1\n- own key: {}\n",
+    "block": "D1\n- Bloque A: own key {}\n",
+    "exercise": "D1\n- Squat: A · 1, own key {}\n",
+}
+
+
+@pytest.mark.parametrize("part", LINES)
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [
+        (3, 4, "3 → 4"),
+        (None, "cada 2 min", "- → cada 2 min"),
+        (["a", 1], ["a", 2], "a, 1 → a, 2"),
+        (True, False, "true → -"),
+        ({"a": 1}, {"a": 2}, '{"a": 1} → {"a": 2}'),
+    ],
+)
+def test_change_of_an_unknown_key_is_shown_by_its_key(
+    part: str, before: Any, now: Any, shown: str
+) -> None:
+    assert both(part, before, now, "own_key").to_text() == LINES[part].format(shown)
+
+
+@pytest.mark.parametrize("part", LINES)
+def test_long_text_of_an_unknown_key_is_a_new_text(part: str) -> None:
+    text = " ".join(both(part, "a" * 300, "b" * 300, "own_key").to_text().split())
+    assert "own key: texto nuevo" in text
+    assert "aaa" not in text
+
+
+@pytest.mark.parametrize("part", LINES)
+@pytest.mark.parametrize(
+    ("before", "now"), [("3", 3), (False, None), ([], {}), ("", None), (["Remo"], "remo")]
+)
+def test_unknown_key_that_says_the_same_is_no_change(part: str, before: Any, now: Any) -> None:
+    assert not both(part, before, now, "own_key")
+
+
+def test_fields_of_a_block_are_compared() -> None:
+    def week(rounds: int, rest: str, *more: Any) -> EnrichedTrainingProgram:
+        block = {"id": "A", "rounds": rounds, "descanso": rest, "exercises": [{"name": "Squat"}]}
+        return EnrichedTrainingProgram.model_validate(
+            {"sessions": [{"id": "D1", "blocks": [block, *more]}]}
+        )
+
+    diff = week(4, "90 s", {"id": "B", "notes": "Cinta"}).diff(week(3, "60 s"))
+    (session,) = diff.sessions
+    assert [(block.block, block.path, block.fields) for block in session.blocks] == [
+        ("A", "sessions.0.blocks.0", (("rounds", 3, 4), ("rest", "60 s", "90 s"))),
+        ("B", "sessions.0.blocks.1", (("notes", None, "Cinta"),)),
+    ]
+    assert diff.to_text(lang="en") == (
+        "D1\n- Block A: rounds 3 → 4, rest 60 s → 90 s\n- Block B: notes: new text\n"
+    )
+    back = week(3, "60 s").diff(week(3, "60 s", {"notes": "Cinta"}))
+    assert "Bloque 2: notas: sin texto" in back.to_text()
+
+
+@pytest.mark.parametrize(
+    ("part", "key"),
+    [
+        *(("program", key) for key in ("id", "summary")),
+        *(("session", key) for key in ("id", "name")),
+        *(("block", key) for key in ("id", "primary_muscles", "secondary_muscles")),
+        *(("exercise", key) for key in ("id", "order", "video_url", "db_id", "primary_group")),
+    ],
+)
+def test_place_video_and_muscles_are_not_compared(part: str, key: str) -> None:
+    assert not both(part, "1", "2", key)

@@ -390,6 +390,7 @@ def test_absurd_numbers_are_rendered(series: Any) -> None:
 def test_labels_of_both_languages_have_the_same_keys() -> None:
     spanish, english = (words_of(lang) for lang in ("es", "en"))
     assert spanish.fields.keys() == english.fields.keys()
+    assert spanish.numbers.keys() == english.numbers.keys()
     source = "".join(path.read_text("utf-8") for path in Path(html.__file__).parent.glob("*.py"))
     keys = re.findall(r'(?:words|own)\.field\(\s*"(\w+)"', source)
     assert len(keys) > 20

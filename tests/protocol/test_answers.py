@@ -1,4 +1,4 @@
-"""The table of answers: what each text that a model writes is taken for."""
+"""How the texts of models are classified: program, step, failure, prose, or cut off."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def program_of(text: str) -> dict[str, Any]:
         "in a list",
     ],
 )
-def test_program_in_a_text_is_found(text: str) -> None:
+def test_program_in_text_is_read(text: str) -> None:
     assert program_of(text) == PROGRAM
 
 
@@ -119,14 +119,14 @@ def test_thought_without_end_is_truncated() -> None:
     ],
 )
 @pytest.mark.parametrize("around", ["{}", "```json\n{}\n```", "Here: {} Done."])
-def test_program_is_found_below_keys_and_in_strings(nest: Any, around: str) -> None:
+def test_nested_or_encoded_program_is_read(nest: Any, around: str) -> None:
     answer = read_answer(around.replace("{}", json.dumps(nest(PROGRAM)), 1))
     assert isinstance(answer, Program)
     assert answer.program.model_dump(mode="json", exclude_unset=True) == PROGRAM
     assert not answer.repaired
 
 
-def test_previous_program_of_the_input_is_no_answer() -> None:
+def test_previous_program_of_input_is_ignored() -> None:
     previous = {"previous_training_plan": {"plan_data": {ROOT_KEY: PROGRAM}}}
     assert read_answer(json.dumps({"profile": 1, "context": previous})) == Step(
         ("profile", "context")
@@ -161,7 +161,7 @@ def test_malformed_program_is_repaired(malform: Any, around: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "value"),
+    ("spelling", "value"),
     [
         ('"Di "arriba" al subir"', 'Di "arriba" al subir'),
         ('"Di "arriba", y baja"', 'Di "arriba", y baja'),
@@ -173,8 +173,8 @@ def test_malformed_program_is_repaired(malform: Any, around: str) -> None:
         ("8-10", "8-10"),
     ],
 )
-def test_repair_keeps_the_value(written: str, value: str) -> None:
-    text = program_text(general_notes="@").replace('"@"', written)
+def test_repair_keeps_the_value(spelling: str, value: str) -> None:
+    text = program_text(general_notes="@").replace('"@"', spelling)
     answer = read_answer(text)
     assert isinstance(answer, Program)
     assert answer.repaired
@@ -199,7 +199,7 @@ def test_place_of_an_error_has_no_words() -> None:
     assert "secret" not in answer.place
 
 
-def test_line_break_inside_a_string_is_kept() -> None:
+def test_line_break_inside_string_stays() -> None:
     assert (
         program_of(ANSWER.replace("Fuerza básica", "Fuerza\nbásica"))["title"] == "Fuerza\nbásica"
     )
@@ -246,9 +246,9 @@ def test_error_without_a_program_is_a_failure(error: Any, description: str) -> N
     assert read_answer(json.dumps({"error": error})) == Failure(description)
 
 
-@pytest.mark.parametrize("nothing", [None, "", False, {}, [], "none", "None.", {"message": None}])
-def test_empty_error_is_no_failure(nothing: Any) -> None:
-    assert read_answer(json.dumps({"error": nothing, "profile": {}})) == Step(("error", "profile"))
+@pytest.mark.parametrize("empty", [None, "", False, {}, [], "none", "None.", {"message": None}])
+def test_empty_error_is_no_failure(empty: Any) -> None:
+    assert read_answer(json.dumps({"error": empty, "profile": {}})) == Step(("error", "profile"))
 
 
 def test_other_object_is_a_step() -> None:
@@ -268,7 +268,7 @@ def test_empty_object_is_a_step() -> None:
 @given(program=programs, before=st.sampled_from(["", "```json\n", "Here: "]), cut=st.data())
 def test_cut_program_is_truncated(program: dict[str, Any], before: str, cut: st.DataObject) -> None:
     text = json.dumps({ROOT_KEY: program}, ensure_ascii=False)
-    # A text that ends right after its sessions may only lack braces.
+    # A text that ends after the sessions lacks only braces, and can be repaired.
     sessions = json.dumps(program["sessions"], ensure_ascii=False)
     whole = text.index('"sessions": ' + sessions) + len('"sessions": ' + sessions)
     end = cut.draw(st.integers(1, min(whole, len(text) - 2) - 1))
@@ -299,7 +299,7 @@ def test_program_is_read_unchanged(program: dict[str, Any]) -> None:
     assert program_of(json.dumps({ROOT_KEY: program})) == program
 
 
-# Prose that has no quote between braces: such a text can be JSON itself.
+# Prose without quotes, since a quote between braces can make it JSON.
 prose = st.text(st.characters(exclude_categories=["Cs"], exclude_characters='"'), max_size=60)
 
 
@@ -342,7 +342,7 @@ HOSTILE = {
 
 
 def seconds(text: str) -> float:
-    """The least CPU time of three readings."""
+    """The lowest CPU time of three readings."""
     times: list[float] = []
     for _ in range(3):
         started = time.process_time()
@@ -352,7 +352,7 @@ def seconds(text: str) -> float:
 
 
 def check_linear(make: Callable[[int], str], size: int) -> None:
-    """Linear time grows tenfold from the small text to the large one, quadratic a hundredfold."""
+    """With ten times the size, linear time grows tenfold and quadratic time a hundredfold."""
     assert seconds(make(size)) < 40 * (seconds(make(size // 10)) + 0.005)
 
 

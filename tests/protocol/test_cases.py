@@ -1,4 +1,4 @@
-"""Answers from the field, in ``tests/cases/answers.json``: each stands for a class."""
+"""Answers like those of real models, from ``tests/cases/answers.json``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def inbox() -> Inbox:
 
 
 def read_texts(texts: list[str]) -> WorkflowResponse:
-    """The response to messages that come one a poll."""
+    """The response to a run whose polls find one more message each time."""
     box = inbox()
     messages = [SessionMessage("m", "user", "")]
     for number, text in enumerate(texts):
@@ -53,7 +53,7 @@ def value_at(program: Any, path: str) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])
-def test_answer_of_the_field_is_read(case: dict[str, Any]) -> None:
+def test_real_answer_is_read(case: dict[str, Any]) -> None:
     def read() -> WorkflowResponse:
         if "events" in case:
             return read_stream(case["events"])

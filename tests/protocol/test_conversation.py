@@ -1,4 +1,4 @@
-"""A run over the thread protocol, without I/O: started once, followed, found again."""
+"""A run over the thread protocol, without I/O: its start, its stream, and its list of items."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def items(*newest_first: dict[str, Any], more: bool = False, **headers: str) -> 
 
 ITEMS = "GET /threads/thr_1/items"
 NONE = answer({"data": []})
-"""The baseline of a user without threads."""
+"""The list of threads of a user who has no threads."""
 OURS = items(item("user_message", "msg_1", "hello"))
 
 
@@ -102,12 +102,12 @@ def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 
 
 
 def kinds(play: Play) -> list[str]:
-    """What was asked, the protocol's own requests by their type."""
-    named: list[str] = []
+    """The requests: those of the thread protocol by their type, the others by method and path."""
+    names: list[str] = []
     for path, request in zip(play.paths, play.requests, strict=True):
         own = path == "POST /conversation"
-        named.append(json.loads(request.content or b"{}")["type"] if own else path)
-    return named
+        names.append(json.loads(request.content or b"{}")["type"] if own else path)
+    return names
 
 
 def test_run_is_started_with_the_client_secret() -> None:
@@ -135,11 +135,11 @@ def test_run_is_started_with_the_client_secret() -> None:
             }
         },
     }
-    # A stream may be silent for as long as the whole waiting lasts.
+    # A stream may be silent for 60 attempts of 2 s.
     assert request.max_silence == 120.0
 
 
-def test_own_server_gets_the_user_and_no_credential() -> None:
+def test_own_server_gets_user_without_credential() -> None:
     play = Play([NONE, Scene([CREATED, TAKEN])])
     start(play, own_server(), ChatSession(id="local_1", user="ana"))
     request = play.requests[1]
@@ -147,7 +147,7 @@ def test_own_server_gets_the_user_and_no_credential() -> None:
     assert play.body(0)["metadata"] == play.body(1)["metadata"] == {"user": "ana"}
 
 
-def test_own_server_gets_its_token_unless_headers_have_one() -> None:
+def test_own_servers_token_yields_to_headers() -> None:
     environ = {"EDN360_SERVER_TOKEN": "own-token-1"}
     for headers, token in (({}, "own-token-1"), ({"authorization": "Basic x"}, None)):
         options: Any = {"server_url": "https://own.example/chatkit", "headers": headers}
@@ -159,7 +159,7 @@ def test_own_server_gets_its_token_unless_headers_have_one() -> None:
 
 
 @pytest.mark.parametrize("answers", [[api_error(401)], [NONE, api_error(401)]])
-def test_own_server_that_refuses_points_to_the_credentials(answers: list[Response]) -> None:
+def test_own_servers_401_names_headers_and_token(answers: list[Response]) -> None:
     with pytest.raises(AuthenticationError, match="headers=") as caught:
         start(Play(answers), own_server())
     assert "EDN360_SERVER_TOKEN" in str(caught.value)
@@ -186,12 +186,12 @@ def test_session_without_secret_is_explained() -> None:
         start(Play([]), session=stored)
 
 
-def test_second_message_goes_to_the_thread_of_the_first() -> None:
+def test_second_message_goes_to_same_thread() -> None:
     threads = threads_of()
     start(Play([NONE, Scene([CREATED, TAKEN])]), threads)
     play = Play([OURS, Scene([TAKEN])])
     assert start(play, threads).thread_id == "thr_1"
-    # The thread is read before, so that a lost answer can be looked for.
+    # The client reads the thread first, so that it can recognise its message after a lost answer.
     assert kinds(play) == ["GET /threads/thr_1/items", "threads.add_user_message"]
     assert play.body(1)["params"]["thread_id"] == "thr_1"
 
@@ -201,7 +201,7 @@ def test_second_message_goes_to_the_thread_of_the_first() -> None:
     [LOST, api_error(502), Scene([], LOST), Scene([]), Scene([{"type": "stream_options"}], LOST)],
     ids=["no answer", "502", "cut at once", "ended at once", "cut before the thread"],
 )
-def test_lost_message_is_looked_for_in_new_threads(lost: Scripted) -> None:
+def test_lost_message_is_searched_in_new_threads(lost: Scripted) -> None:
     old, new = {"id": "thr_0"}, {"id": "thr_1"}
     ours = items(item("assistant_message", "msg_9", "x"), item("user_message", "msg_1", "hello"))
     play = Play([answer({"data": [old]}), lost, answer({"data": [new, old]}), ours])
@@ -210,7 +210,7 @@ def test_lost_message_is_looked_for_in_new_threads(lost: Scripted) -> None:
     assert kinds(play) == ["GET /threads", "threads.create", "GET /threads", ITEMS]
 
 
-def test_lost_message_is_sent_again_if_no_thread_is_new() -> None:
+def test_lost_message_is_resent_without_new_thread() -> None:
     play = Play([NONE, LOST, NONE, NONE, NONE, Scene([CREATED, TAKEN])])
     assert start(play).message_id == "msg_1"
     assert kinds(play).count("threads.create") == 2
@@ -228,7 +228,7 @@ def test_lost_message_is_sent_again_if_no_thread_is_new() -> None:
     ],
     ids=["empty", "other text", "two of ours", "no content", "other type", "reply only"],
 )
-def test_new_thread_that_may_be_ours_is_in_doubt(contents: list[list[dict[str, Any]]]) -> None:
+def test_unclear_new_thread_leaves_doubt(contents: list[list[dict[str, Any]]]) -> None:
     threads = answer({"data": [{"id": f"thr_{n}"} for n in range(len(contents))]})
     play = Play([NONE, LOST, threads, *(items(*content) for content in contents)])
     with pytest.raises(APIError, match="may have been taken") as caught:
@@ -237,20 +237,20 @@ def test_new_thread_that_may_be_ours_is_in_doubt(contents: list[list[dict[str, A
     assert kinds(play).count("threads.create") == 1
 
 
-def test_our_message_is_found_among_other_threads() -> None:
+def test_message_is_recognised_among_other_threads() -> None:
     threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
     other = items(item("user_message", "msg_9", "another"))
     assert start(Play([NONE, LOST, threads, other, OURS])).thread_id == "thr_1"
 
 
-def test_known_thread_alone_is_read() -> None:
+def test_only_known_thread_is_read() -> None:
     play = Play([NONE, Scene([CREATED], LOST), OURS])
     assert start(play).message_id == "msg_1"
     assert kinds(play) == ["GET /threads", "threads.create", ITEMS]
 
 
 def test_empty_thread_is_not_ours() -> None:
-    # The first thread was made and stayed empty; the second has the message.
+    # The first request created a thread and stored no message. The second stored it.
     empty = items()
     threads = answer({"data": [{"id": "thr_2"}, {"id": "thr_1"}]})
     play = Play([NONE, Scene([CREATED], LOST), *[empty] * 3, LOST, threads, OURS])
@@ -267,13 +267,13 @@ def test_later_message_does_not_hide_ours() -> None:
     assert start(Play([OURS, LOST, items(later, ours, first)]), threads).message_id == "msg_2"
 
 
-def test_flood_before_taken_message_is_looked_up() -> None:
+def test_message_behind_flood_is_looked_up() -> None:
     flood = Scene([CREATED, {"type": "notice", "message": "x" * 2000}])
     play = Play([NONE, flood, OURS])
     assert start(play, max_response_bytes=1024).message_id == "msg_1"
 
 
-def test_silence_is_never_followed_by_a_second_send() -> None:
+def test_silence_allows_no_second_send() -> None:
     for silence in (APITimeoutError("late"), Scene([], APITimeoutError("silent"))):
         play = Play([NONE, silence, *[NONE] * 4])
         with pytest.raises(APITimeoutError, match="may have been taken"):
@@ -282,7 +282,7 @@ def test_silence_is_never_followed_by_a_second_send() -> None:
 
 
 @pytest.mark.parametrize("failed", [api_error(404), answer({"data": None})])
-def test_missing_baseline_allows_known_thread_only(failed: Response) -> None:
+def test_missing_baseline_allows_only_known_thread(failed: Response) -> None:
     play = Play([failed, LOST])
     with pytest.raises(APIConnectionError, match="may have been taken"):
         start(play)
@@ -294,30 +294,30 @@ def test_any_message_in_own_thread_is_ours() -> None:
     assert start(Play([NONE, Scene([CREATED], LOST), other])).message_id == "msg_1"
 
 
-def test_message_stays_in_doubt_while_the_server_fails() -> None:
+def test_message_stays_in_doubt_during_outage() -> None:
     play = Play([NONE, LOST, *[api_error(503)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
 
-@pytest.mark.parametrize(("outage", "is_found"), [(20, True), (100, False)])
-def test_run_in_doubt_waits_for_the_server_to_return(outage: int, is_found: bool) -> None:
+@pytest.mark.parametrize(("outage", "is_delivered"), [(20, True), (100, False)])
+def test_run_in_doubt_waits_for_server(outage: int, is_delivered: bool) -> None:
     session = answer({"id": "cksess_1", "client_secret": "ek_1"})
     down = [api_error(503) if number % 2 else LOST for number in range(outage)]
     messages = item("assistant_message", "msg_2", ANSWER), item("user_message", "msg_1", "hello")
-    found = [answer({"data": [{"id": "thr_1"}]}), OURS, items(*messages)]
-    play = Play([session, NONE, LOST, *down, *found])
+    lists = [answer({"data": [{"id": "thr_1"}]}), OURS, items(*messages)]
+    play = Play([session, NONE, LOST, *down, *lists])
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     operation = Workflow(config(protocol="threads")).run(
         Prepared("hello"), "ana", waiting, watched=False
     )
-    if is_found:
+    if is_delivered:
         assert play.run(operation).text == ANSWER
     else:
         with pytest.raises(APIError, match="may have been taken"):
             play.run(operation)
-        # The polls of a run take as long.
+        # The polls of a run would take as long.
         assert 120 <= sum(play.sleeps) < 140
     assert kinds(play).count("threads.create") == 1
 
@@ -400,14 +400,14 @@ def test_response_without_a_stream_is_looked_up(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
-def test_page_without_a_list_proves_nothing(data: Any) -> None:
+def test_page_without_list_leaves_doubt(data: Any) -> None:
     play = Play([NONE, LOST, *[answer(data)] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
 
-def test_error_event_before_the_message_is_not_retried() -> None:
+def test_error_event_before_message_is_not_retried() -> None:
     failed = {"type": "error", "code": "stream.error", "allow_retry": True}
     with pytest.raises(WorkflowFailedError, match=r"stream\.error") as caught:
         start(Play([NONE, Scene([CREATED, failed])]))
@@ -433,9 +433,9 @@ def test_stream_is_read_to_its_end() -> None:
 
 def test_messages_without_ids_keep_their_streams() -> None:
     threads = threads_of()
-    taken = {"type": "thread.item.done", "item": {"type": "user_message", "thread_id": "thr_1"}}
+    stored = {"type": "thread.item.done", "item": {"type": "user_message", "thread_id": "thr_1"}}
     texts = [ANSWER.replace("Fuerza", name) for name in ("Uno", "Dos", "Tres")]
-    plays = [Play([OURS, Scene([taken, done(text)])]) for text in texts]
+    plays = [Play([OURS, Scene([stored, done(text)])]) for text in texts]
     plays[0].answers = [NONE, *plays[0].answers[1:]]
     runs = [start(play, threads) for play in plays]
     assert {run.message_id for run in runs} == {None}
@@ -443,7 +443,7 @@ def test_messages_without_ids_keep_their_streams() -> None:
 
 
 @pytest.mark.parametrize("other", [{"previous_id": "msg_7"}, {"thread_id": "thr_0"}])
-def test_run_in_doubt_gets_no_stream_of_another_run(other: dict[str, str]) -> None:
+def test_run_in_doubt_ignores_other_runs_stream(other: dict[str, str]) -> None:
     threads, run = begun(done(ANSWER))
     in_doubt = run.model_copy(update={"message_id": None, **other})
     messages = [
@@ -463,7 +463,7 @@ def test_ids_find_the_open_stream(after: str | None) -> None:
     assert (response.text, response.thread_id) == (ANSWER, "thr_1")
 
 
-def test_ids_find_the_known_thread() -> None:
+def test_ids_find_known_thread() -> None:
     runs, _ = begun(breaks_with=LOST)
     ours = item("user_message", "msg_1", "hello")
     run = RunReference(message_id="msg_1", session_id="cksess_1")
@@ -473,14 +473,14 @@ def test_ids_find_the_known_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [[], [done('{"profile": 1}')], [done(ANSWER[:-9])], [done("Working on it")]]
+    "events", [[], [done('{"profile": 1}')], [done(ANSWER[:-9])], [done("Working on it")]]
 )
-def test_answer_missing_in_stream_is_looked_up(said: Any) -> None:
-    """A proxy ends a stream in order where the server behind it could not."""
-    runs, message = begun(*said)
+def test_answer_missing_in_stream_is_looked_up(events: Any) -> None:
+    """A proxy ends the stream without an error after its server has failed."""
+    runs, message = begun(*events)
     stored = items(
         item("assistant_message", "msg_3", ANSWER),
-        *(item("assistant_message", "msg_2", "{}") for _ in said),
+        *(item("assistant_message", "msg_2", "{}") for _ in events),
         item("user_message", "msg_1", "hello"),
     )
     play = Play([api_error(503), stored])
@@ -514,12 +514,12 @@ def test_stream_without_answer_ends_the_run() -> None:
     runs, message = begun()
     with pytest.raises(WorkflowTimeoutError, match="stream ended") as caught:
         follow(Play([items(item("user_message", "msg_1", "hello"))]), runs, message)
-    # The call in the text can be pasted into another process.
+    # Users paste the call from the text into another process.
     text = str(caught.value)
     call = text[text.index("poll_response(") :].rstrip(".")
     references: list[str] = []
     exec(call, {"poll_response": references.append})
-    assert [RunReference.model_validate_json(one) for one in references] == [message]
+    assert [RunReference.model_validate_json(text) for text in references] == [message]
 
 
 def test_broken_stream_continues_with_the_thread() -> None:
@@ -548,7 +548,7 @@ def test_repeated_page_ends_the_list() -> None:
     assert follow(Play([page, page]), threads_of(), message).text == ANSWER
 
 
-def test_refused_look_carries_the_run() -> None:
+def test_refused_list_error_has_run() -> None:
     message = RunReference(message_id="msg_1", session_id="cksess_1", thread_id="thr_1")
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
     workflow = Workflow(config(protocol="threads"))
@@ -563,7 +563,7 @@ def test_id_alone_does_not_find_its_thread() -> None:
         follow(Play([]), threads_of(), RunReference(message_id="msg_1", session_id="cksess_9"))
 
 
-def test_program_before_the_stream_broke_counts() -> None:
+def test_program_before_broken_stream_counts() -> None:
     runs, message = begun(done(ANSWER), breaks_with=LOST)
     assert follow(Play([]), runs, message).text == ANSWER
     failed = {"type": "error", "message": "no capacity", "allow_retry": True}
@@ -578,7 +578,7 @@ def test_program_before_the_stream_broke_counts() -> None:
         breaks_with=LOST,
     )
     ours = items(item("user_message", "msg_1", "hello"))
-    # What it says in the end has not been seen: that is no answer that was cut by the model.
+    # The stream broke, so it is unknown whether the model cut the answer.
     with pytest.raises(WorkflowTimeoutError) as caught:
         follow(Play([ours] * 3), runs, message)
     assert caught.value.text == ANSWER[:30]
@@ -625,20 +625,20 @@ def test_auto_continues_with_threads() -> None:
     workflow = Workflow(config())
     operation, play = send_in(workflow, HOSTED, REFUSED, REFUSED, NONE, Scene([CREATED, TAKEN]))
     assert play.run(operation).thread_id == "thr_1"
-    # It is decided once.
+    # The second session does not try session messages again.
     other = HOSTED.model_copy(update={"id": "cksess_2"})
     operation, play = send_in(workflow, other, NONE, Scene([CREATED, TAKEN]))
     assert play.run(operation).thread_id == "thr_1"
 
 
-def test_auto_allows_each_first_run_one_refusal() -> None:
+def test_auto_retries_each_concurrent_first_run() -> None:
     workflow = Workflow(config())
     plays: list[tuple[Any, Any]] = []
     for number in range(10):
         session = ChatSession(id=f"cksess_{number}", client_secret="ek_1", user="ana")
         waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
         operation = workflow.send_message(session, Prepared("hello"), waiting)
-        # All of them have begun before the first one is refused.
+        # All runs begin before the first is refused.
         assert isinstance(next(operation), Now)
         plays.append((operation, operation.send(1000.0)))
     for operation, effect in plays:
@@ -657,7 +657,7 @@ def test_auto_ignores_a_gateways_page() -> None:
     assert play.run(operation).message_id == "msg_1"
 
 
-def test_auto_learns_nothing_from_a_proxys_page() -> None:
+def test_auto_ignores_page_of_proxy() -> None:
     workflow = Workflow(config())
     page = Response(200, {}, b"<h1>Welcome to the hotel</h1>")
     operation, play = send_in(workflow, HOSTED, NONE, page)
@@ -707,7 +707,7 @@ def test_error_after_a_program_keeps_it() -> None:
         ([ANSWER[:-9], "All done."], TruncatedResponseError),
     ],
 )
-def test_end_of_the_stream_is_the_end_of_the_run(texts: list[str], cls: type[Exception]) -> None:
+def test_end_of_stream_ends_run(texts: list[str], cls: type[Exception]) -> None:
     runs, message = begun(*(done(text, f"msg_{n}") for n, text in enumerate(texts, 2)))
     with pytest.raises(cls) as caught:
         follow(Play([OURS]), runs, message)
@@ -718,7 +718,7 @@ def test_end_of_the_stream_is_the_end_of_the_run(texts: list[str], cls: type[Exc
 
 @pytest.mark.parametrize("failed", [api_error(502), api_error(404), APIConnectionError("refused")])
 def test_unreadable_thread_is_waited_for(failed: Scripted) -> None:
-    """A proxy ends the stream in order while the server behind it restarts."""
+    """A proxy ends the stream without an error while its server restarts."""
     runs, message = begun(done('{"profile": 1}'))
     ours = item("user_message", "msg_1", "hello")
     answered = items(item("assistant_message", "msg_3", ANSWER), ours)
@@ -741,17 +741,17 @@ def test_oldest_sessions_are_forgotten() -> None:
             with pytest.raises(WorkflowFailedError):
                 follow(Play([]), threads, runs[-1])
     open_stream, forgotten, remembered = runs[0], runs[1], runs[-1]
-    assert threads.known(forgotten.session).thread_id is None
+    assert threads.state_of(forgotten.session).thread_id is None
     with pytest.raises(WorkflowTimeoutError):
         follow(Play([OURS]), threads, forgotten, attempts=1)
     for run in (remembered, open_stream):
-        assert threads.known(run.session).thread_id == "thr_1"
+        assert threads.state_of(run.session).thread_id == "thr_1"
         with pytest.raises(WorkflowFailedError):
             follow(Play([]), threads, run)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), GeneratorExit()])
-def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
+def test_abandoned_run_releases_its_stream(
     error: BaseException,
 ) -> None:
     scene = Scene([CREATED, TAKEN])
@@ -777,7 +777,7 @@ def test_run_that_is_left_when_its_message_is_sent_gives_up_its_stream(
 def test_stream_is_followed_by_one_call_alone() -> None:
     threads, message = begun(done(ANSWER))
     session = HOSTED.model_copy(update={"id": message.session_id})
-    live = threads.known(session).find(message)
+    live = threads.state_of(session).find(message)
     assert live is not None
     # Another call reads what has arrived in the stream.
     assert live.begin()
@@ -788,3 +788,27 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     second = threads.follow(runs[1])
     assert isinstance(next(second), Now)
     assert isinstance(second.send(0.0), Send)
+
+
+def test_thread_that_the_server_does_not_name_is_followed() -> None:
+    threads = threads_of()
+    taken = {"type": "thread.item.done", "item": {"type": "user_message", "id": "msg_1"}}
+    run = start(Play([NONE, Scene([taken, done(ANSWER)])]), threads)
+    assert run.thread_id is None
+    assert follow(Play([]), threads, run).text == ANSWER
+
+
+def test_streams_of_one_session_that_start_together_are_kept() -> None:
+    threads, waiting = threads_of(), Waiting(2.0, 60, "program")
+    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
+    run = Run(inbox, waiting, 0.0, held=True)
+    first = threads.start(run, Prepared("hello"))
+    assert isinstance(next(first), Send)
+    assert isinstance(first.send(NONE), Open)
+    item = {"type": "user_message", "id": "msg_9", "thread_id": "thr_1"}
+    other = {"type": "thread.item.done", "item": item}
+    second = start(Play([NONE, Scene([CREATED, other, done(ANSWER)])]), threads)
+    Play([]).run(first, reply=Scene([CREATED, TAKEN, done(ANSWER)]))
+    assert {run.inbox.run.message_id, second.message_id} == {"msg_1", "msg_9"}
+    assert follow(Play([]), threads, second).text == ANSWER
+    assert follow(Play([]), threads, run.inbox.run).text == ANSWER

@@ -1,4 +1,4 @@
-"""No frame of the protocol that an exception passes through shows a body, a text or a secret."""
+"""The local variables of our frames in a traceback show no body, no text and no secret."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ LOST = APIConnectionError("lost")
 
 
 class SignalError(Exception):
-    """What a signal handler of the caller's raises."""
+    """An exception of the caller's signal handler."""
 
 
-def shown(error: BaseException) -> Iterator[str]:
+def variables(error: BaseException) -> Iterator[str]:
     """The variables of our frames, in the tracebacks of an exception and its causes."""
     link: BaseException | None = error
     while link is not None:
@@ -47,7 +47,7 @@ def shown(error: BaseException) -> Iterator[str]:
 
 
 def check(error: BaseException) -> None:
-    leaks = [text for text in shown(error) if SECRET in text]
+    leaks = [text for text in variables(error) if SECRET in text]
     assert not leaks, leaks[0]
 
 
@@ -70,17 +70,17 @@ def check(error: BaseException) -> None:
         [SESSION, NONE, Scene([CREATED, {"type": "notice", "message": SECRET}]), NONE, NONE, NONE],
     ],
 )
-def test_failed_run_shows_nothing(protocol: Any, answers: list[Scripted]) -> None:
+def test_failed_run_shows_no_secret(protocol: Any, answers: list[Scripted]) -> None:
     workflow = Workflow(config(protocol=protocol, max_retries=3, api_key="sk-simulated-key"))
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     operation = workflow.run(Prepared(SECRET), "ana", waiting, watched=True)
-    # Each script is made for one protocol, and ends in some other failure in the other one.
+    # Each script fits one protocol. With the other protocol, it fails in another way.
     with pytest.raises((ChatKitError, SignalError, AssertionError)) as caught:
         Play(answers).run(operation)
     check(caught.value)
 
 
-def test_session_with_an_odd_secret_shows_nothing() -> None:
+def test_invalid_client_secret_is_not_shown() -> None:
     workflow = Workflow(config(protocol="threads", headers={"X-Token": SECRET}))
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     for session in (
@@ -92,7 +92,7 @@ def test_session_with_an_odd_secret_shows_nothing() -> None:
         check(caught.value)
 
 
-def test_odd_entry_of_a_list_shows_nothing() -> None:
+def test_invalid_list_entry_is_not_shown() -> None:
     api = make_api(config())
     odd = answer({"data": [{"id": [SECRET]}]})
     with pytest.raises(ChatKitError) as caught:
@@ -104,7 +104,7 @@ def test_odd_entry_of_a_list_shows_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [{"user_profile": SECRET}, f"{SECRET}\ud83d", {1: SECRET}])
-def test_invalid_input_shows_nothing(value: Any) -> None:
+def test_invalid_input_is_not_shown(value: Any) -> None:
     with pytest.raises(ChatKitError) as caught:
         prepare(value).check()
     check(caught.value)

@@ -1,4 +1,4 @@
-"""The messages of a run: what is kept, what is removed, and which error ends it."""
+"""The inbox collects the messages of a run, and decides on its response or its error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_of(message_id: str | None) -> RunReference:
     return RunReference(session_id="s", message_id=message_id)
 
 
-def said(text: str, message_id: str = "a", **fields: Any) -> SessionMessage:
+def reply(text: str, message_id: str = "a", **fields: Any) -> SessionMessage:
     return SessionMessage(message_id, "assistant", text, **fields)
 
 
@@ -74,7 +74,7 @@ ERROR = {"type": "error", "code": "custom", "message": "It broke.", "allow_retry
 
 
 def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadReader]:
-    """An inbox after a stream; ``each``: looked at after each event."""
+    """An inbox after a stream; ``each``: it is filled after each event."""
     box, reader = inbox(), ThreadReader(message_id="m")
     for event in events:
         reader.feed(json.dumps(event), watched=False)
@@ -86,7 +86,7 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
 
 
 @pytest.mark.parametrize("each", [False, True])
-def test_program_survives_another_text_with_its_id(each: bool) -> None:
+def test_program_survives_later_text(each: bool) -> None:
     fake = "__fake_id__"
     box, _ = follow(
         item("", fake, "added"),
@@ -104,10 +104,10 @@ def test_program_survives_another_text_with_its_id(each: bool) -> None:
     assert box.newest_text() == "Good luck!"
 
 
-def test_listed_program_survives_another_text_with_its_id() -> None:
+def test_listed_program_survives_later_text() -> None:
     box = inbox()
-    box.take([said(ANSWER), USER])
-    assert [step.text for step in box.take([said("Bye"), said(ANSWER), USER])] == ["Bye"]
+    box.take([reply(ANSWER), USER])
+    assert [step.text for step in box.take([reply("Bye"), reply(ANSWER), USER])] == ["Bye"]
     box.take([USER])
     assert box.has_program()
 
@@ -127,9 +127,9 @@ def test_listed_program_survives_another_text_with_its_id() -> None:
 def test_removed_program_is_not_delivered(events: list[dict[str, Any]], each: bool) -> None:
     box, _ = follow(*events, each=each)
     assert not box.has_program()
-    # The same program in a list that is behind.
+    # A list that is behind still has the program.
     if not any(event["type"].endswith("updated") for event in events):
-        box.take([said(ANSWER, "other"), USER])
+        box.take([reply(ANSWER, "other"), USER])
         assert not box.has_program()
 
 
@@ -137,12 +137,12 @@ def test_listed_refusal_that_was_removed_is_ignored() -> None:
     refusal = item("")
     refusal["item"]["content"] = [{"type": "refusal", "refusal": "I can't."}]
     box, _ = follow(refusal, removal())
-    box.take([said("", refusal="I can't."), USER])
+    box.take([reply("", refusal="I can't."), USER])
     assert box.response("program", 1, 0.0) is None
 
 
 @pytest.mark.parametrize("each", [False, True])
-def test_program_removed_under_a_temporary_id_is_delivered(each: bool) -> None:
+def test_program_with_new_id_is_delivered(each: bool) -> None:
     box, _ = follow(item(ANSWER, "tmp"), removal("tmp"), item(ANSWER, "final"), each=each)
     assert box.has_program()
 
@@ -158,18 +158,18 @@ def test_error_after_a_program_keeps_it() -> None:
     assert follow(item(ANSWER), ERROR)[0].has_program()
 
 
-def test_done_without_text_does_not_end_a_message() -> None:
+def test_done_without_text_ends_no_message() -> None:
     cut = len(ANSWER) // 2
     box, _ = follow(delta(ANSWER[:cut]), item(""), delta(ANSWER[cut:]), item(""), each=True)
     assert box.has_program()
     assert box.newest_text() == ANSWER
 
 
-def test_listed_text_completes_a_broken_one() -> None:
+def test_listed_text_completes_broken_text() -> None:
     box, _ = follow(delta(CUT))
     with pytest.raises(WorkflowTimeoutError):
         box.out_of_patience("No answer.")
-    box.take([said(ANSWER, "another id"), USER])
+    box.take([reply(ANSWER, "another id"), USER])
     response = box.response("first", 1, 0.0)
     assert response is not None
     assert response.text == ANSWER
@@ -183,7 +183,7 @@ def test_error_after_a_cut_answer_is_truncated() -> None:
     assert caught.value.text == CUT
 
 
-def test_error_event_without_an_answer_is_a_failure() -> None:
+def test_error_event_without_answer_fails_run() -> None:
     box, reader = follow(item(STEP), ERROR)
     assert reader.error is not None
     with pytest.raises(WorkflowFailedError, match="It broke") as caught:
@@ -210,9 +210,9 @@ def test_list_of_events_is_read() -> None:
         ([], WorkflowTimeoutError),
     ],
 )
-def test_end_of_run_names_what_is_missing(texts: list[str], error: type[WorkflowError]) -> None:
+def test_end_of_run_raises_matching_error(texts: list[str], error: type[WorkflowError]) -> None:
     box = inbox()
-    box.take([*(said(text) for text in reversed(texts)), USER])
+    box.take([*(reply(text) for text in reversed(texts)), USER])
     assert box.response("program", 1, 0.0) is None
     with pytest.raises(error) as caught:
         box.end_of_run()
@@ -222,16 +222,16 @@ def test_end_of_run_names_what_is_missing(texts: list[str], error: type[Workflow
 
 def test_missing_program_names_the_keys() -> None:
     box = inbox()
-    box.take([said('{"plan": 1, "profile": 2}'), said("prose"), said(STEP), USER])
+    box.take([reply('{"plan": 1, "profile": 2}'), reply("prose"), reply(STEP), USER])
     with pytest.raises(MissingProgramError, match="profile, plan") as caught:
         box.end_of_run()
     assert caught.value.keys == ("profile", "plan")
 
 
 @pytest.mark.parametrize("texts", [[STEP, '{"plan": 1}'], ["Hello"], []])
-def test_end_of_patience_carries_the_steps(texts: list[str]) -> None:
+def test_timeout_error_has_steps(texts: list[str]) -> None:
     box = inbox()
-    box.take([*(said(text) for text in reversed(texts)), USER])
+    box.take([*(reply(text) for text in reversed(texts)), USER])
     with pytest.raises(WorkflowTimeoutError) as caught:
         box.out_of_patience("No answer.")
     assert list(caught.value.steps) == texts
@@ -247,7 +247,7 @@ def test_end_of_patience_carries_the_steps(texts: list[str]) -> None:
 )
 def test_final_errors_are_raised_at_once(text: str, error: type[WorkflowError]) -> None:
     box = inbox()
-    box.take([said(text), USER])
+    box.take([reply(text), USER])
     with pytest.raises(error):
         box.response("program", 1, 0.0)
 
@@ -271,7 +271,7 @@ def test_refusal_is_a_failure() -> None:
         ({"type": "tool_approval"}, "approval"),
     ],
 )
-def test_run_that_waits_for_the_client_says_so(
+def test_run_that_waits_for_client_fails(
     waiting: dict[str, Any], name: str, end: Callable[[Inbox], None]
 ) -> None:
     live, _ = follow({"type": "thread.item.done", "item": {"id": "w", **waiting}})
@@ -295,7 +295,7 @@ def test_answer_after_a_widget_ends_the_wait() -> None:
 
 def test_repair_is_logged_with_the_session(caplog: pytest.LogCaptureFixture) -> None:
     box = inbox()
-    box.take([said(ANSWER[:-1]), USER])
+    box.take([reply(ANSWER[:-1]), USER])
     with caplog.at_level(logging.WARNING):
         response = box.response("program", 1, 0.0)
     assert response is not None
@@ -331,11 +331,11 @@ def entry(message_id: str, role: str, created_at: Any = None) -> dict[str, Any]:
 def test_order_is_read_off_the_list(times: list[Any], backwards: bool) -> None:
     roles = {"m1": "user", "a1": "assistant", "m2": "user", "a2": "assistant"}
     entries = [entry(i, role, t) for (i, role), t in zip(roles.items(), times, strict=True)]
-    listed = [read_message(one) for one in (entries[::-1] if backwards else entries)]
+    listed = [read_message(message) for message in (entries[::-1] if backwards else entries)]
     messages = newest_first(listed, "m2", complete=True)
     assert [message.id for message in messages] == ["a2", "m2", "a1", "m1"]
     for ours, answer in (("m1", "a1"), ("m2", "a2")):
-        assert [one.id for one in answers_to(messages, run_of(ours)) or ()] == [answer]
+        assert [reply.id for reply in answers_to(messages, run_of(ours))] == [answer]
 
 
 @pytest.mark.parametrize("order", [["m1", "a1", "m2"], ["m2", "a1", "m1"]])
@@ -361,7 +361,7 @@ def test_cut_page_keeps_its_order() -> None:
         ({"text": "a"}, "", False),
     ],
 )
-def test_unreadable_content_is_marked(content: Any, text: str, readable: bool) -> None:
+def test_unreadable_content_is_flagged(content: Any, text: str, readable: bool) -> None:
     message = read_message({"id": 7, "type": "chatkit.user_message", "content": content})
     assert (message.id, message.role, message.text) == ("7", "user", text)
     assert message.readable is readable
@@ -374,14 +374,14 @@ def test_unknown_entry_is_unreadable(thing: Any) -> None:
     assert not message.readable
 
 
-def test_repr_hides_texts() -> None:
+def test_repr_of_inbox_hides_texts() -> None:
     box = inbox(sent="secret")
-    box.take([said(json.dumps({ROOT_KEY: PROGRAM, "note": "secret"})), USER])
+    box.take([reply(json.dumps({ROOT_KEY: PROGRAM, "note": "secret"})), USER])
     assert "secret" not in repr(box)
     assert PROGRAM["title"] not in repr(box)
 
 
-def test_item_replaced_with_the_same_text_stays() -> None:
+def test_item_replaced_with_equal_text_stays() -> None:
     box, _ = follow(item(ANSWER), item(ANSWER, kind="replaced"))
     assert box.has_program()
 

@@ -1,4 +1,4 @@
-"""JSON as models and servers write it."""
+"""Lenient JSON, as models and servers write it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from edn360_chatkit._json import parse
     ],
     ids=["in a value", "in a key", "escaped", "in bytes", "beside a line break"],
 )
-def test_half_a_character_costs_only_itself(text: str | bytes, value: Any) -> None:
+def test_half_character_is_replaced(text: str | bytes, value: Any) -> None:
     assert parse(text) == value
 
 
 @pytest.mark.parametrize(
     "text", ["\ud83d", '{"a": \ud83d}', b"\xff", "", "[" * 100_000, "9" * 5000]
 )
-def test_invalid_json_is_a_value_error(text: str | bytes) -> None:
+def test_invalid_json_raises_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)

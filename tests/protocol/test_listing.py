@@ -1,4 +1,4 @@
-"""Which messages of a list answer which message."""
+"""The answers to a message in a list of messages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from edn360_chatkit._protocol.listing import SessionMessage as Listed
 from edn360_chatkit._protocol.listing import answers_to, direction, read_message
 
 
-def ids(messages: list[Listed] | None) -> list[str | None] | None:
-    return None if messages is None else [message.id for message in messages]
+def ids(messages: list[Listed]) -> list[str | None]:
+    return [message.id for message in messages]
 
 
 def u(number: int | None) -> Listed:
@@ -31,15 +31,15 @@ def a(number: int) -> Listed:
         ([a(2), u(2), a(1), u(1)], "u2", ["a2"]),
         ([a(2), u(2), a(1), u(1)], "u1", ["a1"]),
         ([a(2), u(2), a(1), u(1)], None, ["a2"]),
-        ([a(1), u(1)], "u2", None),
+        ([a(1), u(1)], "u2", []),
         ([a(2), a(1)], "u1", ["a1", "a2"]),
         ([a(2), a(1)], None, ["a1", "a2"]),
         ([a(1), u(None)], "u1", ["a1"]),
         ([Listed("s", "unknown", "x"), a(1), u(1)], "u1", ["a1"]),
     ],
     ids=[
-        "nothing",
-        "not yet",
+        "an empty list",
+        "no answer yet",
         "two answers",
         "the first run's answer is not the second's",
         "the second run's answer",
@@ -47,24 +47,22 @@ def a(number: int) -> Listed:
         "the newest run",
         "a list that is behind",
         "a server that lists no user messages",
-        "the same, without an id",
+        "no user messages, no id",
         "user messages without ids",
         "other roles",
     ],
 )
-def test_answers_stand_before_the_next_message(
-    newest_first: list[Listed], after: str | None, answers: list[str] | None
+def test_answers_precede_next_user_message(
+    newest_first: list[Listed], after: str | None, answers: list[str]
 ) -> None:
     assert ids(answers_to(newest_first, RunReference(session_id="s", message_id=after))) == answers
 
 
 @pytest.mark.parametrize(
     ("previous_id", "answers"),
-    [("", ["a1"]), ("u1", ["a2"]), ("u2", ["a3"]), ("u3", None), ("other", None), (None, None)],
+    [("", ["a1"]), ("u1", ["a2"]), ("u2", ["a3"]), ("u3", []), ("other", []), (None, [])],
 )
-def test_message_under_another_id_is_known_by_its_place(
-    previous_id: str | None, answers: list[str] | None
-) -> None:
+def test_previous_id_identifies_message(previous_id: str | None, answers: list[str]) -> None:
     newest_first = [a(3), u(3), a(2), u(2), a(1), u(1)]
     for message_id in ("id of the stream", None) if previous_id is not None else ("id",):
         run = RunReference(session_id="s", message_id=message_id, previous_id=previous_id)

@@ -1,4 +1,4 @@
-"""Sending once: a message that the server may have is looked for before it is sent again."""
+"""Sending once: before a message is sent again, the client checks that the server lacks it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def send(
     own_session: bool = True,
     **settings: Any,
 ) -> RunReference:
-    """Send in a session of the run's own, or in a session that the caller gives."""
+    """Send in a new session, or in a session that the caller passes."""
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     inbox = Inbox(ChatSession(id=session_id), RunReference(session_id=session_id), sent=text)
     run = Run(inbox, waiting, 0.0, own_session=own_session)
@@ -52,7 +52,7 @@ def send(
 
 
 def resend(play: Play, text: str = "hello", **settings: Any) -> RunReference:
-    """Send in a session that may have other messages."""
+    """Send in a session that may have earlier messages."""
     return send(play, text=text, own_session=False, **settings)
 
 
@@ -69,7 +69,7 @@ def test_message_has_the_form_of_the_protocol() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"{}", b'{"id": true}', b'{"id": ""}', b"[]"])
-def test_2xx_means_taken_whatever_the_body(body: bytes) -> None:
+def test_2xx_with_any_body_is_success(body: bytes) -> None:
     play = Play([Response(200, {}, body)])
     assert send(play).message_id is None
     assert play.paths == [POST]
@@ -80,44 +80,44 @@ def test_2xx_means_taken_whatever_the_body(body: bytes) -> None:
     [LOST, APITimeoutError("late"), api_error(500), api_error(502), api_error(408)],
     ids=["connection", "timeout", "500", "502", "408"],
 )
-def test_taken_message_is_not_sent_again(lost: Scripted) -> None:
+def test_stored_message_is_not_resent(lost: Scripted) -> None:
     play = Play([lost, listing(assistant("working"), user("msg_7"))])
     assert send(play).message_id == "msg_7"
     assert play.paths == [POST, GET]
 
 
 @pytest.mark.parametrize("status", [502, 503, 504, 520, 521, 522, 523, 524])
-def test_message_stored_after_gateway_error_is_found(status: int) -> None:
+def test_message_stored_after_gateway_error_counts(status: int) -> None:
     play = Play([api_error(status), EMPTY, EMPTY, listing(user("msg_7"))])
     assert send(play).message_id == "msg_7"
-    # The server may store the message some seconds after its gateway gave up.
+    # The server may store the message some seconds after the error of its gateway.
     assert sum(play.sleeps) >= 3.5
 
 
-def test_message_that_was_not_taken_is_sent_again() -> None:
+def test_unstored_message_is_resent() -> None:
     play = Play([LOST, EMPTY, EMPTY, EMPTY, SENT])
     assert send(play).message_id == "msg_1"
     assert play.paths == [POST, GET, GET, GET, POST]
 
 
-def test_timeout_is_never_followed_by_a_second_send() -> None:
+def test_timeout_allows_no_second_send() -> None:
     play = Play([APITimeoutError("late"), *[EMPTY] * 4])
     with pytest.raises(APITimeoutError, match="may have been taken") as caught:
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
     assert caught.value.may_have_been_taken
-    found = Play([APITimeoutError("late"), EMPTY, EMPTY, EMPTY, listing(user("msg_7"))])
-    assert send(found).message_id == "msg_7"
+    late = Play([APITimeoutError("late"), EMPTY, EMPTY, EMPTY, listing(user("msg_7"))])
+    assert send(late).message_id == "msg_7"
 
 
 @pytest.mark.parametrize("refused", [NEVER, api_error(429)], ids=["no connection", "429"])
-def test_refused_message_is_sent_again_without_a_look(refused: Scripted) -> None:
+def test_refused_message_is_resent_at_once(refused: Scripted) -> None:
     play = Play([refused, SENT])
     assert send(play).message_id == "msg_1"
     assert play.paths == [POST, POST]
 
 
-def test_message_stays_in_doubt_while_the_server_fails() -> None:
+def test_message_stays_in_doubt_during_outage() -> None:
     play = Play([LOST, *[api_error(503)] * 4])
     with pytest.raises(InternalServerError, match="may have been taken") as caught:
         send(play)
@@ -137,17 +137,17 @@ def test_message_stays_in_doubt_while_the_server_fails() -> None:
     ],
     ids=["400", "401", "404", "501", "no data", "error", "null", "text", "page"],
 )
-def test_look_without_a_list_is_no_look(look: Response) -> None:
-    found = Play([LOST, look, look, listing(user("msg_7"))])
-    assert send(found).message_id == "msg_7"
-    assert found.paths == [POST, GET, GET, GET]
+def test_response_without_list_leaves_doubt(look: Response) -> None:
+    recovery = Play([LOST, look, look, listing(user("msg_7"))])
+    assert send(recovery).message_id == "msg_7"
+    assert recovery.paths == [POST, GET, GET, GET]
     play = Play([LOST, *[look] * 4])
     with pytest.raises(APIError, match="may have been taken"):
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
 
 
-def test_lost_answer_without_retries_is_in_doubt() -> None:
+def test_lost_answer_without_retries_leaves_doubt() -> None:
     with pytest.raises(APIConnectionError, match="may have been taken"):
         send(Play([LOST]), max_retries=0)
 
@@ -163,7 +163,7 @@ def test_refusal_is_not_in_doubt(refused: Response, cls: type[APIError]) -> None
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 418, 460, 499, 600])
-def test_status_that_proves_nothing_leaves_doubt(status: int) -> None:
+def test_unclear_status_leaves_doubt(status: int) -> None:
     play = Play([api_error(status), listing(user("msg_7"))])
     assert send(play).message_id == "msg_7"
     assert play.paths == [POST, GET]
@@ -176,13 +176,13 @@ def test_rejection_leaves_no_doubt(status: int) -> None:
     assert not caught.value.may_have_been_taken
 
 
-def test_every_send_after_a_doubt_is_preceded_by_a_look() -> None:
+def test_list_is_read_before_each_resend() -> None:
     play = Play([LOST, EMPTY, EMPTY, EMPTY, api_error(429), listing(user("msg_7"))])
     assert send(play).message_id == "msg_7"
     assert play.paths == [POST, GET, GET, GET, POST, GET]
 
 
-def test_second_loss_is_looked_into_anew() -> None:
+def test_list_is_read_after_second_loss() -> None:
     play = Play([LOST, EMPTY, EMPTY, EMPTY, LOST, listing(user("msg_8"))])
     assert send(play).message_id == "msg_8"
     assert play.paths == [POST, GET, GET, GET, POST, GET]
@@ -193,14 +193,14 @@ def test_second_loss_is_looked_into_anew() -> None:
     [assistant("a step"), {"type": "x", "id": "1"}, {}, "text", None],
     ids=["reply", "other type", "empty", "text", "null"],
 )
-def test_own_session_with_anything_else_is_in_doubt(entry: Any) -> None:
+def test_unclear_entry_in_own_session_leaves_doubt(entry: Any) -> None:
     play = Play([LOST, answer({"data": [entry]})])
     with pytest.raises(APIError, match="may have been taken"):
         send(play)
     assert play.paths == [POST, GET]
 
 
-def test_any_message_in_an_own_session_is_ours() -> None:
+def test_any_message_in_own_session_is_ours() -> None:
     for content in ("written anew", [], None, [{"type": "input_text", "text": "hel"}]):
         look = answer({"data": [{"id": 7, "role": "user", "content": content}]})
         assert send(Play([LOST, look])).message_id == "7"
@@ -209,7 +209,7 @@ def test_any_message_in_an_own_session_is_ours() -> None:
 # --- a session that the caller gives: the baseline ---------------------------------------------
 
 
-def test_given_session_is_read_before_sending() -> None:
+def test_callers_session_is_read_before_sending() -> None:
     play = Play([listing(user("msg_0")), SENT])
     assert resend(play).message_id == "msg_1"
     assert play.paths == [GET, POST]
@@ -237,7 +237,7 @@ def test_equal_text_from_before_is_not_ours() -> None:
     ],
     ids=["other", "two", "empty", "image", "shortened", "other type", "ours and another"],
 )
-def test_new_message_that_may_be_ours_is_in_doubt(new: list[dict[str, Any]]) -> None:
+def test_unclear_new_message_leaves_doubt(new: list[dict[str, Any]]) -> None:
     play = Play([listing(user("msg_0")), LOST, listing(*new, user("msg_0"))])
     with pytest.raises(DoubtError, match="may have been taken") as caught:
         resend(play)
@@ -245,14 +245,14 @@ def test_new_message_that_may_be_ours_is_in_doubt(new: list[dict[str, Any]]) -> 
     assert play.paths == [GET, POST, GET]
 
 
-def test_earlier_runs_reply_is_not_our_message() -> None:
+def test_earlier_runs_reply_is_not_ours() -> None:
     old = user("msg_0", "another")
     replied = listing(assistant("reply"), old)
     play = Play([listing(old), LOST, *[replied] * 3, SENT])
     assert resend(play).message_id == "msg_1"
 
 
-def test_list_without_what_it_had_proves_nothing() -> None:
+def test_list_without_earlier_messages_leaves_doubt() -> None:
     for look in (EMPTY, listing(user("msg_9", "another"))):
         play = Play([listing(user("msg_0")), LOST, look])
         with pytest.raises(DoubtError):
@@ -260,10 +260,10 @@ def test_list_without_what_it_had_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize("failed", [api_error(503), api_error(404), answer({})])
-def test_lost_answer_without_a_baseline_is_in_doubt(failed: Scripted) -> None:
+def test_lost_answer_without_baseline_leaves_doubt(failed: Scripted) -> None:
     tries = 1 if _is_final(failed) else 5
-    sent = Play([*[failed] * tries, SENT])
-    assert resend(sent).message_id == "msg_1"
+    success = Play([*[failed] * tries, SENT])
+    assert resend(success).message_id == "msg_1"
     play = Play([*[failed] * tries, LOST])
     with pytest.raises(APIConnectionError, match="may have been taken"):
         resend(play)
@@ -274,7 +274,7 @@ def _is_final(scripted: Scripted) -> bool:
     return isinstance(scripted, Response) and scripted.status in (200, 404)
 
 
-def test_unreachable_server_ends_the_call_before_sending() -> None:
+def test_unreachable_server_stops_call_before_sending() -> None:
     play = Play([APIConnectionError("reset")] * 5)
     with pytest.raises(APIConnectionError) as caught:
         resend(play)
@@ -283,7 +283,7 @@ def test_unreachable_server_ends_the_call_before_sending() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_baseline_ends_the_call_before_sending(status: int) -> None:
+def test_refused_baseline_stops_call_before_sending(status: int) -> None:
     play = Play([api_error(status)])
     with pytest.raises(APIError) as caught:
         resend(play)
@@ -299,7 +299,7 @@ def test_deadline_before_sending_leaves_no_doubt() -> None:
     assert not caught.value.may_have_been_taken
 
 
-def test_message_that_the_server_has_tidied_up_is_ours() -> None:
+def test_message_with_normalised_text_is_ours() -> None:
     text = '{"nombre": "Ana Pe\u0301rez",\r\n "notas": "sin  az\u00facar "}'
     stored = '{"nombre":"Ana P\u00e9rez","notas":"sin az\u00facar"}'
     assert resend(Play([EMPTY, LOST, listing(user("msg_7", stored))]), text).message_id == "msg_7"
@@ -312,7 +312,7 @@ def test_message_in_several_parts_is_ours() -> None:
         assert resend(Play([EMPTY, LOST, look])).message_id == "msg_1"
 
 
-def test_oldest_first_list_is_read_to_its_end() -> None:
+def test_oldest_first_list_is_read_completely() -> None:
     old = [user(f"msg_{n}", "hello", created_at=n) for n in range(4)]
     first = answer({"data": old[:2], "has_more": True, "last_id": "msg_1"})
     second = answer({"data": old[2:3], "has_more": False})
@@ -346,26 +346,29 @@ def test_id_is_quoted_into_its_segment() -> None:
         send(Play([]), "..")
 
 
-def test_refused_key_is_an_authentication_error() -> None:
+def test_refused_key_raises_authentication_error() -> None:
     with pytest.raises(AuthenticationError):
         send(Play([api_error(401)]))
 
 
 def test_number_as_id_becomes_text() -> None:
-    # Without it, the answer of the session's newest message would be taken.
+    # Without an id, the answer to the session's newest message would be returned.
     assert send(Play([answer({"id": 7})])).message_id == "7"
 
 
-def test_first_message_is_known_by_its_place() -> None:
-    # A server may list it under another id than it gave it.
+def test_reference_has_id_of_previous_message() -> None:
+    # A server may list the message with another id.
     assert send(Play([SENT])).previous_id == ""
     for baseline in (EMPTY, listing(user("msg_0"))):
         assert resend(Play([baseline, SENT])).previous_id is None
-    # Servers exist that list only the assistant's messages.
+    # A message without an id is not the first one.
+    bare = Response(200, {}, b"OK")
+    assert resend(Play([listing(user(None)), bare])).previous_id is None
+    # Some servers list only the messages of the assistant.
     assert resend(Play([listing(assistant("x", "msg_0")), SENT])).previous_id == "msg_0"
 
 
-def test_doubt_of_a_later_look_is_in_the_error() -> None:
+def test_doubt_of_later_list_is_in_error() -> None:
     unreadable = {"id": "msg_9", "role": "user", "content": []}
     looks = [EMPTY] * 3
     play = Play([EMPTY, api_error(503), *looks, api_error(429), listing(unreadable)])

@@ -1,4 +1,4 @@
-"""The words of servers in error texts, without the athlete's data."""
+"""Error texts quote the messages of servers, without the athlete's data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SENT = json.dumps(
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("words", "quote"),
     [
         ("The server is busy", "The server is busy"),
         ("No coach for eva@example.com today", "No coach for … today"),
@@ -31,25 +31,25 @@ SENT = json.dumps(
         ("eva@example.com", None),
     ],
 )
-def test_only_the_repeated_part_is_left_out(words: str, shown: str | None) -> None:
-    assert quoted(words, SENT) == shown
+def test_athletes_data_is_replaced(words: str, quote: str | None) -> None:
+    assert quoted(words, SENT) == quote
 
 
-def test_words_without_a_message_are_cut_only() -> None:
+def test_text_without_message_is_only_cut() -> None:
     assert quoted("x" * 500, None) == "x" * LONGEST
 
 
-def test_value_behind_the_limit_is_left_out() -> None:
-    shown = quoted("x" * (LONGEST - 4) + " eva@example.com", SENT)
-    assert shown is not None
-    assert "eva" not in shown
+def test_data_at_length_limit_is_replaced() -> None:
+    quote = quoted("x" * (LONGEST - 4) + " eva@example.com", SENT)
+    assert quote is not None
+    assert "eva" not in quote
 
 
 def test_quoting_takes_linear_time() -> None:
     def seconds(count: int) -> float:
-        sent = json.dumps({str(n): f"value {n} of many" for n in range(count)})
+        message = json.dumps({str(n): f"value {n} of many" for n in range(count)})
         started = time.process_time()
-        quoted("The value is not accepted here. " * 20, sent)
+        quoted("The value is not accepted here. " * 20, message)
         return time.process_time() - started
 
     assert seconds(100_000) < 40 * (seconds(10_000) + 0.01)
@@ -72,5 +72,5 @@ def test_quoting_takes_linear_time() -> None:
         ("Busy", None),
     ],
 )
-def test_reason_is_found_in_error_bodies(body: Any, words: str | None) -> None:
+def test_reason_is_read_from_error_bodies(body: Any, words: str | None) -> None:
     assert server_words(body) == words

@@ -1,4 +1,4 @@
-"""One request: how it is put together, what a status means, and what is tried again."""
+"""A single request: its parts, the error of each status, and its retries."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_session_body_has_workflow_and_user() -> None:
     assert play.body(0) == {"workflow": {"id": "wf_demo"}, "user": "u"}
 
 
-def test_session_options_are_sent() -> None:
+def test_session_options_are_in_body() -> None:
     options = {
         "workflow_id": "wf_other",
         "version": "3",
@@ -106,7 +106,7 @@ def test_session_options_are_sent() -> None:
         ("chatkit_configuration", "history"),
     ],
 )
-def test_wrong_session_option_is_named(option: str, value: Any) -> None:
+def test_error_names_invalid_session_option(option: str, value: Any) -> None:
     options = {"user": "u", option: value}
     with pytest.raises(InvalidInputError, match=option):
         session_body("wf_demo", options.pop("user"), options)
@@ -179,7 +179,7 @@ def test_html_404_is_a_missing_endpoint() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[]", b'{"error": "text"}', b'{"error": {}}'])
-def test_odd_error_body_is_an_error(body: bytes) -> None:
+def test_odd_error_body_still_raises(body: bytes) -> None:
     assert failure(Response(500, {}, body)).code is None
     odd = {"error": {"message": ["x"], "code": 5, "type": None, "param": {}}}
     assert failure(answer(odd, 400)).param is None
@@ -211,7 +211,7 @@ def test_echoed_key_is_hidden() -> None:
         ({}, None),
     ],
 )
-def test_retry_after_is_read_in_all_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_each_form(headers: dict[str, str], seconds: float | None) -> None:
     assert failure(api_error(429, **headers)).retry_after == seconds
 
 
@@ -288,7 +288,7 @@ def test_retries_are_bounded_with_growing_pauses() -> None:
     play = Play([api_error(503)] * 5)
     with pytest.raises(InternalServerError):
         create(play, max_retries=4)
-    # 0.5 s doubled each time, and up to 0.5 s of jitter.
+    # The pause starts at 0.5 s and doubles, with up to 0.5 s of jitter.
     for pause, least in zip(play.sleeps, (0.5, 1.0, 2.0, 4.0), strict=True):
         assert least <= pause <= least + 0.5
 
@@ -309,7 +309,7 @@ def test_pause_between_retries_is_bounded() -> None:
     assert all(8.0 <= pause <= 8.5 for pause in play.sleeps[4:])
 
 
-def test_retry_after_is_waited_for() -> None:
+def test_retry_after_sets_the_pause() -> None:
     play = Play([api_error(429, retry_after="20"), answer(SESSION)])
     create(play)
     assert play.sleeps == [20.0]
@@ -339,8 +339,8 @@ def test_zero_retries_raise_at_once() -> None:
 
 
 def every_error() -> list[type[ChatKitError]]:
-    named = (getattr(edn360_chatkit, name) for name in edn360_chatkit.__all__)
-    return [cls for cls in named if isinstance(cls, type) and issubclass(cls, ChatKitError)]
+    public = (getattr(edn360_chatkit, name) for name in edn360_chatkit.__all__)
+    return [cls for cls in public if isinstance(cls, type) and issubclass(cls, ChatKitError)]
 
 
 def test_error_tree_is_as_documented() -> None:
@@ -382,10 +382,10 @@ def test_error_pickles_with_its_attributes(cls: type[ChatKitError]) -> None:
     for name in vars(error):
         if name not in ("message", "session", "sent_message", "steps"):
             setattr(error, name, f"the {name}")
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(twin) is cls
-        assert vars(twin) == vars(error)
-        assert str(twin) == str(error) == "what to do"
+    for duplicate in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(duplicate) is cls
+        assert vars(duplicate) == vars(error)
+        assert str(duplicate) == str(error) == "what to do"
 
 
 def test_api_error_message_is_its_text() -> None:
@@ -404,11 +404,11 @@ def test_secret_with_escaped_characters_is_masked(escaped: str) -> None:
 
 
 class JobTimeoutError(Exception):
-    """What a signal handler raises."""
+    """An exception of a signal handler."""
 
 
 class Interrupted(Mapping[str, Any]):
-    """A mapping that is read when the signal comes."""
+    """A mapping whose reading is interrupted by a signal."""
 
     def __getitem__(self, key: str) -> Any:
         raise JobTimeoutError

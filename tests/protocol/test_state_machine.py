@@ -1,10 +1,11 @@
-"""Server, network and clients as one state machine: any order of faults, the same promises.
+"""Server, network and clients as a state machine: the guarantees hold in any order of faults.
 
-Hypothesis plays the network: for every request it decides whether it arrives and what of the answer
-gets back. It plays the agents, the clock, and clients that go away. What must hold whatever it
-thinks of is said in :meth:`Call.check` and below; what is not promised is at the end of the file.
+Hypothesis is the network: it decides whether a request arrives, and which part of the response
+reaches the client. It is also the agents, the clock, and clients that disappear. The invariant and
+the ``_check`` methods state the guarantees. The tests at the end show two known gaps.
 
-``make test`` tries 50 sequences, ``make soak`` 500, and ``make fuzz`` 1,000 new ones.
+``make test`` tries 50 sequences, ``make soak`` tries 500, and ``make fuzz`` tries 1,000 new
+sequences.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ from tests.support.model import (
     Wire,
     World,
     arrival_of,
-    asked,
     created,
+    parse_request,
     spoiled,
 )
 from tests.support.script import answer, config
@@ -73,12 +74,12 @@ WHICH = st.integers(0, 5)
 T = TypeVar("T")
 
 
-def one(choices: Sequence[T], which: int) -> T:
+def pick(choices: Sequence[T], which: int) -> T:
     return choices[which % len(choices)]
 
 
 class Conversations(RuleBasedStateMachine):
-    """Every rule is something that happens; nothing else does."""
+    """Each rule is an event that can happen at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,19 +97,19 @@ class Conversations(RuleBasedStateMachine):
                 World("threads", hosted=False, oldest_first=True),
             ]
         ),
-        told=st.booleans(),
+        auto=st.booleans(),
     )
-    def begin(self, world: World, told: bool) -> None:
+    def begin(self, world: World, auto: bool) -> None:
         self.world = world
         self.server = Server(world, lambda: self.clock)
         if world.hosted:
-            protocol = world.protocol if told else "auto"
+            protocol = "auto" if auto else world.protocol
             self.config: Config = config(protocol=protocol, poll_limit=2)
         else:
             self.config = config(api_key=None, server_url=SERVER_URL)
         self.client = Workflow(self.config)
 
-    # --- what happens -------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------
 
     @precondition(lambda self: self.has_room())
     @rule(text=st.sampled_from(TEXTS), deadline=st.sampled_from(DEADLINES), watched=st.booleans())
@@ -120,17 +121,18 @@ class Conversations(RuleBasedStateMachine):
     @precondition(lambda self: self.has_room() and any(call.session for call in self.calls))
     @rule(which=WHICH, text=st.sampled_from(TEXTS), deadline=st.sampled_from(DEADLINES))
     def send_message(self, which: int, text: str, deadline: float) -> None:
-        known = one([call for call in self.calls if call.session], which)
-        assert known.session is not None
+        earlier = pick([call for call in self.calls if call.session], which)
+        session, workflow = earlier.session, earlier.workflow
+        assert session is not None
         prepared, waiting = Prepared(text), Waiting(INTERVAL, ATTEMPTS, "program", deadline)
-        operation = known.workflow.send_message(known.session, prepared, waiting)
-        self._begin(Call(operation, known.workflow, self.clock + deadline, text, known.session))
+        operation = workflow.send_message(session, prepared, waiting)
+        self._begin(Call(operation, workflow, self.clock + deadline, text, session))
 
     @precondition(lambda self: self.has_room() and any(call.follows for call in self.calls))
     @rule(which=WHICH, stored=st.booleans(), deadline=st.sampled_from(DEADLINES))
     def poll_response(self, which: int, stored: bool, deadline: float) -> None:
-        """Take a run up, in the same client or in another process."""
-        self._follow(one([call for call in self.calls if call.follows], which), stored, deadline)
+        """Resume a run, in its client or in another process."""
+        self._follow(pick([call for call in self.calls if call.follows], which), stored, deadline)
 
     @precondition(lambda self: any(call.running for call in self.calls))
     @rule(which=WHICH)
@@ -140,8 +142,8 @@ class Conversations(RuleBasedStateMachine):
     @precondition(lambda self: any(call.running for call in self.calls))
     @rule(which=WHICH, back=st.sampled_from(BACK), arrival=st.sampled_from(ARRIVAL))
     def network(self, which: int, back: Back, arrival: Arrival) -> None:
-        """A request goes out, and something comes back or nothing."""
-        self._carry(one([call for call in self.calls if call.running], which), back, arrival)
+        """The network carries a request, and a response or a failure."""
+        self._carry(pick([call for call in self.calls if call.running], which), back, arrival)
 
     @precondition(lambda self: any(not run.over for run in self.server.runs))
     @rule(which=WHICH)
@@ -154,7 +156,7 @@ class Conversations(RuleBasedStateMachine):
         what=st.sampled_from(["program", "step", "prose", "cut", "error", "fails", "ends"]),
     )
     def agent(self, which: int, what: str) -> None:
-        self._agent(one([run for run in self.server.runs if not run.over], which), what)
+        self._agent(pick([run for run in self.server.runs if not run.over], which), what)
 
     @precondition(lambda self: bool(self.calls))
     @rule(seconds=st.sampled_from([1.0, 40.0, 4000.0]))
@@ -164,16 +166,16 @@ class Conversations(RuleBasedStateMachine):
     @precondition(lambda self: any(call.running for call in self.calls))
     @rule(which=WHICH)
     def client_goes_away(self, which: int) -> None:
-        call = one([call for call in self.calls if call.running], which)
+        call = pick([call for call in self.calls if call.running], which)
         call.operation.close()
         call.effect, call.dropped = None, True
         self._deliver_late(call)
 
     def has_room(self) -> bool:
-        """Whether a call may begin: few at a time, so that each gets somewhere."""
+        """Whether a call may begin. Few calls at a time make progress."""
         return len(self.calls) < 6 and sum(call.running for call in self.calls) < 2
 
-    # --- how it happens -----------------------------------------------------------------------
+    # --- their effects ------------------------------------------------------------------------
 
     def _agent(self, run: Run, what: str) -> None:
         texts = {
@@ -196,8 +198,8 @@ class Conversations(RuleBasedStateMachine):
         self.calls.append(call)
         self._go_on(call, None)
 
-    def _follow(self, known: Call, stored: bool, deadline: float = 1e9) -> Call:
-        session, message, workflow = known.session, known.follows, known.workflow
+    def _follow(self, earlier: Call, stored: bool, deadline: float = 1e9) -> Call:
+        session, message, workflow = earlier.session, earlier.follows, earlier.workflow
         assert session is not None
         assert message is not None
         if stored:
@@ -220,20 +222,20 @@ class Conversations(RuleBasedStateMachine):
             self._read(call, effect.stream, back)
             return
         assert isinstance(effect, (Send, Open))
-        assert not call.answered, "the answer is there: nothing is to be asked for"
-        request, what = effect.request, asked(effect.request)
+        assert not call.answered, "a request after the answer"
+        request, what = effect.request, parse_request(effect.request)
         if back == "replies only" and self.runs_in(what.place) > 1:
-            # Where no user's message is listed, everything counts as the run's: so it must be one.
+            # A list without users' messages is ambiguous if the place has several runs.
             back = "answer"
         looks = what.verb in ("list", "threads")
         if looks and call.on_its_way is not None and call.on_its_way[1] == 0:
             self._deliver_late(call)
         if what.verb == "message":
-            sent = self._arrive(call, request, arrival_of(back, arrival, what))
+            reply = self._arrive(call, request, arrival_of(back, arrival, what))
         else:
-            sent = self.server.reply(request, None)
-        cut_short = isinstance(sent, Wire) and sent.run is None
-        got = sent if cut_short else spoiled(back, sent)
+            reply = self.server.reply(request, None)
+        cut_short = isinstance(reply, Wire) and reply.run is None
+        got = reply if cut_short else spoiled(back, reply)
         self.clock += 30.0 if back == "timeout" else 0.1
         if looks and call.on_its_way is not None and back == "answer":
             call.on_its_way = call.on_its_way[0], call.on_its_way[1] - 1
@@ -244,8 +246,8 @@ class Conversations(RuleBasedStateMachine):
     def is_ambiguous(self, run: Run) -> bool:
         """Whether a list without times can be read in both orders.
 
-        Of ``[u2, a1, u1]`` nobody can tell whether ``a1`` answers ``u1`` or ``u2``; the answer is
-        delivered once ``u2`` is answered as well.
+        In ``[u2, a1, u1]``, ``a1`` may answer ``u1`` or ``u2``. The client delivers ``a1`` only
+        when ``u2`` has an answer, too.
         """
         newest = run.place.posts[-1]
         return not self.world.dated and newest.role == "user" and newest is not run.message
@@ -254,9 +256,9 @@ class Conversations(RuleBasedStateMachine):
         return sum(run.place.id == place for run in self.server.runs)
 
     def _arrive(self, call: Call, request: Request, arrival: Arrival) -> Response | Wire:
-        """A message arrives, or does not; what the server says to it."""
+        """The reply of the server to a message, which arrives or is lost."""
         call.sends += 1
-        assert call.follows is None, "the message was sent, and is sent again"
+        assert call.follows is None, "a confirmed message is sent again"
         if not self.server.knows(request):
             return self.server.reply(request, None)
         if arrival == "taken":
@@ -284,9 +286,9 @@ class Conversations(RuleBasedStateMachine):
             self._give(call, APITimeoutError("late"), back)
         elif back != "answer":
             self._give(call, APIConnectionError("lost"), back)
-        elif wire.told < len(wire.events):
-            event = wire.events[wire.told]
-            wire.told += 1
+        elif wire.position < len(wire.events):
+            event = wire.events[wire.position]
+            wire.position += 1
             self._note_event(call, event)
             self._give(call, (json.dumps(event),), back)
         elif wire.run is None:
@@ -302,7 +304,7 @@ class Conversations(RuleBasedStateMachine):
         self._go_on(call, got)
 
     def _go_on(self, call: Call, got: object) -> None:
-        """Let the client go on until it wants something of the network."""
+        """Run the client until it needs the network."""
         call.effect = None
         try:
             while call.effect is None:
@@ -326,12 +328,12 @@ class Conversations(RuleBasedStateMachine):
             self._deliver_late(call)
 
     def _at_once(self, call: Call, effect: Effect[WorkflowEvent]) -> float | APITimeoutError | None:
-        """What the driver answers by itself."""
+        """The driver's answer to an effect that needs no network."""
         if isinstance(effect, Now):
             return self.clock
         if isinstance(effect, (Send, Open, Read)):
             call.overtime += 1
-            assert call.overtime <= 2, "it goes on after its deadline"
+            assert call.overtime <= 2, "requests after the deadline"
             return deadline_error(may_have_arrived=False)
         if isinstance(effect, Sleep):
             assert 0 <= effect.seconds <= LONGEST_RETRY_AFTER
@@ -350,7 +352,7 @@ class Conversations(RuleBasedStateMachine):
         return None
 
     def _note_list(self, call: Call, got: Response, further: bool) -> None:
-        """Note what a list tells the call of its run, once it reaches back to the message."""
+        """Record the texts of a run that the call has read from a complete list."""
         run = self.server.run_of(call.follows.message_id if call.follows else None)
         try:
             page = json.loads(got.content)
@@ -358,12 +360,12 @@ class Conversations(RuleBasedStateMachine):
             return
         if not isinstance(page.get("data"), list):
             return
-        shown = [item["id"] for item in page["data"]]
-        call.shown.update(shown)
+        ids = [item["id"] for item in page["data"]]
+        call.listed_ids.update(ids)
         if run is None or self.is_ambiguous(run):
             return
-        call.listed = (call.listed if further else []) + shown
-        reached = run.message.id in shown and not self.world.oldest_first
+        call.page_ids = (call.page_ids if further else []) + ids
+        reached = run.message.id in ids and not self.world.oldest_first
         if reached or not page["has_more"]:
             texts = {post.id: post.text for post in run.place.posts if post.role == "assistant"}
             after = run.place.posts.index(run.message)
@@ -371,20 +373,20 @@ class Conversations(RuleBasedStateMachine):
             for post in upto:
                 if post.role == "user":
                     break
-                if post.id in call.listed:
-                    call.seen.append(texts[post.id])
-            call.answered = run.program in call.seen
+                if post.id in call.page_ids:
+                    call.texts.append(texts[post.id])
+            call.answered = run.program in call.texts
 
     def _note_event(self, call: Call, event: dict[str, Any]) -> None:
         item = event.get("item", {})
-        call.written += event.get("update", {}).get("delta", "")
+        call.deltas += event.get("update", {}).get("delta", "")
         if event["type"] == "thread.item.done" and item["type"].endswith("assistant_message"):
             text = item["content"][0]["text"]
-            call.seen.append(text)
-            # The stream is read to its end all the same: that is the end of the run.
+            call.texts.append(text)
+            # The client still reads the stream to its end, which is the end of the run.
             call.answered = call.answered or (ROOT_KEY in text and text.endswith("}}"))
 
-    # --- what holds ---------------------------------------------------------------------------
+    # --- guarantees ---------------------------------------------------------------------------
 
     @invariant()
     def at_most_one_run_per_call(self) -> None:
@@ -393,11 +395,11 @@ class Conversations(RuleBasedStateMachine):
             assert call.sends <= self.config.max_retries + 1
 
     def _check(self, call: Call) -> None:
-        """What holds when a call has ended, whatever went before."""
+        """Check the guarantees at the end of a call."""
         if isinstance(call.result, WorkflowResponse):
             self._check_response(call, call.result)
         elif call.error is not None:
-            assert not call.answered, "the answer was there, and was not delivered"
+            assert not call.answered, "an answer that arrived was not delivered"
             self._check_error(call, call.error)
 
     def _check_response(self, call: Call, response: WorkflowResponse) -> None:
@@ -409,41 +411,42 @@ class Conversations(RuleBasedStateMachine):
             assert run.message.id == message.message_id, "another run's program"
         if call.text is not None and message.message_id is not None:
             assert run.message.text == call.text
-        came = run.program in call.seen or run.program in call.written
-        # An ambiguous list is not noted as seen, but the client may read it rightly.
-        came = came or response.message_id in call.shown
-        assert came or message.message_id is None
+        arrived = run.program in call.texts or run.program in call.deltas
+        # The client may read an ambiguous list correctly.
+        arrived = arrived or response.message_id in call.listed_ids
+        assert arrived or message.message_id is None
 
     def _check_error(self, call: Call, error: ChatKitError) -> None:
         if call.session is not None:
-            told = None if error.session is None else error.session.id
-            assert told == call.session.id, "the session is forgotten"
+            session_id = None if error.session is None else error.session.id
+            assert session_id == call.session.id, "the error lacks the session"
         if call.follows is None:
             if call.runs or call.on_its_way:
                 doubt = isinstance(error, APIError) and error.may_have_been_taken
-                assert doubt or isinstance(error, WorkflowFailedError), "the doubt is not said"
+                assert doubt or isinstance(error, WorkflowFailedError), "the error hides the doubt"
             return
-        assert call.follows.message_id is None or error.run == call.follows, "the run is forgotten"
+        has_run = call.follows.message_id is None or error.run == call.follows
+        assert has_run, "the error lacks the run"
         run = self.server.run_of(call.follows.message_id)
         if isinstance(error, WorkflowFailedError):
             assert run is None or run.failed
         elif isinstance(error, WorkflowError):
-            # A server may have asked for a longer pause than there is time for.
-            asked = 7.0 if call.last == 429 else 0.0
-            late = self.clock + max(LAST_LOOK, asked) >= call.until
+            # The server's retry-after may reach beyond the deadline.
+            pause = 7.0 if call.last == 429 else 0.0
+            late = self.clock + max(LAST_LOOK, pause) >= call.until
             ended = call.over or call.attempts == ATTEMPTS
-            assert ended or late, "it has not tried for as long as it was told"
+            assert ended or late, "the call gave up too early"
             assert isinstance(error, (WorkflowTimeoutError, InvalidResponseError))
-            assert error.text or not call.seen, "what came is thrown away"
+            assert error.text or not call.texts, "the error lacks the text"
         elif isinstance(error, InvalidInputError):
-            # A proxy's page was taken for the answer of a server that speaks the other protocol.
+            # The client took a proxy's page for a response of the other protocol.
             assert (call.follows.message_id, call.follows.thread_id) == (None, None)
         else:
             assert isinstance(error, APIStatusError)
             assert error.status_code in (401, 404)
 
     def teardown(self) -> None:
-        """Whatever happened, every run whose message is known can be taken up, and delivers."""
+        """After any events, each run with a known message can be resumed, and delivers."""
         for call in [c for c in self.calls if c.running]:
             call.operation.close()
             call.effect = None
@@ -488,7 +491,7 @@ class Conversations(RuleBasedStateMachine):
 
 
 class LongConversations(Conversations):
-    """The same, for ``make soak``."""
+    """More sequences, for ``make soak``."""
 
 
 Conversations.TestCase.settings = settings(stateful_step_count=50)
@@ -499,13 +502,13 @@ TestConversations = Conversations.TestCase
 TestLongConversations = pytest.mark.slow(LongConversations.TestCase)
 
 
-# --- what is not promised -----------------------------------------------------------------------
+# --- known gaps -----------------------------------------------------------------------------------
 
 
-def test_message_stored_after_all_looks_starts_a_second_run() -> None:
-    # Only an idempotency key would close this gap (docs/architecture.md), and the API has none.
+def test_message_stored_very_late_starts_second_run() -> None:
+    # Only an idempotency key would close this gap, and the API has none (docs/reliability.md).
     machine = Conversations()
-    machine.begin(World("messages", hosted=True), told=True)
+    machine.begin(World("messages", hosted=True), auto=False)
     machine.run_workflow("athlete 1", 1e9, watched=True)
     machine.network_works(0)
     (call,) = machine.calls
@@ -519,9 +522,9 @@ def test_message_stored_after_all_looks_starts_a_second_run() -> None:
     assert len(machine.server.runs) == 2
 
 
-def test_empty_list_of_a_server_that_hides_messages_starts_a_second_run() -> None:
+def test_list_that_hides_message_starts_second_run() -> None:
     machine = Conversations()
-    machine.begin(World("messages", hosted=True), told=True)
+    machine.begin(World("messages", hosted=True), auto=False)
     machine.run_workflow("athlete 1", 1e9, watched=True)
     machine.network_works(0)
     machine.network(0, "lost", "taken")

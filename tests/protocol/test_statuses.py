@@ -1,4 +1,4 @@
-"""The table of statuses against the errors that are raised, and against the documentation."""
+"""The table of statuses agrees with the errors and with the documentation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_error_of_a_status_has_its_advice(status: int, own: bool) -> None:
     assert is_transient(error) is row.retried
 
 
-def test_status_without_a_row_has_that_of_its_class() -> None:
+def test_unknown_status_has_row_of_its_class() -> None:
     assert status_row(599) is STATUSES["5xx"]
     assert status_row(204) is STATUSES["2xx"]
     assert status_row(0) is STATUSES["4xx"]
@@ -36,7 +36,7 @@ def test_status_without_a_row_has_that_of_its_class() -> None:
     ("key", "name"),
     [(k, row.error.__name__) for k, row in STATUSES.items() if row.error is not APIStatusError],
 )
-def test_error_page_names_the_status_of_each_error(key: str, name: str) -> None:
+def test_errors_page_names_status_of_each_error(key: str, name: str) -> None:
     status = "5xx" if key in ("501", "505") else key[:3]
     table = (DOCS / "errors.md").read_text(encoding="utf-8")
     row = next(line for line in table.splitlines() if line.startswith(f"| `{name}`"))

@@ -1,10 +1,11 @@
-"""The run and its waiting: every row of the table of answers, and every way to wait."""
+"""A run over session messages, without I/O: its polls, its answers and its errors."""
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+import sys
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from edn360_chatkit import (
     ChatSession,
     InternalServerError,
     InvalidResponseError,
+    MessageSentEvent,
     MissingProgramError,
     ProgramValidationError,
     ResponseEvent,
@@ -29,7 +31,7 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit._config import AnswerRule
-from edn360_chatkit._effects import Response
+from edn360_chatkit._effects import Emit, Now, Response, Send
 from edn360_chatkit._protocol.answers import AnswerFormat, read_answer
 from edn360_chatkit._protocol.inputs import prepare
 from edn360_chatkit._protocol.run import Waiting
@@ -84,11 +86,11 @@ def test_poll_begins_at_once_then_waits() -> None:
     assert play.requests[0].url.endswith("/sessions/cksess_1/messages?limit=50&order=desc")
 
 
-def test_poll_limit_is_sent() -> None:
+def test_poll_limit_is_in_request() -> None:
     play = Play([posted(ANSWER)])
     waiting = Waiting(poll_interval=2.0, max_attempts=1, answer="program")
-    told = config(poll_limit=7)
-    play.run(Workflow(told).poll_response(SESSION, SENT, waiting, watched=True))
+    workflow = Workflow(config(poll_limit=7))
+    play.run(workflow.poll_response(SESSION, SENT, waiting, watched=True))
     assert "?limit=7&" in play.requests[0].url
 
 
@@ -105,7 +107,7 @@ def test_empty_list_means_not_yet(data: Any) -> None:
     assert response.attempts == 3
 
 
-def test_steps_are_passed_over() -> None:
+def test_steps_do_not_end_run() -> None:
     response, play = poll(
         posted(STEP), posted("Thinking…", STEP), posted(ANSWER, "Thinking…", STEP)
     )
@@ -114,7 +116,7 @@ def test_steps_are_passed_over() -> None:
     assert steps == [(("profile",), STEP), ((), "Thinking…")]
 
 
-def test_program_is_found_before_closing_words() -> None:
+def test_closing_words_do_not_hide_program() -> None:
     response, _ = poll(posted("That was all!", ANSWER, STEP))
     assert response.text == ANSWER
 
@@ -123,7 +125,7 @@ def test_shortened_list_keeps_the_program() -> None:
     assert poll(posted("x", "y", STEP), listing(assistant(ANSWER, "msg_new"), user("msg_1")))[0]
 
 
-def test_message_beyond_first_page_is_found() -> None:
+def test_message_beyond_first_page_is_read() -> None:
     later = [assistant(ANSWER, "msg_4"), user("msg_3")]
     first = answer({"data": later, "has_more": True, "last_id": "msg_3"})
     mine = ANSWER.replace("Fuerza", "Propia")
@@ -196,7 +198,7 @@ def test_invalid_program_names_each_field() -> None:
         (FAILED, WorkflowFailedError),
     ],
 )
-def test_first_text_is_final_if_asked(text: str, cls: type[WorkflowError]) -> None:
+def test_answer_first_ends_with_first_text(text: str, cls: type[WorkflowError]) -> None:
     with pytest.raises(cls) as caught:
         poll(NOTHING, posted(text), attempts=60, rule="first")
     assert caught.value.text == text
@@ -235,7 +237,7 @@ def test_error_names_failure_of_every_poll() -> None:
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_session_without_listed_users_delivers_the_new_program(stored: bool) -> None:
+def test_list_without_users_gives_new_program(stored: bool) -> None:
     old, new = assistant(ANSWER, "msg_a1"), assistant(ANSWER.replace("Fuerza", "Nueva"), "msg_a2")
     workflow = Workflow(config())
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
@@ -248,7 +250,7 @@ def test_session_without_listed_users_delivers_the_new_program(stored: bool) -> 
     assert response.message_id == "msg_a2"
 
 
-def test_run_in_doubt_is_found_once_it_is_listed() -> None:
+def test_run_in_doubt_is_recognised_when_listed() -> None:
     workflow = Workflow(config(max_retries=0))
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     lost = APIConnectionError("lost")
@@ -314,15 +316,15 @@ def test_second_refusal_in_a_row_counts(status: int) -> None:
     assert (caught.value.session, caught.value.run) == (SESSION, SENT)
 
 
-def test_missing_session_is_named() -> None:
+def test_missing_session_raises_its_error() -> None:
     with pytest.raises(SessionNotFoundError):
         poll(api_error(404, "Chatkit Session with id 'cksess_1' not found."), attempts=60)
 
 
-@pytest.mark.parametrize(("asked", "waited"), [("9", 9.0), ("1", 2.0), ("100000", 120.0)])
-def test_polls_wait_for_retry_after(asked: str, waited: float) -> None:
-    _, play = poll(api_error(429, retry_after=asked), posted(ANSWER))
-    assert play.sleeps == [waited]
+@pytest.mark.parametrize(("header", "pause"), [("9", 9.0), ("1", 2.0), ("100000", 120.0)])
+def test_polls_wait_for_retry_after(header: str, pause: float) -> None:
+    _, play = poll(api_error(429, retry_after=header), posted(ANSWER))
+    assert play.sleeps == [pause]
 
 
 def test_timeout_has_last_failure_as_cause() -> None:
@@ -440,26 +442,46 @@ class JobTimeLimitError(Exception):
 
 
 def interrupted(*answers: Scripted) -> BaseException:
-    """The exception that leaves a run whose effect after ``answers`` is interrupted."""
+    """Interrupt the effect that follows these answers, and return the exception of the run."""
     play = Play([*answers, JobTimeLimitError()])
     with pytest.raises(JobTimeLimitError) as caught:
         run(play)
     return caught.value
 
 
-def test_foreign_exception_gets_note_once_message_left() -> None:
-    created, sent = answer({"id": "cksess_1"}), answer({"id": "msg_1"})
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_foreign_exception_gets_note_after_sending() -> None:
+    session, message = answer({"id": "cksess_1"}), answer({"id": "msg_1"})
     assert not hasattr(interrupted(), "__notes__")
-    (note,) = interrupted(created).__notes__  # type: ignore[attr-defined]
+    (note,) = interrupted(session).__notes__  # type: ignore[attr-defined]
     assert "may have been taken" in note
     run = RunReference(session_id="cksess_1", user="athlete-1", previous_id="")
     assert resume_call(run) in note
-    (note,) = interrupted(created, sent).__notes__  # type: ignore[attr-defined]
+    (note,) = interrupted(session, message).__notes__  # type: ignore[attr-defined]
     assert resume_call(run.model_copy(update={"message_id": "msg_1"})) in note
     assert "Ejemplo" not in note
 
 
-def test_headers_function_that_fails_before_the_post_gets_no_note() -> None:
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_exception_in_last_event_of_start_gets_note() -> None:
+    waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
+    operation = Workflow(config()).start(prepare(ATHLETE), "athlete-1", waiting)
+    answers, reply = [answer({"id": "cksess_1"}), answer({"id": "msg_1"})], cast("Any", None)
+    while True:
+        effect = operation.send(reply)
+        reply = 1.0 if isinstance(effect, Now) else None
+        if isinstance(effect, Send):
+            reply = answers.pop(0)
+        elif isinstance(effect, Emit) and isinstance(effect.event, MessageSentEvent):
+            break
+    with pytest.raises(JobTimeLimitError) as caught:
+        operation.throw(JobTimeLimitError())
+    (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+    assert "msg_1" in note
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
+def test_exception_before_sending_gets_no_note() -> None:
     calls: list[None] = []
 
     def headers() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Servers of their own for tests, on SQLite and, in the slow tests, on PostgreSQL."""
+"""Servers for each test: on SQLite, and in slow tests on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def database(make_database: MakeDatabase) -> str:
 
 @pytest.fixture
 def serve(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start servers on one database, one after another."""
+    """Starts servers on the same database, each after the end of the last."""
     monkeypatch.delenv("EDN360_SERVER_TOKEN", raising=False)
     servers: list[Server] = []
 
@@ -63,5 +63,5 @@ def echoing(make_database: MakeDatabase) -> Iterator[Server]:
 
 @pytest.fixture
 def user(echoing: Server) -> User:
-    """A new user of a server that echoes, for what needs no server of its own."""
+    """A new user of a shared server that echoes inputs."""
     return User(echoing.http, f"user-{next(_names)}")

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,25 @@ def __getattr__(name):
     return build_app(run, "app.db")
 """
 
+STUBBORN = """
+import asyncio, time
+
+async def run(edn360_input):
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.to_thread(time.sleep, 60)
+        except asyncio.CancelledError:
+            pass
+"""
+MODULES = {
+    "workflow": WORKFLOW,
+    "stubborn": STUBBORN,
+    "typescript": 'import { Agent } from "@openai/agents";',
+    "guarded": "import guardrails",
+    "keyless": "import os\nos.environ['OPENAI_API_KEY']",
+}
+
 
 @contextmanager
 def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
@@ -57,13 +77,16 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("EDN360_SERVER_TOKEN", raising=False)
-    Path("workflow.py").write_text(WORKFLOW, "utf-8")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name, text in MODULES.items():
+        Path(f"{name}.py").write_text(text, "utf-8")
     yield
-    sys.modules.pop("workflow", None)
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
 def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
-    """A function of the current directory, on the database that ``serve`` opens afterwards."""
+    """The function is in the current directory, and ``serve`` opens the database again later."""
     with process("workflow:run", "--database", database) as (server, url):
         if "://" not in database:
             with pytest.raises(ConfigurationError, match="Another server uses"):
@@ -83,7 +106,23 @@ def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
 
 
 @pytest.mark.slow
-def test_command_serves_demo(database: str) -> None:
+def test_stubborn_workflow_does_not_keep_process(database: str) -> None:
+    """It ignores its cancellation, and has a thread that the interpreter would wait for."""
+    with process("stubborn:run", "--database", database, "--grace", "0.1") as (server, url):
+        body = request("threads.create", "ana", input=message())
+        with httpx.stream("POST", f"{url}/chatkit", json=body) as response:
+            for line in response.iter_lines():
+                if "Running the workflow" in line:
+                    break
+            server.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        server.communicate(timeout=30)
+        assert server.returncode == 0
+        assert time.monotonic() - started < 20
+
+
+@pytest.mark.slow
+def test_command_without_workflow_serves_demo(database: str) -> None:
     with (
         process("--database", database) as (_, url),
         ChatKitClient(server_url=f"{url}/chatkit") as client,
@@ -93,7 +132,7 @@ def test_command_serves_demo(database: str) -> None:
     assert program.title.endswith("not training advice")
 
 
-def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_port_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for port in (listener.getsockname()[1], 65536):
             assert cli.main(["serve", "--port", str(port)]) == 2
@@ -107,7 +146,12 @@ def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--host", "0.0.0.0"], "EDN360_SERVER_TOKEN"),
         (["workflow"], "MODULE:FUNCTION"),
         (["no_such:run"], "no module 'no_such'"),
-        (["workflow:walk"], "walk"),
+        (["workflow:walk"], "AttributeError: no walk"),
+        (["workflow.py:walk"], "AttributeError: no walk"),
+        (["workflow.ts:runWorkflow"], "TypeScript"),
+        (["typescript:runWorkflow"], "typescript, line 1 is not Python: invalid syntax. An export"),
+        (["guarded:run"], "guarded imports guardrails: pip install openai-guardrails"),
+        (["keyless:run"], "KeyError: 'OPENAI_API_KEY'"),
         (["workflow:value"], "not a function"),
         (["--database", "mysql://localhost/x"], "SQLite"),
         (["--database", "no/such/directory.db"], "can't be opened"),
@@ -118,7 +162,7 @@ def test_unusable_port_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["workflow:app", "--max-runs", "1"], "build_app()"),
     ],
 )
-def test_bad_setting_is_one_line_and_status_2(
+def test_invalid_setting_prints_line_with_status_2(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["serve", *arguments]) == 2

@@ -1,9 +1,10 @@
-"""An export of Agent Builder, with the Agents SDK and a scripted model behind real HTTP."""
+"""An export of Agent Builder over real HTTP, with the Agents SDK and a scripted model."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import wraps
 from typing import Any
 
 import httpx
@@ -18,17 +19,25 @@ from agents import (
     Runner,
     Usage,
     output_guardrail,
+    set_default_openai_client,
+    set_tracing_disabled,
 )
 from agents.run import get_default_agent_runner, set_default_agent_runner
 from openai import AsyncOpenAI, BadRequestError
-from openai.types.responses import ResponseOutputMessage, ResponseOutputText
-from pydantic import BaseModel
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
 
 from edn360_chatkit import ChatKitClient, TruncatedResponseError, WorkflowFailedError
 from edn360_chatkit.server._exports import StepRunner
 from tests.contract.foreign.model import ScriptedModel, athlete, program_text
+from tests.server import exported
 from tests.server.conftest import Serve
-from tests.support.own_server import Server, answer, texts
+from tests.support.own_server import ROOT_KEY, Server, answer, texts
 
 
 @pytest.fixture(scope="module")
@@ -45,36 +54,17 @@ def default_runner() -> Iterator[None]:
 
 
 UNTRACED = RunConfig(tracing_disabled=True)
+PROGRESS = ["Running the workflow", "Read", "Plan", "Write"]
 
 
-class WorkflowInput(BaseModel):
-    input_as_text: str
-
-
-class Export:
-    """The code that Agent Builder writes, around some agents."""
-
-    def __init__(self, url: str, count: int = 1, returns: bool = True) -> None:
-        self.client = AsyncOpenAI(base_url=url, api_key="sk-scripted")
-        self.agents: list[Agent[Any]] = [
-            Agent(
-                name=f"Agent {number}", model=OpenAIResponsesModel(f"agent-{number}", self.client)
-            )
-            for number in range(count)
-        ]
-        self.returns = returns
-
-    async def run_workflow(self, workflow_input: WorkflowInput) -> Any:
-        async with self.client:
-            workflow = workflow_input.model_dump()
-            text = {"type": "input_text", "text": workflow["input_as_text"]}
-            history: list[Any] = [{"role": "user", "content": [text]}]
-            result = {}
-            for agent in self.agents:
-                temp = await Runner.run(agent, input=[*history], run_config=UNTRACED)
-                history.extend([item.to_input_item() for item in temp.new_items])
-                result = {"output_text": temp.final_output_as(str)}
-            return result if self.returns else None
+@pytest.fixture
+def default_client(model: ScriptedModel) -> Iterator[AsyncOpenAI]:
+    """The client of agents that name their model only, as in an export."""
+    set_tracing_disabled(True)  # traces would go to OpenAI
+    openai = AsyncOpenAI(base_url=model.url, api_key="sk-scripted")
+    set_default_openai_client(openai)
+    yield openai
+    set_tracing_disabled(False)
 
 
 def client(server: Server) -> ChatKitClient:
@@ -82,22 +72,83 @@ def client(server: Server) -> ChatKitClient:
     return ChatKitClient(server_url=url, poll_interval=0.01, max_attempts=2)
 
 
-@pytest.mark.parametrize("returns", [True, False], ids=["return", "no return"])
-def test_agents_are_progress_and_last_output_answer(
-    serve: Serve, model: ScriptedModel, returns: bool
+@pytest.mark.filterwarnings("ignore:The `json` method:DeprecationWarning")
+@pytest.mark.parametrize(
+    "run_workflow",
+    [
+        exported.run_workflow,
+        exported.without_return,
+        exported.with_end_node,
+        exported.with_guardrail_passed,
+        exported.with_streams,
+        exported.with_other_input,
+    ],
+    ids=lambda function: function.__name__,
+)
+def test_export_gives_steps_and_program(
+    serve: Serve, default_client: AsyncOpenAI, run_workflow: Any
 ) -> None:
-    server = serve(Export(model.url, 3, returns).run_workflow)
+    @wraps(run_workflow)
+    async def workflow(workflow_input: Any) -> Any:
+        async with default_client:  # in this server's event loop
+            return await run_workflow(workflow_input)
+
+    server = serve(workflow)
     data = athlete("steps", user="ana", tag="exported")
     with client(server) as one, one.stream_workflow(data) as run:
-        texts = [event.text for event in run if event.type == "progress"]
+        progress = [event.text for event in run if event.type == "progress"]
         response = run.get_response()
-    assert response.text == program_text("exported")
-    assert len(server.items(response.thread_id or "")) == 3
-    assert texts == ["Running the workflow", "Agent 0", "Agent 1", "Agent 2"]
+    assert response.program.title == "exported"
+    assert response.program.sessions[0].blocks[0].exercises[0].name == "Squat"
+    assert not response.repaired
+    assert progress == PROGRESS
+
+
+@pytest.mark.parametrize(
+    ("run_workflow", "says"),
+    [
+        (exported.with_guardrail_refused, "guardrail of the export refused: moderation, jailbreak"),
+        (exported.with_old_guardrail_refused, "guardrail of the export refused: Jailbreak"),
+        (exported.with_approval_refused, "returned its input"),
+    ],
+    ids=["guardrail", "old guardrail", "approval"],
+)
+def test_export_without_answer_says_why(serve: Serve, run_workflow: Any, says: str) -> None:
+    server = serve(run_workflow)
+    with client(server) as one, pytest.raises(WorkflowFailedError, match=says):
+        one.run_workflow(athlete("plain", user="ana"))
+
+
+def test_handoff_is_progress(serve: Serve, model: ScriptedModel) -> None:
+    async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
+        openai = AsyncOpenAI(base_url=model.url, api_key="sk-scripted")
+        writer: Agent[Any] = Agent(name="Writer", model=OpenAIResponsesModel("agent-0", openai))
+        desk: Agent[Any] = Agent(name="Desk", model=HandsOff(), handoffs=[writer])
+        async with openai:
+            result = await Runner.run(desk, workflow_input.input_as_text, run_config=UNTRACED)
+        return {"output_text": result.final_output_as(str)}
+
+    events = serve(run_workflow).run(athlete("plain", user="ana", tag="handed over"))
+    progress = [event["text"] for event in events if event["type"] == "progress_update"]
+    assert progress == ["Running the workflow", "Desk", "Writer"]
+    assert answer(events)[ROOT_KEY]["title"] == "handed over"
+
+
+def one_agent(model: ScriptedModel, **options: Any) -> Any:
+    """An export with one agent."""
+    openai = AsyncOpenAI(base_url=model.url, api_key="sk-scripted")
+    agent: Agent[Any] = Agent(name="A", model=OpenAIResponsesModel("agent-0", openai), **options)
+
+    async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
+        async with openai:
+            result = await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
+            return {"output_text": result.final_output_as(str)}
+
+    return run_workflow
 
 
 def test_incomplete_response_is_truncated(serve: Serve, model: ScriptedModel) -> None:
-    server = serve(Export(model.url).run_workflow)
+    server = serve(one_agent(model))
     with client(server) as one, pytest.raises(TruncatedResponseError) as caught:
         one.run_workflow(athlete("cut short", user="ana", tag="half"))
     whole = program_text("half")
@@ -110,17 +161,40 @@ async def refuse(context: Any, agent: Agent[Any], output: str) -> GuardrailFunct
 
 
 def test_guardrail_takes_the_text_back(serve: Serve, model: ScriptedModel) -> None:
-    export = Export(model.url)
-    export.agents[0].output_guardrails = [refuse]
-    server = serve(export.run_workflow)
+    server = serve(one_agent(model, output_guardrails=[refuse]))
     with client(server) as one, pytest.raises(WorkflowFailedError, match="Guardrail") as caught:
         one.run_workflow(athlete("plain", user="ana"))
     assert caught.value.message is not None
     assert len(texts(server.items(caught.value.message.thread_id or ""))) == 1
 
 
+class HandsOff(Model):
+    """A model that hands over to the agent Writer."""
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        raise NotImplementedError
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+        call = ResponseFunctionToolCall(
+            type="function_call", call_id="call_1", name="transfer_to_writer", arguments="{}"
+        )
+        response = Response(
+            id="resp_1",
+            created_at=0,
+            model="scripted",
+            object="response",
+            output=[call],
+            parallel_tool_calls=False,
+            tool_choice="auto",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(
+            type="response.completed", sequence_number=0, response=response
+        )
+
+
 class NoStream(Model):
-    """A model that streams to verified organizations only."""
+    """A model that refuses to stream, as for organizations that are not verified."""
 
     def __init__(self, param: str = "stream") -> None:
         self.param = param
@@ -138,8 +212,8 @@ class NoStream(Model):
         raise BadRequestError("not verified", response=response, body=body)
 
 
-def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
-    async def run_workflow(workflow_input: WorkflowInput) -> Any:
+def test_model_without_streams_is_called_without_stream(serve: Serve) -> None:
+    async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream())
         result = await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
         return {"output_text": result.final_output}
@@ -147,8 +221,8 @@ def test_model_that_refuses_streams_is_asked_without(serve: Serve) -> None:
     assert answer(serve(run_workflow).run({})) == {"weeks": 4}
 
 
-def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
-    async def run_workflow(workflow_input: WorkflowInput) -> Any:
+def test_other_bad_request_is_not_retried(serve: Serve) -> None:
+    async def run_workflow(workflow_input: exported.WorkflowInput) -> Any:
         agent: Agent[Any] = Agent(name="A", model=NoStream("max_output_tokens"))
         await Runner.run(agent, workflow_input.input_as_text, run_config=UNTRACED)
 
@@ -156,7 +230,7 @@ def test_other_bad_request_is_not_sent_again(serve: Serve) -> None:
 
 
 def test_sdk_runs_without_server_as_before() -> None:
-    """Outside of a run the replaced runner does what the SDK's own does."""
+    """Outside of a run, the replaced runner works like the SDK's runner."""
     set_default_agent_runner(StepRunner())
     assert isinstance(get_default_agent_runner(), StepRunner)
     agent: Agent[Any] = Agent(name="A", model=NoStream())

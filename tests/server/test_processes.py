@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL behind nginx; one of them is killed in the middle."""
+"""Two servers on one PostgreSQL behind nginx; one server is killed during the runs."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_killed_server_loses_and_doubles_no_run(
 
 
 def test_200_runs_at_once_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One process on SQLite; its CPU time is printed."""
+    """A single process on SQLite. The test prints its CPU time."""
 
     async def run_all(port: int) -> list[str]:
         url = f"http://127.0.0.1:{port}/chatkit"

@@ -1,4 +1,4 @@
-"""Requests: who may, how large, and what is refused."""
+"""Requests: tokens, users, sizes, and refused requests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.support.own_server import (
 )
 
 
-@pytest.mark.parametrize("given", ["argument", "environment"])
+@pytest.mark.parametrize("source", ["argument", "environment"])
 def test_request_without_token_is_refused(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, given: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    if given == "environment":
+    if source == "environment":
         monkeypatch.setenv("EDN360_SERVER_TOKEN", "open-sesame")
-    server = serve(**({"token": "open-sesame"} if given == "argument" else {}))
+    server = serve(**({"token": "open-sesame"} if source == "argument" else {}))
     for header in (None, "open-sesame", "Bearer open", "Bearer open-sesame2", "Bearer"):
         server.http.headers.pop("authorization", None)
         if header is not None:
@@ -58,13 +58,13 @@ def test_invalid_request_is_refused_with_reason(user: User, body: bytes, says: s
     assert says in response.json()["error"]["message"]
 
 
-def test_unserved_request_changes_nothing(user: User) -> None:
+def test_unsupported_request_changes_no_data(user: User) -> None:
     thread_id = thread_of(user.run())
     items = user.items(thread_id)
     here = {"thread_id": thread_id, "item_id": items[0]["id"]}
     action = {"action": {"type": "open", "payload": {}}}
     requests: dict[str, dict[str, Any]] = {
-        "threads.retry_after_item": here,  # it could run a workflow twice
+        "threads.retry_after_item": here,  # it could start a second run
         "threads.custom_action": {**here, **action},
         "threads.add_client_tool_output": {**here, "result": {}},
         "attachments.delete": {"attachment_id": "att_1"},
@@ -76,7 +76,7 @@ def test_unserved_request_changes_nothing(user: User) -> None:
 
 
 def test_web_site_needs_token(serve: Serve) -> None:
-    """Without a token, a page in the user's browser must not reach the user's own server."""
+    """Without a token, a web page in the user's browser could call the user's server."""
     server = serve()
     server.http.headers["origin"] = "https://example.com"
     assert server.ask("threads.create", input=message()).status_code == 403
@@ -84,7 +84,7 @@ def test_web_site_needs_token(serve: Serve) -> None:
 
 
 def test_user_with_nul_is_refused_or_kept(serve: Serve) -> None:
-    """PostgreSQL can't hold it."""
+    """PostgreSQL can't store NUL."""
     server = serve()
     status = 400 if "://" in str(server.database) else 200
     assert User(server.http, "a\0").ask("threads.list").status_code == status
@@ -131,7 +131,7 @@ def test_authenticate_names_the_user(serve: Serve, caplog: pytest.LogCaptureFixt
     server = serve(authenticate=authenticate)
     server.http.headers["authorization"] = "Bearer a"
     thread_id = thread_of(User(server.http, "bea").run())
-    assert len(server.items(thread_id)) == 3
+    assert len(server.items(thread_id)) == 2
     server.http.headers["authorization"] = "Bearer b"
     assert server.ask("items.list", thread_id=thread_id).status_code == 404
     del server.http.headers["authorization"]

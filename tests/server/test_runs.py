@@ -1,4 +1,4 @@
-"""A run: its events, its answer, its errors."""
+"""The events, the answer and the errors of a run."""
 
 from __future__ import annotations
 
@@ -32,34 +32,18 @@ def test_events_of_run_arrive_in_order(serve: Serve) -> None:
     events = serve(run).run({"user_profile": {}})
 
     def label(event: dict[str, Any]) -> str:
-        inner = event.get("item") or event.get("update") or {}
-        return " ".join(filter(None, [event["type"], inner.get("type"), event.get("text")]))
+        kind = event.get("item", {}).get("type")
+        return " ".join(filter(None, [event["type"], kind, event.get("text")]))
 
-    update = "thread.item.updated workflow.task."
     assert [label(event) for event in events] == [
         "thread.created",
         "thread.item.done user_message",
         "stream_options",
-        "thread.item.added workflow",
         "progress_update Running the workflow",
-        f"{update}added",
         "progress_update Planning",
-        f"{update}updated",
-        f"{update}added",
         "progress_update Choosing",
-        f"{update}updated",
-        f"{update}added",
-        f"{update}updated",
-        "thread.item.done workflow",
         "thread.item.done assistant_message",
     ]
-    workflow = done(events)[1]["workflow"]
-    assert [(task["title"], task["status_indicator"]) for task in workflow["tasks"]] == [
-        ("Running the workflow", "complete"),
-        ("Planning", "complete"),
-        ("Choosing", "complete"),
-    ]
-    assert workflow["summary"] == {"duration": 0}
     assert events[2]["stream_options"] == {"allow_cancel": False}
     assert answer(events) == {ROOT_KEY: {"title": "T", "sessions": []}}
 
@@ -117,10 +101,10 @@ def test_thread_takes_several_runs(user: User) -> None:
 
     assert events[0]["type"] == "thread.item.done"  # no second thread.created
     items = user.items(thread_id)
-    assert [item["type"] for item in items] == ["user_message", "workflow", "assistant_message"] * 2
+    assert [item["type"] for item in items] == ["user_message", "assistant_message"] * 2
     numbers = [json.loads(text)[ROOT_KEY]["input"]["number"] for text in texts(items)]
     assert numbers == [1, 2]
-    assert len({item["id"] for item in items}) == 6
+    assert len({item["id"] for item in items}) == 4
 
 
 def test_concurrent_runs_stay_separate(serve: Serve) -> None:
@@ -130,7 +114,7 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         number = edn360_input["number"]
         waiting.add(number)
-        while len(waiting) < together:  # it ends if all runs are in flight together
+        while len(waiting) < together:  # this ends only if all runs are in flight at once
             await asyncio.sleep(0.005)
         report_progress(f"step of {number}")
         return {"number": number}
@@ -144,22 +128,22 @@ def test_concurrent_runs_stay_separate(serve: Serve) -> None:
         assert answer(events) == {ROOT_KEY: {"number": number}}
         progress = [event["text"] for event in events if event["type"] == "progress_update"]
         assert progress == ["Running the workflow", f"step of {number}"]
-        assert len(users[number].items(thread_of(events))) == 3
+        assert len(users[number].items(thread_of(events))) == 2
 
 
 def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
-    seen = threading.Event()
+    arrived = threading.Event()
 
     def work() -> bool:
         report_progress("in a thread")
-        return seen.wait(1)
+        return arrived.wait(1)
 
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         return {"seen": await asyncio.to_thread(work)}
 
     for event in (events := serve(run).stream("threads.create", input=message())):
         if event.get("text") == "in a thread":
-            seen.set()
+            arrived.set()
             break
     assert answer(list(events)) == {ROOT_KEY: {"seen": True}}
 
@@ -176,5 +160,5 @@ def test_odd_progress_does_not_end_run(serve: Serve) -> None:
     assert answer(events) == {ROOT_KEY: {"title": "T"}}
 
 
-def test_progress_outside_run_does_nothing() -> None:
+def test_progress_outside_run_is_ignored() -> None:
     report_progress("nobody listens")

@@ -1,4 +1,4 @@
-"""Hanging up, stopping, starting again."""
+"""Clients that hang up, and servers that stop and restart."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import socket
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from copy import copy
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
+from sqlalchemy.exc import SQLAlchemyError
 
 from edn360_chatkit import ConfigurationError
-from edn360_chatkit.server import build_app
-from edn360_chatkit.server._schema import NOW, RUNS, THREADS
+from edn360_chatkit.server import _process, _storage, build_app
+from edn360_chatkit.server._schema import ITEMS, THREADS
 from edn360_chatkit.server._storage import ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
@@ -45,14 +48,14 @@ def test_hang_up_does_not_end_run(serve: Serve) -> None:
         pass
     stream.close()
     wait_for(gate.begun.is_set)
-    time.sleep(0.05)  # the server has seen that nobody listens
+    time.sleep(0.05)  # the server has noticed the hang-up
     assert texts(server.items(thread_id)) == []
 
     gate.opened.set()
     wait_for(lambda: texts(server.items(thread_id)))
-    server.stop()  # whatever was still to be stored is stored by now
+    server.stop()  # all items are stored by now
     assert gate.ended == 1
-    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+    assert stored(server.database) == ["user_message", "assistant_message"]
 
     again = serve(gate)
     thread = again.get("threads.get_by_id", thread_id=thread_id)
@@ -68,10 +71,10 @@ def test_hang_up_before_response_keeps_run(serve: Serve) -> None:
         client.sendall(head.encode() + body)
     wait_for(lambda: "assistant_message" in stored(server.database))
     server.stop()
-    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+    assert stored(server.database) == ["user_message", "assistant_message"]
 
 
-def test_hang_up_in_request_begins_nothing(
+def test_hang_up_during_request_starts_no_run(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = serve()
@@ -79,7 +82,7 @@ def test_hang_up_in_request_begins_nothing(
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(head)
         time.sleep(0.05)  # the server reads
-    time.sleep(0.05)  # it has seen the hang-up
+    time.sleep(0.05)  # the server has noticed the hang-up
     server.stop()
     assert stored(server.database) == []
     assert "Traceback" not in capsys.readouterr().err
@@ -88,8 +91,8 @@ def test_hang_up_in_request_begins_nothing(
 def test_stop_lets_runs_finish(serve: Serve) -> None:
     gate = Gate()
     server = serve(gate, grace=PATIENCE)
-    thread_id, left = server.begin()
-    left.close()
+    thread_id, stream = server.begin()
+    stream.close()
     _, listening = server.begin()
     server.begin_to_stop()
     time.sleep(0.15)  # it is stopping by now
@@ -109,7 +112,7 @@ def test_stop_waits_for_unwatched_run(serve: Serve) -> None:
     wait_for(gate.begun.is_set)
     threading.Timer(0.4, gate.opened.set).start()  # well after the last connection is closed
     server.stop()
-    assert stored(server.database) == ["user_message", "workflow", "assistant_message"]
+    assert stored(server.database) == ["user_message", "assistant_message"]
 
 
 def test_stopped_run_is_reported_once(serve: Serve) -> None:
@@ -157,7 +160,7 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
     wait_for(gate.begun.is_set)
     server.begin_to_stop()
     server.begin_to_stop()
-    with pytest.raises(httpx.RemoteProtocolError):  # the stream must not look complete
+    with pytest.raises(httpx.RemoteProtocolError):  # the stream must end with an error
         list(stream)
     server.stop()
     assert gate.ended == 0
@@ -165,7 +168,7 @@ def test_second_signal_stops_at_once(serve: Serve) -> None:
 
 
 def add_thread(tables: ThreadStore, thread_id: str) -> str:
-    """Add a thread with a message whose run has no process; return the answer's id."""
+    """Add a thread with a message whose run has no process; return the message's id."""
     now = datetime.now()
     thread = ThreadMetadata(id=thread_id, created_at=now)
     asyncio.run(tables.save_thread(thread, "ana"))
@@ -178,39 +181,68 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
         inference_options=InferenceOptions(),
     )
     asyncio.run(tables.add_thread_item(thread_id, question, "ana"))
-    return f"msg_{thread_id}_answer"
-
-
-def test_run_of_dead_process_is_reported(serve: Serve, database: str) -> None:
-    tables = ThreadStore(database)
-    answer_id = add_thread(tables, "thr_1")
-    with tables.engine.begin() as db:
-        db.execute(sa.update(RUNS).values(expires_at=0))
-    tables.close()
-    server = serve()
-    wait_for(lambda: texts(server.items("thr_1")))
-    assert server.items("thr_1")[-1]["id"] == answer_id
-    assert "server stopped" in texts(server.items("thr_1"))[0]
-
-
-def test_lease_of_living_run_is_renewed(database: str) -> None:
-    tables = ThreadStore(database)
-    tables.alive.add(add_thread(tables, "thr_alive"))
-    add_thread(tables, "thr_dead")
-    with tables.engine.begin() as db:
-        db.execute(sa.update(RUNS).values(expires_at=0))
-    tables.fail_expired_runs()
-    with tables.engine.connect() as db:
-        (run,) = db.execute(sa.select(RUNS.c.thread_id, RUNS.c.expires_at - NOW)).all()
-    assert run[0] == "thr_alive"
-    assert 25 <= run[1] <= 30
-    tables.close()
+    return question.id
 
 
 def runs(tables: ThreadStore) -> list[str]:
-    """The threads of the runs that have a lease."""
+    """The threads whose runs have a lease."""
     with tables.engine.connect() as db:
-        return list(db.scalars(sa.select(RUNS.c.thread_id)))
+        return list(db.scalars(sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock by which leases stand still, in seconds."""
+    now = [1000.0]
+    monkeypatch.setattr(_storage, "monotonic", lambda: now[0])
+    return now
+
+
+def test_run_of_dead_process_is_reported(serve: Serve, clock: list[float]) -> None:
+    server = serve()
+    add_thread(server.tables, "thr_1")
+    server.tables.fail_expired_runs()
+    clock[0] += 29.0
+    server.tables.fail_expired_runs()
+    assert runs(server.tables) == ["thr_1"]
+    clock[0] += 1.0
+    server.tables.fail_expired_runs()
+    assert server.items("thr_1")[-1]["id"] == "msg_thr_1_answer"
+    assert "server stopped" in texts(server.items("thr_1"))[0]
+
+
+def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> None:
+    """Processes look at each other's runs, and only the one whose lease stands still ends."""
+    tables = ThreadStore(database)
+    tables.alive.add(add_thread(tables, "thr_alive"))
+    add_thread(tables, "thr_dead")
+    watcher = copy(tables)
+    watcher.alive, watcher._seen = set(), {}
+    for _ in range(4):
+        for each in (tables, watcher):
+            each.fail_expired_runs()
+        clock[0] += 10.0
+    for each in (tables, watcher):
+        each.fail_expired_runs()
+    assert runs(tables) == ["thr_alive"]
+    tables.close()
+
+
+def test_leases_get_time_after_outage(database: str, clock: list[float]) -> None:
+    """After an outage, a process may look before another one could renew its leases."""
+    tables = ThreadStore(database)
+    add_thread(tables, "thr_1")
+    tables.fail_expired_runs()
+    with tables.engine.begin() as db:
+        db.exec_driver_sql("ALTER TABLE items RENAME TO gone")
+    clock[0] += 60.0
+    with pytest.raises(SQLAlchemyError):
+        tables.fail_expired_runs()
+    with tables.engine.begin() as db:
+        db.exec_driver_sql("ALTER TABLE gone RENAME TO items")
+    tables.fail_expired_runs()
+    assert runs(tables) == ["thr_1"]
+    tables.close()
 
 
 def test_stopping_process_fails_own_run_only(database: str) -> None:
@@ -230,8 +262,8 @@ def test_deleted_thread_has_no_run(database: str) -> None:
     tables.close()
 
 
-def test_restart_reports_runs_of_killed_process_at_once(tmp_path: Path) -> None:
-    """An SQLite file has one process, so that no lease needs to expire."""
+def test_restart_reports_runs_of_killed_process(tmp_path: Path) -> None:
+    """An SQLite file belongs to a single process, so no lease needs to expire."""
     tables = ThreadStore(str(tmp_path / "threads.db"))
     add_thread(tables, "thr_1")
     tables.close()
@@ -241,7 +273,7 @@ def test_restart_reports_runs_of_killed_process_at_once(tmp_path: Path) -> None:
 
 
 def test_late_answer_replaces_error(serve: Serve) -> None:
-    """The lease of a run expired while its process could not reach the database."""
+    """The lease expired while the process of the run could not reach the database."""
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -256,7 +288,7 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     assert server.tables.alive == set()
 
 
-def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) -> None:
+def test_second_server_needs_postgres(serve: Serve, database: str) -> None:
     gate = Gate()
     server = serve(gate)
     thread_id, stream = server.begin()
@@ -276,7 +308,7 @@ def test_second_server_shares_postgres_and_no_file(serve: Serve, database: str) 
 
 
 def test_database_of_example_server_is_read(tmp_path: Path) -> None:
-    """That of version 0.1, which had no leases and no times."""
+    """Version 0.1 stored no leases and no times."""
     file = tmp_path / "threads.db"
     columns = "position INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, id TEXT NOT NULL"
     with closing(sqlite3.connect(file)) as db, db:
@@ -287,14 +319,14 @@ def test_database_of_example_server_is_read(tmp_path: Path) -> None:
     tables = ThreadStore(str(file))
     tables.delete_old_threads(1)
     assert len(asyncio.run(tables.load_threads(10, None, "asc", "ana")).data) == 1
-    tables.delete_old_threads(-1)  # so it has a time
+    tables.delete_old_threads(-1)  # now it has a time
     assert asyncio.run(tables.load_threads(10, None, "asc", "ana")).data == []
     tables.close()
 
 
 @pytest.mark.slow
 def test_answer_waits_for_database(serve: Serve, database: str) -> None:
-    """Another program holds a lock for longer than a connection waits for it."""
+    """Another program locks the database for longer than a connection waits."""
     gate = Gate()
     server = serve(gate)
     server.http.timeout = httpx.Timeout(30)
@@ -321,7 +353,8 @@ def test_old_threads_are_deleted(database: str) -> None:
     for thread_id in ("thr_old", "thr_old_with_run", "thr_new"):
         add_thread(tables, thread_id)
     with tables.engine.begin() as db:
-        db.execute(sa.delete(RUNS).where(RUNS.c.thread_id != "thr_old_with_run"))
+        answered = ITEMS.c.owner != "thr_old_with_run"
+        db.execute(sa.update(ITEMS).where(answered).values(lease=None))
         db.execute(sa.update(THREADS).where(THREADS.c.id != "thr_new").values(active_at=1))
     tables.delete_old_threads(0.5)
     page = asyncio.run(tables.load_threads(10, None, "asc", "ana"))
@@ -339,5 +372,26 @@ def test_threads_survive_restart(serve: Serve) -> None:
     server = serve()
     assert server.items(thread_id) == before
     server.run_in(thread_id)
-    assert server.items(thread_id)[:3] == before
-    assert len(server.items(thread_id)) == 6
+    assert server.items(thread_id)[:2] == before
+    assert len(server.items(thread_id)) == 4
+
+
+def test_workflow_that_ignores_cancellation_is_left_behind(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_process, "CLOSING", 0.1)
+    begun = threading.Event()
+
+    async def run(edn360_input: dict[str, Any]) -> None:
+        end = time.monotonic() + 10 * PATIENCE
+        while time.monotonic() < end:
+            with suppress(asyncio.CancelledError):
+                begun.set()
+                await asyncio.sleep(1)
+
+    server = serve(run, grace=0.01)
+    thread_id, stream = server.begin()
+    stream.close()
+    wait_for(begun.is_set)
+    server.stop()
+    assert "server stopped" in texts(serve().items(thread_id))[0]

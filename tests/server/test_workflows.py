@@ -1,10 +1,11 @@
-"""What can be served: sync functions and exports; limits; half an answer."""
+"""Workflows: sync functions, exports, limits, and answers that end early."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def client(server: Server) -> ChatKitClient:
     return ChatKitClient(server_url=url, poll_interval=0.01, max_attempts=2)
 
 
-def test_sync_functions_run_at_the_same_time(serve: Serve) -> None:
+def test_sync_functions_run_concurrently(serve: Serve) -> None:
     both = threading.Barrier(2, timeout=5)
 
     def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
@@ -103,9 +104,27 @@ def test_run_timeout_ends_run(serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> None:
         await asyncio.sleep(60)
 
-    server = serve(run, run_timeout=0.1)
-    with client(server) as one, pytest.raises(WorkflowFailedError, match=r"longer than 0\.1 s"):
-        one.run_workflow(ATHLETE)
+    async def ignore(edn360_input: dict[str, Any]) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    for workflow in (run, ignore):
+        server = serve(workflow, run_timeout=0.1)
+        with client(server) as one, pytest.raises(WorkflowFailedError, match=r"longer than 0\.1 s"):
+            one.run_workflow(ATHLETE)
+        server.stop()
+
+
+def test_exception_without_text_is_reported(serve: Serve) -> None:
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    async def run(edn360_input: dict[str, Any]) -> None:
+        raise SilentError
+
+    assert answer(serve(run).run()) == {"error": {"message": "SilentError"}}
 
 
 def test_half_an_answer_is_truncated(serve: Serve) -> None:
@@ -122,7 +141,7 @@ def test_half_an_answer_is_truncated(serve: Serve) -> None:
         assert later.value.text == CUT
 
 
-def test_odd_half_of_answer_is_kept(serve: Serve) -> None:
+def test_invalid_half_of_answer_is_stored(serve: Serve) -> None:
     part = '{"a":' + "[" * 100_000
 
     async def run(edn360_input: dict[str, Any]) -> None:
@@ -133,7 +152,7 @@ def test_odd_half_of_answer_is_kept(serve: Serve) -> None:
     assert events[-1]["message"] == "IncompleteAnswerError: half \ufffd"
 
 
-def test_whole_text_before_failure_is_kept(user: User, serve: Serve) -> None:
+def test_complete_text_before_failure_is_stored(user: User, serve: Serve) -> None:
     async def run(edn360_input: dict[str, Any]) -> None:
         raise IncompleteAnswerError('{"profile": 1}', "tool failed")
 

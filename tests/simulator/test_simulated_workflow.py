@@ -1,4 +1,4 @@
-"""The simulated workflow answers with sound canned programs, by the number of training days."""
+"""The simulated workflow: a canned program for each number of training days, without errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LANGS: tuple[Lang, ...] = ("es", "en")
 
 
 def athlete(*answers: dict[str, Any], **context: Any) -> EDN360Input:
-    """An athlete who filled in one questionnaire after the other."""
+    """An input with one questionnaire for each mapping of answers, oldest first."""
     return EDN360Input.model_validate(
         {
             "user_profile": {"user_id": "athlete-1"},
@@ -79,11 +79,11 @@ def test_days_are_read_in_both_languages(question: str, answer: Any, days: int) 
         pytest.param(10**4000, id="huge"),  # pytest can't write the number itself
     ],
 )
-def test_unread_days_are_three(answer: Any) -> None:
+def test_unreadable_days_are_three(answer: Any) -> None:
     assert training_days(athlete({"days_per_week": answer})) == 3
 
 
-def test_days_of_rest_do_not_count() -> None:
+def test_rest_days_do_not_count() -> None:
     assert training_days(athlete({"rest_days_per_week": 2})) == 3
     assert training_days(athlete({"dias_descanso_por_semana": 2})) == 3
 
@@ -110,7 +110,7 @@ def test_program_passes_every_check(days: int, evolution: bool, lang: Lang) -> N
 
 @pytest.mark.parametrize("days", DAYS)
 @pytest.mark.parametrize("evolution", [False, True])
-def test_no_session_has_an_exercise_twice(days: int, evolution: bool) -> None:
+def test_session_repeats_no_exercise(days: int, evolution: bool) -> None:
     for session in program_for(days, evolution=evolution)["sessions"]:
         urls = [exercise["video_url"] for exercise in exercises(session)]
         assert len(set(urls)) == len(urls)
@@ -119,7 +119,7 @@ def test_no_session_has_an_exercise_twice(days: int, evolution: bool) -> None:
 
 @pytest.mark.parametrize(("lang", "word"), [("es", "simulado"), ("en", "simulated")])
 @pytest.mark.parametrize("days", DAYS)
-def test_program_says_that_it_is_simulated(days: int, lang: Lang, word: str) -> None:
+def test_program_says_it_is_simulated(days: int, lang: Lang, word: str) -> None:
     program = program_for(days, lang)
     for text in (program["title"], program["summary"], str(program["general_notes"])):
         assert word in text.lower()
@@ -128,14 +128,14 @@ def test_program_says_that_it_is_simulated(days: int, lang: Lang, word: str) -> 
 @pytest.mark.parametrize("days", DAYS)
 def test_texts_are_in_one_language(days: int) -> None:
     spanish, english = (program_for(days, lang) for lang in LANGS)
-    for one, other in zip(all_exercises(spanish), all_exercises(english), strict=True):
-        assert one["notes"] != other["notes"]
-        assert one["primary_group"] != other["primary_group"]
-        assert one["video_url"] == other["video_url"]
+    for es, en in zip(all_exercises(spanish), all_exercises(english), strict=True):
+        assert es["notes"] != en["notes"]
+        assert es["primary_group"] != en["primary_group"]
+        assert es["video_url"] == en["video_url"]
     assert " | " not in json.dumps([spanish, english])
 
 
-def test_a_program_has_the_newest_shapes() -> None:
+def test_program_has_newest_fields() -> None:
     program = program_for(5, "en")
     every = all_exercises(program)
     unnamed = [exercise for exercise in every if "name" not in exercise]
@@ -147,7 +147,7 @@ def test_a_program_has_the_newest_shapes() -> None:
     assert isinstance(program["general_notes"], dict)
 
 
-def test_evolution_replaces_exercises_and_says_so() -> None:
+def test_evolution_program_replaces_exercises() -> None:
     for days in DAYS:
         first, evolution = program_for(days), program_for(days, evolution=True)
         assert "Evolución" in evolution["summary"]
@@ -157,7 +157,7 @@ def test_evolution_replaces_exercises_and_says_so() -> None:
 
 @pytest.mark.parametrize("days", DAYS)
 @pytest.mark.parametrize("evolution", [False, True])
-def test_blocks_name_the_muscles_of_their_exercises(days: int, evolution: bool) -> None:
+def test_blocks_name_muscles_of_exercises(days: int, evolution: bool) -> None:
     for session in program_for(days, evolution=evolution)["sessions"]:
         for block in session["blocks"]:
             for kind in ("primary", "secondary"):
@@ -166,7 +166,7 @@ def test_blocks_name_the_muscles_of_their_exercises(days: int, evolution: bool) 
 
 
 @pytest.mark.parametrize("name", ["athlete_initial.json", "athlete_evolution.json"])
-def test_examples_get_the_program_that_they_ask_for(name: str) -> None:
+def test_examples_get_program_for_their_days(name: str) -> None:
     text = (EXAMPLES / name).read_text("utf-8")
     edn360_input = EDN360Input.model_validate_json(text)
     assert json.loads(edn360_input.to_json_text()) == json.loads(text)
@@ -175,7 +175,7 @@ def test_examples_get_the_program_that_they_ask_for(name: str) -> None:
         assert program.check(edn360_input) == []
 
 
-def test_every_exercise_in_the_data_is_used() -> None:
+def test_every_exercise_of_data_is_used() -> None:
     programs = [program_for(days, evolution=evo) for days in DAYS for evo in (False, True)]
     used = {exercise["db_id"] for program in programs for exercise in all_exercises(program)}
     assert used == {f"sim-{key}" for key in read_data("exercises.json")}
@@ -184,7 +184,7 @@ def test_every_exercise_in_the_data_is_used() -> None:
 # --- the steps and the answers ------------------------------------------------------------------
 
 
-def test_steps_come_before_the_answer() -> None:
+def test_step_texts_summarize_input() -> None:
     message = athlete({"dias_por_semana": 2}, previous_training_plan={}).to_json_text()
     sessions = [{"id": "D1", "name": "Full body A"}, {"id": "D2", "name": "Full body B"}]
     assert [json.loads(text) for text in step_texts(message, "en")] == [
@@ -195,7 +195,7 @@ def test_steps_come_before_the_answer() -> None:
     assert step_texts("no input") == []
 
 
-def test_invalid_answer_breaks_the_skeleton() -> None:
+def test_invalid_answer_has_wrong_types() -> None:
     text = answer_text("invalid", athlete({"days_per_week": 2}).to_json_text())
     sessions = json.loads(text or "")["client_training_program_enriched"]["sessions"]
     assert [type(session) for session in sessions] == [dict, str]
@@ -218,5 +218,5 @@ odd_values = st.recursive(
 
 @settings(max_examples=30, deadline=None)
 @given(answers=st.dictionaries(st.sampled_from(KEYS) | st.text(), odd_values, max_size=5))
-def test_every_valid_input_gets_a_program(answers: dict[str, Any]) -> None:
+def test_any_answer_gives_days_with_program(answers: dict[str, Any]) -> None:
     assert training_days(athlete(answers)) in DAYS

@@ -1,7 +1,7 @@
 """OpenAI's own ``ChatKitServer`` behind real HTTP, with answers scripted by the test.
 
-It serves both shapes: self-hosted at ``/chatkit``, and hosted with sessions, client secrets and the
-REST endpoint that a broken run is read with. A fault can be set at a byte of the next stream.
+It is self-hosted at ``/chatkit``. It is also hosted, with sessions, client secrets and the REST
+endpoints that read a broken run. A test can cut the next stream at any byte.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class MemoryStore(Store[str]):
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: str) -> None:
         items = self.items[thread_id]
-        items[[known.id for known in items].index(item.id)] = item
+        items[[stored.id for stored in items].index(item.id)] = item
 
     async def load_item(self, thread_id: str, item_id: str, context: str) -> ThreadItem:
         return next(item for item in self.items[thread_id] if item.id == item_id)
@@ -98,7 +98,7 @@ def page(rows: list[Any], after: str | None, limit: int, order: str) -> Page[Any
 
 
 class Scripted(ChatKitServer[str]):
-    """OpenAI's server; a run yields the events of the test's script."""
+    """OpenAI's server, whose runs yield the events of the test's script."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
@@ -122,15 +122,15 @@ class Scripted(ChatKitServer[str]):
 
 @dataclass
 class ChatKitHost:
-    """The server in a thread of its own.
+    """The server, in its own thread.
 
     Attributes:
         script: The events of the next runs.
-        cut_at: Break the next stream after so many bytes.
-        finish_after_cut: Whether a run goes on after its stream is cut.
-        requests: Method and path (or the thread protocol's type) of every request.
-        stream_bytes: The bytes of the last whole stream.
-        written: When the last byte of a stream was written, on the monotonic clock.
+        cut_at: The number of bytes after which the next stream breaks.
+        finish_after_cut: Whether a run continues after its stream is cut.
+        requests: Method and path of each request, or its type in the thread protocol.
+        stream_bytes: The bytes of the last complete stream.
+        end_time: The monotonic time of the last byte of a stream.
     """
 
     cut_at: int | None = None
@@ -139,7 +139,7 @@ class ChatKitHost:
     requests: list[str] = field(default_factory=list[str])
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     stream_bytes: bytes = b""
-    written: float = 0.0
+    end_time: float = 0.0
     users: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
@@ -247,7 +247,7 @@ def rest_page(rows: Page[Any]) -> Response:
 
 
 class EventStream(Response):
-    """A stream of OpenAI's server, which can be cut at a byte."""
+    """A stream of OpenAI's server that may be cut at a byte."""
 
     def __init__(self, host: ChatKitHost, result: StreamingResult, cut: int | None) -> None:
         super().__init__()
@@ -256,30 +256,29 @@ class EventStream(Response):
         self.cut = cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sent = b""
-        left = self.cut
+        data = b""
+        remaining = self.cut
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         chunks: AsyncIterator[bytes] = self.result.__aiter__()  # type: ignore[no-untyped-call]
         async for chunk in chunks:
             if self.host.keep_alive:
                 chunk = b": keep-alive\n\n" + chunk
-            if left is not None and len(chunk) >= left:
-                if left:
-                    await send(
-                        {"type": "http.response.body", "body": chunk[:left], "more_body": True}
-                    )
+            if remaining is not None and len(chunk) >= remaining:
+                if remaining:
+                    body = chunk[:remaining]
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
                 if self.host.finish_after_cut:
                     async for _ in chunks:
                         pass
-                # The protocol object behind ``send``: only its transport can break a connection.
+                # Only the transport of the protocol object behind ``send`` can break a connection.
                 send.__self__.transport.abort()  # type: ignore[attr-defined]  # pyright: ignore
                 return
-            left = None if left is None else left - len(chunk)
-            sent += chunk
+            remaining = None if remaining is None else remaining - len(chunk)
+            data += chunk
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        self.host.stream_bytes = sent
-        self.host.written = time.monotonic()
+        self.host.stream_bytes = data
+        self.host.end_time = time.monotonic()
         with suppress(asyncio.CancelledError):
             await send({"type": "http.response.body", "body": b""})
 

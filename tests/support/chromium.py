@@ -19,14 +19,14 @@ FOUND = next(
 
 
 class Chromium:
-    """A browser, with a profile of its own."""
+    """A browser with its own profile."""
 
     def __init__(self, profile: Path) -> None:
         assert FOUND is not None
         options = ["--headless=new", "--remote-debugging-port=0", "--hide-scrollbars"]
         options += ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
         if os.geteuid() == 0:
-            options.append("--no-sandbox")  # which root can't have
+            options.append("--no-sandbox")  # root can't have a sandbox
         self._process = subprocess.Popen(
             [FOUND, *options, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
@@ -81,10 +81,10 @@ class Tab:
 
     Args:
         browser: The browser.
-        url: What to open.
-        width: Of the window, in pixels.
+        url: The address of the page.
+        width: The width of the window, in pixels.
         dark: Whether the reader prefers dark pages.
-        paper: Whether it is laid out as on paper.
+        paper: Whether the layout is that of print.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Tab:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        medium = "print" if paper else ""  # else as it is
+        medium = "print" if paper else ""  # "" keeps the medium
         self._call("Emulation.setEmulatedMedia", media=medium, features=[scheme])
         self._call("Page.navigate", url=url)
         browser.wait_for("Page.loadEventFired", self._session)
@@ -114,22 +114,22 @@ class Tab:
         return self._browser.call(method, self._session, **params)
 
     def run(self, script: str) -> Any:
-        """The value of an expression of JavaScript; what it promises is waited for."""
+        """Evaluate an expression of JavaScript, and wait for its promise."""
         options = {"returnByValue": True, "awaitPromise": True}
         answer = self._call("Runtime.evaluate", expression=script, **options)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def requests(self) -> list[str]:
-        """Every URL that was asked for so far, also in vain."""
+        """The URLs of all requests so far, failed requests included."""
         events = self._browser.events("Network.requestWillBeSent", self._session)
         return [event["request"]["url"] for event in events]
 
     def accessible(self, role: str) -> list[str]:
         """The names of the elements of a role, as the browser gives them to a screen reader."""
         nodes = self._call("Accessibility.getFullAXTree")["nodes"]
-        shown = (node for node in nodes if not node["ignored"])
-        return [node["name"]["value"] for node in shown if node["role"]["value"] == role]
+        exposed = (node for node in nodes if not node["ignored"])
+        return [node["name"]["value"] for node in exposed if node["role"]["value"] == role]
 
     def screenshot(self) -> bytes:
         height = self.run("Math.ceil(document.documentElement.getBoundingClientRect().height)")

@@ -41,7 +41,7 @@ class World:
         protocol: Its protocol.
         hosted: Whether it is the API, with sessions, or a self-hosted server.
         dated: Whether its messages have times.
-        oldest_first: Whether its lists begin with the oldest entry, whatever ``order`` says.
+        oldest_first: Whether its lists ignore ``order`` and begin with the oldest entry.
     """
 
     protocol: Literal["messages", "threads"]
@@ -74,11 +74,11 @@ class Run:
 
     Attributes:
         message: The user's message that started it.
-        place: Where that is.
-        sender: The call that sent it.
+        place: The session or thread of the message.
+        sender: The call that sent the message.
         events: The events of its stream so far.
         over: Whether its agents have ended.
-        failed: Whether they failed.
+        failed: Whether its agents failed.
     """
 
     message: Post
@@ -99,18 +99,18 @@ class Wire(Stream):
     """A stream to a client.
 
     Attributes:
-        run: Its run; ``None`` if the server failed before it took the message.
+        run: Its run; ``None`` if the server failed before it stored the message.
         events: Its events.
-        told: The number of events that the client has received.
+        position: The number of events that the client has received.
     """
 
     run: Run | None
     events: list[dict[str, Any]]
-    told: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True)
-class Asked:
+class ParsedRequest:
     """A request as the server understands it."""
 
     verb: Literal["session", "message", "list", "threads"]
@@ -120,7 +120,7 @@ class Asked:
     streamed: bool = False
 
 
-def asked(request: Request) -> Asked:
+def parse_request(request: Request) -> ParsedRequest:
     """Read a request of either protocol."""
     url = urlsplit(request.url)
     body: dict[str, Any] = json.loads(request.content or b"{}")
@@ -128,19 +128,19 @@ def asked(request: Request) -> Asked:
         params = body["params"]
         if body["type"] in ("threads.create", "threads.add_user_message"):
             text = params["input"]["content"][0]["text"]
-            return Asked("message", params.get("thread_id"), text, streamed=True)
+            return ParsedRequest("message", params.get("thread_id"), text, streamed=True)
         if body["type"] == "threads.list":
-            return Asked("threads")
-        return Asked("list", params["thread_id"], page=params)
+            return ParsedRequest("threads")
+        return ParsedRequest("list", params["thread_id"], page=params)
     page = dict(parse_qsl(url.query))
     steps = url.path.removeprefix("/v1/chatkit/").split("/")
     if steps == ["sessions"]:
-        return Asked("session")
+        return ParsedRequest("session")
     if steps == ["threads"]:
-        return Asked("threads")
+        return ParsedRequest("threads")
     if request.method == "POST":
-        return Asked("message", steps[1], body["content"][0]["text"])
-    return Asked("list", steps[1], page=page)
+        return ParsedRequest("message", steps[1], body["content"][0]["text"])
+    return ParsedRequest("list", steps[1], page=page)
 
 
 class Server:
@@ -158,11 +158,11 @@ class Server:
         return f"{kind}_{self._made}"
 
     def _now(self) -> float:
-        # No two things are made at the same moment.
+        # Each object has its own time.
         return MIDNIGHT + self._clock() + self._made / 1000
 
     def knows(self, request: Request) -> bool:
-        """Whether it has the endpoint: OpenAI's published API has no session messages."""
+        """Whether the server has the endpoint. OpenAI's published API has no session messages."""
         in_session = "/sessions/" in request.url
         return not in_session or self.world.protocol == "messages"
 
@@ -172,8 +172,8 @@ class Server:
         return place
 
     def take(self, request: Request, sender: object) -> Run:
-        """A message arrives: a run begins. A run that was under way there is over."""
-        what = asked(request)
+        """Store a message and begin its run. This ends an earlier run of the place."""
+        what = parse_request(request)
         place = self.new_place("thr") if what.place is None else self.places[what.place]
         for earlier in self.runs:
             earlier.over = earlier.over or earlier.place is place
@@ -192,8 +192,8 @@ class Server:
         post = Post(self._id("msg"), "assistant", text, self._now())
         half = len(text) // 2
         part = "assistant_message.content_part.text_delta"
-        begun = {"type": "assistant_message", "id": post.id, "content": []}
-        run.events.append({"type": "thread.item.added", "item": begun})
+        empty = {"type": "assistant_message", "id": post.id, "content": []}
+        run.events.append({"type": "thread.item.added", "item": empty})
         run.events += [
             {
                 "type": "thread.item.updated",
@@ -209,14 +209,14 @@ class Server:
         return next((run for run in self.runs if run.message.id == message_id), None)
 
     def reply(self, request: Request, run: Run | None) -> Response | Wire:
-        """The answer to a request; ``run`` is the run that it has started."""
+        """The reply to a request; ``run`` is the run that the request has started."""
         if not self.knows(request):
             return api_error(404, f"Invalid URL ({request.method} {urlsplit(request.url).path})")
-        what = asked(request)
+        what = parse_request(request)
         if run is not None:
             return Wire(run, run.events) if what.streamed else answer({"id": run.message.id})
         if what.verb == "session":
-            # A session of the thread protocol holds no messages itself.
+            # In the thread protocol, the messages are in threads and not in the session.
             place = self.new_place("cksess")
             return answer({"id": place.id, "client_secret": "ek_1", "user": "ana"})
         if what.verb == "threads":
@@ -232,11 +232,11 @@ class Server:
         after = page.get("after")
         names = [post.id for post in listed]
         begin = names.index(after) + 1 if after in names else 0
-        shown = listed[begin : begin + int(page["limit"])]
+        posts = listed[begin : begin + int(page["limit"])]
         data = {
-            "data": [self._item(post) for post in shown],
-            "has_more": begin + len(shown) < len(listed),
-            "last_id": shown[-1].id if shown else None,
+            "data": [self._item(post) for post in posts],
+            "has_more": begin + len(posts) < len(listed),
+            "last_id": posts[-1].id if posts else None,
         }
         return answer(data)
 
@@ -262,13 +262,13 @@ Back: TypeAlias = (
     | Literal["other", "nothing", "failed", "unreadable", "replies only"]
     | int
 )
-"""What gets back to the client: the server's answer; nothing, where no connection was made, where
-it broke, or in time; a status; a proxy's page; half the answer; JSON of something else, of nothing,
-or of an error; a list whose texts can't be read; a list of the assistant's messages only."""
+"""The result of a request at the client: the server's reply; a refused, lost or slow connection; a
+status; a proxy's page; half the reply; JSON of another kind, an empty object, or an error; a list
+with unreadable texts; a list of the assistant's messages only."""
 Arrival: TypeAlias = Literal["taken", "not taken", "early", "late", "at the end", "thread only"]
-"""Whether a message whose answer does not get back is stored: at once; never; before the client's
-first look; after its first look and before its second; when the call has ended; or only the thread
-that it was to be in, whose stream begins and breaks."""
+"""When the server stores a message whose reply is lost: at once; never; before the client's first
+list; between its first list and its second; after the end of the call. Or the server creates only
+the thread, and its stream breaks."""
 
 BACK: tuple[Back, ...] = (
     *("answer", "refused", "lost", "timeout", "page", "half"),
@@ -280,19 +280,19 @@ ARRIVAL: tuple[Arrival, ...] = (
     *("at the end", "thread only"),
 )
 SPOILED = ("answer", "half", "other", "nothing", "failed", "unreadable", "replies only")
-"""What gets back where the server has answered."""
+"""The results that require a reply of the server."""
 REFUSALS = (401, 404, 409, 429)
-"""Statuses that say that the server has not taken the message."""
+"""Statuses of a message that the server has not stored."""
 
 
-def arrival_of(back: Back, arrival: Arrival, what: Asked) -> Arrival:
-    """When a message arrives, given the client's answer."""
+def arrival_of(back: Back, arrival: Arrival, what: ParsedRequest) -> Arrival:
+    """When a message arrives, given the result at the client."""
     if back in SPOILED:
         return "taken"
     if back == "refused" or back in REFUSALS:
         return "not taken"
     if arrival == "at the end" and back != "timeout":
-        # Whoever is told of a failure, and not of silence, is told within some seconds of it.
+        # A failure other than a timeout reaches the client within seconds.
         return "late"
     if arrival == "thread only" and not (what.streamed and what.place is None):
         return "not taken"
@@ -306,10 +306,10 @@ def is_users(item: Mapping[str, Any]) -> bool:
 FAILED = {"error": {"message": "overloaded"}}
 
 
-def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError:
-    """The answer as the client receives it."""
+def spoiled(back: Back, reply: Response | Wire) -> Response | Wire | ChatKitError:
+    """The reply as the client receives it."""
     if back == "answer":
-        return sent
+        return reply
     if isinstance(back, int):
         wait = {"retry_after": "7"} if back == 429 else {}
         return api_error(back, "No.", **wait)
@@ -322,18 +322,18 @@ def spoiled(back: Back, sent: Response | Wire) -> Response | Wire | ChatKitError
     if back in ("other", "nothing", "failed"):
         bodies = {"other": {"data": "down for maintenance"}, "nothing": {}, "failed": FAILED}
         return answer(bodies[back])
-    if back == "page" or isinstance(sent, Wire):
+    if back == "page" or isinstance(reply, Wire):
         return Response(200, {"content-type": "text/html"}, b"<html>{</html>")
     if back == "half":
-        return Response(200, sent.headers, sent.content[: len(sent.content) // 2])
-    data = json.loads(sent.content or b"{}")
+        return Response(200, reply.headers, reply.content[: len(reply.content) // 2])
+    data = json.loads(reply.content or b"{}")
     if back == "unreadable":
         if not isinstance(data.get("data"), list):
-            return sent
+            return reply
         mine = [{**item, "content": None} if is_users(item) else item for item in data["data"]]
         return answer({**data, "data": mine})
-    left = [item for item in data.get("data", ()) if not is_users(item)]
-    return answer({**data, "data": left}) if left else sent
+    others = [item for item in data.get("data", ()) if not is_users(item)]
+    return answer({**data, "data": others}) if others else reply
 
 
 # --- the clients -------------------------------------------------------------------------------
@@ -344,23 +344,23 @@ class Call:
     """A call of a client, stopped at the effect that waits for the network.
 
     Attributes:
-        text: The text that it sends, if it sends one.
-        workflow: Its client's workflow.
-        follows: The message whose answer it waits for, once it is known.
+        text: The text that it sends, or ``None``.
+        workflow: The workflow of its client.
+        follows: The message whose answer it waits for, as soon as it has an id.
         runs: The runs that it has started.
-        on_its_way: Its message that will arrive late, and how many looks there are before.
-        sends: How often it has sent the message.
-        attempts: The polls that brought no answer.
-        seen: The texts that have got back to it.
-        shown: The ids of the messages that any list has shown to it.
-        written: What a stream has told it of texts that were being written.
-        listed: The ids on the pages of the list that it is reading.
-        answered: Whether the program has got back to it.
-        last: What got back last.
-        over: Whether its stream has come to its end.
-        until: When its deadline is.
-        overtime: What it has still asked for after that.
-        created: What finds its run if its client is killed while it sends the message.
+        on_its_way: Its message that arrives late, and the number of lists read before that.
+        sends: The number of times that it has sent the message.
+        attempts: The number of polls without an answer.
+        texts: The texts that it has received.
+        listed_ids: The ids of the messages in all lists that it has received.
+        deltas: The unfinished texts that a stream has brought.
+        page_ids: The ids on the pages of the list that it is reading.
+        answered: Whether it has received the program.
+        last: The result of its last request.
+        over: Whether its stream has ended.
+        until: The time of its deadline.
+        overtime: The number of requests after its deadline.
+        created: The reference of its ``SessionCreatedEvent``.
     """
 
     operation: Emitting[WorkflowEvent, WorkflowResponse | RunReference]
@@ -374,10 +374,10 @@ class Call:
     on_its_way: tuple[Request, int] | None = None
     sends: int = 0
     attempts: int = 0
-    seen: list[str] = field(default_factory=list[str])
-    shown: set[str] = field(default_factory=set[str])
-    written: str = ""
-    listed: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
+    listed_ids: set[str] = field(default_factory=set[str])
+    deltas: str = ""
+    page_ids: list[str] = field(default_factory=list[str])
     answered: bool = False
     last: object = None
     over: bool = False

@@ -1,4 +1,4 @@
-"""``edn360_chatkit.server`` on loopback in a thread, and users who ask it over HTTP."""
+"""``edn360_chatkit.server`` on loopback in a thread, and users who call it over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from httpx_sse import connect_sse
 
 with warnings.catch_warnings():
-    # openai-chatkit warns of its own widget classes when it is imported.
+    # openai-chatkit deprecates its own widget classes, and warns when it defines them.
     warnings.simplefilter("ignore", DeprecationWarning)
     from edn360_chatkit.server import ServerSettings, build_app
     from edn360_chatkit.server._process import make_server
@@ -39,10 +39,10 @@ def wait_for(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
 
 
 class OwnServer:
-    """The application, in a thread of its own."""
+    """The application, in its own thread."""
 
     def __init__(self, run: Workflow, database: str | Path, **settings: Any) -> None:
-        # IPPROTO_TCP by name: asyncio sets TCP_NODELAY only where it sees it.
+        # asyncio sets TCP_NODELAY only on sockets that name IPPROTO_TCP.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
@@ -54,7 +54,7 @@ class OwnServer:
         wait_for(lambda: self._server.started)
 
     def begin_to_stop(self) -> None:
-        """As SIGTERM does."""
+        """Stop like SIGTERM."""
         self._server.handle_exit(signal.SIGTERM, None)
 
     def stop(self) -> None:
@@ -65,7 +65,7 @@ class OwnServer:
 
 
 class User:
-    """Someone who asks a server over HTTP."""
+    """A user who calls a server over HTTP."""
 
     def __init__(self, http: httpx.Client, name: str) -> None:
         self.http = http
@@ -86,7 +86,7 @@ class User:
                 yield json.loads(event.data)
 
     def begin(self) -> tuple[str, Generator[dict[str, Any]]]:
-        """Start a run: its thread, and what is left of its stream."""
+        """Start a run, and return its thread and the rest of its stream."""
         stream = self.stream("threads.create", input=message())
         return thread_of([next(stream)]), stream
 
@@ -94,13 +94,13 @@ class User:
         return list(self.stream("threads.create", input=message(data)))
 
     def run_in(self, thread_id: str, data: Any = None) -> list[dict[str, Any]]:
-        asked = {"thread_id": thread_id, "input": message(data)}
-        return list(self.stream("threads.add_user_message", **asked))
+        params = {"thread_id": thread_id, "input": message(data)}
+        return list(self.stream("threads.add_user_message", **params))
 
     def items(self, thread_id: str) -> list[dict[str, Any]]:
         page = self.get("items.list", thread_id=thread_id, limit=100, order="asc")
-        found: list[dict[str, Any]] = page["data"]
-        return found
+        items: list[dict[str, Any]] = page["data"]
+        return items
 
 
 class Server(User):
@@ -120,7 +120,7 @@ class Server(User):
 
 
 def stored(database: str | Path) -> list[str]:
-    """The types of all items in the database, in order; those of every user."""
+    """The types of the items in the database, for every user, in order."""
     url = str(database) if "://" in str(database) else f"sqlite:///{database}"
     engine = sa.create_engine(url)
     with engine.connect() as connection:
@@ -159,7 +159,7 @@ def thread_of(events: list[dict[str, Any]]) -> str:
 
 
 async def echo(edn360_input: dict[str, Any]) -> Any:
-    """Return the input as the program, or do what the input's ``outcome`` names."""
+    """Return the input as the program, or produce the input's ``outcome``."""
     outcome = OUTCOMES.get(edn360_input.get("outcome", ""))
     if isinstance(outcome, BaseException):
         raise outcome
@@ -193,7 +193,7 @@ OUTCOMES: dict[str, Any] = {
 
 
 class Gate:
-    """A workflow that tells when it works, and waits until it is let on."""
+    """A workflow that signals its start, and waits until it may end."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()

@@ -1,4 +1,4 @@
-"""A PostgreSQL of Debian's packages on loopback, with a directory of its own."""
+"""PostgreSQL from Debian's packages, on loopback, with its own directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeDatabase = Callable[[], str]
 
 @contextmanager
 def postgres() -> Iterator[MakeDatabase]:
-    """Start it; the function that it yields makes a database and returns its URL."""
+    """Start PostgreSQL, and yield a function that creates a database and returns its URL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not programs:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
@@ -57,7 +57,7 @@ def postgres() -> Iterator[MakeDatabase]:
         yield make_database
         engine.dispose()
     finally:
-        process.send_signal(signal.SIGINT)  # it ends the connections that are open
+        process.send_signal(signal.SIGINT)  # closes open connections
         process.wait(30)
         shutil.rmtree(directory)
 

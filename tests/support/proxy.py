@@ -1,6 +1,6 @@
-"""A proxy between a client and a server that breaks their connections as networks do.
+"""A proxy between a client and a server that breaks their connections like a network.
 
-It does not read HTTP: a fault strikes at a byte, anywhere in a request or an answer.
+It does not read HTTP: a fault strikes at any byte of a request or an answer.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 T = TypeVar("T")
 
 Kind: TypeAlias = Literal[
-    "refuse",  # every connection is reset, and new ones are refused for a while
-    "reset",  # the connection is reset
-    "truncate",  # the connection is closed in order, as if this were all
-    "hold",  # nothing more arrives, and the connection stays open
-    "delay",  # the next bytes come later, also if the client has hung up
-    "dribble",  # the next bytes come one at a time
-    "duplicate",  # the next bytes come twice
-    "reorder",  # the next bytes come after those that follow them
+    "refuse",  # reset all connections, and refuse new connections for a while
+    "reset",  # reset the connection
+    "truncate",  # close the connection without an error
+    "hold",  # keep the connection open, and pass no more bytes
+    "delay",  # pass the next bytes later, even if the client has hung up
+    "dribble",  # pass the next bytes one by one
+    "duplicate",  # pass the next bytes twice
+    "reorder",  # pass the next bytes after the bytes that follow them
 ]
 Way: TypeAlias = Literal["request", "answer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SPOILING: tuple[Kind, ...] = ("duplicate", "reorder")
-"""Faults that change the bytes. TLS would detect them."""
+"""Faults that change the data. TLS would detect them."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Fault:
 
     Attributes:
         kind: Its kind.
-        way: Whether it strikes the client's bytes or the server's.
-        at: The number of bytes before it, since the fault before.
-        seconds: Its duration, for kinds that have one.
-        length: The number of bytes that come twice or late.
+        way: The direction of the bytes that it strikes.
+        at: The number of bytes since the previous fault.
+        seconds: Its duration, if the kind has a duration.
+        length: The number of bytes that it repeats or moves.
     """
 
     kind: Kind
@@ -56,13 +56,13 @@ class Fault:
 
 
 def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]:
-    """The faults of one run. Equal seeds give equal faults.
+    """The faults of a run. Equal seeds give equal faults.
 
     Args:
         seed: The seed.
-        request: About how many bytes a run sends.
-        answer: About how many bytes a run receives.
-        longest: The longest duration, in seconds, of a fault and of all delays of requests.
+        request: The approximate number of bytes that a run sends.
+        answer: The approximate number of bytes that a run receives.
+        longest: The longest fault, and the longest sum of delays of requests, in seconds.
     """
     draw = random.Random(seed)
     faults: list[Fault] = []
@@ -70,12 +70,12 @@ def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]
     while not faults or draw.random() < 0.35:
         way: Way = draw.choice(("request", "answer"))
         most = {"request": request, "answer": answer}[way]
-        # Heads and the beginnings of bodies are where protocols break, and short.
+        # Protocols break at heads and at beginnings of bodies, which are short.
         at = draw.randrange(draw.choice((60, 400, most, most)))
         kind = draw.choice(KINDS)
         seconds = round(draw.uniform(0.02, longest), 3)
         if way == "request" and kind in ("delay", "dribble"):
-            # Several of them may meet one request.
+            # A request may meet several delays.
             seconds = min(seconds, longest - delayed)
             delayed += seconds
         faults.append(Fault(kind, way, at, seconds, length=draw.choice((1, 7, 64, 700))))
@@ -84,11 +84,11 @@ def plan(seed: str, *, request: int, answer: int, longest: float) -> list[Fault]
 
 @dataclass(eq=False)
 class Line:
-    """A place of the proxy: a port that leads to a server, for one client at a time.
+    """A port of the proxy that leads to a server, for one client at a time.
 
     Attributes:
-        port: Where clients connect.
-        struck: The faults that have happened since :meth:`FaultProxy.begin`.
+        port: The port for clients.
+        struck: The faults since :meth:`FaultProxy.begin`.
     """
 
     upstream: int
@@ -100,8 +100,8 @@ class Line:
     listener: asyncio.Server | None = None
     links: set[Link] = field(default_factory=set["Link"], repr=False)
 
-    def due(self, way: Way, size: int) -> tuple[Fault | None, int]:
-        """The fault that strikes within the next bytes, and after how many of them."""
+    def next_fault(self, way: Way, size: int) -> tuple[Fault | None, int]:
+        """The fault within the next ``size`` bytes, and the number of bytes before it."""
         before = self.passed.get(way, 0)
         fault = self.faults[0] if self.faults else None
         if fault is None or fault.way != way or fault.at >= before + size:
@@ -114,7 +114,7 @@ class Line:
 
 
 class FaultProxy:
-    """The proxy, in a thread of its own."""
+    """The proxy, in its own thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -142,9 +142,9 @@ class FaultProxy:
         return done.result(30)
 
     def line(self, upstream: int) -> Line:
-        """A new line to the server at a port of loopback."""
-        # This socket keeps the port while the listener is closed. It does not listen itself, so
-        # Linux lets the listener bind the same address.
+        """A new line to the server on a port of loopback."""
+        # This socket reserves the port while the listener is closed. Linux lets the listener bind
+        # the same address, since this socket does not listen.
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -154,7 +154,7 @@ class FaultProxy:
         return line
 
     def begin(self, line: Line, faults: Iterable[Fault]) -> None:
-        """Replace the faults of a line; bytes are counted from now on."""
+        """Replace the faults of a line, and start to count the bytes."""
 
         async def begin() -> None:
             line.faults = deque(faults)
@@ -164,7 +164,7 @@ class FaultProxy:
         self._call(begin())
 
     def links(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return sum(len(line.links) for line in self._lines)
 
     async def _listen(self, line: Line) -> None:
@@ -183,7 +183,7 @@ class FaultProxy:
         line.listener = await asyncio.start_server(accept, sock=listener, backlog=128)
 
     async def refuse(self, line: Line, seconds: float) -> None:
-        """Reset what is open, and listen again after a while."""
+        """Reset open connections, and listen again after a while."""
         if line.listener is None:
             return
         line.listener.close()
@@ -214,7 +214,7 @@ class FaultProxy:
 
 
 class Link:
-    """One connection through the proxy."""
+    """A connection through the proxy."""
 
     def __init__(
         self,
@@ -259,14 +259,14 @@ class Link:
     ) -> None:
         try:
             while data := await reader.read(65536):
-                fault, size = self._line.due(way, len(data))
+                fault, size = self._line.next_fault(way, len(data))
                 await _write(writer, data[:size])
                 if fault is not None:
                     await self._strike(fault, data[size:], reader, writer)
         except OSError:
             pass
         finally:
-            # Close both ways: no connection stays half open.
+            # Close both directions, so that no connection stays half open.
             for end in self._ends:
                 end.close()
 
@@ -285,7 +285,7 @@ class Link:
             for end in self._ends:
                 end.close()
         elif fault.kind == "hold":
-            # The bytes are thrown away until the sender hangs up.
+            # Drop the bytes until the sender hangs up.
             while await reader.read(65536):
                 pass
         elif fault.kind == "delay":

@@ -1,4 +1,4 @@
-"""A server on real sockets that writes the bytes that a test gives it."""
+"""A server on real sockets that writes the bytes of a test."""
 
 from __future__ import annotations
 
@@ -27,14 +27,41 @@ class Exchange:
 def reply(
     data: Any, *, status: int = 200, headers: str = "", kind: str = "application/json"
 ) -> bytes:
-    """A whole HTTP answer."""
+    """A whole HTTP response."""
     content = data if isinstance(data, bytes) else json.dumps(data).encode()
     head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{headers}"
     return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
 
 
+def stream_head(*, headers: str = "") -> bytes:
+    return f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{headers}\r\n".encode()
+
+
+def event(**fields: Any) -> bytes:
+    """The bytes of an event of a stream."""
+    return f"data: {json.dumps(fields)}\n\n".encode()
+
+
+def thread_item(kind: str, item_id: str, text: str) -> dict[str, object]:
+    return {"type": kind, "id": item_id, "thread_id": "thr_1", "content": [{"text": text}]}
+
+
+def message_list(text: str) -> dict[str, Any]:
+    """A session's messages: the athlete's data, and a message of the workflow."""
+    content = [{"type": "output_text", "text": text}]
+    return {"data": [{"id": "msg_2", "role": "assistant", "content": content}, MESSAGE]}
+
+
+SESSION = {"id": "cksess_1", "client_secret": "ek_1", "user": "athlete-1"}
+MESSAGE = {"id": "msg_1", "role": "user"}
+MESSAGE_STORED = event(
+    type="thread.item.done", item={"type": "user_message", "id": "msg_1", "thread_id": "thr_1"}
+)
+"""The event that says that the server has the message."""
+
+
 def dribble(data: bytes, *, every: float = 0.05) -> Iterator[bytes]:
-    """The bytes of the data, one at a time, with pauses."""
+    """The data byte by byte, with pauses."""
     for byte in data:
         yield bytes([byte])
         time.sleep(every)
@@ -45,8 +72,8 @@ class RawServer:
     """The server.
 
     Attributes:
-        answer: Returns the bytes that answer a request, in pieces.
-        requests: The request lines so far.
+        answer: Returns the bytes of a response, in pieces.
+        requests: The lines of all requests, without the version of HTTP.
     """
 
     answer: Answer
@@ -90,7 +117,7 @@ class RawServer:
 
 @contextmanager
 def raw_server(answer: Answer) -> Iterator[RawServer]:
-    """A server that is up within the block."""
+    """Run a server within the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(answer, listener.getsockname()[1])
     connections: list[socket.socket] = []
@@ -124,7 +151,7 @@ def raw_server(answer: Answer) -> Iterator[RawServer]:
 
 @contextmanager
 def own_server(answer: Answer) -> Iterator[RawServer]:
-    """A self-hosted server whose users have no threads; ``answer`` gets all other requests."""
+    """Run a self-hosted server without threads. ``answer`` gets all requests but their lists."""
 
     def answer_all(exchange: Exchange) -> Iterable[bytes]:
         if b'"threads.list"' in exchange.body:

@@ -34,7 +34,7 @@ PROGRAM: dict[str, Any] = {
 
 ANSWER = json.dumps({ROOT_KEY: PROGRAM}, ensure_ascii=False)
 
-# Values of JSON in UTF-8, so without NaN.
+# Strict JSON in UTF-8: no NaN, and no half characters.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(

@@ -1,4 +1,4 @@
-"""Operations without I/O: a script of answers is fed to the generator, and time is simulated."""
+"""Runs operations without I/O: a script answers their effects, and the time is simulated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass
 class Scene(Stream):
-    """A stream of a script: its events, and what it ends with."""
+    """A stream of a script: its events, and the exception that breaks it."""
 
     events: list[dict[str, Any]]
     breaks_with: Exception | None = None
@@ -49,9 +49,9 @@ def config(**settings: Any) -> Config:
 
 
 def answer(data: Any, status: int = 200, /, **headers: str) -> Response:
-    """An answer with a JSON body."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, named, json.dumps(data).encode())
+    """A response with a JSON body."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, fields, json.dumps(data).encode())
 
 
 def api_error(
@@ -77,7 +77,7 @@ def listing(*newest_first: dict[str, Any], **headers: str) -> Response:
 
 @dataclass
 class Play:
-    """Plays scripted answers to an operation, and records its requests, pauses and events."""
+    """Gives an operation the scripted answers, and records its requests, pauses and events."""
 
     answers: Sequence[Scripted]
     seconds_per_request: float = 0.0
@@ -87,7 +87,7 @@ class Play:
     clock: float = 1000.0
 
     def run(self, operation: Emitting[WorkflowEvent, T], reply: object = None) -> T:
-        """Run an operation, or run it on with the reply to the effect that it waits for."""
+        """Run an operation. ``reply`` answers the effect that a started operation waits for."""
         remaining = list(self.answers)
         error: Exception | None = None
         while True:
@@ -126,7 +126,7 @@ class Play:
 
     @property
     def paths(self) -> list[str]:
-        """Method and path of every request, without the base URL and the query."""
+        """Method and path of each request, without the base URL and the query."""
         base = "https://api.openai.com/v1/chatkit"
         return [f"{r.method} {r.url.removeprefix(base).partition('?')[0]}" for r in self.requests]
 

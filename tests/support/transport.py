@@ -32,29 +32,29 @@ def settings(url: str, **changes: Any) -> TransportSettings:
 
 
 def get(url: str, **fields: Any) -> Operation[Response]:
-    """One GET request."""
+    """Send a GET request."""
     return (yield from send(Request("GET", url, **fields)))
 
 
 def post(url: str, content: bytes) -> Operation[Response]:
-    """One POST request."""
+    """Send a POST request."""
     return (yield from send(Request("POST", url, content=content)))
 
 
 def status(url: str, **fields: Any) -> Operation[int]:
-    """The status of one GET request."""
+    """Send a GET request, and return the status."""
     return (yield from get(url, **fields)).status
 
 
 def first_events(url: str) -> Operation[tuple[str, ...] | None]:
-    """The first events of a stream."""
+    """Open a stream, and read its first batch of events."""
     stream = yield from open_stream(Request("POST", url))
     assert isinstance(stream, Stream)
     return (yield from read(stream))
 
 
 def all_events(url: str) -> Operation[list[str]]:
-    """All events of a stream."""
+    """Open a stream, and read it to its end."""
     stream = yield from open_stream(Request("POST", url))
     assert isinstance(stream, Stream)
     events: list[str] = []

@@ -1,4 +1,4 @@
-"""What exceptions mean: failures of the transport, and foreign exceptions that pass through."""
+"""Transport failures become errors of this package, and foreign exceptions pass through."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ URL = "http://127.0.0.1:9/chatkit"
 
 
 class JobTimeLimitError(Exception):
-    """As Celery's SoftTimeLimitExceeded."""
+    """Like Celery's ``SoftTimeLimitExceeded``."""
 
 
 Handler = Callable[[int, FrameType | None], object]
@@ -58,7 +58,7 @@ def alarm(
 @pytest.mark.parametrize(
     "error", [JobTimeLimitError, KeyboardInterrupt, AssertionError, OSError, TimeoutError]
 )
-def test_signal_handlers_exception_passes_through(error: type[BaseException]) -> None:
+def test_exception_of_signal_handler_passes_through(error: type[BaseException]) -> None:
     silent = iter([True])
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
@@ -71,7 +71,7 @@ def test_signal_handlers_exception_passes_through(error: type[BaseException]) ->
         driver = SyncDriver(settings(server.server_url), None)
         with alarm(60, error), pytest.raises(error, match="time limit") as caught:
             driver.run(get(server.server_url))
-        # Frames of the libraries below hold headers and bodies.
+        # The frames of httpx and httpcore hold headers and bodies.
         frames = "".join(traceback.format_tb(caught.value.__traceback__))
         assert "httpx" not in frames
         assert "httpcore" not in frames
@@ -103,8 +103,8 @@ class CallableHandler:
         (httpx2, CallableHandler()),
     ],
 )
-def test_signal_handlers_os_error_passes_through(library: Any, handler: Handler) -> None:
-    """While the request is written: httpcore ignores a failed write and reads the response."""
+def test_os_error_of_signal_handler_passes_through(library: Any, handler: Handler) -> None:
+    """The handler raises during a write, where httpcore ignores an ``OSError``."""
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         yield reply({})
@@ -125,7 +125,7 @@ def test_signal_handlers_os_error_passes_through(library: Any, handler: Handler)
             http.close()
 
 
-def test_transport_error_has_a_cause_without_traceback() -> None:
+def test_cause_of_transport_error_has_no_traceback() -> None:
     driver = SyncDriver(settings(URL), None)
     with pytest.raises(APIConnectionError) as caught:
         driver.run(post(URL, b"secret"))
@@ -175,7 +175,7 @@ def test_handled_exception_keeps_its_traceback() -> None:
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("error", [AssertionError, JobTimeLimitError, RuntimeError])
-def test_exception_of_the_callers_hook_passes_through(library: Any, error: type[Exception]) -> None:
+def test_exception_of_callers_hook_passes_through(library: Any, error: type[Exception]) -> None:
     def hook(request: Any) -> None:
         raise error("mine")
 
@@ -186,7 +186,7 @@ def test_exception_of_the_callers_hook_passes_through(library: Any, error: type[
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_exception_of_the_callers_transport_passes_through(library: Any) -> None:
+def test_exception_of_callers_transport_passes_through(library: Any) -> None:
     def handler(request: Any) -> Any:
         raise AssertionError("unexpected request")
 
@@ -200,7 +200,7 @@ def test_exception_of_the_callers_transport_passes_through(library: Any) -> None
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("reads", [True, False])
-def test_raise_for_status_in_a_hook_gives_the_status(library: Any, reads: bool) -> None:
+def test_raise_for_status_in_hook_gives_status(library: Any, reads: bool) -> None:
     def hook(response: Any) -> None:
         if reads:
             response.read()
@@ -216,7 +216,7 @@ def test_raise_for_status_in_a_hook_gives_the_status(library: Any, reads: bool) 
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_early_read_in_a_hook_gives_the_status(library: Any) -> None:
+def test_early_read_in_hook_gives_status(library: Any) -> None:
     async def hook(response: Any) -> None:
         str(response.text)
 
@@ -300,7 +300,7 @@ def test_transport_error_is_not_quoted(failure: type[httpx.TransportError]) -> N
     assert "hidden" not in str(caught.value)
 
 
-def test_wait_in_the_callers_pool_did_not_arrive() -> None:
+def test_request_queued_in_callers_pool_did_not_arrive() -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         time.sleep(1.5)
         yield reply({})
@@ -352,7 +352,7 @@ def test_ipv6_in_no_proxy_is_accepted(no_proxy: str, monkeypatch: pytest.MonkeyP
     SyncDriver(settings("https://api.example.com/v1"), None).close()
 
 
-def test_unusable_proxy_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_proxy_names_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match=r"HTTPS_PROXY.*NO_PROXY"):
         SyncDriver(settings("https://api.example.com/v1"), None)
@@ -360,7 +360,7 @@ def test_unusable_proxy_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for 127.0.0.1, and the authority that signed it, in one file."""
+    """A file with a key, a certificate for 127.0.0.1, and the authority that signed it."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
     pem = issued.private_key_and_cert_chain_pem.bytes() + authority.cert_pem.bytes()
@@ -426,9 +426,9 @@ def test_request_headers_have_credential_and_identity(library: Any) -> None:
         heads.append(exchange.head.lower())
         yield reply({})
 
-    seen: list[Any] = []
+    responses: list[Any] = []
     http = library and library.Client(
-        auth=("user", "password"), event_hooks={"response": [seen.append]}
+        auth=("user", "password"), event_hooks={"response": [responses.append]}
     )
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), http)
@@ -440,7 +440,7 @@ def test_request_headers_have_credential_and_identity(library: Any) -> None:
     assert b"authorization: bearer sk-1" in heads[0]
     assert b"authorization" not in heads[1]
     assert b"accept-encoding: identity" in heads[0]
-    assert all("authorization" not in response.request.headers for response in seen)
+    assert all("authorization" not in response.request.headers for response in responses)
 
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])

@@ -1,4 +1,4 @@
-"""The time limit of sync requests, which patches httpcore's network stream."""
+"""The time limit of sync requests, for which the package patches httpcore's network stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.transport import get, settings
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_network_stream_of_httpcore_can_be_limited(library: Any) -> None:
-    """Fails if httpcore changes what the patch relies on."""
+    """This test fails if httpcore changes the attributes that the patch needs."""
     with raw_server(lambda exchange: [reply({})]) as server, library.Client() as http:
         with http.stream("GET", server.server_url) as response:
             stream = response.extensions["network_stream"]
@@ -40,7 +40,7 @@ def test_network_stream_of_httpcore_can_be_limited(library: Any) -> None:
 
 @pytest.mark.parametrize("library", [None, httpx, httpx2])
 def test_slow_response_ends_with_the_deadline(library: Any) -> None:
-    """On a new connection and on one that is used again."""
+    """The limit holds on a new connection and on a reused connection."""
     slow = iter([False, True, True])
 
     def answer(exchange: Exchange) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Pools: replaced as a whole, one for each process and event loop, few connections for requests."""
+"""Pools are replaced as a whole, and belong to one process and one event loop."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ LIBRARIES = [httpx, httpx2]
 
 
 def ports(server: RawServer) -> set[int]:
-    """The ports that the server's clients have used, one for each connection."""
-    return set(seen[id(server)])
+    """The clients' ports, which count the connections to the server."""
+    return set(ports_by_server[id(server)])
 
 
-seen: dict[int, list[int]] = {}
+ports_by_server: dict[int, list[int]] = {}
 
 
 @contextmanager
 def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
-    """Answers each request with its path, and notes the connections."""
+    """Answer each request with its path, and record the connections."""
     connections: list[int] = []
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
@@ -59,13 +59,13 @@ def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
         yield reply({"path": exchange.line.partition(" ")[2]})
 
     with raw_server(answer) as server:
-        seen[id(server)] = connections
+        ports_by_server[id(server)] = connections
         yield server
-        del seen[id(server)]
+        del ports_by_server[id(server)]
 
 
 def forget_loops() -> None:
-    """Nothing can close the connections of an event loop that has ended, and Python warns."""
+    """Suppress Python's warning about connections of an ended event loop: they can't be closed."""
     forget_closed_loops()
     gc.collect()
 
@@ -150,7 +150,7 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
         driver.close()
 
 
-def test_lock_that_an_interruption_left_blocks_nothing() -> None:
+def test_lock_of_interrupted_request_does_not_block() -> None:
     http = httpx.Client()
     pool = Pool(SyncNetwork(), lambda streaming: http, None)
     limit = TimeLimit(time.monotonic() + 5)
@@ -167,7 +167,7 @@ def test_lock_that_an_interruption_left_blocks_nothing() -> None:
 
 
 def test_native_cancellations_lose_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two connections, one that is lost would be missed soon."""
+    """The client has two connections, so that the loss of a connection shows soon."""
     monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 2)
     draw = random.Random(1)
 
@@ -212,7 +212,7 @@ def test_cancelled_wait_leaves_the_run_usable(backend: str) -> None:
         assert server.requests == ["POST /chatkit"]
 
 
-def test_wait_for_is_a_heartbeat() -> None:
+def test_wait_for_timeout_leaves_run_usable() -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         time.sleep(0.3)
         yield STREAM_HEAD + b"data: x\n\n"
@@ -292,7 +292,7 @@ def in_child(work: Any) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_forked_child_has_connections_of_its_own() -> None:
+def test_forked_child_has_own_connections() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         driver.run(get(server.server_url))
@@ -305,12 +305,12 @@ def test_forked_child_has_connections_of_its_own() -> None:
         assert in_child(work) == 0
         driver.run(get(server.server_url))
         driver.close()
-        # Each child has one connection. The parent has one, or two if the first one expired.
+        # Each child has a connection. The parent may have a second if its first has expired.
         assert len(ports(server)) in (3, 4)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_forked_child_does_not_read_its_parents_stream() -> None:
+def test_forked_child_ignores_parents_stream() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         stream = driver.run(kept_stream(server.server_url))
@@ -353,7 +353,7 @@ def test_each_event_loop_has_a_pool() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_callers_client_is_refused_in_another_loop(library: Any) -> None:
+def test_callers_client_is_refused_in_other_loop(library: Any) -> None:
     with counting_server() as server:
         driver = AsyncDriver(settings(server.server_url), library.AsyncClient())
         asyncio.run(driver.run(get(server.server_url)))
@@ -364,7 +364,7 @@ def test_callers_client_is_refused_in_another_loop(library: Any) -> None:
         forget_loops()
 
 
-def test_callers_mock_serves_all_loops() -> None:
+def test_callers_mock_works_in_every_loop() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200))
     driver = AsyncDriver(settings("http://test"), httpx.AsyncClient(transport=transport))
     for _ in range(2):
@@ -438,7 +438,7 @@ class SlowItem:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_async_request_does_not_wait_for_dropped_streams(backend: str) -> None:
+def test_request_does_not_wait_for_dropped_streams(backend: str) -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         item = SlowItem(driver.network.home())
@@ -455,7 +455,7 @@ def test_async_request_does_not_wait_for_dropped_streams(backend: str) -> None:
 # --- places ---------------------------------------------------------------------------------------
 
 
-def test_sequential_requests_use_one_connection() -> None:
+def test_sequential_requests_share_connection() -> None:
     with counting_server() as server:
         driver = SyncDriver(settings(server.server_url), None)
         for _ in range(20):
@@ -520,7 +520,7 @@ def test_threads_share_a_client() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_wait_for_a_place_ends_at_the_deadline(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_connection_ends_at_deadline(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
 
     def wait(url: str) -> None:
@@ -586,7 +586,7 @@ class Waiting:
             self.stream.keep_open = False
 
 
-def test_stream_that_was_never_read_is_closed() -> None:
+def test_unread_stream_is_closed() -> None:
     def fail(event: str) -> None:
         raise ZeroDivisionError
 
@@ -600,7 +600,7 @@ def test_stream_that_was_never_read_is_closed() -> None:
         driver.close()
 
 
-def test_run_dropped_at_an_event_closes_its_stream() -> None:
+def test_run_dropped_at_event_closes_stream() -> None:
     with open_streams() as server:
         driver = SyncDriver(settings(server.server_url), None)
         pool = driver._pool()
@@ -608,13 +608,13 @@ def test_run_dropped_at_an_event_closes_its_stream() -> None:
             break
         gc.collect()
         finish(close_items(take_dropped(pool.home)))
-        # Another test's thread may have taken the stream, to close it.
+        # A thread of another test may have closed the stream.
         assert anyio.run(becomes_true, lambda: not pool.streams)
         driver.close()
 
 
 def test_stream_of_a_dropped_run_is_closed() -> None:
-    """It was opened after the run was dropped."""
+    """The stream opens after the run is dropped."""
     closed = threading.Event()
 
     async def main(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Streams: batches of events, their limits, and leaving them."""
+"""Streams: batches of events, their limits, and the end of a stream."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_events_are_read_at_any_cut(end: str) -> None:
         assert events == texts
 
 
-def test_lines_of_one_event_stay_together() -> None:
+def test_event_keeps_its_lines() -> None:
     buffer = EventBuffer(1000)
     buffer.feed(b"data: a\r\n")
     assert buffer.take() is None
@@ -70,7 +70,7 @@ def test_event_above_the_limit_is_refused() -> None:
         driver.close()
 
 
-def test_one_read_brings_all_that_has_arrived() -> None:
+def test_read_returns_every_arrived_event() -> None:
     reads: list[int] = []
 
     def operation(url: str) -> Emitting[int, None]:
@@ -115,7 +115,7 @@ def tiny_texts() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("answer", [tiny_events, tiny_texts])
-def test_deadline_holds_in_a_flood_of_events(answer: object) -> None:
+def test_deadline_holds_during_flood(answer: object) -> None:
     with raw_server(lambda exchange: answer()) as server:  # type: ignore[operator]
         driver = SyncDriver(settings(server.server_url), None)
         started = time.monotonic()
@@ -128,7 +128,7 @@ def test_deadline_holds_in_a_flood_of_events(answer: object) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("answer", [tiny_events, tiny_texts])
-def test_event_loop_runs_in_a_flood_of_events(backend: str, answer: object) -> None:
+def test_event_loop_runs_during_flood(backend: str, answer: object) -> None:
     ticks = 0
 
     async def main(url: str) -> None:

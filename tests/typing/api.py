@@ -1,4 +1,4 @@
-"""What typical users write. It is type-checked by mypy and pyright, and never run."""
+"""Typical code of users. mypy and pyright check its types, and it never runs."""
 
 from __future__ import annotations
 

@@ -60,6 +60,7 @@ class Api(ABC):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._thread_url = config.server_url or f"{config.base_url}/conversation"
         # Whether a session's list has the user's messages; None before a list has shown it.
         self.lists_users: bool | None = None
 
@@ -79,9 +80,9 @@ class Api(ABC):
     def lookup(self, kind: Lookup, user: str | None, thread_id: str | None) -> PageRequest:
         """Makes the requests about threads: one for each page of a list, or for each attempt."""
 
-    @abstractmethod
-    def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
-        """The thread protocol's address, and what goes into each request beside its parameters."""
+    def _metadata(self, user: str | None) -> Mapping[str, object]:
+        """What goes into each request of the thread protocol beside its parameters."""
+        return {}
 
     def run_request(
         self, session: ChatSession, prepared: Prepared, thread_id: str | None, max_silence: float
@@ -96,19 +97,18 @@ class Api(ABC):
             "quoted_text": "",
             "inference_options": {},
         }
-        _, extra = self._conversation(session)
-        return _with_body(request, {"type": kind, "params": {"input": message, **thread}, **extra})
+        params = {"input": message, **thread}
+        return _with_body(request, {"type": kind, "params": params, **self._metadata(session.user)})
 
     def _thread_request(
         self, session: ChatSession, accept: str, max_silence: float | None = None
     ) -> Request:
-        url, _ = self._conversation(session)
         # Before the headers, which may hold a secret of the caller's: it raises.
         credential = self.credential(session)
         headers = {**self._headers(accept), "Cache-Control": "no-store"}
         if any(name.lower() == "authorization" for name in headers):
             credential = None
-        return Request("POST", url, headers, None, credential, max_silence)
+        return Request("POST", self._thread_url, headers, None, credential, max_silence)
 
     def _headers(self, accept: str) -> dict[str, str]:
         """The caller's headers, and ours."""
@@ -196,9 +196,6 @@ class HostedApi(Api):
         owner = {} if user is None else {"user": text_argument("user", user)}
         return lambda page: self.rest_request(method, path, {**owner, **page})
 
-    def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
-        return f"{self.config.base_url}/conversation", {}
-
 
 class OwnServer(Api):
     """A self-hosted ChatKit server: one endpoint, no sessions, no API key."""
@@ -228,19 +225,16 @@ class OwnServer(Api):
         if kind != "threads.list":
             segment("thread", thread_id)
         thread = {} if kind == "threads.list" else {"thread_id": thread_id}
-        owner = None if user is None else text_argument("user", user)
-        session = ChatSession(id="local", user=owner)
-        _, extra = self._conversation(session)
+        metadata = self._metadata(None if user is None else text_argument("user", user))
 
         def make_request(page: Query) -> Request:
-            request = self._thread_request(session, "application/json")
-            return _with_body(request, {"type": kind, "params": {**page, **thread}, **extra})
+            request = self._thread_request(ChatSession(id="local"), "application/json")
+            return _with_body(request, {"type": kind, "params": {**page, **thread}, **metadata})
 
         return make_request
 
-    def _conversation(self, session: ChatSession) -> tuple[str, Mapping[str, object]]:
-        extra = {} if session.user is None else {"metadata": {"user": session.user}}
-        return str(self.config.server_url), extra
+    def _metadata(self, user: str | None) -> Mapping[str, object]:
+        return {} if user is None else {"metadata": {"user": user}}
 
 
 def user_message(request: Request, prepared: Prepared) -> Request:

@@ -82,7 +82,7 @@ class Inbox:
         A list can have the answers to other messages. It repeats earlier ones, also those that the
         stream has removed. A message that is missing in a later list stays.
         """
-        answers = answers_to(messages, self.run) or ()
+        answers = answers_to(messages, self.run)
         if self.run.message_id is None and self.run.previous_id is not None:
             # The server gave no id, or its response was lost: the list has it.
             ours = message_of(messages, self.run)

@@ -172,9 +172,7 @@ def _ends_with_newest(messages: Sequence[SessionMessage], message_id: str | None
     )
 
 
-def answers_to(
-    messages: Sequence[SessionMessage], run: RunReference
-) -> list[SessionMessage] | None:
+def answers_to(messages: Sequence[SessionMessage], run: RunReference) -> list[SessionMessage]:
     """The answers to a run's message: the entries between it and the next user message.
 
     Args:
@@ -183,15 +181,13 @@ def answers_to(
             that is unknown too, it is the newest message.
 
     Returns:
-        The assistant's messages and the items that wait for the client, oldest first. ``None`` if
-        the list shows the answers to other messages only.
+        The assistant's messages and the items that wait for the client, oldest first.
     """
-    ours = message_of(messages, run)
-    if ours is None and any(message.role == "user" for message in messages):
-        return None
-    newer = newer_than(messages, run.previous_id) if ours is None else messages
-    if newer is None:
-        return None
+    ours, newer = message_of(messages, run), messages
+    if ours is None:
+        if any(message.role == "user" for message in messages):
+            return []
+        newer = newer_than(messages, run.previous_id) or ()
     answers: list[SessionMessage] = []
     for message in newer:
         if message is ours:

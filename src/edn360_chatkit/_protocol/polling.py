@@ -23,7 +23,8 @@ def poll(
     waiting, inbox = run.waiting, run.inbox
     # A run of this call starts here: sending its message may have waited for a place.
     timing = RunTiming(waiting.durations, (yield from now()) - waiting.age)
-    is_new = _is_new(run)
+    # Whether the polls began when the message was sent: not after a stream or another process.
+    is_new = inbox.sent is not None and not run.sent_before and inbox.run.thread_id is None
     attempt, reads, has_messages, last, refused = 0, 0, False, False, False
     while True:
         attempt += 1
@@ -107,12 +108,6 @@ def poll(
         f"{setting}",
         failure,
     )
-
-
-def _is_new(run: Run) -> bool:
-    """Whether the polls began when the message was sent: not after a stream or another process."""
-    in_thread = run.inbox.run.thread_id is not None
-    return run.inbox.sent is not None and not run.sent_before and not in_thread
 
 
 def poll_verdict(error: APIError) -> Polling:

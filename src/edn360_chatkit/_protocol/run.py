@@ -97,10 +97,10 @@ class Run:
         """The Python call that takes the run up, from any process."""
         return resume_call(self.inbox.run, awaited=self.waiting.awaited)
 
-    def response(self, attempt: int = 1) -> Operation[WorkflowResponse | None]:
+    def response(self) -> Operation[WorkflowResponse | None]:
         """The response, if the messages so far have it; a failed run raises its error."""
         elapsed = (yield from now()) - self.started
-        return self.inbox.response(self.waiting.answer, attempt, elapsed)
+        return self.inbox.response(self.waiting.answer, 1, elapsed)
 
 
 class Protocol(ABC):

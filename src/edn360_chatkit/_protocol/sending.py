@@ -40,7 +40,7 @@ class Baseline:
         self._ids = Counter(entry.id for entry in entries)
         users = [entry.id for entry in entries if entry.role == "user"]
         self.hides_users = bool(entries) and not users
-        self.previous_id = next(iter(users or self._ids), "") or ""
+        self.previous_id: str | None = next(iter(users or self._ids), "")
 
     def add(self, entry_id: str) -> None:
         """Note one more id from before."""
@@ -131,9 +131,10 @@ class Sender(ABC):
         users = [message for message in messages if message.role == "user"]
         if messages and not users:
             raise DoubtError("The server does not list the user's messages.")
-        if self.own or self.baseline is None:
+        if self.own:
             return next(iter(users), None)
-        return our_message(self.baseline.new(messages), digest(self.prepared.text))
+        new = messages if self.baseline is None else self.baseline.new(messages)
+        return our_message(new, digest(self.prepared.text))
 
     def can_look(self) -> bool:
         """Whether a look can tell our message from an older one."""

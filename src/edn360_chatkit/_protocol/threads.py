@@ -7,7 +7,7 @@ thread's items are read until the answer is there; the message is never sent aga
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .._effects import Emitting, Operation, Response, emit, open_stream, sleep
 from ..errors import (
@@ -43,8 +43,8 @@ MOST_SESSIONS = 500
 """The number of sessions without an open stream that a client remembers: the newest ones."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
+@dataclass(slots=True, eq=False)
+class _SessionState:
     """What a client knows of a session: its user, its newest thread, and the streams in it.
 
     A stream is open and waits for a call to follow it, or it has ended with a failed run: the
@@ -54,6 +54,10 @@ class _Known:
     session: ChatSession
     thread_id: str | None = None
     streams: list[LiveRun] = field(default_factory=list[LiveRun])
+
+    def owned(self, session: ChatSession) -> ChatSession:
+        """The session with its user, whom an id alone does not name."""
+        return self.session if session.user is None else session
 
     def find(self, run: RunReference) -> LiveRun | None:
         """The stream of a run; without a message id, of one that it can stand for."""
@@ -88,32 +92,33 @@ class Threads(Protocol):
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._sessions: dict[str, _Known] = {}
+        self._sessions: dict[str, _SessionState] = {}
 
-    def known(self, session: ChatSession) -> _Known:
-        """What this client knows of a session."""
-        known = self._sessions.get(session.id, _Known(session))
-        return known if session.user is None else replace(known, session=session)
+    def state_of(self, session: ChatSession) -> _SessionState:
+        """What this client remembers of a session."""
+        return self._sessions.get(session.id, _SessionState(session))
 
     def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
-        known = self.known(run.session)
-        run.inbox.session = known.session
-        yield from _Start(self._api, run, prepared, known.thread_id).send_once()
-        if run.inbox.run.thread_id is None:
-            return
-        self._sessions.pop(run.session.id, None)
-        self._sessions[run.session.id] = replace(known, thread_id=run.inbox.run.thread_id)
+        # Other calls may send in the same session at the same time.
+        state = self._sessions.setdefault(run.session.id, _SessionState(run.session))
+        run.inbox.session = state.session = state.owned(run.session)
+        yield from _Start(self._api, run, prepared, state.thread_id).send_once()
+        state.thread_id = run.inbox.run.thread_id or state.thread_id
         if run.held and run.live is not None:
             run.live.stream.keep_open = True
-            known.streams.append(run.live)
-        for oldest, one in list(self._sessions.items())[:-MOST_SESSIONS]:
+            state.streams.append(run.live)
+        # It may have been forgotten meanwhile.
+        self._sessions[run.session.id] = state
+        for oldest in list(self._sessions)[:-MOST_SESSIONS]:
+            one = self._sessions.get(oldest, state)
             if all(live.is_over for live in one.streams):
                 self._sessions.pop(oldest, None)
 
     def look(self, run: Run) -> Operation[list[SessionMessage]]:
-        inbox, known = run.inbox, self.known(run.session)
-        inbox.session, user = known.session, known.session.user
-        thread_id = inbox.run.thread_id or known.thread_id
+        inbox, state = run.inbox, self.state_of(run.session)
+        inbox.session = state.owned(inbox.session)
+        user = inbox.session.user
+        thread_id = inbox.run.thread_id or state.thread_id
         if thread_id is None:
             if inbox.run.previous_thread_id is None:
                 raise InvalidInputError(
@@ -138,8 +143,8 @@ class Threads(Protocol):
             raise APIConnectionError(error.message) from error
 
     def follow(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse]:
-        known = self.known(run.session)
-        live = run.live or known.take(run.inbox.run)
+        state = self.state_of(run.session)
+        live = run.live or state.take(run.inbox.run)
         if live is None:
             return (yield from poll(self, run))
         while not live.begin():
@@ -164,7 +169,7 @@ class Threads(Protocol):
             return (yield from deliver(run, response) if response else poll(self, run, failure))
         except WorkflowError:
             if live.is_over:
-                known.streams.append(live)
+                state.streams.append(live)
                 live.finish()
             raise
 
@@ -181,7 +186,7 @@ class Threads(Protocol):
             yield from live.read(watched=run.watched)
 
     def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
-        live = self.known(run.session).find(run.inbox.run)
+        live = self.state_of(run.session).find(run.inbox.run)
         if live is None or not live.begin():
             return (yield from super().check(run))
         try:
@@ -218,7 +223,7 @@ class Threads(Protocol):
 
 
 class _Start(Sender):
-    """The message of a run, in a thread that it starts or that is known."""
+    """The message of a run, in a thread that it starts or that is state."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:
         super().__init__(api, run, prepared)

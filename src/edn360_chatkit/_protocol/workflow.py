@@ -95,7 +95,6 @@ class Workflow:
         run = yield from self._begin(prepared, user, waiting)
         run.held = True
         yield from self._send(run, prepared)
-        yield from emit(MessageSentEvent(run=run.inbox.run))
         return run.inbox.run
 
     def run(
@@ -126,12 +125,11 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         protocol = yield from self._send(run, prepared)
         with noted(run):
-            yield from emit(MessageSentEvent(run=run.inbox.run))
             return (yield from protocol.follow(run))
 
     def _take_up(self, run: Run, method: Callable[[Protocol], Emitting[E, T]]) -> Emitting[E, T]:
         """Call a method of the protocol of an earlier run."""
-        in_thread = run.inbox.run.thread_id or self._threads.known(run.session).thread_id
+        in_thread = run.inbox.run.thread_id or self._threads.state_of(run.session).thread_id
         protocol = self._threads if in_thread else self._current()
         undecided = protocol is self._messages and self._protocol == "auto"
         with noted(run):
@@ -148,35 +146,39 @@ class Workflow:
 
     def _send(self, run: Run, prepared: Prepared) -> Emitting[WorkflowEvent, Protocol]:
         """Send the message; returns the protocol that has taken it."""
+        with noted(run):
+            protocol = yield from self._start(run, prepared)
+            yield from emit(MessageSentEvent(run=run.inbox.run))
+            return protocol
+
+    def _start(self, run: Run, prepared: Prepared) -> Emitting[WorkflowEvent, Protocol]:
         # Several runs may start before one of them has learned the protocol.
         undecided = self._protocol == "auto"
         protocol = self._current()
-        with noted(run):
-            try:
-                yield from protocol.start(run, prepared)
-            except EndpointNotFoundError as error:
-                decided = not undecided or self._protocol == "messages"
-                if decided or not _is_refused(error, in_doubt=run.sent_before is not None):
-                    raise
-                refusal = error
-            else:
-                # Without an id, the response may be a proxy's page and not the API's.
-                if self._protocol == "auto" and run.inbox.run.message_id is not None:
-                    self._protocol = "messages"
-                return protocol
-            if run.sent_before is None:
-                # Else nothing was sent here, so nothing is learned.
-                self._protocol = "threads"
-                if run.session.client_secret is None:
-                    refusal.message += (
-                        " This session has no client secret, which the thread protocol needs: "
-                        "sessions lose it when they are stored. Make a new one with "
-                        "create_session(...)."
-                    )
-                    raise refusal
-                log_info(run.session.id, "no session messages here: using the thread protocol")
-            yield from self._threads.start(run, prepared)
-            return self._threads
+        try:
+            yield from protocol.start(run, prepared)
+        except EndpointNotFoundError as error:
+            decided = not undecided or self._protocol == "messages"
+            if decided or not _is_refused(error, in_doubt=run.sent_before is not None):
+                raise
+            refusal = error
+        else:
+            # Without an id, the response may be a proxy's page and not the API's.
+            if self._protocol == "auto" and run.inbox.run.message_id is not None:
+                self._protocol = "messages"
+            return protocol
+        if run.sent_before is None:
+            # Else nothing was sent here, so nothing is learned.
+            self._protocol = "threads"
+            if run.session.client_secret is None:
+                refusal.message += (
+                    " This session has no client secret, which the thread protocol needs: sessions "
+                    "lose it when they are stored. Make a new one with create_session(...)."
+                )
+                raise refusal
+            log_info(run.session.id, "no session messages here: using the thread protocol")
+        yield from self._threads.start(run, prepared)
+        return self._threads
 
 
 def _new_run(session: ChatSession, prepared: Prepared, waiting: Waiting) -> Operation[Run]:

@@ -1,7 +1,9 @@
 """``edn360-chatkit serve``: a ChatKit server around a workflow."""
 
 import argparse
+import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
@@ -13,6 +15,10 @@ from ..errors import ConfigurationError
 from .errors import SUCCESS, require
 
 DEMO = "edn360_chatkit.server.demo:run_workflow"
+PYTHON_EXPORT = "An export must be the one for Python: Agent Builder's default is TypeScript."
+PACKAGES = {"agents": "openai-agents", "guardrails": "openai-guardrails"}  # that exports import
+LAST_SECONDS = 5
+"""How long the process may take to end after the server, in seconds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,23 +66,36 @@ def execute(args: argparse.Namespace) -> int:
                 "An application has its settings from build_app(), not from here."
             )
         serve(workflow, args.host, args.port)
+    # Threads that a workflow has started must not keep the process.
+    end = threading.Timer(LAST_SECONDS, os._exit, [SUCCESS])
+    end.daemon = True
+    end.start()
     return SUCCESS
 
 
 def _load(name: str) -> Any:
     """The object ``MODULE:NAME``; the current directory is searched first."""
     module, _, attribute = name.partition(":")
+    if module.endswith((".ts", ".js")):
+        raise ConfigurationError(f"{module} can't be served. {PYTHON_EXPORT}")
+    module = module.removesuffix(".py")
     if not module or not attribute:
         raise ConfigurationError(f"{name!r} is not of the form MODULE:FUNCTION.")
     sys.path.insert(0, "")
     try:
         loaded = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"There is no module {error.name!r} to import {name} from."
-        ) from error
-    except AttributeError as error:
-        raise ConfigurationError(f"{name} can't be imported: {error}.") from error
+        missing = str(error.name)
+        reason = f"There is no module {missing!r} to import {name} from."
+        if missing != module:
+            reason = f"{module} imports {missing}: pip install {PACKAGES.get(missing, missing)}"
+        raise ConfigurationError(reason) from error
+    except SyntaxError as error:
+        place = f"{module}, line {error.lineno}"
+        raise ConfigurationError(f"{place} is not Python: {error.msg}. {PYTHON_EXPORT}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{name} can't be imported: {reason}") from error
     if not callable(loaded):
         raise ConfigurationError(f"{name} is not a function.")
     return loaded

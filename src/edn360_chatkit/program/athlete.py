@@ -10,18 +10,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from typing import TypeVar, cast
 
 from pydantic import TypeAdapter
 
 from ..inputs import EDN360Input, Questionnaire
-from . import vocabulary as terms
 from .grammar import parse
-from .numbers import Range, as_text, fold
-from .vocabulary import Question, phrases_in, words_of
+from .numbers import Range, as_text
+from .vocabulary import fold, has, phrases, phrases_in, questions, terms, words_of
 
 T = TypeVar("T")
+
+_EQUIPMENT = phrases("equipment", "has")
+_JOINTS = phrases("joints")
+# Words of an answer that leave no doubt about equipment, and of one that denies pain.
+_UNDERSTOOD = terms("understood").union(" ".join(_EQUIPMENT).split())
+_DENYING = terms("denying").union(" ".join(_JOINTS).split())
 
 LONGEST_ANSWER = 2000
 """Characters. A longer answer is prose, which is not read."""
@@ -45,12 +49,12 @@ class Answer:
     key: tuple[str, ...]
     value: object
 
-    def asks(self, *questions: Question) -> bool:
-        """Whether the key is one of these questions."""
+    def asks(self, question: str) -> bool:
+        """Whether the key is this question of ``words.ini``."""
         words = frozenset(self.key)
         return any(
-            words <= frozenset[str]().union(*question) and all(words & row for row in question[:-1])
-            for question in questions
+            words <= frozenset[str]().union(*way) and all(words & row for row in way[:-1])
+            for way in questions(question)
         )
 
     @property
@@ -63,19 +67,17 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     """Read the questionnaires; of two that answer the same question the newer one counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
     everywhere = [answer for answers in questionnaires for answer in answers]
+
+    def first(facts: Iterable[T | None]) -> T | None:
+        return next((fact for fact in facts if fact is not None), None)
+
     return AthleteFacts(
-        days=_first(questionnaires, partial(_span, terms.DAYS, _days)),
-        minutes=_first(questionnaires, partial(_span, terms.MINUTES, _minutes)),
-        equipment=_first(questionnaires, partial(_equipment, everywhere=everywhere)),
+        days=first(_span("days", _days, answers) for answers in questionnaires),
+        minutes=first(_span("minutes", _minutes, answers) for answers in questionnaires),
+        equipment=first(_equipment(answers, everywhere) for answers in questionnaires),
         injuries=_injuries(questionnaires),
-        avoided=_first(questionnaires, _avoided) or (),
+        avoided=first(map(_avoided, questionnaires)) or (),
     )
-
-
-def _first(
-    questionnaires: Iterable[Sequence[Answer]], read: Callable[[Sequence[Answer]], T | None]
-) -> T | None:
-    return next((fact for answers in questionnaires if (fact := read(answers)) is not None), None)
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
@@ -95,7 +97,7 @@ def _answers(questionnaire: Questionnaire) -> list[Answer]:
 def _is_about_training(questionnaire: Questionnaire, answers: Sequence[Answer]) -> bool:
     """Some backends put all questions into the one questionnaire ``nutrition_initial``."""
     is_nutrition = {"nutrition", "nutricion"} & set(words_of(questionnaire.kind or ""))
-    return not is_nutrition or any(terms.TRAINING & set(answer.key) for answer in answers)
+    return not is_nutrition or any(has(answer.key, "about_training") for answer in answers)
 
 
 def _date(value: object) -> datetime | None:
@@ -127,8 +129,6 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-_Reader = Callable[[Answer], Sequence[float]]
-
 # --- days and minutes -------------------------------------------------------------------------
 
 _BETWEEN = re.compile("^(?:entre|between) ")
@@ -138,15 +138,17 @@ _A_WEEK = re.compile(
 )
 
 
-def _span(questions: Sequence[Question], read: _Reader, answers: Sequence[Answer]) -> Range | None:
+def _span(
+    question: str, read: Callable[[Answer], Sequence[float]], answers: Sequence[Answer]
+) -> Range | None:
     """The least and the most of all answers to a question."""
-    numbers = [n for answer in answers if answer.asks(*questions) for n in read(answer)]
+    numbers = [n for answer in answers if answer.asks(question) for n in read(answer)]
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
 
 
 def _days(answer: Answer) -> Sequence[float]:
     names = words_of(answer.text)
-    if isinstance(answer.value, list) and names and terms.WEEKDAYS.issuperset(names):
+    if isinstance(answer.value, list) and names and terms("weekdays").issuperset(names):
         return 1.0, float(len(set(names)))  # days that are free need not all be trained on
     numbers, unit = _amount(answer)
     return numbers if not unit and all(1 <= number <= 7 for number in numbers) else ()
@@ -176,66 +178,66 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
 # --- equipment and exercises to avoid -----------------------------------------------------------
 
 
-def _equipment(answers: Sequence[Answer], *, everywhere: Sequence[Answer]) -> frozenset[str] | None:
+def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> frozenset[str] | None:
     """The equipment, if there is a question about it and every word of the answers is known.
 
     Equipment in the answer to a question about the place counts as well, and beside the equipment
     at home any mention of a gym.
     """
-    asked = [answer for answer in answers if answer.asks(*terms.HAS_EQUIPMENT)]
+    asked = [answer for answer in answers if answer.asks("equipment")]
     words = words_of(" ".join(answer.text for answer in asked))
-    if not words or not all(word in terms.UNDERSTOOD or word.isdigit() for word in words):
+    if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
         return None
-    is_home = any(terms.HOME & set(answer.key) for answer in asked)
+    is_home = any(has(answer.key, "home") for answer in asked)
     if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
         return None
     available = [
-        terms.EQUIPMENT[phrase]
+        _EQUIPMENT[phrase]
         for answer in answers
-        if terms.PLACES & set(answer.key)
+        if has(answer.key, "places")
         for phrase in _equipment_in(answer)
     ]
-    nothing = not available and not set(words) & terms.NEGATIONS
+    nothing = not available and not has(words, "negations")
     return None if nothing else frozenset[str]().union(*available)
 
 
 def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
     """Whether an answer may name a gym; more answers may if the equipment is that at home."""
-    key, words = set(answer.key), set(words_of(answer.text))
-    if not words or terms.NEGATIONS & words:
+    key, words = answer.key, set(words_of(answer.text))
+    if not words or has(words, "negations"):
         return False
-    if terms.GYM & words:
-        return is_home or bool(terms.GYM & key)
-    if terms.GYM & key:
-        return not terms.HOME & words  # of "gym or home?" the answer may be the home
+    if has(words, "gym"):
+        return is_home or has(key, "gym")
+    if has(key, "gym"):
+        return not has(words, "home")  # of "gym or home?" the answer may be the home
     # A place by its name, such as that of a chain of gyms.
-    return is_home and bool(terms.WHERE & key) and not words <= terms.UNDERSTOOD
+    return is_home and has(key, "where") and not words <= _UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
     """The equipment that an answer has and does not deny; of a plain yes that of its question."""
     clauses = _clauses(answer.text)
-    if clauses and all(map(terms.AFFIRMATIONS.issuperset, clauses)):
+    if clauses and all(map(terms("affirmations").issuperset, clauses)):
         clauses = [list(answer.key)]
     for words in clauses:
         # A negation holds to the end of the clause, or to a word against it.
         affirmed: list[str] = []
         denied = False
         for word in words:
-            denied = word in terms.NEGATIONS or (denied and word not in terms.CONTRARY)
+            denied = word in terms("negations") or (denied and word not in terms("contrary"))
             affirmed.append("" if denied else word)
-        yield from phrases_in(affirmed, terms.EQUIPMENT)
+        yield from phrases_in(affirmed, _EQUIPMENT)
 
 
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     """Exercises by name: a few words each, and nothing that could be a sentence."""
     parts = (
-        [word for word in words_of(part) if word not in terms.FILLERS]
+        [word for word in words_of(part) if word not in terms("fillers")]
         for answer in answers
-        if answer.asks(*terms.TO_AVOID)
+        if answer.asks("avoid")
         for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text))
     )
-    other = terms.NEGATIONS | terms.CONTRARY | terms.AFFIRMATIONS
+    other = terms("negations") | terms("contrary") | terms("affirmations")
     return tuple(" ".join(p) for p in parts if 0 < len(p) <= 4 and not other & set(p)) or None
 
 
@@ -258,7 +260,7 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
             added[answer.key] = joints
             if is_clear:
                 hurting.pop(answer.key, None)
-                if answer.asks(*terms.ALL_INJURIES):
+                if answer.asks("injuries"):
                     hurting.clear()
             hurting = {key: kept - well for key, kept in hurting.items()}
         for key, joints in added.items():
@@ -268,18 +270,19 @@ def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
 
 def _asks_about_injuries(answer: Answer) -> bool:
     """Whether the question is about injuries of today; one of the past may have a recent one."""
-    key, clauses = set(answer.key), _clauses(answer.text)
-    if not terms.INJURIES & key:
-        return bool(terms.REMARKS & key) and _has(terms.HURTING | terms.INJURIES, clauses)
-    is_today = not terms.PAST & key or bool(terms.ACTIVE & key) or _has(terms.RECENT, clauses)
-    return is_today and not terms.GOALS & key
+    key, clauses = answer.key, _clauses(answer.text)
+    if not has(key, "injuries"):
+        is_about_pain = _affirms(clauses, "hurting") or _affirms(clauses, "injuries")
+        return has(key, "remarks") and is_about_pain
+    is_today = not has(key, "past") or has(key, "active") or _affirms(clauses, "recent")
+    return is_today and not has(key, "goals")
 
 
-def _has(words: frozenset[str], clauses: Sequence[Sequence[str]]) -> bool:
-    """Whether a clause has one of these words; not if it denies it, or there is a recovery."""
-    affirmed = [set(clause) for clause in clauses if not terms.NEGATIONS & set(clause)]
-    is_recovered = any(terms.RECOVERED & clause for clause in affirmed)
-    return not is_recovered and any(words & clause for clause in affirmed)
+def _affirms(clauses: Sequence[Sequence[str]], row: str) -> bool:
+    """Whether a clause has a word of a row; not if it denies it, or there is a recovery."""
+    affirmed = [clause for clause in clauses if not has(clause, "negations")]
+    is_recovered = any(has(clause, "recovered") for clause in affirmed)
+    return not is_recovered and any(has(clause, row) for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
@@ -294,9 +297,9 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
         clauses = _clauses(_yes_or_no(value))
         words = [word for clause in clauses for word in clause]
         joints = _joints(clauses)
-        if not words or terms.UNCHANGED & set(words):
+        if not words or has(words, "unchanged"):
             hurting, is_clear = hurting | joints, False
-        elif terms.AFFIRMATIONS.issuperset(words):  # "knee_pain: yes" names the joint in its key
+        elif terms("affirmations").issuperset(words):  # "knee_pain: yes" names the joint in its key
             hurting, is_clear = hurting | of_key, bool(of_key)
         elif _is_over(clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
@@ -311,26 +314,25 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
 
 
 def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
-    phrases = (phrase for clause in clauses for phrase in phrases_in(clause, terms.JOINTS))
-    return frozenset[str]().union(*(terms.JOINTS[phrase] for phrase in phrases))
+    phrases = (phrase for clause in clauses for phrase in phrases_in(clause, _JOINTS))
+    return frozenset[str]().union(*(_JOINTS[phrase] for phrase in phrases))
 
 
 def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
     """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
-    inactive = any(clause[0] == "no" and terms.ACTIVE & set(clause[1:]) for clause in clauses)
+    inactive = any(clause[0] == "no" and has(clause[1:], "active") for clause in clauses)
     is_past = has_year or any(
-        terms.PAST & set(clause)
+        has(clause, "past")
         for clause in clauses
-        if not (terms.RECOVERED & set(clause) and terms.NEGATIONS & set(clause))
+        if not (has(clause, "recovered") and has(clause, "negations"))
     )
-    return inactive or (is_past and not _has(terms.RECENT, clauses))
+    return inactive or (is_past and not _affirms(clauses, "recent"))
 
 
 def _denies(clause: Sequence[str]) -> bool:
     """Whether every word of a clause is about the absence of pain; "no sé" is not clear."""
-    words = set(clause)
-    return words <= terms.DENYING and bool(words & terms.WELL) != bool(words & terms.NEGATIONS)
+    return _DENYING.issuperset(clause) and has(clause, "well") != has(clause, "negations")
 
 
 def _yes_or_no(value: object) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .data import Exercise
-from .numbers import fold
+from .vocabulary import fold
 
 
 class Place(NamedTuple):
@@ -50,7 +50,7 @@ class ExerciseChange(NamedTuple):
         old: The exercise before.
         new: The exercise now.
         fields: The changes of its series, reps and RPE.
-        details: The changes of its notes, rest, tempo, warm-up and progression.
+        details: The changes of its other fields, such as notes and rest.
     """
 
     old: Place
@@ -73,18 +73,34 @@ class SessionPlace(NamedTuple):
     name: str
 
 
+class BlockChange(NamedTuple):
+    """A block with other fields of its own, such as rounds or notes.
+
+    Attributes:
+        path: The block now, such as ``"sessions.0.blocks.1"``; before, if it was removed.
+        block: Its id, else its number from 1.
+        fields: The changes.
+    """
+
+    path: str
+    block: str
+    fields: tuple[FieldChange, ...]
+
+
 class SessionChange(NamedTuple):
     """A session before and now.
 
     Attributes:
         old: The session before; ``None`` if it is new.
         new: The session now; ``None`` if it was removed.
-        fields: The changes of its notes, warm-up and closing block.
+        fields: The changes of its own fields, such as notes and warm-up.
+        blocks: The changes of its blocks' own fields.
     """
 
     old: SessionPlace | None
     new: SessionPlace | None
     fields: tuple[FieldChange, ...]
+    blocks: tuple[BlockChange, ...]
 
 
 def is_other_day(old: SessionPlace, new: SessionPlace) -> bool:
@@ -112,5 +128,5 @@ class Changes:
 
 
 def _is_changed(session: SessionChange) -> bool:
-    old, new, fields = session
-    return bool(fields) or old is None or new is None or is_other_day(old, new)
+    old, new, *changes = session
+    return any(changes) or old is None or new is None or is_other_day(old, new)

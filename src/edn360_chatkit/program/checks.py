@@ -14,20 +14,21 @@ from ..inputs import EDN360Input
 from .athlete import AthleteFacts, read_athlete
 from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession
 from .muscles import muscles, overlap
-from .numbers import LONGEST, Range, as_text, fold, says_how_much, says_nothing
+from .numbers import Range, as_text, says_how_much, says_nothing
 from .rendering.printable import web_link
 from .texts import Language, words
 from .vocabulary import (
-    FILLERS,
-    MACHINES,
-    NEEDED_EQUIPMENT,
-    OPEN_NAMES,
+    LONGEST,
+    fold,
+    has,
     is_placeholder,
     loaded_joints,
+    phrases,
     phrases_in,
+    terms,
     words_of,
 )
-from .volume import read_core_block, session_minutes
+from .volume import has_length, read_core_block, session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 """``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:
@@ -86,14 +87,29 @@ class Finding:
         return f"{self.severity}: {self.path}: {self.en}"
 
 
-def check(program: ProgramData, against: EDN360Input | None) -> list[Finding]:
+class Findings(list[Finding]):
+    """A list of findings."""
+
+    def to_html(self, *, lang: Language = "es") -> str:
+        """The findings as an HTML fragment with its style, in which all text is escaped.
+
+        Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
+        """
+        from .rendering.html import findings_html
+
+        return findings_html(((f.severity, f.path, f.message(lang)) for f in self), lang)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def check(program: ProgramData, against: EDN360Input | None) -> Findings:
     """Everything that the checks find, in the order of the program."""
     athlete = read_athlete(against) if against else AthleteFacts()
-    return [
-        *_program(program),
-        *_program_against(program, athlete),
-        *(f for i, s in enumerate(program.sessions) for f in _session(program, s, i, athlete)),
-    ]
+    findings = Findings([*_program(program), *_program_against(program, athlete)])
+    for index, session in enumerate(program.sessions):
+        findings += _session(program, session, index, athlete)
+    return findings
 
 
 def _finding(severity: Severity, code: str, path: str, **values: str | int) -> Finding:
@@ -181,11 +197,10 @@ def _time(
     if minutes is None or minutes <= 0:
         return
     # An exercise that can't be counted takes time, too: with one, no session is too short.
-    countable = [e for e in planned if e.sets and (e.reps_range or e.seconds_range)]
-    estimate = session_minutes(session, countable)
+    estimate = session_minutes(session, has_length)
     # The rests are not known, so only less than half, or more than half as much again, is far.
     # Doubled: an int can be too large to become a float.
-    is_short = len(countable) == len(planned) and 2 * estimate < minutes
+    is_short = all(map(has_length, planned)) and 2 * estimate < minutes
     if is_short or 2 * estimate > 3 * minutes:
         values = {"estimate": f"{estimate:.0f}", "minutes": as_text(minutes)}
         yield _finding("warning", "time_far", path, **values)
@@ -309,17 +324,18 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
-    own = " ".join(word for word in words if word not in FILLERS)
+    own = " ".join(word for word in words if word not in terms("fillers"))
     if any(f" {avoided} " in f" {own} " for avoided in athlete.avoided):
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
 def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
     """The equipment that an exercise needs and the athlete does not have."""
-    if "/" in name or OPEN_NAMES & set(words):
+    if "/" in name or has(words, "open_names"):
         return None
-    is_machine = MACHINES & set(words)
-    for kinds in (NEEDED_EQUIPMENT[phrase] for phrase in phrases_in(words, NEEDED_EQUIPMENT)):
+    is_machine = has(words, "machines")
+    needed = phrases("equipment", "needs")
+    for kinds in (needed[phrase] for phrase in phrases_in(words, needed)):
         # The bar of a cable is no barbell.
         if kinds and not kinds & equipment and not (is_machine and "pull_up_bar" in kinds):
             return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)

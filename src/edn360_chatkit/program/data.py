@@ -1,41 +1,104 @@
 """The training program as data. Only the skeleton of lists and objects can be invalid.
 
 To add an optional field of an exercise, declare it in :class:`Exercise`: every rendering and
-``to_records`` show it. A label in ``texts/es.py`` and ``texts/en.py`` is optional.
+``to_records`` show it. A label in ``texts/es.ini`` and ``texts/en.ini`` is optional.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias, cast
 
 from pydantic import (
+    BeforeValidator,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
     model_serializer,
     model_validator,
 )
 from typing_extensions import Self
 
 from ..models.base import OpenModel
-from .kinds import (
-    DaysPerWeek,
-    IfPresent,
-    Key,
-    Minutes,
-    Notes,
-    NumberOrText,
-    Order,
-    Text,
-    Texts,
-    Weeks,
-)
 
 if TYPE_CHECKING:
     from .numbers import Range
+
+# --- the types of fields --------------------------------------------------------------------------
+
+# Each reads a value of any type and never fails. The result is the typed value or None, since a
+# wrong number is worse than none: "4 semanas" are 4 weeks; 4.5, "3-4" and "1 mes" are None.
+
+
+def _whole(unit: str = "") -> BeforeValidator:
+    """A whole number; a text may have one of these units behind it."""
+    pattern = rf"(?i)\s*([0-9]{{1,9}})(?:[.,]00?)?\s*(?:{unit})?\s*\.?\s*"
+
+    def read(value: Any) -> int | None:
+        if isinstance(value, str) and len(value) < 60 and (match := re.fullmatch(pattern, value)):
+            return int(match[1])
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    return BeforeValidator(read)
+
+
+def _number_or_text(value: Any) -> Any:
+    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    """A text; a number as text, since ids and names are numbers sometimes."""
+    value = _number_or_text(value)
+    if value is None:
+        return None
+    try:
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
+    except ValueError:
+        return None  # a number of thousands of digits, which Python does not write out
+
+
+def _texts(value: Any) -> list[str] | None:
+    """A list of texts; a text is a list of one."""
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    texts = [text for item in items if (text := _text(item)) is not None]
+    return texts if texts or items is value else None
+
+
+def _notes(value: Any) -> Any:
+    return None if isinstance(value, (bool, int, float)) else value
+
+
+Order: TypeAlias = Annotated[StrictInt | None, _whole()]
+Weeks: TypeAlias = Annotated[StrictInt | None, _whole("semanas?|sem|weeks?")]
+Minutes: TypeAlias = Annotated[StrictInt | None, _whole("min|mins|minutos?|minutes?|'")]
+DaysPerWeek: TypeAlias = Annotated[
+    StrictInt | None,
+    _whole(
+        r"(?:d[ií]as?|days?|veces|times|sesiones|sessions)"
+        r"(?:\s+(?:por|a la|per|a|each)\s+(?:semana|week))?"
+    ),
+]
+Text: TypeAlias = Annotated[StrictStr | None, BeforeValidator(_text)]
+Texts: TypeAlias = Annotated[list[StrictStr] | None, BeforeValidator(_texts)]
+Key: TypeAlias = StrictStr | Order
+NumberOrText: TypeAlias = Annotated[
+    StrictInt | StrictFloat | StrictStr | None, BeforeValidator(_number_or_text)
+]
+Notes: TypeAlias = Annotated[StrictStr | list[Any] | dict[str, Any] | None, BeforeValidator(_notes)]
+"""Free notes: workflows write a text, a list or an object; the form is not documented."""
+
+IfPresent: BeforeValidator = BeforeValidator(lambda value: [] if value is None else value)
+"""For a list of objects that may be missing or null. Anything else than a list is invalid."""
+
+# --- the parts ------------------------------------------------------------------------------------
 
 
 class ProgramPart(OpenModel):
@@ -178,29 +241,17 @@ EXERCISE_COLUMNS: Final = (
     *("order", "name", "primary_group", "secondary_group", "series", "reps", "rpe", "notes"),
     *("video_url", "db_id", "exercise_types"),
 )
-"""The fields that have a place of their own in renderings."""
-
-EXERCISE_DETAILS: Final = tuple(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)
-"""All other fields: every rendering shows them below the notes, with their labels."""
-
-SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "rest": (
-        *("descanso", "rest_seconds", "descanso_segundos"),
-        *("rest_between_sets", "descanso_entre_series"),
-    ),
-    "tempo": ("cadencia",),
-    "warmup": ("warm_up", "calentamiento"),
-    "progression": ("progresion", "progresión"),
-}
-"""Other keys that workflows write for a field."""
+"""The fields with a place of their own. Renderings show all others below the notes."""
 
 
 def written(part: ProgramPart) -> dict[str, Any]:
     """A part's values as the workflow wrote them; a synonym stands under the field's key."""
+    from .vocabulary import read_file
+
     extra = part.model_extra or {}
     values = {**part.__dict__, **part.other_kinds(), **extra}
-    for field, keys in SYNONYMS.items() if extra else ():
-        key = next((key for key in keys if extra.get(key) not in (None, "")), None)
+    for field, keys in read_file()["synonyms"].items() if extra else ():
+        key = next((key for key in keys.split() if extra.get(key) not in (None, "")), None)
         if key and values.get(field) in (None, ""):
             values[field] = values.pop(key)
     return values
@@ -242,6 +293,14 @@ class TrainingSession(ProgramPart):
     core_mobility_block: Annotated[Notes, Field(repr=False)] = None
 
 
+class PlannedExercise(NamedTuple):
+    """An exercise with its session and block."""
+
+    session: TrainingSession
+    block: Block
+    exercise: Exercise
+
+
 class ProgramData(ProgramPart):
     """The fields of a training program. No object is of this class itself."""
 
@@ -255,22 +314,16 @@ class ProgramData(ProgramPart):
     sessions: list[TrainingSession]
     general_notes: Notes = None
 
+    def exercises(self) -> Iterator[PlannedExercise]:
+        """Every exercise of the blocks as ``(session, block, exercise)``.
+
+        Without those of a ``core_mobility_block``, whose form is not documented.
+        """
+        for session in self.sessions:
+            for block in session.blocks:
+                for exercise in block.exercises:
+                    yield PlannedExercise(session, block, exercise)
+
 
 FACTS: Final = ("goal", "training_type", "weeks", "days_per_week", "session_duration_min")
 """The fields that sum a program up."""
-
-
-class PlannedExercise(NamedTuple):
-    """An exercise with its session and block."""
-
-    session: TrainingSession
-    block: Block
-    exercise: Exercise
-
-
-def exercises(program: ProgramData) -> Iterator[PlannedExercise]:
-    """Every exercise of the blocks, in the order of the program."""
-    for session in program.sessions:
-        for block in session.blocks:
-            for exercise in block.exercises:
-                yield PlannedExercise(session, block, exercise)

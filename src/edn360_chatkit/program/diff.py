@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from .change import (
+    BlockChange,
     Changes,
     ExerciseChange,
     FieldChange,
@@ -17,37 +18,26 @@ from .change import (
     SessionPlace,
     SetsChange,
 )
-from .data import (
-    EXERCISE_DETAILS,
-    FACTS,
-    Block,
-    Exercise,
-    ProgramData,
-    ProgramPart,
-    TrainingSession,
-    exercises,
-    written,
-)
+from .data import FACTS, Block, Exercise, ProgramData, ProgramPart, TrainingSession, written
 from .muscles import muscle_key
-from .numbers import as_text, fold, is_same, read_rpe, says_nothing
+from .numbers import as_text, is_empty, is_same, read_rpe, says_nothing
 from .texts import Language
+from .vocabulary import fold, read_file
 from .volume import weekly_sets_by_muscle
 
-PROGRAM_FIELDS = ("title", *FACTS, "general_notes")
-SESSION_FIELDS = ("session_notes", "warmup", "core_mobility_block")
-EXERCISE_FIELDS = ("series", "reps", "rpe")
-DETAILS = ("notes", *EXERCISE_DETAILS)
+# Every key is compared but these. They give a part its place, are compared as parts, or say
+# nothing about the training (see docs/programs.md).
+_OF_PROGRAM = frozenset(("id", "summary", "sessions"))
+_OF_SESSION = frozenset(("id", "name", "blocks"))
+_OF_BLOCK = frozenset(("id", "primary_muscles", "secondary_muscles", "exercises"))
+_OF_EXERCISE = frozenset(
+    ("id", "order", "name", "primary_group", "secondary_group", "video_url", "db_id")
+)
+_LOAD = ("series", "reps", "rpe")
 
 FARTHEST = 30
 """Sessions that are farther apart are not compared, so that time grows with the size only."""
 
-# Words that make no other exercise: "Press de banca" is "Press banca".
-_SMALL_WORDS = frozenset(
-    (
-        *("de", "del", "la", "el", "los", "las", "lo", "un", "en", "con", "al", "a", "y", "para"),
-        *("the", "of", "on", "in", "to", "an", "and", "with"),
-    )
-)
 # "Face pulls" is "Face pull", and "press" is no plural.
 _PLURAL = re.compile(r"(?<=[^s])s$")
 
@@ -59,18 +49,19 @@ _DAY = re.compile("(?:dia|day|sesion|session|entrenamiento|workout) ?[0-9]+")
 class ProgramDiff(Changes):
     """The changes from one program to the next; false if there are none.
 
-    Videos, muscles and the sessions' names are not compared.
+    Videos, muscles, ids, the summary and the sessions' names are not compared.
 
     Attributes:
-        program: Changes of the program's title, goal, type, weeks, days, minutes and notes.
-        sessions: Every session before and now, in the order of the program now.
+        program: Changes of the program's own fields, such as title, weeks and notes.
+        sessions: Every session before and now, in the order of the program now, with the changes
+            of its own fields and of those of its blocks.
         added: Exercises that are new.
         removed: Exercises that the program no longer has.
         replaced: Exercises in the position of another one, or with its ``db_id`` and another
             name.
         moved: Exercises that are in another session or block, or in another order.
         changed: Exercises with other series, reps or RPE. They may be moved or replaced as well.
-        details: Exercises with other notes, rest, tempo, warm-up or progression.
+        details: Exercises with other notes, rest or tempo, or another change of any other field.
         weekly_sets: Muscles with more or fewer sets a week, the largest change first.
     """
 
@@ -98,20 +89,17 @@ class ProgramDiff(Changes):
 
 def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     """The changes from ``old`` to ``new``."""
-    sessions = tuple(_session_changes(old.sessions, new.sessions))
-    db_ids = _trusted_db_ids(old) & _trusted_db_ids(new)
-    there = [(s.old, s.new) for s in sessions]
-    back = [(s.new, s.old) for s in sessions]
-    before = list(_standings(old.sessions, new.sessions, there, db_ids))
-    now = list(_standings(new.sessions, old.sessions, back, db_ids))
+    days = [*_paired_days(old.sessions, new.sessions)]
+    before = [s for n, (one, other) in enumerate(days) for s in _standings(n, one, other)]
+    now = [s for n, (one, other) in enumerate(days) for s in _standings(n, other, one)]
     pairs = _pairs(before, now)
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
     same = [(old, new) for old, new in pairs if old.is_same_as(new)]
     changes = [_change(pair) for pair in same]
     return ProgramDiff(
-        program=tuple(_changes(old, new, PROGRAM_FIELDS)),
-        sessions=sessions,
+        program=tuple(_changes(old, new, _OF_PROGRAM)),
+        sessions=tuple(_session_change(*pair) for pair in days),
         added=tuple(s.place for s in now if s.place.path not in new_paths),
         removed=tuple(s.place for s in before if s.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
@@ -122,11 +110,17 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     )
 
 
-def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Iterator[FieldChange]:
+# --- fields ---------------------------------------------------------------------------------------
+
+
+def _changes(old: ProgramPart, new: ProgramPart, apart: frozenset[str]) -> Iterator[FieldChange]:
+    """The changes of every key, known or not, but those of ``apart``."""
     old_values, new_values = written(old), written(new)
-    for field in fields:
-        before = _value(old, field, old_values.get(field))
-        now = _value(new, field, new_values.get(field))
+    for field in dict.fromkeys(("title", *FACTS, *old_values, *new_values)):
+        values = old_values.get(field), new_values.get(field)
+        if field in apart or all(map(is_empty, values)):
+            continue
+        before, now = _value(old, field, values[0]), _value(new, field, values[1])
         if before == now or is_same(before, now):
             continue
         rpe = read_rpe(before) if field == "rpe" else None
@@ -135,80 +129,69 @@ def _changes(old: ProgramPart, new: ProgramPart, fields: Iterable[str]) -> Itera
 
 
 def _value(part: ProgramPart, field: str, value: Any) -> float | str | None:
-    """The typed value, else the written one as text."""
+    """The typed value, else the written one; a list or object as text."""
     if isinstance(value, (list, dict)):
-        return as_text(cast("object", value))
-    typed: float | str | None = part.__dict__.get(field)
-    return value if typed is None else typed
+        items = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
+        is_flat = not any(isinstance(item, (list, dict)) for item in items)
+        return ", ".join(map(as_text, items)) if is_flat else as_text(cast("object", value))
+    typed = part.__dict__.get(field)
+    return typed if isinstance(typed, (int, float, str)) else value
 
 
 def _change(pair: _Pair) -> ExerciseChange:
     old, new = pair[0].place, pair[1].place
-    changes = tuple(_changes(old.exercise, new.exercise, (*EXERCISE_FIELDS, *DETAILS)))
-    fields = tuple(change for change in changes if change.field in EXERCISE_FIELDS)
-    return ExerciseChange(old, new, fields, changes[len(fields) :])
+    changes = tuple(_changes(old.exercise, new.exercise, _OF_EXERCISE))
+    fields = tuple(change for change in changes if change.field in _LOAD)
+    return ExerciseChange(old, new, fields, tuple(c for c in changes if c.field not in _LOAD))
 
 
-# --- pairs of sessions ----------------------------------------------------------------------------
+# --- pairs of sessions and blocks -----------------------------------------------------------------
 
 
-def _session_changes(
+class _Day(NamedTuple):
+    """A session, with the properties by which it is recognized, as they are compared."""
+
+    place: SessionPlace
+    session: TrainingSession
+    exercises: frozenset[str]
+    name: str
+    id: str
+
+
+def _days(sessions: Sequence[TrainingSession]) -> Iterator[_Day]:
+    for i, session in enumerate(sessions):
+        names = frozenset(_name(e) for block in session.blocks for e in block.exercises)
+        place = SessionPlace(i, _id(session, i), " ".join((session.name or "").split()))
+        name = fold(session.name or "")
+        own = "" if _DAY.fullmatch(name) else name
+        yield _Day(place, session, names, own, fold(session.id or ""))
+
+
+def _paired_days(
     old: Sequence[TrainingSession], new: Sequence[TrainingSession]
-) -> Iterator[SessionChange]:
+) -> Iterator[tuple[_Day | None, _Day | None]]:
     """The sessions before and now, in the order of ``new``; then those that were removed.
 
     Sessions are paired by likeness, the most alike first. A model that swaps two days may write
     their ids anew.
     """
-    before, now = (
-        [_features(session, i) for i, session in enumerate(sessions)] for sessions in (old, new)
+    before, now = [*_days(old)], [*_days(new)]
+    alike = (
+        (_likeness(one, other), i, other.place.position)
+        for i, one in enumerate(before)
+        for other in now[max(0, i - FARTHEST) : i + FARTHEST]
     )
     pairs: dict[int, int] = {}
-    removed = set(range(len(old)))
-    alike = (
-        (_likeness(one, other), one.position, other.position)
-        for one in before
-        for other in now[max(0, one.position - FARTHEST) : one.position + FARTHEST]
-    )
+    removed = dict.fromkeys(range(len(before)))
     for likeness, i, j in sorted(alike, key=lambda pair: -pair[0]):
         if likeness and j not in pairs and i in removed:
             pairs[j] = i
-            removed.remove(i)
-    for j, session in enumerate(new):
-        place, partner = _session_place(session, j), pairs.get(j)
-        if partner is None:
-            yield SessionChange(None, place, ())
-        else:
-            fields = tuple(_changes(old[partner], session, SESSION_FIELDS))
-            yield SessionChange(_session_place(old[partner], partner), place, fields)
-    for i in sorted(removed):
-        yield SessionChange(_session_place(old[i], i), None, ())
+            del removed[i]
+    yield from ((before[pairs[j]] if j in pairs else None, day) for j, day in enumerate(now))
+    yield from ((before[i], None) for i in removed)
 
 
-def _session_place(session: TrainingSession, index: int) -> SessionPlace:
-    return SessionPlace(index, _id(session, index), " ".join((session.name or "").split()))
-
-
-def _id(part: TrainingSession | Block, index: int) -> str:
-    return (part.id or "").strip() or str(index + 1)
-
-
-class _Features(NamedTuple):
-    """The properties of a session by which it is recognized, as they are compared."""
-
-    exercises: frozenset[str]
-    name: str
-    id: str
-    position: int
-
-
-def _features(session: TrainingSession, position: int) -> _Features:
-    names = frozenset(_name(exercise) for block in session.blocks for exercise in block.exercises)
-    name = fold(session.name or "")
-    return _Features(names, "" if _DAY.fullmatch(name) else name, fold(session.id or ""), position)
-
-
-def _likeness(one: _Features, other: _Features) -> float:
+def _likeness(one: _Day, other: _Day) -> float:
     """How similar two sessions are.
 
     The same exercises outweigh name, id and position. An exercise or two that moved do not.
@@ -217,14 +200,44 @@ def _likeness(one: _Features, other: _Features) -> float:
     shared = 2 * len(one.exercises & other.exercises) / (all_exercises or 1)
     same_name = bool(one.name) and one.name == other.name
     same_id = bool(one.id) and one.id == other.id
-    return 2.6 * shared + 1.1 * same_name + same_id + 0.05 * (one.position == other.position)
+    same_position = one.place.position == other.place.position
+    return 2.6 * shared + 1.1 * same_name + same_id + 0.05 * same_position
+
+
+def _blocks(own: _Day | None, other: _Day | None) -> dict[Hashable, tuple[int, Block]]:
+    """Blocks with their positions, by their id if the other session has it, else by position."""
+    others = {fold(block.id or "") for block in other.session.blocks} if other else set[str]()
+    blocks: dict[Hashable, tuple[int, Block]] = {}
+    for index, block in enumerate(own.session.blocks if own else ()):
+        key = fold(block.id or "")
+        blocks[key if key and key in others and key not in blocks else index] = index, block
+    return blocks
+
+
+def _session_change(old_day: _Day | None, new_day: _Day | None) -> SessionChange:
+    if old_day is None or new_day is None:
+        return SessionChange(old_day and old_day.place, new_day and new_day.place, (), ())
+    old, new = _blocks(old_day, new_day), _blocks(new_day, old_day)
+    blocks: list[BlockChange] = []
+    for key in {**new, **old}:
+        index, block = new.get(key) or old[key]
+        (_, before), (_, now) = (side.get(key, (0, Block())) for side in (old, new))
+        if fields := tuple(_changes(before, now, _OF_BLOCK)):
+            position = new_day.place.position if key in new else old_day.place.position
+            path = f"sessions.{position}.blocks.{index}"
+            blocks.append(BlockChange(path, _id(block, index), fields))
+    fields = tuple(_changes(old_day.session, new_day.session, _OF_SESSION))
+    return SessionChange(old_day.place, new_day.place, fields, tuple(blocks))
+
+
+def _id(part: TrainingSession | Block, index: int) -> str:
+    return (part.id or "").strip() or str(index + 1)
 
 
 # --- positions of exercises -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Standing:
+class _Standing(NamedTuple):
     """A place, with the number of its pair of sessions and its block as they are compared."""
 
     place: Place
@@ -241,36 +254,15 @@ class _Standing:
 _Pair = tuple[_Standing, _Standing]
 
 
-def _standings(
-    own: Sequence[TrainingSession],
-    other: Sequence[TrainingSession],
-    pairs: Iterable[tuple[SessionPlace | None, SessionPlace | None]],
-    db_ids: set[str],
-) -> Iterator[_Standing]:
-    """The exercises of ``own``; each pair has a session of ``own`` and one of ``other``."""
-    for number, (own_place, other_place) in enumerate(pairs):
-        if own_place is None:
-            continue
-        own_blocks = own[own_place.position].blocks
-        other_blocks = other[other_place.position].blocks if other_place else []
-        blocks = _block_keys(own_blocks, other_blocks)
-        for b, (block, key) in enumerate(zip(own_blocks, blocks, strict=True)):
-            for e, position in enumerate(_numbers(block)):
-                exercise = block.exercises[e]
-                path = f"sessions.{own_place.position}.blocks.{b}.exercises.{e}"
-                place = Place(path, own_place.id, _id(block, b), position, exercise)
-                db_id = _db_id(exercise) if _db_id(exercise) in db_ids else ""
-                yield _Standing(place, number, key, db_id, _name(exercise))
-
-
-def _block_keys(own: Sequence[Block], other: Sequence[Block]) -> list[Hashable]:
-    """For each block its id, if the other session has it, too; else its position."""
-    others = {fold(block.id or "") for block in other}
-    keys: dict[Hashable, None] = {}
-    for index, block in enumerate(own):
-        key = fold(block.id or "")
-        keys[key if key and key in others and key not in keys else index] = None
-    return [*keys]
+def _standings(number: int, own: _Day | None, other: _Day | None) -> Iterator[_Standing]:
+    if own is None:
+        return
+    for key, (b, block) in _blocks(own, other).items():
+        for e, position in enumerate(_numbers(block)):
+            exercise = block.exercises[e]
+            path = f"sessions.{own.place.position}.blocks.{b}.exercises.{e}"
+            place = Place(path, own.place.id, _id(block, b), position, exercise)
+            yield _Standing(place, number, key, _db_id(exercise), _name(exercise))
 
 
 def _numbers(block: Block) -> list[int]:
@@ -287,7 +279,8 @@ def _name(exercise: Exercise) -> str:
     """The name as names are compared: its words without their endings, in any order."""
     name = exercise.name or " ".join(exercise.exercise_types or ())
     words = re.findall(r"[^\W_]+", fold(name))
-    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in _SMALL_WORDS)
+    small = read_file()["words"]["small_in_names"].split()
+    stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in small)
     return " ".join(sorted(stems)) or fold(name)
 
 
@@ -311,27 +304,33 @@ def _db_id(exercise: Exercise) -> str:
     return db_id if re.search(r"[^\W0_]", db_id) and not says_nothing(db_id) else ""
 
 
-def _trusted_db_ids(program: ProgramData) -> set[str]:
+def _trusted_db_ids(standings: Iterable[_Standing]) -> set[str]:
     """Each ``db_id`` that has one name only."""
     names: defaultdict[str, set[str]] = defaultdict(set)
-    for _, _, exercise in exercises(program):
-        if db_id := _db_id(exercise):
-            names[db_id].add(_name(exercise))
-    return {db_id for db_id, its_names in names.items() if len(its_names) == 1}
+    for standing in standings:
+        names[standing.db_id].add(standing.name)
+    return {db_id for db_id, its_names in names.items() if db_id and len(its_names) == 1}
 
 
 def _pairs(before: Sequence[_Standing], now: Sequence[_Standing]) -> list[_Pair]:
     """The exercises that are the same, or replace each other, in the order of ``now``."""
+    db_ids = _trusted_db_ids(before) & _trusted_db_ids(now)
+    before, now = (
+        [s if s.db_id in db_ids else s._replace(db_id="") for s in standings]
+        for standings in (before, now)
+    )
     matches: dict[str, _Standing] = {}
+    waiting = {standing.place.path: standing for standing in before}
     for key in _KEYS:
-        matched = {standing.place.path for standing in matches.values()}
-        waiting: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
-        for standing in before:
-            if key(standing)[0] and standing.place.path not in matched:
-                waiting[key(standing)].append(standing)
+        by_key: defaultdict[Hashable, deque[_Standing]] = defaultdict(deque)
+        for standing in waiting.values():
+            if key(standing)[0]:
+                by_key[key(standing)].append(standing)
         for standing in now:
-            if standing.place.path not in matches and (same := waiting.get(key(standing))):
-                matches[standing.place.path] = same.popleft()
+            path = standing.place.path
+            if path not in matches and (same := by_key.get(key(standing))):
+                matches[path] = same.popleft()
+                del waiting[matches[path].place.path]
     return [(old, new) for new in now if (old := matches.get(new.place.path))]
 
 

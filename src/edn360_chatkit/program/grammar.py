@@ -13,22 +13,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from .lexicon import read_words
-
-LONGEST = 200
-"""Characters. A longer text is prose and says nothing countable."""
-
-
-def fold(text: str) -> str:
-    """A name as names are compared: without case, accents and double blanks."""
-    parts = unicodedata.normalize("NFKD", text).casefold()
-    return " ".join("".join(c for c in parts if not unicodedata.combining(c)).split())
-
+from .vocabulary import LONGEST, fold, read_file
 
 # --- tokens -----------------------------------------------------------------------------------
 
-_NUMBERS = {word: float(n) for n, row in read_words("numbers").items() for word in row.split()}
-_KINDS = {word: kind for kind, row in read_words("kinds").items() for word in row.split()}
+_NUMBERS = {word: float(n) for n, row in read_file()["numbers"].items() for word in row.split()}
+_KINDS = {word: kind for kind, row in read_file()["kinds"].items() for word in row.split()}
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
 
 

@@ -4,20 +4,20 @@ The data are in ``data.py``. Numbers, checks, comparison and renderings are modu
 imported when they are called: a process that only runs the workflow does not load them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .._validation import validate
 from .data import Block as Block
 from .data import Exercise as Exercise
-from .data import PlannedExercise, ProgramData, exercises
+from .data import ProgramData
 from .data import TrainingSession as TrainingSession
 from .texts import Language as Language
 
 if TYPE_CHECKING:
     from ..inputs import EDN360Input
+    from .checks import Findings
     from .diff import ProgramDiff
-    from .findings import Findings
     from .records import Record
 
 ROOT_KEY: Final = "client_training_program_enriched"
@@ -39,18 +39,9 @@ class EnrichedTrainingProgram(ProgramData):
         general_notes: Notes for the whole program.
     """
 
-    def exercises(self) -> Iterator[PlannedExercise]:
-        """Every exercise of the blocks as ``(session, block, exercise)``.
-
-        Without those of a ``core_mobility_block``, whose form is not documented.
-        """
-        return exercises(self)
-
     def weekly_sets(self) -> float:
         """The sets of one week. Exercises with unreadable ``series`` do not count."""
-        from .volume import weekly_sets
-
-        return weekly_sets(self)
+        return round(sum(planned.exercise.sets or 0.0 for planned in self.exercises()), 2)
 
     def weekly_sets_by_muscle(self) -> dict[str, float]:
         """The sets of one week by muscle, the largest number first.
@@ -70,9 +61,9 @@ class EnrichedTrainingProgram(ProgramData):
         A rough guide. Rests count as written; without one, 90 seconds between sets, and 10 within
         a superset. ``docs/programs.md`` has the assumptions and their sources.
         """
-        from .volume import estimated_session_minutes
+        from .volume import session_minutes
 
-        return estimated_session_minutes(self)
+        return [session_minutes(session) for session in self.sessions]
 
     def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "Findings":
         """Find what a coach should look at before the program reaches the athlete.
@@ -91,13 +82,12 @@ class EnrichedTrainingProgram(ProgramData):
         """
         from ..inputs import EDN360Input
         from .checks import check
-        from .findings import Findings
 
         edn360_input = None if against is None else validate(EDN360Input, against)
         del against
         if isinstance(edn360_input, Exception):
             raise edn360_input
-        return Findings(check(self, edn360_input))
+        return check(self, edn360_input)
 
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.

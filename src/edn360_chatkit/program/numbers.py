@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from .grammar import DECIMAL, DECIMAL_OF_TIME, SIGNS, parse, plain, read_tokens
-from .grammar import LONGEST as LONGEST
-from .grammar import fold as fold
+from .vocabulary import LONGEST, fold, read_file
 
 MOST = 86_400
 """The largest number that is taken for one: the seconds of a day. A larger one is a mistake."""
@@ -51,7 +50,7 @@ def says_nothing(value: object) -> bool:
     if not isinstance(value, str):
         return is_empty(value)
     text = fold(value.translate(SIGNS)).rstrip(".") if len(value) <= LONGEST else value
-    return _NOTHING.fullmatch(text) is not None
+    return not text or text in read_file()["words"]["nothing"].split(", ")
 
 
 def says_how_much(value: object) -> bool:
@@ -117,11 +116,6 @@ def read_rpe(value: object) -> Range | None:
     return _range([10 - number for number in reserves.pop()]) if len(reserves) == 1 else None
 
 
-# As they are compared, with "-" for every dash.
-_NOTHING = re.compile(
-    r"-{0,3}|n[/.]?a|n[/.]?d|s/d|none|null|nil|nan|nothing|not (?:applicable|specified)|nada"
-    r"|no (?:aplica|procede|especificado)|sin (?:especificar|datos)|ningun[oa]|unknown|desconocido"
-)
 _OF_TEN = re.compile(r"(?<=[0-9]) ?(?:/|de|sobre|out of) ?(5|10|20)(?![0-9.,])", re.IGNORECASE)
 
 

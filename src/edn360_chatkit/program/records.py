@@ -7,7 +7,7 @@ import io
 import re
 from typing import Final, TypeAlias
 
-from .data import EXERCISE_DETAILS, Exercise, ProgramData, written
+from .data import EXERCISE_COLUMNS, Exercise, ProgramData, written
 from .numbers import as_text
 from .rendering.printable import printable
 
@@ -17,7 +17,8 @@ COLUMNS: Final = (
     *("session_number", "session", "session_name", "block_number", "block", "order", "name"),
     *("primary_group", "secondary_group", "series", "sets", "reps", "reps_low", "reps_high"),
     *("seconds_low", "seconds_high", "rpe", "rpe_low", "rpe_high", "notes", "video_url", "db_id"),
-    *("exercise_types", *EXERCISE_DETAILS, "other", "block_other", "session_other"),
+    *("exercise_types", *(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)),
+    *("other", "block_other", "session_other"),
 )
 """The columns of every record, in this order. The last three have unknown keys, as JSON."""
 

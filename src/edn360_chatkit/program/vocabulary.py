@@ -1,21 +1,68 @@
-"""The words by which questionnaires and exercises are known, in Spanish and English.
+"""The words by which programs and questionnaires are read, in Spanish and English.
 
-They are compared in small letters, without accents, signs and plurals.
+``words.ini`` has them. They are compared in small letters, without accents, signs and plurals.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from configparser import ConfigParser, ExtendedInterpolation
+from functools import cache
+from importlib import resources
 from typing import TypeAlias
 
-from .lexicon import read_names, read_words
-from .numbers import fold
+Sections: TypeAlias = Mapping[str, Mapping[str, str]]
+
+LONGEST = 200
+"""Characters. A longer text is prose, which is not read."""
+
+
+class _Parser(ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr  # small and capital letters differ
+
+
+@cache
+def read_file(name: str = "words.ini") -> Sections:
+    """The sections of a file of this folder: keys with their words, in one line each."""
+    parser = _Parser(delimiters=("=",), interpolation=ExtendedInterpolation())
+    parser.read_string(
+        resources.files(__name__.rpartition(".")[0]).joinpath(name).read_text("utf-8")
+    )
+    return {
+        section: {key: " ".join(value.split()) for key, value in parser[section].items()}
+        for section in parser.sections()
+    }
+
+
+def read_names(*sections: str) -> dict[str, frozenset[str]]:
+    """Each name of these sections with the words of its keys, without the key ``none``."""
+    names: dict[str, frozenset[str]] = {}
+    for key, row in (row for section in sections for row in read_file()[section].items()):
+        for name in row.split(", "):
+            names[name] = names.get(name, frozenset()) | frozenset(key.split()) - {"none"}
+    return names
+
+
+# --- words of a text ------------------------------------------------------------------------------
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
 _PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])(?<!^pre)s$")
 _DOUBLED = re.compile(r"([a-z])\1")
+_PLACEHOLDER = re.compile(
+    r"^(?:unknown|desconocid[oa])$"
+    r"|\b(?:(?:no|sin|not) (?:mapead[oa]|mapped|asignad[oa]|assigned|asignar|definir)"
+    r"|(?:por|to be) (?:asignar|definir|assigned|defined)|unmapped|unassigned|tbd)\b"
+)
+
+
+def fold(text: str) -> str:
+    """A name as names are compared: without case, accents and double blanks."""
+    parts = unicodedata.normalize("NFKD", text).casefold()
+    return " ".join("".join(c for c in parts if not unicodedata.combining(c)).split())
 
 
 def words_of(text: str) -> list[str]:
@@ -40,106 +87,56 @@ def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> I
         place += 1
 
 
-_WORDS = read_words("words")
-
-
-def _words(row: str) -> frozenset[str]:
-    """The words of a row; the file says what they are for."""
-    return frozenset(words_of(_WORDS[row]))
-
-
-def _phrases(*sections: str) -> dict[str, frozenset[str]]:
-    """Phrases of sections, with their kinds of equipment or joints."""
-    return {
-        " ".join(words_of(name)): kinds
-        for section in sections
-        for name, kinds in read_names(section).items()
-    }
-
-
-_PLACEHOLDER = re.compile(
-    r"^(?:unknown|desconocid[oa])$"
-    r"|\b(?:(?:no|sin|not) (?:mapead[oa]|mapped|asignad[oa]|assigned|asignar|definir)"
-    r"|(?:por|to be) (?:asignar|definir|assigned|defined)|unmapped|unassigned|tbd)\b"
-)
-
-
 def is_placeholder(text: str | None) -> bool:
     """Whether a text of the workflow stands for an exercise or muscle that is to be assigned."""
     return _PLACEHOLDER.search(fold(text or "").replace("_", " ")) is not None
 
 
-# --- questions ------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
+
+
+@cache
+def terms(row: str) -> frozenset[str]:
+    """The words of a row of ``[words]``; the file says what they are for."""
+    return frozenset(words_of(read_file()["words"][row]))
+
+
+def has(words: Iterable[str], row: str) -> bool:
+    """Whether one of these words is in a row of ``[words]``."""
+    return not terms(row).isdisjoint(words)
+
+
+@cache
+def phrases(*sections: str) -> dict[str, frozenset[str]]:
+    """The phrases of sections, with their kinds of equipment or joints."""
+    return {" ".join(words_of(name)): kinds for name, kinds in read_names(*sections).items()}
+
 
 Question: TypeAlias = tuple[frozenset[str], ...]
 """A key is this question if it has a word of each set but the last, and all are in one of them."""
 
 
-def _questions(row: str) -> tuple[Question, ...]:
+@cache
+def questions(row: str) -> tuple[Question, ...]:
+    """The ways to ask a question."""
+    ways = read_file()["questions"][row].split("/")
+    fillers = read_file()["words"]["fillers"]
     return tuple(
-        tuple(frozenset(words_of(part)) for part in f"{way} {_WORDS['fillers']}".split("|"))
-        for way in _QUESTIONS[row].split("/")
+        tuple(frozenset(words_of(part)) for part in f"{way} {fillers}".split("|")) for way in ways
     )
 
 
-_QUESTIONS = read_words("questions")
-DAYS = _questions("days")
-MINUTES = _questions("minutes")
-HAS_EQUIPMENT = _questions("equipment")
-ALL_INJURIES = _questions("injuries")
-TO_AVOID = _questions("avoid")
-FILLERS = _words("fillers")
-TRAINING = _words("about_training")
-PLACES = _words("places")
-WHERE = _words("where")
-HOME = _words("home")
-GYM = _words("gym")
-GOALS = _words("goals")
-REMARKS = _words("remarks")
-INJURIES = _words("injuries")
-
-# --- answers --------------------------------------------------------------------------------------
-
-NEGATIONS = _words("negations")
-CONTRARY = _words("contrary")
-AFFIRMATIONS = _words("affirmations")
-WEEKDAYS = _words("weekdays")
-
-EQUIPMENT = _phrases("equipment", "has")
-"""What an athlete has."""
-
-NEEDED_EQUIPMENT = _phrases("equipment", "needs")
-"""What an exercise can't be done without, by its name; one of the kinds will do."""
-
-UNDERSTOOD = _words("understood").union(" ".join(EQUIPMENT).split())
-"""Words of an answer about equipment that leave no doubt about it."""
-
-MACHINES = _words("machines")
-OPEN_NAMES = _words("open_names")
-
-JOINTS = _phrases("joints")
-PAST = _words("past")
-RECOVERED = _words("recovered")
-RECENT = _words("recent")
-HURTING = _words("hurting")
-UNCHANGED = _words("unchanged")
-ACTIVE = _words("active")
-WELL = _words("well")
-DENYING = _words("denying").union(" ".join(JOINTS).split())
-
-# --- exercises ------------------------------------------------------------------------------------
-
-_NO_LOAD = _words("no_load")
-_FULL_WORDS = {short: words_of(word)[0] for word, short in read_words("abbreviations").items()}
-_LOADS = [
-    (
-        frozenset(words_of(" ".join(word for word in name.split() if word[0] != "-"))),
-        frozenset(words_of(" ".join(word for word in name.split() if word[0] == "-"))),
-        joints,
-    )
-    for name, joints in read_names("loads").items()
-]
-"""The words that a name needs, those that it must not have, and the joints."""
+@cache
+def _loads() -> list[tuple[frozenset[str], frozenset[str], frozenset[str]]]:
+    """The words that a name needs, those that it must not have, and the joints."""
+    return [
+        (
+            frozenset(words_of(" ".join(word for word in name.split() if word[0] != "-"))),
+            frozenset(words_of(" ".join(word for word in name.split() if word[0] == "-"))),
+            joints,
+        )
+        for name, joints in read_names("loads").items()
+    ]
 
 
 def loaded_joints(name: str) -> frozenset[str]:
@@ -148,6 +145,7 @@ def loaded_joints(name: str) -> frozenset[str]:
     Words may have any order, so that a catalogue's spelling ("press hombros sentado barra") needs
     no entry of its own.
     """
-    words = frozenset(_FULL_WORDS.get(word, word) for word in words_of(name))
-    loads = (joints for needed, other, joints in _LOADS if needed <= words and not other & words)
-    return frozenset() if words & _NO_LOAD else frozenset[str]().union(*loads)
+    full = phrases("abbreviations")
+    words = {word for short in words_of(name) for word in full.get(short, (short,))}
+    loads = (joints for needed, other, joints in _loads() if needed <= words and not other & words)
+    return frozenset() if has(words, "no_load") else frozenset[str]().union(*loads)

@@ -3,63 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, exercises, written
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, written
 from .muscles import muscles
-from .numbers import Range, as_text, fold, is_empty, read_seconds
+from .numbers import Range, as_text, is_empty, read_seconds
+from .vocabulary import fold
 
-SECONDARY_SHARE = 0.5
-"""What a set counts for a muscle that is not its first aim.
-
-Pelland et al. (2024, SportRxiv preprint, "The Resistance Training Dose-Response") compared counting
-indirect sets as 1, 0.5 and 0 over 67 studies, and found the strongest evidence for 0.5."""
-
+# Assumptions, in seconds where they have a unit. docs/programs.md has their sources.
+SECONDARY_SHARE = 0.5  # of a set, for a muscle that is not its first aim
 SECONDS_PER_REP = 3.0
-"""One or two seconds up and one or two down: the moderate speed of the American College of Sports
-Medicine's position stand on progression models (Ratamess et al., 2009)."""
-
+SECONDS_UNSAID = 30.0  # of a set that does not say how long it is, such as "AMRAP"
 REST_SECONDS = 90.0
-"""After a set, where the program says nothing. The guidelines of the same college ask for 2 to 3
-minutes after heavy sets and 1 to 2 after lighter ones; programs write less. Our assumption."""
-
-SUPERSET_SECONDS = 10.0
-"""From one exercise of a superset to the next one, where the program says nothing. Our
-assumption."""
-
-LONGEST_REST = 900.0
-"""Seconds. A longer rest is a mistake, and is not read."""
-
-MOST_MINUTES = 5
-LEAST_SECONDS = 10
-"""A rest without a unit: up to 5 are minutes, 10 and more are seconds. Our assumption."""
-
-SECONDS_UNSAID = 30.0
-"""A set that does not say how long it is ("AMRAP"): that of ten repetitions. Our assumption."""
-
-CHANGE_SECONDS = 60.0
-"""From one exercise, or superset, to the next one. Our assumption."""
-
+SUPERSET_SECONDS = 10.0  # between two exercises of a superset
+CHANGE_SECONDS = 60.0  # between two exercises, or supersets
 WARM_UP_SECONDS = 600.0
-"""Before the first exercise. Our assumption."""
-
 CORE_MOBILITY_SECONDS = 300.0
-"""A session's ``core_mobility_block``, where it has one. Our assumption."""
-
-
-def weekly_sets(program: ProgramData) -> float:
-    """The sets of a week."""
-    return round(sum(planned.exercise.sets or 0.0 for planned in exercises(program)), 2)
+LONGEST_REST = 900.0  # a longer one is a mistake
+MOST_MINUTES = 5  # a rest without a unit: up to 5 are minutes, 10 and more are seconds
+LEAST_SECONDS = 10
 
 
 def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
     """The sets of a week by muscle, the largest number first."""
     sets: dict[str, float] = {}
     names: dict[str, str] = {}
-    for _, block, exercise in exercises(program):
+    for _, block, exercise in program.exercises():
         if not (count := exercise.sets):
             continue
         primary = muscles(exercise.primary_group, block.primary_muscles)
@@ -72,20 +44,18 @@ def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
     return {names[key]: round(count, 2) for key, count in largest_first}
 
 
-def estimated_session_minutes(program: ProgramData) -> list[float]:
-    """The minutes of each session, by the assumptions above."""
-    return [
-        session_minutes(session, [e for block in session.blocks for e in block.exercises])
-        for session in program.sessions
-    ]
+def has_length(exercise: Exercise) -> bool:
+    """Whether an exercise says how much there is to do."""
+    return bool(exercise.sets and (exercise.reps_range or exercise.seconds_range))
 
 
-def session_minutes(session: TrainingSession, planned: Iterable[Exercise]) -> float:
-    """The minutes of a session with these of its exercises; 0 if no set can be counted."""
-    wanted = {id(exercise) for exercise in planned}
+def session_minutes(
+    session: TrainingSession, counts: Callable[[Exercise], bool] = lambda _: True
+) -> float:
+    """The minutes of a session with the exercises that count; 0 if no set can be counted."""
     work, parts = 0.0, 0
     for block in session.blocks:
-        counted = [(e.sets, e) for e in block.exercises if id(e) in wanted and e.sets]
+        counted = [(e.sets, e) for e in block.exercises if e.sets and counts(e)]
         is_superset = len(counted) > 1 and bool(_SUPERSET.search(_texts_of(block)))
         parts += 1 if is_superset else len(counted)
         after_block = _rest(block, _rest(session, REST_SECONDS))

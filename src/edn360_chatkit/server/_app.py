@@ -73,10 +73,9 @@ class WorkflowApp:
     ) -> None:
         settings.tokens()
         self.settings: ServerSettings = settings
-        self.runs: Runs = Runs(settings)
+        self.runs: Runs = Runs()
         self._threads = ThreadStore(database)
-        run = as_run(workflow)
-        self._server = WorkflowServer(self._threads, self.runs, run, settings.run_timeout)
+        self._server = WorkflowServer(self._threads, as_run(workflow), settings)
         routes = [
             Route("/chatkit", self._chatkit, methods=["POST"]),
             Route("/health", self._health, methods=["GET"]),

@@ -1,12 +1,14 @@
-"""The Agents SDK in an export of Agent Builder: its agents as steps, and what they have written.
+"""Exports of Agent Builder: their input, their agents as steps, their results.
 
-An export calls ``Runner.run``. ``install`` replaces the SDK's default runner by one that streams:
-only a stream has the text of a response that ends incomplete. The SDK calls its runner
+An export calls ``Runner.run``. ``StepRunner`` takes the place of the SDK's default runner and
+streams: only a stream has the text of a response that ends incomplete. The SDK calls its runner
 experimental; ``tests/server/test_exports.py`` fails when it changes.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agents import (
@@ -18,8 +20,13 @@ from agents import (
 )
 from agents.run import AgentRunner, set_default_agent_runner
 from openai import BadRequestError
+from pydantic import BaseModel
 
-from ._state import RunState, current_run, report_progress
+from .._json import as_list, as_object
+from ._state import RunState, current_run, json_text, report_progress
+
+INPUT_FIELD = "input_as_text"
+"""The field in which Agent Builder's code takes the message."""
 
 
 class StepRunner(AgentRunner):
@@ -31,10 +38,9 @@ class StepRunner(AgentRunner):
         state = current_run.get()
         if state is None:
             return await super().run(starting_agent, input, **kwargs)
-        report_progress(starting_agent.name)
         state.text = ""
+        result: RunResult | RunResultStreaming
         try:
-            result: RunResult | RunResultStreaming
             result = await self._stream(state, starting_agent, input, kwargs)
         except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
             state.text = ""  # a guardrail takes the text back
@@ -50,17 +56,83 @@ class StepRunner(AgentRunner):
     async def _stream(
         self, state: RunState, agent: Agent[Any], input: Any, options: dict[str, Any]
     ) -> RunResultStreaming:
-        result = super().run_streamed(agent, input, **options)
+        result = self.run_streamed(agent, input, **options)
         async for event in result.stream_events():
-            if event.type != "raw_response_event":
-                continue
-            if event.data.type == "response.created":
-                state.text = ""
-            elif event.data.type == "response.output_text.delta":
-                state.text += event.data.delta
+            if event.type == "agent_updated_stream_event":
+                if event.new_agent is not agent:  # a handoff
+                    report_progress(event.new_agent.name)
+            elif event.type == "raw_response_event":
+                if event.data.type == "response.created":
+                    state.text = ""
+                elif event.data.type == "response.output_text.delta":
+                    state.text += event.data.delta
         return result
 
+    def run_streamed(
+        self, starting_agent: Agent[Any], input: Any, **kwargs: Any
+    ) -> RunResultStreaming:
+        report_progress(starting_agent.name)
+        return super().run_streamed(starting_agent, input, **kwargs)
 
-def install() -> None:
-    """Make it the runner of ``Runner.run`` in this process."""
+
+def as_export(
+    workflow: Callable[..., Any], run: Callable[[object], Awaitable[object]]
+) -> Callable[[dict[str, Any]], Awaitable[object]] | None:
+    """A run of an export, recognised by its parameter; ``None`` for any other function."""
+    model, name = _export_input(workflow)
+    if model is None:
+        return None
     set_default_agent_runner(StepRunner())
+
+    async def run_export(edn360_input: dict[str, Any]) -> object:
+        argument = model(**{name: json_text(edn360_input)})
+        return _export_result(await run(argument), argument)
+
+    return run_export
+
+
+def _export_input(workflow: Callable[..., Any]) -> tuple[type[BaseModel] | None, str]:
+    """The model of a function's first parameter, and its field for the message."""
+    try:
+        parameters = inspect.signature(workflow, eval_str=True).parameters.values()
+    except (NameError, TypeError, ValueError):
+        return None, ""
+    for parameter in list(parameters)[:1]:
+        model = parameter.annotation
+        if inspect.isclass(model) and issubclass(model, BaseModel):
+            fields = model.model_fields
+            required = [name for name, field in fields.items() if field.is_required()]
+            names = [INPUT_FIELD] if INPUT_FIELD in fields else required
+            if len(names) == 1 and fields[names[0]].annotation is str:
+                return model, names[0]
+    return None, ""
+
+
+def _export_result(result: object, argument: BaseModel) -> object:
+    """What an export returned, or its last agent's output if it ends without a ``return``."""
+    state = current_run.get()
+    if result is None and state is not None:
+        return state.result
+    fields = as_object(result)
+    if (
+        fields.keys() == type(argument).model_fields.keys()
+    ):  # so Agent Builder ends the branch of a refused approval
+        return _error("The export returned its input: it ended before an agent wrote an answer.")
+    if refusals := _refusals(fields):
+        return _error(f"A guardrail of the export refused: {', '.join(refusals)}.")
+    for name in ("output_parsed", "output_text", "safe_text"):
+        if fields.get(name) is not None:
+            return fields[name]
+    return result
+
+
+def _refusals(fields: dict[str, Any]) -> list[str]:
+    """The guardrails that have failed, of the result of Agent Builder's guardrail node."""
+    if fields.get("failed") is True:  # in exports of 2025
+        failures = map(as_object, as_list(fields.get("failures")))
+        return [str(failure.get("guardrail_name")) for failure in failures] or ["no name given"]
+    return [name for name, check in fields.items() if as_object(check).get("failed") is True]
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message}}

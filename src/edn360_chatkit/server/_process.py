@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 from types import FrameType
 
 import uvicorn
@@ -28,6 +30,24 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._runs = app.runs
         self._grace = app.settings.grace
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until it has stopped, and leave behind what ignores its cancellation."""
+        # asyncio.run would wait for such a workflow, and so would not end.
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._run(sockets))
+        finally:
+            loop.close()
+
+    async def _run(self, sockets: list[socket.socket] | None) -> None:
+        try:
+            await self.serve(sockets)
+        finally:
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others, timeout=CLOSING)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, stop."""

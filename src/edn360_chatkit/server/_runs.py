@@ -1,15 +1,10 @@
-"""The runs of a process: their queue, and their end when the server stops."""
+"""The runs of a process, and their end when the server stops."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterable
 from time import monotonic
-
-import anyio
-
-from ._settings import ServerSettings
 
 
 class Runs:
@@ -19,13 +14,11 @@ class Runs:
         tasks: The runs under way, those in the queue included. They outlive their requests.
         deadline: When the runs must have ended, by ``time.monotonic``; ``None`` while the server
             is not stopping.
-        places: The ``max_runs`` places of runs that work; the others wait for one in order.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
-        self.places: anyio.CapacityLimiter = anyio.CapacityLimiter(settings.max_runs or math.inf)
 
     def start(
         self, stream: AsyncIterable[bytes]

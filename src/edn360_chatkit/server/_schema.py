@@ -9,30 +9,23 @@ import sqlalchemy as sa
 
 
 def _table(name: str, *columns: sa.Column[int]) -> sa.Table:
-    number = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     return sa.Table(
         name,
         METADATA,
-        sa.Column("position", number, primary_key=True, autoincrement=True),
+        sa.Column("position", number, primary_key=True),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
         *columns,
         sa.UniqueConstraint("owner", "id"),
         sa.Index(f"{name}_in_order", "owner", "position"),
-        sqlite_autoincrement=True,
     )
 
 
 METADATA = sa.MetaData()
-# Times are seconds since 1970 by the database's clock, which all processes share.
+# Seconds since 1970 by the database's clock, which all processes share.
 NOW = sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
 THREADS = _table("threads", sa.Column("active_at", sa.BigInteger, index=True))
-ITEMS = _table("items")
-RUNS = sa.Table(
-    "runs",
-    METADATA,
-    sa.Column("answer_id", sa.Text, primary_key=True),
-    sa.Column("thread_id", sa.Text, nullable=False, index=True),
-    sa.Column("expires_at", sa.BigInteger, nullable=False),
-)
+# A user's message without an answer has a lease: a number that its process goes on counting.
+ITEMS = _table("items", sa.Column("lease", sa.BigInteger, index=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -44,3 +45,8 @@ def report_progress(text: str) -> None:
     state = current_run.get()
     if state is not None:
         state.report(whole_characters(str(text)))  # JSON must hold it, or the run is lost
+
+
+def json_text(data: object) -> str:
+    """Compact JSON."""
+    return whole_characters(json.dumps(data, ensure_ascii=False, separators=(",", ":")))

@@ -1,7 +1,9 @@
 """Threads, items and the leases of runs in a database: SQLite or PostgreSQL.
 
 A run has a lease from its message to its answer, in the same transactions as these. The process
-that has the run renews its lease. A lease that expires is a run whose process died.
+that has the run goes on counting its lease. A lease that stands still for ``LEASE`` seconds, by
+the monotonic clock of the process that looks, is a run whose process died. So no clock that is
+set wrong, or set anew, ends a run.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from time import monotonic
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -26,11 +28,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..errors import ConfigurationError
-from ._schema import ITEMS, METADATA, NOW, RUNS, THREADS
+from ._schema import ITEMS, METADATA, NOW, THREADS
 from ._workflows import error_text
 
 LEASE = 30
-"""How long a lease holds without being renewed, in seconds."""
+"""How long a lease may stand still, in seconds."""
 CONNECTIONS = 8
 """The connections of a process to PostgreSQL. SQLite has one."""
 ANSWER_PATIENCE = 600
@@ -38,10 +40,15 @@ ANSWER_PATIENCE = 600
 SCHEMA_LOCK = 360_360
 """The advisory lock of PostgreSQL under which one process at a time makes the schema."""
 STOPPED = "The server stopped before the workflow's end."
+ANSWER = "_answer"
+"""The end of an answer's id, after its message's: so a late answer replaces an error."""
+MODELS: dict[sa.Table, TypeAdapter[Any]] = {
+    THREADS: TypeAdapter(ck.ThreadMetadata),
+    ITEMS: TypeAdapter(ck.ThreadItem),
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
-ITEM: TypeAdapter[ck.ThreadItem] = TypeAdapter(ck.ThreadItem)
 
 
 def open_engine(database: str) -> sa.Engine:
@@ -68,15 +75,6 @@ def open_engine(database: str) -> sa.Engine:
         raise ConfigurationError(f"Install {error.name}: {hint}") from None
 
 
-def answer_id(message_id: str) -> str:
-    """The id of the item that answers a message.
-
-    It is known before the run, so that a run has one answer: the late answer of a run whose lease
-    has expired replaces the error.
-    """
-    return f"{message_id}_answer"
-
-
 def assistant_message(id: str, thread_id: str, text: str) -> ck.AssistantMessageItem:
     """An assistant's message."""
     content = [ck.AssistantMessageContent(text=text)]
@@ -84,14 +82,17 @@ def assistant_message(id: str, thread_id: str, text: str) -> ck.AssistantMessage
     return ck.AssistantMessageItem(id=id, thread_id=thread_id, created_at=now, content=content)
 
 
-def _in_thread(
-    method: Callable[Concatenate[ThreadStore, P], T],
+def _transaction(
+    method: Callable[Concatenate[ThreadStore, sa.Connection, P], T],
 ) -> Callable[Concatenate[ThreadStore, P], CoroutineType[Any, Any, T]]:
-    """Make a sync method async: it runs in a worker thread, with one of the connections."""
+    """Make a sync method async: one transaction, in a worker thread."""
 
     async def call(self: ThreadStore, *args: P.args, **kwargs: P.kwargs) -> T:
-        bound = partial(method, self, *args, **kwargs)
-        return await anyio.to_thread.run_sync(bound, limiter=self.limiter)
+        def work() -> T:
+            with self.engine.begin() as db:
+                return method(self, db, *args, **kwargs)
+
+        return await anyio.to_thread.run_sync(work, limiter=self.limiter)
 
     return call  # type: ignore[return-value]  # mypy calls a CoroutineType a Coroutine
 
@@ -99,10 +100,8 @@ def _in_thread(
 class ThreadStore(Store[str]):
     """Threads and items as openai-chatkit asks for them. Users see their own threads only.
 
-    Each method is one transaction.
-
     Attributes:
-        alive: The runs of this process, by the ids of their answers. Their leases are renewed.
+        alive: The messages whose runs this process has.
     """
 
     def __init__(self, database: str) -> None:
@@ -112,6 +111,7 @@ class ThreadStore(Store[str]):
         self._insert = sqlite.insert if self._is_sqlite else postgresql.insert
         self.limiter = anyio.CapacityLimiter(1 if self._is_sqlite else CONNECTIONS)
         self._lock: sqlite3.Connection | None = None
+        self._seen: dict[tuple[str, int], float] = {}  # leases of others, and when they counted
         try:
             if self._is_sqlite:
                 self._lock_file(self.engine.url.database or "")
@@ -141,10 +141,12 @@ class ThreadStore(Store[str]):
             if not self._is_sqlite:
                 db.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
             METADATA.create_all(db)
-            columns = [column["name"] for column in sa.inspect(db).get_columns("threads")]
-            if "active_at" not in columns:  # a database of the example server of version 0.1
-                db.exec_driver_sql("ALTER TABLE threads ADD COLUMN active_at INTEGER")
-                db.execute(sa.update(THREADS).values(active_at=NOW))
+            for table, column in ((THREADS, "active_at"), (ITEMS, "lease")):
+                # The example server of version 0.1 made its tables without them.
+                if column not in [row["name"] for row in sa.inspect(db).get_columns(table.name)]:
+                    db.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column} BIGINT")
+            is_new = THREADS.c.active_at.is_(None)
+            db.execute(sa.update(THREADS).where(is_new).values(active_at=NOW))
         if self._is_sqlite:
             self.fail_runs()  # this process is the only one, and has no run yet
 
@@ -171,66 +173,66 @@ class ThreadStore(Store[str]):
             raise NotFoundError(f"This user's {table.name} have no '{id}'.")
         return row[0], row[1]
 
-    def _put(self, db: sa.Connection, table: sa.Table, owner: str, id: str, data: str) -> None:
-        row = self._insert(table).values(owner=owner, id=id, data=data)
-        db.execute(row.on_conflict_do_update(index_elements=["owner", "id"], set_={"data": data}))
-        thread_id = id if table is THREADS else owner
+    def _put(
+        self, db: sa.Connection, owner: str, row: ck.ThreadMetadata | ck.ThreadItem, **more: int
+    ) -> None:
+        table = THREADS if isinstance(row, ck.ThreadMetadata) else ITEMS
+        values = {"data": row.model_dump_json(), **more}
+        insert = self._insert(table).values(owner=owner, id=row.id, **values)
+        db.execute(insert.on_conflict_do_update(index_elements=["owner", "id"], set_=values))
+        thread_id = row.id if table is THREADS else owner
         db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
 
+    @_transaction
     def _page(
-        self, table: sa.Table, owner: str, after: str | None, limit: int, order: str
-    ) -> ck.Page[str]:
+        self,
+        db: sa.Connection,
+        table: sa.Table,
+        owner: str,
+        after: str | None,
+        limit: int,
+        order: str,
+    ) -> ck.Page[Any]:
+        """A page of rows. It has ChatKit's parameters, besides the connection."""
         rows = sa.select(table.c.id, table.c.data).where(table.c.owner == owner)
         position, limit = table.c.position, max(1, min(limit, 100))
-        ascending = order == "asc"
-        with self.engine.connect() as db:
-            if after is not None:
-                start, _ = self._get(db, table, owner, after)
-                rows = rows.where(position > start if ascending else position < start)
-            rows = rows.order_by(position if ascending else position.desc()).limit(limit + 1)
-            page = db.execute(rows).all()
+        if after is not None:
+            start, _ = self._get(db, table, owner, after)
+            rows = rows.where(position > start if order == "asc" else position < start)
+        rows = rows.order_by(position if order == "asc" else position.desc())
+        page = db.execute(rows.limit(limit + 1)).all()
         more = len(page) > limit
-        data = [row.data for row in page[:limit]]
+        data = [MODELS[table].validate_json(row.data) for row in page[:limit]]
         return ck.Page(data=data, has_more=more, after=page[limit - 1].id if more else None)
 
     def _delete_threads(self, db: sa.Connection, thread_ids: Sequence[str]) -> None:
-        for column in (RUNS.c.thread_id, ITEMS.c.owner, THREADS.c.id):
+        for column in (ITEMS.c.owner, THREADS.c.id):
             db.execute(sa.delete(column.table).where(column.in_(thread_ids)))
 
-    @_in_thread
-    def load_thread(self, thread_id: str, context: str) -> ck.ThreadMetadata:
-        with self.engine.connect() as db:
-            _, data = self._get(db, THREADS, context, thread_id)
+    @_transaction
+    def load_thread(self, db: sa.Connection, thread_id: str, context: str) -> ck.ThreadMetadata:
+        _, data = self._get(db, THREADS, context, thread_id)
         return ck.ThreadMetadata.model_validate_json(data)
 
-    @_in_thread
-    def save_thread(self, thread: ck.ThreadMetadata, context: str) -> None:
-        with self.engine.begin() as db:
-            self._put(db, THREADS, context, thread.id, thread.model_dump_json())
+    @_transaction
+    def save_thread(self, db: sa.Connection, thread: ck.ThreadMetadata, context: str) -> None:
+        self._put(db, context, thread)
 
-    @_in_thread
-    def load_threads(
+    @_transaction
+    def delete_thread(self, db: sa.Connection, thread_id: str, context: str) -> None:
+        self._get(db, THREADS, context, thread_id)
+        self._delete_threads(db, [thread_id])
+
+    async def load_threads(
         self, limit: int, after: str | None, order: str, context: str
     ) -> ck.Page[ck.ThreadMetadata]:
-        page = self._page(THREADS, context, after, limit, order)
-        threads = [ck.ThreadMetadata.model_validate_json(data) for data in page.data]
-        return ck.Page(data=threads, has_more=page.has_more, after=page.after)
+        return await self._page(THREADS, context, after, limit, order)
 
-    @_in_thread
-    def delete_thread(self, thread_id: str, context: str) -> None:
-        with self.engine.begin() as db:
-            self._get(db, THREADS, context, thread_id)
-            self._delete_threads(db, [thread_id])
-
-    @_in_thread
-    def load_thread_items(
+    async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: str
     ) -> ck.Page[ck.ThreadItem]:
-        with self.engine.connect() as db:
-            self._get(db, THREADS, context, thread_id)
-        page = self._page(ITEMS, thread_id, after, limit, order)
-        items = [ITEM.validate_json(data) for data in page.data]
-        return ck.Page(data=items, has_more=page.has_more, after=page.after)
+        await self.load_thread(thread_id, context)  # or it raises: the thread is another user's
+        return await self._page(ITEMS, thread_id, after, limit, order)
 
     async def add_thread_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
         # A user's message is refused at once. An answer is paid for, so it waits.
@@ -244,17 +246,18 @@ class ThreadStore(Store[str]):
             with attempt:
                 await self.save_item(thread_id, item, context)
 
-    @_in_thread
-    def save_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
-        # A user's message begins a lease, and its answer ends it.
-        with self.engine.begin() as db:
-            self._get(db, THREADS, context, thread_id)
-            self._put(db, ITEMS, thread_id, item.id, item.model_dump_json())
-            if isinstance(item, ck.UserMessageItem):
-                run = {"answer_id": answer_id(item.id), "thread_id": thread_id}
-                db.execute(sa.insert(RUNS).values(**run, expires_at=NOW + LEASE))
-            elif isinstance(item, ck.AssistantMessageItem):
-                db.execute(sa.delete(RUNS).where(RUNS.c.answer_id == item.id))
+    @_transaction
+    def save_item(
+        self, db: sa.Connection, thread_id: str, item: ck.ThreadItem, context: str
+    ) -> None:
+        self._get(db, THREADS, context, thread_id)
+        if isinstance(item, ck.UserMessageItem):
+            self._put(db, thread_id, item, lease=0)
+        else:
+            # As in fail_runs, the message's row comes first, so that they can't deadlock.
+            message = ITEMS.c.id == item.id.removesuffix(ANSWER)
+            db.execute(sa.update(ITEMS).where(message).values(lease=None))
+            self._put(db, thread_id, item)
 
     async def _not_served(self, *args: Any, **kwargs: Any) -> Any:
         raise NotFoundError("This server has no attachments, widgets or tools.")
@@ -262,31 +265,35 @@ class ThreadStore(Store[str]):
     load_item = delete_thread_item = _not_served
     save_attachment = load_attachment = delete_attachment = _not_served
 
-    @_in_thread
-    def fail_run(self, run: str) -> None:
-        """Answer a run of this process with an error, if it has no answer."""
-        self.fail_runs(RUNS.c.answer_id == run)
+    async def fail_run(self, id: str) -> None:
+        """Answer a message of this process with an error, if it has no answer."""
+        await anyio.to_thread.run_sync(self.fail_runs, ITEMS.c.id == id, limiter=self.limiter)
 
     def fail_expired_runs(self) -> None:
-        """Renew the leases of this process, and answer the runs of dead processes."""
+        """Count the leases of this process, and answer the runs of dead processes."""
+        seen, self._seen = self._seen, {}  # an error forgets them: all may count again, then
+        mine, leased = ITEMS.c.id.in_(list(self.alive)), ITEMS.c.lease.is_not(None)
         with self.engine.begin() as db:
-            alive = RUNS.c.answer_id.in_(list(self.alive))
-            db.execute(sa.update(RUNS).where(alive).values(expires_at=NOW + LEASE))
-        self.fail_runs(RUNS.c.expires_at < NOW)
+            db.execute(sa.update(ITEMS).where(mine, leased).values(lease=ITEMS.c.lease + 1))
+            others = db.execute(sa.select(ITEMS.c.id, ITEMS.c.lease).where(~mine, leased)).all()
+        now = monotonic()
+        self._seen = {(run, lease): seen.get((run, lease), now) for run, lease in others}
+        for (run, lease), since in self._seen.items():
+            if now - since >= LEASE:
+                self.fail_runs(ITEMS.c.id == run, ITEMS.c.lease == lease)
 
     def fail_runs(self, *which: sa.ColumnElement[bool]) -> None:
         """Answer runs with an error in their threads. Several processes may do it at once."""
+        end = sa.update(ITEMS).where(ITEMS.c.lease.is_not(None), *which).values(lease=None)
         with self.engine.begin() as db:
-            for run, thread_id in db.execute(
-                sa.select(RUNS.c.answer_id, RUNS.c.thread_id).where(*which)
-            ).all():
-                if db.execute(sa.delete(RUNS).where(RUNS.c.answer_id == run, *which)).rowcount:
-                    item = assistant_message(run, thread_id, error_text(STOPPED))
-                    self._put(db, ITEMS, thread_id, run, item.model_dump_json())
+            for thread_id, run in db.execute(end.returning(ITEMS.c.owner, ITEMS.c.id)).all():
+                item = assistant_message(run + ANSWER, thread_id, error_text(STOPPED))
+                self._put(db, thread_id, item)
 
     def delete_old_threads(self, days: float) -> None:
         """Delete some of the threads without a new item for so many days."""
         old = sa.select(THREADS.c.id).where(THREADS.c.active_at < NOW - int(days * 86_400))
-        old = old.where(THREADS.c.id.not_in(sa.select(RUNS.c.thread_id)))
+        under_way = sa.select(ITEMS.c.owner).where(ITEMS.c.lease.is_not(None))
         with self.engine.begin() as db:
-            self._delete_threads(db, db.scalars(old.limit(500)).all())
+            old = old.where(THREADS.c.id.not_in(under_way)).limit(500)
+            self._delete_threads(db, db.scalars(old).all())

@@ -14,20 +14,16 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import anyio
-from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from .._json import as_object, is_object, parse, whole_characters
+from .._json import is_object, parse, whole_characters
 from ..program.model import ROOT_KEY
-from ._exports import install
-from ._state import IncompleteAnswerError, RunState, current_run, report_progress
+from ._exports import as_export
+from ._state import IncompleteAnswerError, RunState, current_run, json_text, report_progress
 
 Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
 """A workflow: an athlete's data in, the program out."""
 
-INPUT_FIELD = "input_as_text"
-"""The field in which an export of Agent Builder takes the message."""
 LONGEST_REASON = 500
 """The length of an exception's text in an answer, in characters."""
 
@@ -51,49 +47,15 @@ class Answer:
 
 def as_run(workflow: Callable[..., Any]) -> Run:
     """Make a run of a function of an athlete's data: async, sync, or an export."""
-    export_input = _export_input(workflow)
-    if export_input is not None:
-        install()
-    call = workflow if _is_async(workflow) else _in_thread(workflow)
+    call_method = getattr(workflow, "__call__", None)  # noqa: B004 - of an object with __call__
+    is_async = inspect.iscoroutinefunction(workflow) or inspect.iscoroutinefunction(call_method)
+    call = workflow if is_async else _in_thread(workflow)
 
-    async def run(edn360_input: dict[str, Any]) -> object:
-        argument: object = edn360_input
-        if export_input is not None:
-            argument = export_input(**{INPUT_FIELD: _json_text(edn360_input)})
+    async def run(argument: object) -> object:
         result = await call(argument)
-        if inspect.isawaitable(result):  # of a sync function around an async one
-            result = await result
-        return result if export_input is None else _export_result(result)
+        return await result if inspect.isawaitable(result) else result
 
-    return run
-
-
-def _is_async(workflow: Callable[..., Any]) -> bool:
-    method = getattr(workflow, "__call__", None)  # noqa: B004 - of an object with __call__
-    return inspect.iscoroutinefunction(workflow) or inspect.iscoroutinefunction(method)
-
-
-def _export_input(workflow: Callable[..., Any]) -> type[BaseModel] | None:
-    """The model that an export takes: its parameter's type, with the field ``input_as_text``."""
-    try:
-        parameters = inspect.signature(workflow, eval_str=True).parameters.values()
-    except (NameError, TypeError, ValueError):
-        return None
-    for parameter in list(parameters)[:1]:
-        model = parameter.annotation
-        if inspect.isclass(model) and issubclass(model, BaseModel):
-            return model if INPUT_FIELD in model.model_fields else None
-    return None
-
-
-def _export_result(result: object) -> object:
-    """The last agent's output, also of an export that ends without a ``return``."""
-    state = current_run.get()
-    if result is None and state is not None:
-        return state.result
-    fields = as_object(result)
-    parsed = fields.get("output_parsed")
-    return fields.get("output_text", result) if parsed is None else parsed
+    return as_export(workflow, run) or run
 
 
 def _in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -123,28 +85,43 @@ async def execute(run: Run, text: str, report: Callable[[str], None], timeout: f
     state = RunState(report)
     current_run.set(state)
     report_progress("Running the workflow")
+    work = asyncio.create_task(_answer(run, text, state))
     try:
-        with anyio.move_on_after(timeout) as scope:
-            edn360_input = json.loads(text)
-            if not is_object(edn360_input):
-                raise ValueError("The message is no JSON object with an athlete's data.")
-            return Answer(_answer_text(await run(edn360_input)))
-        assert scope.cancelled_caught
+        # Not wait_for, which waits for a workflow that ignores its cancellation.
+        await asyncio.wait({work}, timeout=timeout)
+        if work.done():
+            return work.result()
         return _failure(f"The workflow took longer than {timeout:g} s.", state.text)
+    finally:
+        work.cancel()
+
+
+async def _answer(run: Run, text: str, state: RunState) -> Answer:
+    try:
+        edn360_input = json.loads(text)
+        if not is_object(edn360_input):
+            raise ValueError("The message is no JSON object with an athlete's data.")
+        return Answer(_answer_text(await run(edn360_input)))
     except BaseException as error:  # a KeyboardInterrupt would end the server
         # Neither its text nor the values in its frames are logged: they hold the athlete's data.
         trace = "".join(traceback.format_tb(error.__traceback__))
         logger.error("The workflow failed with %s.\n%s", type(error).__qualname__, trace.rstrip())
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_REASON]
         part = error.text if isinstance(error, IncompleteAnswerError) else state.text
-        return _failure(reason, part)
+        return _failure(_reason(error), part)
+
+
+def _reason(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_REASON]
+    except Exception:  # an exception may have no text
+        return type(error).__name__
 
 
 def _failure(reason: str, part: str) -> Answer:
     part, reason = whole_characters(part), whole_characters(reason)
     if part.lstrip().startswith("{") and not _is_json(part):
         return Answer(part, failure=reason)
-    return Answer(error_text(reason), earlier=part)
+    return Answer(error_text(reason), earlier=part.strip())
 
 
 def _answer_text(result: object) -> str:
@@ -156,16 +133,12 @@ def _answer_text(result: object) -> str:
     answer: object = to_jsonable_python(result, fallback=str, inf_nan_mode="null")
     if is_object(answer) and ROOT_KEY not in answer and "error" not in answer:
         answer = {ROOT_KEY: answer}
-    return _json_text(answer)
+    return json_text(answer)
 
 
 def error_text(reason: str) -> str:
     """An error in the form that the client reads."""
-    return _json_text({"error": {"message": reason}})
-
-
-def _json_text(data: object) -> str:
-    return whole_characters(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+    return json_text({"error": {"message": reason}})
 
 
 def _is_json(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""``adk-chatkit`` over Google's ADK, put together as its documentation shows.
+"""``adk-chatkit`` over Google's ADK, built as its documentation shows.
 
-It runs in an environment of its own, since ``google-adk`` is heavy. The model's address is
-``$OPENAI_BASE_URL``. Usage: ``python adk_server.py``
+It runs in its own environment, since ``google-adk`` is heavy. ``$OPENAI_BASE_URL`` is the address
+of the model. Usage: ``python adk_server.py``
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ APP = "edn360"
 
 
 class ScriptedLlm(BaseLlm):
-    """Asks the tests' scripted model, and streams its text as ADK's own models do."""
+    """Calls the scripted model of the tests, and streams its text like the models of ADK."""
 
     async def generate_content_async(
         self, llm_request: LlmRequest, stream: bool = False
@@ -65,7 +65,7 @@ class ScriptedLlm(BaseLlm):
 
 
 class WorkflowServer(ADKChatKitServer):
-    """A workflow of as many agents as the athlete's data says."""
+    """A workflow with the number of agents that the athlete's data contains."""
 
     def __init__(self, sessions: InMemorySessionService) -> None:
         super().__init__(ADKStore(sessions))

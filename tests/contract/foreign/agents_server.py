@@ -1,7 +1,7 @@
-"""OpenAI's ``openai-chatkit`` and ``openai-agents``, put together as their documentation shows.
+"""OpenAI's ``openai-chatkit`` and ``openai-agents``, built as their documentation shows.
 
-``/responses`` asks the model through the Responses API, and ``/chat`` through Chat Completions.
-The model's address is ``$OPENAI_BASE_URL``.
+``/responses`` calls the model through the Responses API, and ``/chat`` through Chat Completions.
+``$OPENAI_BASE_URL`` is the address of the model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.chatkit_server import MemoryStore
 
 
 class AgentsServer(ChatKitServer[str]):
-    """A workflow of as many agents as the athlete's data says."""
+    """A workflow with the number of agents that the athlete's data contains."""
 
     def __init__(self, make_model: Callable[[str], Model]) -> None:
         super().__init__(MemoryStore())

@@ -1,4 +1,4 @@
-"""Servers that other people wrote, started once, and clients of them."""
+"""Servers of other authors, each started once, and their clients."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ForeignServer:
     """A server behind a relay.
 
     Attributes:
-        name: The name of its package, and how it asks the model.
+        name: The name of its package, and the API through which it calls the model.
         path: The path of its ChatKit endpoint.
-        relay: Where clients connect, and where a response can be cut.
+        relay: Clients connect to it, and it can cut a response.
         model: Counts the runs.
     """
 
@@ -59,7 +59,7 @@ def model() -> Iterator[ScriptedModel]:
 
 @pytest.fixture(scope="session")
 def port_of(model: ScriptedModel) -> Iterator[Callable[[Callable[[], list[str]]], int]]:
-    """Starts a server when the first test needs it, and returns its port."""
+    """Starts a server at its first use, and returns its port."""
     with ExitStack() as stack:
 
         @cache
@@ -69,7 +69,7 @@ def port_of(model: ScriptedModel) -> Iterator[Callable[[Callable[[], list[str]]]
         yield start
 
 
-# Its process serves two of the four, so `make test` starts no more than this one.
+# This process serves two of the four servers. `make test` starts only this process.
 QUICK = processes.agents_command
 
 

@@ -1,7 +1,7 @@
-"""A scripted model behind OpenAI's two HTTP APIs, which the agents of foreign servers ask.
+"""A scripted model behind both HTTP APIs of OpenAI, for the agents of foreign servers.
 
-The athlete's data, which every agent gets, says what the model answers: ``context.scenario`` names
-a list of texts in ``SCENARIOS``, and the agent's model ``agent-2`` answers the third of them.
+Each agent sends the athlete's data. Their ``context.scenario`` names a list of texts in
+``SCENARIOS``, and the number of the agent selects the text: ``agent-2`` answers the third.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SCENARIOS: dict[str, list[str]] = {
 
 
 def athlete(scenario: str, *, user: str, tag: str = "run", pause: float = 0.0) -> dict[str, Any]:
-    """An athlete's data that makes the model answer as the scenario says.
+    """An athlete's data for a scenario.
 
     Args:
         scenario: A key of ``SCENARIOS``.
@@ -62,7 +62,7 @@ class ScriptedModel:
     """The model's HTTP server, in a thread of the tests.
 
     Attributes:
-        runs: How many runs of each user have begun.
+        runs: The number of runs of each user that have begun.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class ScriptedModel:
 
 
 def find_athlete(body: Any) -> dict[str, Any]:
-    """The newest athlete's data in a request to the model, wherever the API puts it."""
+    """The newest data of an athlete in a request to the model, in any field."""
     texts = [text for text in strings(body) if text.startswith("{") and '"user_profile"' in text]
     data: dict[str, Any] = json.loads(texts[-1])
     return data

@@ -1,4 +1,4 @@
-"""A real nginx on loopback, with a directory of its own; the system's service is not touched."""
+"""A real nginx on loopback with its own directory, independent of the system's service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# What Debian's nginx.conf sets, without its paths. The `location` is what a test adds.
+# The settings of Debian's nginx.conf, without its paths. A test adds the `location`.
 CONFIGURATION = """
 daemon off;
 worker_processes 1;
@@ -76,10 +76,10 @@ def serve(
     """Run nginx in front of a port of loopback.
 
     Args:
-        directory: Where its files go.
+        directory: The place of its files.
         upstream: The server's port.
         location: A ``location`` for nginx, with ``{upstream}`` for the server's port.
-        upstreams: More of the configuration, before nginx's ``server``.
+        upstreams: Configuration that is inserted before nginx's ``server``.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
     if program is None:

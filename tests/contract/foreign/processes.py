@@ -1,4 +1,4 @@
-"""Servers in processes of their own, each on a free port of loopback."""
+"""Starts servers in separate processes, each on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-# Where `make foreign` installs what these servers need and our tests do not.
+# `make foreign` installs the packages of these servers here.
 ADK_PYTHON = Path(sys.prefix) / "adk" / "bin" / "python"
 NODE_DIRECTORY = Path(sys.prefix) / "node"
 START_SECONDS = 60.0  # importing google-adk on a busy machine

@@ -1,6 +1,6 @@
-"""A relay between a client and a server that loses the response to one message.
+"""A relay between a client and a server that cuts the response to a message.
 
-It looks for the request that sends a message, so a fault strikes there and nowhere else.
+It recognises the requests that start a run, and cuts only their responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Cut:
     """Where the response to a message ends.
 
     Attributes:
-        after: How many bytes of the response, its head included, still reach the client.
+        after: The number of bytes of the response, head included, that reach the client.
         server_notices: Whether the server's connection is closed too.
     """
 
@@ -66,7 +66,7 @@ class Relay:
 
 
 class _Link:
-    """One connection of a client, and its connection to the server."""
+    """The connection of a client, and the matching connection to the server."""
 
     def __init__(self, relay: Relay, client: socket.socket, server: socket.socket) -> None:
         self._relay = relay

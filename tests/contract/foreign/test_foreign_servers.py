@@ -1,7 +1,7 @@
-"""ChatKit servers that other people wrote serve our client. Each case runs over each server.
+"""ChatKit servers of other authors serve our client. Each test runs with each server.
 
-The servers differ in ids, in the order of lists, in the time when they store an item, and in the
-effect of a closed connection.
+The servers differ in their ids, the order of their lists, the time when they store an item, and
+the effect of a closed connection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ numbers = count(1)
 
 @pytest.fixture
 def user() -> str:
-    """A user without threads."""
+    """A new user, who has no threads."""
     return f"athlete-{next(numbers)}"
 
 
@@ -74,7 +74,7 @@ def test_lost_response_starts_one_run(server: ForeignServer, user: str) -> None:
 
 
 @pytest.mark.parametrize("after", [300, 1500])
-def test_cut_stream_is_taken_up(server: ForeignServer, user: str, after: int) -> None:
+def test_cut_stream_is_continued(server: ForeignServer, user: str, after: int) -> None:
     server.relay.cut_next(Cut(after))
     data = athlete("closing", user=user, tag="cut", pause=0.02)
     assert server.make_client().run_workflow(data).program.title == "cut"
@@ -93,8 +93,8 @@ def test_run_cancelled_by_server_is_not_repeated(server: ForeignServer, user: st
     assert server.model.runs[user] == 1
 
 
-def test_ten_runs_at_once_get_their_own_programs(server: ForeignServer, user: str) -> None:
-    """Five runs each of two users."""
+def test_ten_concurrent_runs_get_own_programs(server: ForeignServer, user: str) -> None:
+    """Two users have five runs each."""
     client = server.make_client()
     tags = [f"{user}-{number % 2}-{number}" for number in range(10)]
 
@@ -107,7 +107,7 @@ def test_ten_runs_at_once_get_their_own_programs(server: ForeignServer, user: st
     assert [server.model.runs[f"{user}-{number}"] for number in (0, 1)] == [5, 5]
 
 
-def test_stored_message_is_taken_up_later(server: ForeignServer, user: str) -> None:
+def test_stored_message_resumes_run(server: ForeignServer, user: str) -> None:
     server.relay.cut_next(Cut(after=500))
     first = server.make_client()
     session = first.create_session(user)
@@ -119,7 +119,7 @@ def test_stored_message_is_taken_up_later(server: ForeignServer, user: str) -> N
     assert server.model.runs[user] == 1
 
 
-def test_second_message_of_session_gets_its_own_program(server: ForeignServer, user: str) -> None:
+def test_second_message_gets_its_own_program(server: ForeignServer, user: str) -> None:
     client = server.make_client()
     session = client.create_session(user)
     first = client.send_message(session, athlete("closing", user=user, tag="first"))
@@ -131,7 +131,7 @@ def test_second_message_of_session_gets_its_own_program(server: ForeignServer, u
     assert later.poll_response(session, after=second).program.title == "second"
 
 
-def test_half_program_is_reported_as_truncated(server: ForeignServer, user: str) -> None:
+def test_half_program_raises_truncated_error(server: ForeignServer, user: str) -> None:
     with pytest.raises(TruncatedResponseError) as caught:
         server.make_client(max_attempts=5).run_workflow(athlete("cut short", user=user))
     assert caught.value.text

@@ -1,4 +1,4 @@
-"""``edn360-chatkit serve`` behind a real nginx: a run, a restart in it, long silence."""
+"""``edn360-chatkit serve`` behind a real nginx: a run, a restart during a run, a silent run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.contract.foreign import nginx
 from tests.contract.foreign.processes import ROOT
 from tests.support.samples import ATHLETE
 
-# The server's imports take seconds, and so does each restart.
+# Each start of the server takes seconds for its imports.
 pytestmark = pytest.mark.slow
 
 
 class Example:
-    """The server on a port that it keeps when it is started again."""
+    """The server, on the same port after each restart."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -71,7 +71,7 @@ class Example:
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """One server for all tests, since its imports take seconds; a restart leaves it running."""
+    """A server for all tests, since its imports take seconds. It runs after a restart, too."""
     example = Example(tmp_path_factory.mktemp("example"))
     yield example
     example.close()
@@ -82,7 +82,7 @@ LOCATIONS = {"default": nginx.DEFAULT, "documented": nginx.documented_location()
 
 @contextmanager
 def behind_nginx(directory: Path, example: Example, name: str) -> Iterator[ChatKitClient]:
-    """A client of the example behind nginx: as Debian sets it up, or as our documentation does."""
+    """A client of the example behind nginx, with Debian's settings or with those of our docs."""
     directory.mkdir(exist_ok=True)
     with (
         nginx.serve(directory, example.port, LOCATIONS[name]) as port,
@@ -103,7 +103,7 @@ def client(
 
 @pytest.fixture
 def user() -> str:
-    """A user without threads."""
+    """A new user, who has no threads."""
     return f"athlete-{uuid.uuid4().hex}"
 
 
@@ -112,7 +112,7 @@ def athlete(user: str, seconds: float) -> dict[str, Any]:
 
 
 def at_progress(action: Callable[[], object]) -> Callable[[WorkflowEvent], None]:
-    """An ``on_event`` that does something once, when the run reports progress."""
+    """An ``on_event`` that calls the function once, when the run reports progress."""
     actions = [action]
 
     def on_event(event: WorkflowEvent) -> None:
@@ -136,7 +136,7 @@ def test_run_behind_nginx_returns_program(
 def test_sigterm_in_a_run_keeps_its_program(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
-    """The server finishes the run within its grace, and is started again."""
+    """The server finishes the run within its grace period, and starts again."""
     restart = threading.Thread(target=example.restart, args=(signal.SIGTERM,))
     response = client.run_workflow(athlete(user, 2.0), on_event=at_progress(restart.start))
     assert response.program.title == "From the example"
@@ -145,7 +145,7 @@ def test_sigterm_in_a_run_keeps_its_program(
 
 
 def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, user: str) -> None:
-    """The run is lost with its server, and the next start says so in the thread."""
+    """The run dies with its server, and the next start stores an error in the thread."""
     restart = threading.Thread(target=example.restart, args=(signal.SIGKILL,))
     with pytest.raises(WorkflowFailedError, match="server stopped") as caught:
         client.run_workflow(athlete(user, 60.0), on_event=at_progress(restart.start))
@@ -157,7 +157,7 @@ def test_sigkill_in_a_run_is_reported(client: ChatKitClient, example: Example, u
 def test_stopped_server_does_not_end_run(
     client: ChatKitClient, example: Example, user: str
 ) -> None:
-    """Behind nginx the cut stream can end in order, and the list answers 502."""
+    """Behind nginx the cut stream can end without an error, and the list returns 502."""
     with pytest.raises(WorkflowTimeoutError) as caught:
         client.run_workflow(
             athlete(user, 60.0), on_event=at_progress(example.process.kill), max_attempts=5
@@ -170,7 +170,7 @@ def test_stopped_server_does_not_end_run(
 
 
 def test_long_silence_is_survived(tmp_path: Path, example: Example, user: str) -> None:
-    """Longer than nginx's default proxy_read_timeout of 60 s; keep-alives hold the stream."""
+    """Keep-alives hold the stream longer than nginx's default ``proxy_read_timeout`` of 60 s."""
 
     def run(name: str) -> list[str]:
         with (

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..change import Changes, FieldChange, Place, SessionPlace, SetsChange, is_other_day
+from ..change import (
+    Changes,
+    FieldChange,
+    Place,
+    SessionChange,
+    SessionPlace,
+    SetsChange,
+    is_other_day,
+)
 from ..data import Exercise
-from ..texts import Language, words
-from ..texts.base import Words
+from ..numbers import as_text
+from ..texts import Language, Words, words
+from ..vocabulary import LONGEST
 from .content import decoded, exercise_name, rpe_text, series_and_reps, show_value
 from .elements import Html, element
 from .html import fragment
@@ -17,7 +26,7 @@ from .text import wrap
 _Entry = tuple[str, str]
 """A subject, and how it changed."""
 
-# Fields of several lines: only that they changed is shown.
+# Fields of several lines: only that they changed is shown, as of any long text.
 _PROSE = ("notes", "warmup", "progression", "session_notes", "core_mobility_block", "general_notes")
 
 
@@ -56,7 +65,10 @@ def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[_Entry]]
     """Titles with their entries: the program, each session, the weekly sets."""
     program = [*(_field(change, own) for change in changes.program), *_sessions(changes, own)]
     days = (
-        (_day(session.new or session.old), [*(_field(c, own) for c in session.fields), *entries])
+        (
+            _day(session.new or session.old),
+            [*(_field(c, own) for c in session.fields), *_blocks(session, own), *entries],
+        )
         for session, entries in zip(changes.sessions, _exercises(changes, own), strict=True)
     )
     week = [_sets(change, own) for change in changes.weekly_sets]
@@ -67,7 +79,7 @@ def _sections(changes: Changes, own: Words) -> Iterator[tuple[str, list[_Entry]]
 def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
     """Sessions that are new, removed or another day now. A swap of two is one entry."""
     moved: dict[tuple[int, int], tuple[SessionPlace, SessionPlace]] = {}
-    for old, new, _ in changes.sessions:
+    for old, new, *_ in changes.sessions:
         if old is None or new is None:
             yield own.field("new_session" if new else "removed_session"), _day(new or old)
         elif is_other_day(old, new):
@@ -84,6 +96,11 @@ def _sessions(changes: Changes, own: Words) -> Iterator[_Entry]:
 def _day(place: SessionPlace | None) -> str:
     names = dict.fromkeys((place.id, place.name)) if place else ()
     return one_line(" · ".join(filter(None, names)))
+
+
+def _blocks(session: SessionChange, own: Words) -> Iterator[_Entry]:
+    for _, block, fields in session.blocks:
+        yield f"{own.field('block')} {block}", _listed(*(_in_line(c, own) for c in fields))
 
 
 def _sets(change: SetsChange, own: Words) -> _Entry:
@@ -104,7 +121,7 @@ def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
     before = {s.old.position: i for i, s in enumerate(changes.sessions) if s.old}
     kinds = ("details", "changed", "moved", "replaced")
     by_path = {c.new.path: (c, kind) for kind in kinds for c in getattr(changes, kind)}
-    moved = {change.new.path for change in changes.moved}
+    moved, detailed = ({c.new.path for c in kind} for kind in (changes.moved, changes.details))
     lines = [(place, _whole("added", place, own)) for place in changes.added]
     for path, (change, kind) in by_path.items():
         name, where = _name(change.new), _where(change.new)
@@ -112,12 +129,14 @@ def _exercises(changes: Changes, own: Words) -> list[list[_Entry]]:
             is_here = before[_indices(change.old)[0]] == _indices(change.new)[0]
             day = "" if is_here else f"{change.old.session} · "
             where = _from_to(day + _where(change.old), where)
-        texts = [_in_line(field, own) for field in (*change.fields, *change.details)]
+        fields = [_in_line(field, own) for field in change.fields]
+        # Another exercise in this position has other notes, too; that says nothing.
+        details = [_in_line(c, own) for c in change.details if path in detailed]
         if kind == "replaced":
             name = f"{_name(change.old)} → {name}"
-            texts = _loads(change.old.exercise, change.new.exercise)
+            fields = _loads(change.old.exercise, change.new.exercise)
         label = own.field(kind) if kind in ("moved", "replaced") else ""
-        lines.append((change.new, (name, _listed(label, where, *texts))))
+        lines.append((change.new, (name, _listed(label, where, *fields, *details))))
     entries: list[list[_Entry]] = [[] for _ in changes.sessions]
     for place, entry in sorted(lines, key=lambda line: _indices(line[0])):
         entries[_indices(place)[0]].append(entry)
@@ -154,17 +173,22 @@ def _loads(*exercises: Exercise) -> list[str]:
 
 
 def _field(change: FieldChange, own: Words) -> _Entry:
-    if change.field in _PROSE:
-        return own.field(change.field), own.field("new_text" if change.new else "no_text")
-    values = (decoded(value, own) or "-" for value in (change.old, change.new))
-    return own.field(change.field), _from_to(*values)
+    label = own.field(change.field)
+    if _is_prose(change):
+        return label, own.field("new_text" if change.new else "no_text")
+    values = (value.split(", ") if isinstance(value, str) else value for value in change[1:])
+    return label, _from_to(*(decoded(value, own) or "-" for value in values))
+
+
+def _is_prose(change: FieldChange) -> bool:
+    return change.field in _PROSE or max(map(len, map(as_text, change[1:]))) > LONGEST
 
 
 def _in_line(change: FieldChange, own: Words) -> str:
     label, text = _field(change, own)
     if change.field == "rpe":
         return rpe_text(text)
-    return f"{label.lower()}{':' if change.field in _PROSE else ''} {text}"
+    return f"{label.lower()}{':' if _is_prose(change) else ''} {text}"
 
 
 def _from_to(*texts: str) -> str:

@@ -1,28 +1,17 @@
-"""A program as it is shown: the part that all renderings share.
+"""The texts of a program, which all renderings share.
 
-A :class:`Page` has every text in its language and in its order; a rendering lays it out and
-escapes it. Each value is shown as the workflow wrote it, whatever its type.
+Each value is shown as the workflow wrote it, whatever its type. A rendering escapes it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from ..data import (
-    EXERCISE_DETAILS,
-    FACTS,
-    Block,
-    Exercise,
-    ProgramData,
-    ProgramPart,
-    TrainingSession,
-    written,
-)
+from ..data import EXERCISE_COLUMNS, Exercise, ProgramPart, written
 from ..numbers import as_text, is_empty
-from ..texts.base import Words
-from ..volume import estimated_session_minutes, read_core_block, weekly_sets_by_muscle
+from ..texts import Words
 from .printable import one_line, printable, web_link
 
 DEEPEST = 6
@@ -67,146 +56,43 @@ class Row(NamedTuple):
     video: str | None
 
 
-class Group(NamedTuple):
-    """A block, or the exercises for core and mobility.
-
-    ``columns`` are those of :data:`COLUMNS` that an exercise of the session fills.
-    """
-
-    id: str
-    title: str
-    also: str
-    rows: tuple[Row, ...]
-    notes: tuple[Note, ...]
-    columns: tuple[str, ...] = ()
-
-
-class Day(NamedTuple):
-    """A session. ``opening`` comes before its blocks, ``closing`` after them."""
-
-    id: str
-    name: str
-    minutes: str
-    focus: tuple[str, ...]
-    opening: tuple[Note, ...]
-    groups: tuple[Group, ...]
-    closing: tuple[Note, ...]
-
-
-class Page(NamedTuple):
-    """A whole program, in the order in which it is shown."""
-
-    title: str
-    summary: str
-    facts: tuple[tuple[str, str], ...]
-    remarks: tuple[Note, ...]
-    sets: tuple[tuple[str, float], ...]
-    days: tuple[Day, ...]
-    footnote: str
-
-
-def read_page(program: ProgramData, words: Words) -> Page:
-    """A program's texts, in a language."""
-    facts = ((words.field(key), decoded(program.raw(key), words)) for key in FACTS)
-    minutes = estimated_session_minutes(program)
-    days = enumerate(zip(program.sessions, minutes, strict=True), 1)
-    return Page(
-        show_value(program.raw("title")) or words.field("program"),
-        _readable(program.raw("summary") or None),
-        tuple((label, text) for label, text in facts if text),
-        _remarks(program, ("general_notes", *_unknown(program)), words),
-        tuple((decoded(name, words), n) for name, n in weekly_sets_by_muscle(program).items()),
-        tuple(_day(session, number, estimate, words) for number, (session, estimate) in days),
-        words.field("how_estimated") if any(minutes) else "",
-    )
-
-
-def _day(session: TrainingSession, number: int, minutes: float, words: Words) -> Day:
-    identity, name = show_value(session.raw("id")), show_value(session.raw("name"))
-    core, more = read_core_block(session)
-    core_label = words.field("core_mobility_block")
-    groups = [_group(block, words) for block in session.blocks]
-    unknown = [key for key in _unknown(session) if key != "warmup"]
-    closing = _remarks(session, (*unknown, "session_notes"), words)
-    if core is not None:
-        group, notes = _group(core, words), read_notes(more, words)
-        groups.append(Group(core_label, "", "", group.rows, notes))
-    elif more is not None:
-        closing = (Note(core_label, "", read_notes(more, words)), *closing)
-    rows = [row for group in groups for row in group.rows]
-    columns = tuple(c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in rows))
-    return Day(
-        identity,
-        name if identity or name else f"{words.field('session')} {number}",
-        f"≈ {minutes:.0f} min ({words.field('estimated')})" if minutes else "",
-        tuple(filter(None, (decoded(focus, words) for focus in _items(session.raw("focus"))))),
-        _remarks(session, ("warmup",), words),
-        tuple(group._replace(columns=columns) for group in groups),
-        closing,
-    )
-
-
-def _group(block: Block, words: Words) -> Group:
-    return Group(
-        show_value(block.raw("id")),
-        decoded(block.raw("primary_muscles"), words),
-        decoded(block.raw("secondary_muscles"), words),
-        tuple(_row(exercise, words) for exercise in block.exercises),
-        _fields(block, _unknown(block), words),
-    )
-
-
-def _row(exercise: Exercise, words: Words) -> Row:
-    fields = _fields(exercise, (*EXERCISE_DETAILS, *_unknown(exercise)), words)
+def read_row(exercise: Exercise, words: Words) -> Row:
+    """An exercise's texts, in a language."""
+    notes = read_notes(exercise.raw("notes"), words)
     return Row(
         show_value(exercise.raw("order")),
         exercise_name(exercise),
         decoded([exercise.raw("primary_group"), exercise.raw("secondary_group")], words),
         series_and_reps(exercise),
         show_value(exercise.raw("rpe")),
-        (*read_notes(exercise.raw("notes"), words), *fields),
+        (*notes, *read_notes(others(exercise, EXERCISE_COLUMNS), words)),
         web_link(exercise.video_url),
     )
+
+
+def others(part: ProgramPart, keys: Container[str]) -> dict[str, object]:
+    """The values of all other keys that are filled, as the workflow wrote them."""
+    values = written(part).items()
+    return {key: value for key, value in values if key not in keys and not is_empty(value)}
 
 
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _remarks(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
-    """Fields with their labels above them."""
-    values = written(part)
-    filled = [key for key in keys if not is_empty(values.get(key))]
-    return tuple(Note(words.field(key), "", read_notes(values[key], words)) for key in filled)
-
-
-def _fields(part: ProgramPart, keys: Iterable[str], words: Words) -> tuple[Note, ...]:
-    """Fields with their labels before them."""
-    values = written(part)
-    return read_notes({k: values[k] for k in keys if not is_empty(values.get(k))}, words)
-
-
-def _unknown(part: ProgramPart) -> list[str]:
-    return [key for key in written(part) if key not in type(part).model_fields]
-
-
 def decoded(value: object, words: Words) -> str:
     """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
-    items = (_code_word(item, words) or show_value(item) for item in _items(value))
+    items = (words.code(item) or show_value(item) for item in items_of(value))
     return ", ".join(filter(None, items))
-
-
-def _code_word(value: object, words: Words) -> str | None:
-    return words.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
 
 def show_value(value: object) -> str:
     """A value in one line; empty if there is none. An unknown code loses its underscores."""
     if isinstance(value, list):
         return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
-    return "" if value is False else one_line(_readable(value))
+    return "" if value is False else one_line(readable(value))
 
 
-def _readable(value: object) -> str:
+def readable(value: object) -> str:
     """A value as text, without the underscores of the workflow's codes."""
     return _CODE.sub(lambda code: code[0].replace("_", " "), as_text(value))
 
@@ -228,7 +114,8 @@ def rpe_text(rpe: str) -> str:
     return rpe if not rpe or re.search(r"(?i)\b(?:rpe|rir)\b", rpe) else f"RPE {rpe}"
 
 
-def _items(value: object) -> list[object]:
+def items_of(value: object) -> list[object]:
+    """The items of a list; another value is the only one."""
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
@@ -245,7 +132,7 @@ def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...
     if isinstance(content, list):
         items = cast("list[object]", content)
         return tuple(_note(LIST_MARK, item, words, depth) for item in items)
-    return tuple(Note("", line) for line in printable(_readable(content)).split("\n"))
+    return tuple(Note("", line) for line in printable(readable(content)).split("\n"))
 
 
 def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
@@ -255,7 +142,7 @@ def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
         if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
             return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
         return Note(mark, "", notes)
-    return Note(mark, _code_word(value, words) or _readable(value))
+    return Note(mark, words.code(value) or readable(value))
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:

@@ -6,12 +6,12 @@ Text of the workflow is escaped: a reader finds no Markdown, HTML or formula in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
 
 from ..data import ProgramData
 from ..texts import Language, words
-from .content import COLUMNS, Group, Row, note_lines
+from .content import COLUMNS, Row, note_lines
 from .printable import one_line
 from .text import PlainText, note_text
 
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"(?<=[a-z])(?=://)|(?<=www)(?=\.)", re.IGNORECASE)
 
 def program_markdown(program: ProgramData, lang: Language) -> str:
     """A program as Markdown."""
-    return _Markdown(words(lang)).lay_out(program)
+    return _Markdown(words(lang)).program(program) + "\n"
 
 
 def escape(text: str) -> str:
@@ -37,7 +37,7 @@ def escape(text: str) -> str:
 class _Markdown(PlainText):
     line_break: str = "\\\n"
 
-    def heading(self, level: int, text: str) -> str:
+    def title(self, level: int, text: str) -> str:
         return f"{'#' * level} {escape(text)}"
 
     def line(self, text: str, mark: str = "") -> str:
@@ -48,9 +48,9 @@ class _Markdown(PlainText):
         table = self._table(("muscle", "series"), rows)
         return f"**{self.words.field('weekly_sets')}**\n\n{table}"
 
-    def exercises(self, group: Group) -> str:
-        cells = ([self._cell(row, column) for column in group.columns] for row in group.rows)
-        return self._table([COLUMNS[column] for column in group.columns], cells)
+    def exercises(self, rows: Sequence[Row], columns: Collection[str]) -> str:
+        cells = ([self._cell(row, column) for column in columns] for row in rows)
+        return self._table([COLUMNS[column] for column in columns], cells)
 
     def _cell(self, row: Row, column: str) -> str:
         if column == "notes":

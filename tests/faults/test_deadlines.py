@@ -1,0 +1,253 @@
+"""No server holds a call past its deadline."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from edn360_chatkit import (
+    APITimeoutError,
+    ConfigurationError,
+    InternalServerError,
+    Message,
+    WorkflowTimeoutError,
+)
+from tests.contract.conftest import MakeClient
+from tests.support.raw_server import (
+    MESSAGE_STORED,
+    SESSION,
+    Exchange,
+    dribble,
+    event,
+    message_list,
+    own_server,
+    raw_server,
+    reply,
+    stream_head,
+)
+from tests.support.samples import ANSWER, ATHLETE
+
+DEADLINE = 0.6
+TOLERANCE = 0.5
+"""How late a call may end, in seconds, on an idle machine."""
+
+
+@contextmanager
+def in_time(deadline: float = DEADLINE) -> Iterator[None]:
+    """Check that the block ends in time. A thread measures by how much the machine is late."""
+    delays: list[float] = []
+    ended = threading.Event()
+
+    def measure() -> None:
+        while not ended.is_set():
+            target = time.monotonic() + 0.01
+            ended.wait(0.01)
+            delays.append(max(0.0, time.monotonic() - target))
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        elapsed = time.monotonic() - started
+        ended.set()
+        thread.join()
+    assert elapsed < deadline + TOLERANCE + sum(delays)
+
+
+def never_ending_headers() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in count():
+        yield from dribble(f"x-{number}: 1\r\n".encode())
+
+
+def flood_of_headers() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in count():
+        yield f"x-{number}: 1\r\n".encode()
+
+
+def dribbled() -> Iterator[bytes]:
+    return dribble(reply(message_list(ANSWER)))
+
+
+def endless_blanks() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"
+    while True:
+        yield b" "
+        time.sleep(0.01)
+
+
+def silence() -> Iterator[bytes]:
+    time.sleep(2 * DEADLINE)
+    yield b""
+
+
+@pytest.mark.parametrize("protocol", ["messages", "threads"])
+@pytest.mark.parametrize(
+    "poll", [never_ending_headers, flood_of_headers, dribbled, endless_blanks, silence]
+)
+def test_poll_ends_at_deadline(make_client: MakeClient, poll: Any, protocol: str) -> None:
+    with raw_server(lambda exchange: poll()) as server:
+        client = make_client(base_url=server.base_url, protocol=protocol)
+        message = Message(id="msg_1", session_id="s_1", thread_id="thr_1")
+        after = message if protocol == "threads" else "msg_1"
+        with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
+            client.poll_response("s_1", after=after, deadline=DEADLINE)
+    assert caught.value.session
+    assert caught.value.session.id == "s_1"
+    assert caught.value.message
+    assert caught.value.message.id == "msg_1"
+    assert "deadline" in str(caught.value)
+
+
+def keep_alives() -> Iterator[bytes]:
+    while True:
+        yield b": still there\n\n"
+        time.sleep(0.01)
+
+
+def progress_without_end() -> Iterator[bytes]:
+    while True:
+        yield event(type="progress_update", text="still at it")
+
+
+def half_an_event() -> Iterator[bytes]:
+    yield MESSAGE_STORED[:20]
+    yield from silence()
+
+
+@pytest.mark.parametrize("rest", [keep_alives, progress_without_end, half_an_event, silence])
+def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if b'"threads.create"' in exchange.body:
+            yield stream_head()
+            yield MESSAGE_STORED
+            yield from rest()
+        else:
+            yield reply({}, status=500)
+
+    with own_server(answer) as server:
+        client = make_client(server_url=server.server_url)
+        with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
+            client.run_workflow(ATHLETE, deadline=DEADLINE)
+    assert caught.value.message
+    assert caught.value.message.thread_id == "thr_1"
+
+
+def test_watched_stream_ends_at_deadline(make_client: MakeClient) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield stream_head()
+        yield MESSAGE_STORED
+        yield from keep_alives()
+
+    with own_server(answer) as server:
+        client = make_client(server_url=server.server_url)
+        with (
+            in_time(),
+            client.stream_workflow(ATHLETE, deadline=DEADLINE) as run,
+            pytest.raises(WorkflowTimeoutError),
+        ):
+            for _ in run:
+                pass
+
+
+@pytest.mark.parametrize(
+    "hanging", ["POST /v1/chatkit/sessions", "POST /v1/chatkit/sessions/cksess_1"]
+)
+def test_deadline_error_names_message_in_doubt(make_client: MakeClient, hanging: str) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        if exchange.line.removesuffix("/messages") == hanging:
+            yield from never_ending_headers()
+        yield reply(SESSION)
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.run_workflow(ATHLETE, deadline=DEADLINE)
+    in_doubt = hanging.endswith("cksess_1")
+    assert caught.value.deadline_passed
+    assert caught.value.may_have_been_taken is in_doubt
+    assert ("may have been taken" in str(caught.value)) is in_doubt
+    assert (caught.value.session is not None) is in_doubt
+
+
+def test_deadline_between_retries_raises_last_error(make_client: MakeClient) -> None:
+    failure = reply({}, status=503, headers="retry-after: 30\r\n")
+    with raw_server(lambda exchange: [failure]) as server:
+        client = make_client(base_url=server.base_url, max_retries=50, deadline=5.0)
+        with in_time(5.0), pytest.raises(InternalServerError):
+            client.create_session("athlete-1")
+
+
+def test_write_ends_at_deadline(make_client: MakeClient) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield reply(SESSION)
+        # The next request is not read.
+        time.sleep(2 * DEADLINE)
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.run_workflow("x" * 12_000_000, user="athlete-1", deadline=DEADLINE)
+    assert caught.value.deadline_passed
+    assert caught.value.may_have_been_taken
+
+
+def test_tls_handshake_ends_at_deadline(make_client: MakeClient) -> None:
+    with raw_server(lambda exchange: silence()) as server:
+        client = make_client(base_url=f"https://127.0.0.1:{server.port}", deadline=DEADLINE)
+        with in_time(), pytest.raises(APITimeoutError) as caught:
+            client.create_session("athlete-1")
+    assert not caught.value.may_have_arrived
+
+
+def test_timeout_limits_whole_request(make_client: MakeClient) -> None:
+    polls = count()
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        return dribbled() if next(polls) == 0 else [reply(message_list(ANSWER))]
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url, timeout=0.3)
+        with in_time():
+            response = client.poll_response("s_1", after="msg_1", deadline=20)
+    assert response.attempts == 2
+    assert response.program.title
+
+
+def test_httpx_timeout_limits_each_step(make_client: MakeClient) -> None:
+    text = json.dumps(SESSION).encode()
+    with raw_server(lambda exchange: dribble(reply(text), every=0.003)) as server:
+        client = make_client(base_url=server.base_url, timeout=httpx.Timeout(0.2))
+        assert client.create_session("athlete-1").id == "cksess_1"
+
+
+def test_last_poll_precedes_deadline(make_client: MakeClient) -> None:
+    started = time.monotonic()
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        is_stored = time.monotonic() - started > 0.3
+        yield reply(message_list(ANSWER) if is_stored else {"data": []})
+
+    with raw_server(answer) as server:
+        client = make_client(base_url=server.base_url, poll_interval=60)
+        assert client.poll_response("s_1", after="msg_1", deadline=1.6).attempts == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "soon", float("nan"), float("inf"), 10**9])
+def test_invalid_deadline_is_refused(make_client: MakeClient, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="deadline"):
+        make_client(server_url="http://127.0.0.1:9/chatkit", deadline=value)
+    client = make_client(server_url="http://127.0.0.1:9/chatkit")
+    with pytest.raises(ConfigurationError, match="deadline"):
+        client.run_workflow(ATHLETE, deadline=value)
