@@ -1,10 +1,11 @@
 """Athletes as Celery tasks.
 
     pip install edn360-chatkit "celery[redis]"
-    celery --app batch_celery worker --concurrency 8
+    celery --app batch_celery worker --concurrency 8 --loglevel info
     python -c "from batch_celery import run; run.delay('athlete-1', {...})"
 
-The broker is ``$CELERY_BROKER_URL``, the folder of the journals ``$JOURNALS``.
+The broker is ``$CELERY_BROKER_URL``, the journals are in ``$JOURNALS``. At the level ``info``
+the worker's log says why a task is started again; a missing API key is one of the reasons.
 """
 
 # pyright: basic, reportMissingImports=false

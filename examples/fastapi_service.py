@@ -18,7 +18,8 @@ protect it.
 
 A self-hosted server may cancel its runs when the service is restarted, since that closes their
 streams; see docs/self-hosting.md. If the service is killed in the very moment of sending, it sends
-nothing again: ``GET /runs/{key}`` finds the run, or says that the message is not there.
+nothing again: ``GET /runs/{key}`` finds the run if the message has arrived. If not, the state stays
+``running`` and ``run`` has no ``message_id``, or the response is 409. Use another key then.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Runs:
             return
 
         def save(event: WorkflowEvent) -> None:
-            # The message is sent after the first of these events.
+            # The message is sent between the two events. Over threads the first may come twice.
             if isinstance(event, (SessionCreatedEvent, MessageSentEvent)):
                 self._store.save_reference(key, event.run)
 
@@ -250,7 +251,12 @@ async def start_run(key: str, request: Request) -> dict[str, str]:
 @app.get("/runs/{key}")
 async def get_run(key: str, request: Request) -> Response:
     """The state of a run."""
-    return Response(await runs_of(request).status(key), media_type="application/json")
+    try:
+        status = await runs_of(request).status(key)
+    except InvalidInputError as error:
+        # The service was killed before the message was sent over threads.
+        raise HTTPException(409, str(error)) from None
+    return Response(status, media_type="application/json")
 
 
 @app.get("/runs/{key}/events")

@@ -25,6 +25,7 @@ def run_athlete(
     Raises:
         ChatKitError: The run failed, or can't be continued now.
     """
+    Path(journals).mkdir(parents=True, exist_ok=True)
     with ChatKitClient(**settings) as client:
         journal = Path(journals) / f"{key}.db"
         (result,) = client.run_many([(key, edn360_input)], journal=journal)

@@ -106,6 +106,24 @@ def test_run_survives_restart_of_service(
     assert sim.runs == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["threads", "self-hosted"])
+def test_run_of_service_killed_while_sending_is_found(
+    sim: ChatKitSimulator, tmp_path: Path, world: str
+) -> None:
+    sim.survives_hang_up = True
+    sim.stall_next_stream(at=0, seconds=60.0)
+    with (
+        service(sim, tmp_path, world, signal.SIGKILL) as client,
+        pytest.raises(httpx.ReadTimeout),
+    ):
+        client.put("/runs/ana", content=ATHLETE, timeout=3.0)
+    with service(sim, tmp_path, world, signal.SIGKILL) as client:
+        assert client.put("/runs/ana", content=ATHLETE).status_code == 202
+        assert client.get("/runs/ana").json()["state"] == "done"
+    assert sim.runs == 1
+
+
 def test_invalid_input_starts_no_run(sim: ChatKitSimulator, tmp_path: Path) -> None:
     with service(sim, tmp_path, "messages", signal.SIGKILL) as client:
         invalid = client.put("/runs/ana", json={"user_profile": {"user_id": ["secret"]}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 
 logger = logging.getLogger("edn360_chatkit")
@@ -17,3 +18,12 @@ def log(level: int, session_id: str | None, text: str, *args: object) -> None:
 
 log_info = partial(log, logging.INFO)
 log_warning = partial(log, logging.WARNING)
+
+
+def add_note(error: BaseException, text: str, session_id: str | None = None) -> None:
+    """Add a note to an exception. Python 3.10 shows it in notebooks only, so it is logged, too."""
+    if sys.version_info >= (3, 11):
+        error.add_note(text)
+    else:
+        error.__dict__.setdefault("__notes__", []).append(text)
+        log_warning(session_id, "%s", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from .durations import USUAL_INTERVAL, Durations
 from .inbox import Inbox
 from .inputs import Prepared
 from .listing import SessionMessage
-from .logs import log_info, log_warning
+from .logs import add_note, log_info
 from .thread_events import LiveRun
 
 
@@ -159,8 +158,5 @@ def noted(run: Run) -> Generator[None, None, None]:
             if run.doubt is None:
                 raise
             text = f"the message may have been taken. Before you send it again, {run.doubt}"
-        if sys.version_info >= (3, 11):
-            error.add_note(f"edn360-chatkit: {text}")
-        else:
-            log_warning(run.session.id, "edn360-chatkit: %s", text)
+        add_note(error, f"edn360-chatkit: {text}", run.session.id)
         raise

@@ -123,7 +123,8 @@ class Threads(Protocol):
             if inbox.run.previous_thread_id is None:
                 raise InvalidInputError(
                     f"The thread of this run is not known: the session {run.session.id!r} has no "
-                    "message yet, or another client sent it. Look at the user's newest threads "
+                    "message yet, another client sent it, or the run is at another server, with "
+                    "session messages. Look there, or at the user's newest threads "
                     f"with client.threads.list(user={user!r}), and pass a RunReference with its "
                     "thread_id."
                 )

@@ -91,7 +91,8 @@ class Batch:
         self._retry_failed = bool(options.get("retry_failed"))
         self._workflow = workflow
         self._pace = Pace(rate)
-        path = options.get("journal")
+        self.journal_path: str | os.PathLike[str] | None = options.get("journal")
+        path = self.journal_path
         self._journal: Journal | None = None
         if path is not None:
             # Here, since few batches need SQLite.

@@ -17,7 +17,8 @@ from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
 from .._transport.pending import Pending
 from .._transport.pool import drop
-from .core import Batch, BatchInput, read_item
+from .core import Batch, BatchInput, Item, read_item
+from .notes import note_runs
 from .pace import Pause
 from .results import BatchResult
 
@@ -38,6 +39,8 @@ class _Workers(Generic[W]):
         self.has_inputs = True
         # How many runs have a result that is not given out yet.
         self.under_way = 0
+        # The inputs whose result is not given out yet.
+        self.items: dict[int, Item] = {}
         self._batch = batch
         self._started = self._given = 0
         self._running: dict[int, W] = {}
@@ -49,7 +52,8 @@ class _Workers(Generic[W]):
     def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
         """The next run, with its number."""
         number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
-        return number, self._batch.run(read_item(value, number))
+        self.items[number] = item = read_item(value, number)
+        return number, self._batch.run(item)
 
     def fail(self, error: BaseException) -> None:
         """Start no run any more, and raise the exception at the end."""
@@ -75,6 +79,7 @@ class _Workers(Generic[W]):
         while (number := self._next()) in self._results:
             self._given, self.under_way = self._given + 1, self.under_way - 1
             if (result := self._results.pop(number)) is not None:
+                del self.items[number]
                 return result
         return None
 
@@ -201,13 +206,15 @@ class BatchRun:
         return self
 
     def __next__(self) -> BatchResult:
-        result = None
         try:
             result = self._workers.next_result()
-        finally:
-            if result is None:
-                self.close()
+        except BaseException as error:
+            # A run may be sent until the batch is closed.
+            self.close()
+            note_runs(error, self._batch, self._workers.items)
+            raise
         if result is None:
+            self.close()
             raise StopIteration
         return result
 
@@ -219,8 +226,10 @@ class BatchRun:
     def __enter__(self) -> BatchRun:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close()
+        if error is not None:
+            note_runs(error, self._batch, self._workers.items)
 
     def __del__(self) -> None:
         if hasattr(self, "_workers"):
@@ -347,6 +356,9 @@ class AsyncBatchRun:
         except Exception:
             await self.aclose()
             raise
+        except BaseException as error:
+            note_runs(error, self._batch, self._tasks.items)
+            raise
         if result is None:
             await self.aclose()
             raise StopAsyncIteration
@@ -363,8 +375,12 @@ class AsyncBatchRun:
     async def __aenter__(self) -> AsyncBatchRun:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            await self.aclose()
+        finally:
+            if error is not None and self._tasks is not None:
+                note_runs(error, self._batch, self._tasks.items)
 
     def __del__(self) -> None:
         tasks: _Tasks | None = getattr(self, "_tasks", None)
