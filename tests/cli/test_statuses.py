@@ -104,9 +104,9 @@ def test_simulate_ends_with_0_after_ctrl_c_only(number: int) -> None:
 
 # --- errors ---------------------------------------------------------------------------------
 
-# Texts that no command can meet: it passes no HTTP client, no headers and no state variables, and
-# starts and leaves no run by hand.
-NOT_MET = ("http_client", "state_variables", "pickled", "after=", "with block")
+# Texts that no command can meet: it passes no HTTP client, no headers and no state variables,
+# starts and leaves no run by hand, and prints no notes of exceptions.
+NOT_MET = ("http_client", "state_variables", "pickled", "after=", "with block", "same run_many")
 PYTHON = re.compile(r"\w=(?!\w*\d)|\w\((?!s\))|\bclient\.|\s\.[a-z]|\b(?!wf_)[a-z]+_[a-z_]+\b")
 # Names of fields and of root keys are those of the athlete's own files.
 FIELDS = ("user_profile", "thread_id", "client_training_program_enriched", "user_id")
