@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -13,6 +15,7 @@ import pytest
 
 from edn360_chatkit import ChatKitClient, RunReference
 from edn360_chatkit.cli import main
+from edn360_chatkit.cli.files import Destination
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ANSWER, ATHLETE
 
@@ -97,6 +100,54 @@ def test_run_that_was_killed_while_it_was_sent_is_resumed(
     assert "which may have started" in capsys.readouterr().err
     assert "title" in json.loads(Path("out.json").read_text("utf-8"))
     assert sim.runs == 1
+
+
+def test_existing_output_is_kept_on_request(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out.json").write_text("{}", "utf-8")
+    assert main([*RUN, "--skip-existing"]) == 0
+    assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
+    assert sim.requests == []
+    assert main(["run", "athlete.json", "--skip-existing"]) == 2
+    assert main(RUN) == 0
+    assert "title" in Path("out.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", ["out.json", "out.json.run"])
+def test_file_of_another_command_ends_run_before_it_is_sent(
+    file: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another command delivers, or starts its run, while this one makes its session."""
+    sim.fail_next("create_session", status=503)
+
+    def write() -> None:
+        while not sim.requests:
+            time.sleep(0.001)
+        Path(file).write_text("{}", "utf-8")
+
+    other = threading.Thread(target=write)
+    other.start()
+    assert main([*RUN, "--skip-existing"]) == 2
+    other.join()
+    assert f"Another command has written {file}; nothing was sent." in capsys.readouterr().err
+    assert Path(file).read_text("utf-8") == "{}"
+    assert (sim.runs, len(list(Path().glob("out.json*")))) == (0, 1)
+
+
+def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Destination("new").write("1", is_new=True)
+    with pytest.raises(FileExistsError):
+        Destination("new").write("2", is_new=True)
+
+    def refuse(*names: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)  # a file system without hard links
+    with pytest.raises(FileExistsError):
+        Destination("new").write("3", is_new=True)
+    Destination("other").write("4", is_new=True)
+    assert (Path("new").read_text("utf-8"), Path("other").read_text("utf-8")) == ("1", "4")
 
 
 def slow_answer(text: str) -> str:

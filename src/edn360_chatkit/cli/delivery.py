@@ -79,26 +79,38 @@ class Delivery:
 
     def _note(self, event: events.WorkflowEvent) -> None:
         if isinstance(event, events.SessionCreatedEvent):
-            if self._run is None and self._file is not None and Path(self._file).exists():
-                text = f"Another command has written {self._file}; nothing was sent."
-                raise ConfigurationError(text)
             # Before the message is sent: a killed command leaves a trace of it.
             STOP_SIGNALS.hold()
-            self._save(event.run)
+            self._save(event.run, is_new=self._run is None)
+            if self._is_done_by_another():
+                self._forget()
+                text = f"Another command has written {self._args.output}; nothing was sent."
+                raise ConfigurationError(text)
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
             if self._file is not None:
                 say(f"The run is in {self._file} until its program is delivered.")
             STOP_SIGNALS.release()
 
-    def _save(self, run: RunReference) -> None:
-        self._run = run
+    def _is_done_by_another(self) -> bool:
+        """Whether the output that must not exist was written since this command began."""
+        path = self._output.path
+        return self._args.skip_existing and path is not None and path.exists()
+
+    def _save(self, run: RunReference, *, is_new: bool = False) -> None:
         if self._file is None:
+            self._run = run
             return
         fields = run.model_dump(mode="json", exclude_none=True)
+        text = f"{json.dumps({**fields, **self._more_fields})}\n"
         try:
-            Destination(self._file).write(f"{json.dumps({**fields, **self._more_fields})}\n")
+            Destination(self._file).write(text, is_new=is_new)
+            self._run = run
+        except FileExistsError:
+            text = f"Another command has written {self._file}; nothing was sent."
+            raise ConfigurationError(text) from None
         except OSError as error:
+            self._run = run
             # The run is worth more than its file.
             say(f"{error} The run: {run}")
 

@@ -48,6 +48,17 @@ def _read_text(name: str) -> str:
         raise InvalidInputError("This is not UTF-8 text; save it as UTF-8.") from None
 
 
+def _link(source: Path, path: Path) -> bool:
+    """Make a new name of a file, which must not exist; ``False`` without hard links."""
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
 class Destination:
     """Where a result goes: standard output, or a file that appears whole or not at all."""
 
@@ -87,17 +98,23 @@ class Destination:
         """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
         return self.path is not None and (self.path.is_file() or not self.path.exists())
 
-    def write(self, text: str) -> None:
-        """Write a result, or leave an existing file unchanged and raise ``OSError``."""
+    def write(self, text: str, *, is_new: bool = False) -> None:
+        """Write a result, or leave an existing file unchanged and raise ``OSError``.
+
+        If it must be new, only one of several commands can write it; the others get a
+        ``FileExistsError``.
+        """
         if self.path is None:
             write_output(text)
             return
         try:
-            self._replace(self.path, text.encode("utf-8", "replace"))
+            self._replace(self.path, text.encode("utf-8", "replace"), is_new)
+        except FileExistsError:
+            raise
         except OSError as error:
             raise unwritable(self.label, error) from None
 
-    def _replace(self, path: Path, data: bytes) -> None:
+    def _replace(self, path: Path, data: bytes, is_new: bool) -> None:
         if not self.is_regular():
             path.write_bytes(data)
             return
@@ -106,6 +123,8 @@ class Destination:
             temporary.write_bytes(data)
             if path.exists():
                 shutil.copymode(path, temporary)
+            if is_new and not _link(temporary, path) and path.exists():
+                raise FileExistsError
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

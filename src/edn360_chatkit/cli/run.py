@@ -17,12 +17,14 @@ from ..reading import read_input
 from .arguments import OUTPUT, SENDING, WAITING, option
 from .console import say
 from .delivery import DIGEST, Delivery, read_reference
+from .errors import SUCCESS
 from .files import STANDARD, Destination, read_file
 
 ARGUMENTS = (
     option("input", "INPUT.json", "an EDN360Input; - is standard input"),
     OUTPUT,
     option("--reference", "FILE", "where the reference of the run is kept; default OUT.json.run"),
+    option("--skip-existing", bool, "do nothing if OUT.json exists and its run is delivered"),
     *SENDING,
     option("--user", "USER", "the session's user; else user_profile.user_id"),
     *WAITING,
@@ -36,11 +38,18 @@ def execute(args: argparse.Namespace) -> int:
     output.check(args.input)
     if args.reference == STANDARD:
         raise ConfigurationError("--reference must name a file.")
+    if args.skip_existing and not output.is_regular():
+        raise ConfigurationError("--skip-existing needs -o OUT.json.")
     if args.simulate or not (args.reference or output.is_regular()):
         return Delivery(args, None).complete(edn360_input)
     file = args.reference or f"{args.output}.run"
     digest = hashlib.sha256(edn360_input.to_json_text().encode()).hexdigest()
-    return Delivery(args, file, _earlier_run(args, file, digest), digest).complete(edn360_input)
+    run = _earlier_run(args, file, digest)
+    # In this order: a command that delivers writes its output before it removes the reference.
+    if run is None and args.skip_existing and Path(args.output).exists():
+        say(f"{args.output} exists; nothing was sent.")
+        return SUCCESS
+    return Delivery(args, file, run, digest).complete(edn360_input)
 
 
 def _earlier_run(args: argparse.Namespace, file: str, digest: str) -> RunReference | None:
