@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, ClassVar
@@ -107,6 +107,7 @@ class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see ``SyncNetwork``."""
 
     kind: ClassVar[str] = "AsyncClient"
+    transport: ClassVar[str] = "AsyncHTTPTransport"
     Places: ClassVar[Any] = anyio.Semaphore
     Limit: ClassVar[type[TimeLimit]] = TaskLimit
 
@@ -124,6 +125,19 @@ class AsyncNetwork:
 
     start_aside = start
 
+    def at_end(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        async def wait_for_end() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:
+                await close()
+
+        # asyncio and trio close the async generators that are left at the end of their loops.
+        generator = wait_for_end()
+        with suppress(StopIteration):
+            generator.__anext__().send(None)
+        return generator.aclose
+
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
 
@@ -139,9 +153,11 @@ class AsyncNetwork:
 
         return take
 
-    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
-        response: httpx.Response = await http.send(
-            message, stream=True, auth=auth, follow_redirects=False
+    async def send(self, http: Any, message: httpx.Request, *, owned: bool) -> httpx.Response:
+        response: httpx.Response = await (
+            http.handle_async_request(message)
+            if owned
+            else http.send(message, stream=True, auth=None, follow_redirects=False)
         )
         return response
 
