@@ -209,6 +209,24 @@ def test_cancelled_wait_leaves_the_run_usable(backend: str) -> None:
         assert server.requests == ["POST /chatkit"]
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_left_run_has_ended_its_request(backend: str) -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        async with driver.watch(get(url)) as run:
+            with anyio.move_on_after(0.2):
+                await anext(run)
+            (shard,) = driver._pool()._shards
+            assert shard.used == 1
+        assert shard.used == 0
+        await driver.aclose()
+
+    # It never answers.
+    with raw_server(lambda exchange: [exchange.connection.recv(1)]) as server:
+        anyio.run(main, server.server_url, backend=backend)
+        assert server.requests == ["GET /chatkit"]
+
+
 def test_wait_for_is_a_heartbeat() -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         time.sleep(0.3)
