@@ -26,7 +26,7 @@ from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, 
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
-from edn360_chatkit._transport.pending import Home, finish
+from edn360_chatkit._transport.pending import NO_EFFECT, Home, finish
 from edn360_chatkit._transport.pool import (
     SHARD_SIZE,
     Pool,
@@ -150,7 +150,7 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
 def test_lock_that_an_interruption_left_blocks_nothing() -> None:
     http = httpx.HTTPTransport()
     pool = Pool(SyncNetwork(), lambda kept: http, None)
-    limit = TimeLimit(time.monotonic() + 5)
+    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
     pool.leave(finish(pool.enter(limit, streaming=False)))
     lock = http._pool._optional_thread_lock
     with lock:

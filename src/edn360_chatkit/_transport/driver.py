@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
 from .library import library_of, transport_factory
-from .limits import TooLargeError, TransportSettings
+from .limits import OutOfTimeError, TimeLimit, TooLargeError, TransportSettings
 from .network import Network
 from .pending import Closable, Home, Pending
 from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take_dropped
@@ -91,26 +91,27 @@ class BaseDriver:
         if isinstance(effect, Read):
             assert isinstance(effect.stream, OpenStream)
             exchange = effect.stream.exchange
-            exchange.limit = self.network.Limit(until)
+            exchange.limit = TimeLimit(until, pending)
             answering: Awaitable[object] = effect.stream.read(wait=effect.wait)
         else:
             assert isinstance(effect, (Send, Open))
-            exchange = self._exchange(effect.request, until)
+            exchange = self._exchange(effect.request, TimeLimit(until, pending))
             answering = self._send(exchange, streaming=isinstance(effect, Open))
         try:
             answer = await answering
         except BaseException as error:
             if pending.is_cancelled:
                 raise
-            return self._result_of(error, exchange, handled)
+            cause = OutOfTimeError() if pending.is_late(error) else error
+            return self._result_of(cause, exchange, handled)
         if pending.is_cancelled and isinstance(answer, OpenStream):
             await answer.close()
         return answer
 
-    def _exchange(self, request: Request, until: float) -> Exchange:
+    def _exchange(self, request: Request, limit: TimeLimit) -> Exchange:
         if self._closed:
             raise closed_error()
-        if time.monotonic() >= until:
+        if not limit.left():
             raise deadline_error(may_have_arrived=False)
         pool = self._pool()
         if not pool.owned and self._network_home not in (None, pool.home):
@@ -118,7 +119,7 @@ class BaseDriver:
                 "The http_client was used in another process or event loop, where its connections "
                 "belong. Make a client in each; nothing was sent."
             )
-        return Exchange(request, self._settings, self._library, self.network.Limit(until), pool)
+        return Exchange(request, self._settings, self._library, limit, pool)
 
     async def _send(self, exchange: Exchange, *, streaming: bool) -> OpenStream | Response:
         network, pool = self.network, exchange.pool

@@ -31,7 +31,6 @@ class SyncNetwork:
     kind: ClassVar[str] = "Client"
     transport: ClassVar[str] = "HTTPTransport"
     Places: ClassVar[Any] = threading.Semaphore
-    Limit: ClassVar[type[TimeLimit]] = TimeLimit
 
     def home(self) -> Home:
         """The current process."""
