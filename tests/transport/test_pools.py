@@ -147,6 +147,18 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
         driver.close()
 
 
+def test_late_request_of_a_replaced_pool_is_not_cut() -> None:
+    """Another thread has taken the pool, but not yet a place, when the pool is replaced."""
+    pool = Pool(SyncNetwork(), lambda kept: httpx.HTTPTransport(), None)
+    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
+    pool.retire()
+    late = finish(pool.enter(limit, streaming=True))
+    finish(pool.close())
+    assert pool._shards == [late]
+    pool.leave(late)
+    assert anyio.run(becomes_true, lambda: not pool._shards)
+
+
 def test_lock_that_an_interruption_left_blocks_nothing() -> None:
     http = httpx.HTTPTransport()
     pool = Pool(SyncNetwork(), lambda kept: http, None)

@@ -103,11 +103,15 @@ class AsyncNetwork:
     start_aside = start
 
     def at_end(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        home = self.home()
+
         async def wait_for_end() -> AsyncGenerator[None, None]:
             try:
                 yield
             finally:
-                await close()
+                # A forked child has a copy of the event loop.
+                if home == self.home():
+                    await close()
 
         # asyncio and trio close the async generators that are left at the end of their loops.
         generator = wait_for_end()

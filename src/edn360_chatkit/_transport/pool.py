@@ -107,12 +107,15 @@ class Pool:
             await self._close()
 
     async def _close(self) -> None:
-        for stream in list(self.streams):
+        # On a retired pool, the last request or stream to end closes what it uses.
+        for stream in [] if self._retired else list(self.streams):
             await stream.close()
-        if self.owned:
-            shards, self._shards = self._shards, []
-            for shard in shards:
-                await self._network.close(shard.http)
+        with self._lock:
+            kept = [one for one in self._shards if (one.used and self._retired) or not self.owned]
+            unused = [one for one in self._shards if one not in kept]
+            self._shards = kept
+        for shard in unused:
+            await self._network.close(shard.http)
         _live.discard(self)
 
 
