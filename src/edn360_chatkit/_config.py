@@ -34,18 +34,12 @@ _SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_VALUE = r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
-_CREDENTIALS_IN_URL = (
-    "must not have a user, a query or a fragment; pass credentials as api_key=... or headers=..."
+# A URL that all parsers and servers read alike: no user, query, fragment or backslash, and no "."
+# or ".." as a segment of its path, also if it is written with %.
+_PLAIN_URL = re.compile(
+    r"(?i)https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::0*[1-9][0-9]*)?"
+    r"(?:/(?!\.\.?(?:/|\Z))(?:[^\s\\?#%/]|%(?!0|1|7f|2e|2f|5c)[0-9a-f]{2})*)*"
 )
-_AMBIGUOUS_URL = (
-    "must not have '.' or '..' as a segment of its path, a backslash, or dots, slashes and control "
-    "characters written with %."
-)
-_PLAIN_HTTP = (
-    "must begin with https://: over http the credentials and the athlete's data can be read on the "
-    "way. Only loopback (localhost, 127.0.0.1, [::1]) may use http."
-)
-_AMBIGUOUS_PATH = r"(?i)\\|/\.\.?(?=/|\Z)|%(?:[01][0-9a-f]|7f|2e|2f|5c)"
 
 HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
     "accept": "open",
@@ -165,16 +159,24 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     """
     check_names(options, ClientOptions, "a client")
     settings: dict[str, Any] = {**_DEFAULTS, **options}
+
+    def text(name: str, *variables: str) -> str | None:
+        """An argument, or one of these variables, without blanks around it; ``None`` if empty."""
+        value = settings.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
+        texts = (value or "", *(environ.get(variable, "") for variable in variables))
+        return next((text.strip() for text in texts if text.strip()), None)
+
     protocol, timeout = settings["protocol"], settings["timeout"]
     checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
-    base_url, server_url = _text(settings, "base_url"), _text(settings, "server_url")
+    base_url, server_url = text("base_url"), text("server_url")
     if server_url is None and base_url is None:
         # An address that is passed as an argument takes precedence over the environment.
-        server_url = _variable(environ, "EDN360_CHATKIT_SERVER_URL")
+        server_url = text("", "EDN360_CHATKIT_SERVER_URL")
     own_server = server_url is not None
-    key = _text(settings, "api_key")
-    key = key or _variable(environ, "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
-    token = _variable(environ, "EDN360_SERVER_TOKEN")
+    key = text("api_key", "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
+    token = text("", "EDN360_SERVER_TOKEN")
     if key is None and not own_server:
         raise ConfigurationError(
             "No API key. Pass api_key=..., or set the environment variable "
@@ -190,12 +192,11 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
             "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
             "server, not both."
         )
-    workflow_id = _text(settings, "workflow_id")
-    base_url = base_url or _variable(environ, "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
+    base_url = text("base_url", "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
     return Config(
         api_key=_secret(_KEY, key) if key and not own_server else None,
         server_token=_secret(_SERVER, token) if token and own_server else None,
-        workflow_id=workflow_id or _variable(environ, "EDN360_TRAINING_WORKFLOW_ID"),
+        workflow_id=text("workflow_id", "EDN360_TRAINING_WORKFLOW_ID"),
         base_url=_checked_url("base_url", base_url).rstrip("/"),
         server_url=None if server_url is None else _checked_url("server_url", server_url),
         protocol=protocol if server_url is None else "threads",
@@ -312,19 +313,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _text(settings: Mapping[str, object], name: str) -> str | None:
-    """A text argument without blanks and line breaks around it; ``None`` if it is empty."""
-    value = settings.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
-    return (value or "").strip() or None
-
-
-def _variable(environ: Mapping[str, str], *names: str) -> str | None:
-    """The first of these environment variables that is set and not empty."""
-    return next(filter(None, (environ.get(name, "").strip() for name in names)), None)
-
-
 def _secret(name: str, value: str) -> SecretStr:
     if not fits_header(value):
         # The value is left out of the text on purpose.
@@ -340,25 +328,20 @@ def _checked_url(name: str, url: str) -> str:
     try:
         parsed = httpx.URL(url)
         parsed.host.encode("idna")
-        parsed.raw_path.decode("ascii")
-        # A host such as half a bracket is read differently by each URL parser.
-        port = 443 if parsed.port is None else parsed.port
-        if not re.fullmatch(rb"[0-9A-Za-z._:-]*", parsed.raw_host) or not 0 < port < 65536:
+        if not _PLAIN_URL.fullmatch(url) or (parsed.port or 0) > 65535:
             raise ValueError
     except (httpx.InvalidURL, ValueError):
         # Without its cause, which quotes a part of the URL: that may hold a password.
-        raise ConfigurationError(f"{setting} is not a valid URL.") from None
-    fault = ""
-    if parsed.userinfo or re.match("[^/]*//[^/]*@", url) or "?" in url or "#" in url:
-        fault = _CREDENTIALS_IN_URL
-    elif re.search(_AMBIGUOUS_PATH, url):
-        fault = _AMBIGUOUS_URL
-    elif parsed.scheme not in ("https", "http") or not parsed.host:
-        fault = f"must begin with https:// and name a host, such as {DEFAULT_BASE_URL}."
-    elif parsed.scheme == "http" and not is_loopback(parsed.host):
-        fault = _PLAIN_HTTP
-    if fault:
-        raise ConfigurationError(f"{setting} {fault}")
+        raise ConfigurationError(
+            f"{setting} is not a valid URL. It must begin with https:// and name a host, such as "
+            f"{DEFAULT_BASE_URL}, without a user, a query, a fragment or a backslash, and without "
+            "'.' or '..' in its path. No key or token belongs in it."
+        ) from None
+    if parsed.scheme == "http" and not is_loopback(parsed.host):
+        raise ConfigurationError(
+            f"{setting} must begin with https://: over http the credentials and the athlete's data "
+            "can be read on the way. Only loopback (localhost, 127.0.0.1, [::1]) may use http."
+        )
     return str(parsed)
 
 

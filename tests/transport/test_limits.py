@@ -13,6 +13,7 @@ import pytest
 from edn360_chatkit import APITimeoutError
 from edn360_chatkit._transport import SyncDriver
 from edn360_chatkit._transport.limits import OutOfTimeError, TimeLimit, limit_network_stream
+from edn360_chatkit._transport.pending import NO_EFFECT
 from tests.support.raw_server import Exchange, dribble, raw_server, reply
 from tests.support.transport import get, settings
 
@@ -31,7 +32,7 @@ def test_network_stream_of_httpcore_can_be_limited(library: Any) -> None:
             limit_network_stream(stream)
             assert stream.read is limited
             assert response.read() == b"{}"
-        limit = TimeLimit(time.monotonic() + 60)
+        limit = TimeLimit(time.monotonic() + 60, NO_EFFECT)
         with limit:
             limit.until = 0.0
             with pytest.raises(OutOfTimeError):

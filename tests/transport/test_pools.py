@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ from edn360_chatkit._effects import Emitting, Operation, Request, Stream, emit, 
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
-from edn360_chatkit._transport.pending import Home, finish
+from edn360_chatkit._transport.pending import NO_EFFECT, Home, finish
 from edn360_chatkit._transport.pool import (
     SHARD_SIZE,
     Pool,
@@ -77,10 +78,6 @@ async def becomes_true(condition: Callable[[], bool]) -> bool:
             return True
         await anyio.sleep(0.01)
     return False
-
-
-def pool_is_closed(pool: Pool) -> bool:
-    return all(http.is_closed for http in pool.clients())
 
 
 def open_streams() -> Any:
@@ -150,12 +147,24 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
         driver.close()
 
 
-def test_lock_of_interrupted_request_does_not_block() -> None:
-    http = httpx.Client()
-    pool = Pool(SyncNetwork(), lambda streaming: http, None)
-    limit = TimeLimit(time.monotonic() + 5)
+def test_late_request_of_a_replaced_pool_is_not_cut() -> None:
+    """Another thread has taken the pool, but not yet a place, when the pool is replaced."""
+    pool = Pool(SyncNetwork(), lambda kept: httpx.HTTPTransport(), None)
+    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
+    pool.retire()
+    late = finish(pool.enter(limit, streaming=True))
+    finish(pool.close())
+    assert pool._shards == [late]
+    pool.leave(late)
+    assert anyio.run(becomes_true, lambda: not pool._shards)
+
+
+def test_lock_that_an_interruption_left_blocks_nothing() -> None:
+    http = httpx.HTTPTransport()
+    pool = Pool(SyncNetwork(), lambda kept: http, None)
+    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
     pool.leave(finish(pool.enter(limit, streaming=False)))
-    lock = http._transport._pool._optional_thread_lock  # type: ignore[attr-defined]
+    lock = http._pool._optional_thread_lock
     with lock:
         thread = threading.Thread(target=pool.retire, daemon=True)
         thread.start()
@@ -212,7 +221,25 @@ def test_cancelled_wait_leaves_the_run_usable(backend: str) -> None:
         assert server.requests == ["POST /chatkit"]
 
 
-def test_wait_for_timeout_leaves_run_usable() -> None:
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_left_run_has_ended_its_request(backend: str) -> None:
+    async def main(url: str) -> None:
+        driver = AsyncDriver(settings(url), None)
+        async with driver.watch(get(url)) as run:
+            with anyio.move_on_after(0.2):
+                await anext(run)
+            (shard,) = driver._pool()._shards
+            assert shard.used == 1
+        assert shard.used == 0
+        await driver.aclose()
+
+    # It never answers.
+    with raw_server(lambda exchange: [exchange.connection.recv(1)]) as server:
+        anyio.run(main, server.server_url, backend=backend)
+        assert server.requests == ["GET /chatkit"]
+
+
+def test_wait_for_is_a_heartbeat() -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         time.sleep(0.3)
         yield STREAM_HEAD + b"data: x\n\n"
@@ -340,15 +367,35 @@ def test_callers_client_is_refused_after_a_fork(library: Any) -> None:
         assert len(server.requests) == 1
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_each_event_loop_has_a_pool() -> None:
-    with counting_server() as server:
-        driver = AsyncDriver(settings(server.server_url), None)
-        for _ in range(3):
-            assert asyncio.run(driver.run(status(server.server_url))) == 200
-        assert anyio.run(driver.run, status(server.server_url), backend="trio") == 200
-        del driver
-        forget_loops()
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_event_loop_closes_its_connections_at_its_end(backend: str) -> None:
+    """Each loop has a pool of its own, and no garbage collection is needed."""
+    connections: list[socket.socket] = []
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        connections.append(exchange.connection)
+        if exchange.line.startswith("GET"):
+            yield reply({})
+            return
+        yield STREAM_HEAD + b"data: x\n\n"
+        with suppress(OSError):
+            exchange.connection.recv(1)
+
+    async def main(driver: AsyncDriver, url: str) -> None:
+        await driver.run(kept_stream(url))
+        assert await driver.run(status(url)) == 200
+
+    gc.disable()
+    try:
+        with raw_server(answer) as server:
+            driver = AsyncDriver(settings(server.server_url), None)
+            for _ in range(3):
+                anyio.run(main, driver, server.server_url, backend=backend)
+            assert len(connections) == 6
+            # The server closes its end when the other end is closed.
+            assert anyio.run(becomes_true, lambda: all(c.fileno() < 0 for c in connections))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -411,16 +458,23 @@ def test_dropped_async_run_is_closed_later(backend: str) -> None:
 
 
 def test_dropped_client_is_closed_by_another() -> None:
-    with counting_server() as server:
+    connections: list[socket.socket] = []
+
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        connections.append(exchange.connection)
+        yield reply({})
+
+    with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), None)
         driver.run(get(server.server_url))
-        (pool,) = driver._pools.values()
         del driver
         gc.collect()
-        assert not pool_is_closed(pool)
+        time.sleep(0.1)
+        assert connections[0].fileno() >= 0
         other = SyncDriver(settings(server.server_url), None)
         other.run(get(server.server_url))
-        assert anyio.run(becomes_true, lambda: pool_is_closed(pool))
+        # The server closes its end when the other end is closed.
+        assert anyio.run(becomes_true, lambda: connections[0].fileno() < 0)
         other.close()
 
 
@@ -464,16 +518,16 @@ def test_sequential_requests_share_connection() -> None:
         assert len(ports(server)) == 1
 
 
-def test_concurrent_requests_use_several_clients() -> None:
+def test_concurrent_requests_use_several_transports() -> None:
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
             for _ in range(3 * SHARD_SIZE):
                 tasks.start_soon(driver.run, get(url))
         (pool,) = driver._pools.values()
-        clients = len(pool.clients())
+        transports = len(pool._shards)
         await driver.aclose()
-        return clients
+        return transports
 
     with counting_server(delay=0.2) as server:
         assert anyio.run(main, server.server_url) == 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import anyio
 import httpx
 
-from .limits import OutOfTimeError, TimeLimit
+from .limits import TimeLimit
 from .pending import CLOSING_SECONDS, Home, Pending, Perform, Step
 
 GRACE = 0.05
@@ -25,40 +25,12 @@ GRACE = 0.05
 _tasks: set[asyncio.Task[None]] = set()
 
 
-class TaskLimit(TimeLimit):
-    """The time for an async effect: its ``with`` block is cancelled when the time is over."""
-
-    _scope: anyio.CancelScope | None = None
-
-    def shorten(self, seconds: float) -> None:
-        """Leave at most so many seconds from now."""
-        super().shorten(seconds)
-        if self._scope is not None:
-            self._scope.deadline = self._scope_deadline()
-
-    def __enter__(self) -> None:
-        self.check()
-        self._scope = anyio.CancelScope(deadline=self._scope_deadline())
-        self._scope.__enter__()
-
-    def __exit__(self, *exc_info: Any) -> bool | None:
-        scope, self._scope = self._scope, None
-        assert scope is not None
-        is_cancelled = scope.__exit__(*exc_info)
-        if scope.cancelled_caught:
-            raise OutOfTimeError
-        return is_cancelled
-
-    def _scope_deadline(self) -> float:
-        return anyio.current_time() + self.left() + GRACE
-
-
 class TaskPending(Pending):
     """An async effect, in a task of its own.
 
     A cancellation of asyncio's (``task.cancel()``) that strikes inside httpcore loses a
     connection. Here it strikes only the task that waits: the effect goes on, or a cancel scope of
-    anyio ends it.
+    anyio ends it, also when its time is over.
     """
 
     def __init__(self, perform: Perform, home: Home) -> None:
@@ -80,6 +52,12 @@ class TaskPending(Pending):
     @property
     def in_flight(self) -> bool:
         return not self._done.is_set()
+
+    def limit(self, seconds: float) -> None:
+        self._scope.deadline = anyio.current_time() + seconds + GRACE
+
+    def is_late(self, error: BaseException) -> bool:
+        return self._scope.cancel_called and isinstance(error, anyio.get_cancelled_exc_class())
 
     async def wait(self) -> None:
         await self._done.wait()
@@ -107,8 +85,8 @@ class AsyncNetwork:
     """I/O under asyncio or trio, on an ``httpx.AsyncClient``; see ``SyncNetwork``."""
 
     kind: ClassVar[str] = "AsyncClient"
+    transport: ClassVar[str] = "AsyncHTTPTransport"
     Places: ClassVar[Any] = anyio.Semaphore
-    Limit: ClassVar[type[TimeLimit]] = TaskLimit
 
     def home(self) -> Home:
         # In trio's guest mode, the loop of asyncio runs as well, but has no current task.
@@ -123,6 +101,23 @@ class AsyncNetwork:
         return TaskPending(perform, self.home())
 
     start_aside = start
+
+    def at_end(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        home = self.home()
+
+        async def wait_for_end() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:
+                # A forked child has a copy of the event loop.
+                if home == self.home():
+                    await close()
+
+        # asyncio and trio close the async generators that are left at the end of their loops.
+        generator = wait_for_end()
+        with suppress(StopIteration):
+            generator.__anext__().send(None)
+        return generator.aclose
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -139,9 +134,11 @@ class AsyncNetwork:
 
         return take
 
-    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
-        response: httpx.Response = await http.send(
-            message, stream=True, auth=auth, follow_redirects=False
+    async def send(self, http: Any, message: httpx.Request, *, owned: bool) -> httpx.Response:
+        response: httpx.Response = await (
+            http.handle_async_request(message)
+            if owned
+            else http.send(message, stream=True, auth=None, follow_redirects=False)
         )
         return response
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 
-from .._effects import Effect, Now, Open, Read, Request, Response, Send, Sleep
+from .._effects import Effect, Open, Read, Request, Response, Send, Sleep
 from ..errors import ConfigurationError
 from .exchange import Exchange
 from .failures import closed_error, deadline_error, drop_tracebacks, meaning_of
-from .library import client_factory, library_of
-from .limits import TooLargeError, TransportSettings
+from .library import library_of, transport_factory
+from .limits import OutOfTimeError, TimeLimit, TooLargeError, TransportSettings
 from .network import Network
-from .pending import Closable, Home, Pending, is_over
+from .pending import Closable, Home, Pending
 from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take_dropped
 from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
@@ -40,8 +40,8 @@ class BaseDriver:
         self._library = library_of(http_client, network.kind)
         self._make = None
         if http_client is None:
-            kind = getattr(httpx, network.kind)
-            self._make = client_factory(kind, settings.url, SHARD_SIZE)
+            kind = getattr(httpx, network.transport)
+            self._make = transport_factory(kind, settings.url, SHARD_SIZE)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
         # Where the caller's HTTP client first used a network.
@@ -49,8 +49,6 @@ class BaseDriver:
 
     def start(self, effect: Effect[object], until: float) -> Pending:
         """Start one effect; ``until`` is the end of the operation's time (monotonic clock)."""
-        if isinstance(effect, Now):
-            return Pending(time.monotonic())
         return self.network.start(lambda pending: self._perform(effect, until, pending))
 
     async def close_items(self, items: Sequence[Closable], *, wait: bool = True) -> None:
@@ -67,14 +65,16 @@ class BaseDriver:
 
     async def _close(self) -> None:
         self._closed = True
-        await self.close_items([*self._pools.values(), *take_dropped(self.network.home())])
+        pools, self._pools = self._pools, {}
+        await self.close_items([*pools.values(), *take_dropped(self.network.home())])
 
     def _pool(self) -> Pool:
         home = self.network.home()
         pool = self._pools.get(home)
         if pool is None:
-            for old in [old for old in self._pools if is_over(old)]:
-                self._pools.pop(old, None)
+            for old, old_pool in list(self._pools.items()):
+                if not old_pool.is_open:
+                    self._pools.pop(old, None)
             forget_closed_loops()
             pool = Pool(self.network, self._make, self._http_client)
             pool = self._pools.setdefault(home, pool)
@@ -91,26 +91,27 @@ class BaseDriver:
         if isinstance(effect, Read):
             assert isinstance(effect.stream, OpenStream)
             exchange = effect.stream.exchange
-            exchange.limit = self.network.Limit(until)
+            exchange.limit = TimeLimit(until, pending)
             answering: Awaitable[object] = effect.stream.read(wait=effect.wait)
         else:
             assert isinstance(effect, (Send, Open))
-            exchange = self._exchange(effect.request, until)
+            exchange = self._exchange(effect.request, TimeLimit(until, pending))
             answering = self._send(exchange, streaming=isinstance(effect, Open))
         try:
             answer = await answering
         except BaseException as error:
             if pending.is_cancelled:
                 raise
-            return self._result_of(error, exchange, handled)
+            cause = OutOfTimeError() if pending.is_late(error) else error
+            return self._result_of(cause, exchange, handled)
         if pending.is_cancelled and isinstance(answer, OpenStream):
             await answer.close()
         return answer
 
-    def _exchange(self, request: Request, until: float) -> Exchange:
+    def _exchange(self, request: Request, limit: TimeLimit) -> Exchange:
         if self._closed:
             raise closed_error()
-        if time.monotonic() >= until:
+        if not limit.left():
             raise deadline_error(may_have_arrived=False)
         pool = self._pool()
         if not pool.owned and self._network_home not in (None, pool.home):
@@ -118,7 +119,7 @@ class BaseDriver:
                 "The http_client was used in another process or event loop, where its connections "
                 "belong. Make a client in each; nothing was sent."
             )
-        return Exchange(request, self._settings, self._library, self.network.Limit(until), pool)
+        return Exchange(request, self._settings, self._library, limit, pool)
 
     async def _send(self, exchange: Exchange, *, streaming: bool) -> OpenStream | Response:
         network, pool = self.network, exchange.pool
@@ -131,7 +132,7 @@ class BaseDriver:
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 exchange.shard = shard
                 message = exchange.make_message(shard.http, network.trace(exchange.take_step))
-                response = await network.send(shard.http, message, exchange.authorize)
+                response = await network.send(shard.http, message, owned=pool.owned)
                 if streaming and is_event_stream(response):
                     answer = OpenStream(response, exchange, network)
                 else:
@@ -165,7 +166,7 @@ class BaseDriver:
         A foreign exception replaces the pool, also one that the library took for a failure.
         """
         pool, shard = exchange.pool, exchange.shard
-        closed = self._closed or (shard is not None and shard.http.is_closed)
+        closed = self._closed or (not pool.owned and shard is not None and shard.http.is_closed)
         meaning = meaning_of(error, exchange, closed=closed)
         if isinstance(meaning, Response):
             return meaning

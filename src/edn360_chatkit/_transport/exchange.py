@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from .._effects import Request, Response
-from .library import HttpLibrary, QuietURL, body_class
+from .library import HttpLibrary, body_class
 from .limits import TimeLimit, TooLargeError, TransportSettings
 from .pool import Pool, Shard
 
@@ -53,7 +53,8 @@ class Exchange:
         request, owned = self.request, self.pool.owned
         # A transport of the caller's may report no steps.
         self.sent = not owned
-        message: httpx.Request = http.build_request(
+        make = self.library.Request if owned else http.build_request
+        message: httpx.Request = make(
             request.method,
             request.url,
             content=request.content,
@@ -65,27 +66,20 @@ class Exchange:
             },
         )
         if not owned:
-            # The caller's client may have params= of its own, which replace our query. Its hooks
-            # and transports may read the text of the URL, so only our client gets a quiet one.
+            # The caller's client may have params= of its own, which replace our query.
             message.url = self.library.URL(request.url)
-        elif b"user=" in message.url.query:
-            message.url = QuietURL(message.url)
         if request.content is not None:
             message.stream = body_class(self.library)(request.content)
+        if request.credential is not None:
+            secret = request.credential.get_secret_value
+            message.headers["Authorization"] = f"Bearer {secret()}"
         self.message = message
-        return message
-
-    def authorize(self, message: httpx.Request) -> httpx.Request:
-        """Add the credential when the request leaves; also keeps a client's own ``auth`` away."""
-        if self.request.credential is not None:
-            secret = self.request.credential.get_secret_value()
-            message.headers["Authorization"] = f"Bearer {secret}"
         return message
 
     def remove_credential(self) -> None:
         """Remove the credential: exceptions of httpx keep their request."""
         if self.message is not None and self.request.credential is not None:
-            self.message.headers.pop("Authorization", None)
+            del self.message.headers["Authorization"]
 
     def take_step(self, event: str, info: Mapping[str, Any]) -> None:
         """Take in a step of the request: httpx's ``trace`` extension."""

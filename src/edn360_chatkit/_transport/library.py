@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 from urllib.request import getproxies, proxy_bypass
@@ -71,31 +70,26 @@ def body_class(library: HttpLibrary) -> Any:
     return Body
 
 
-def client_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[[bool], Any]:
-    """A function that makes HTTP clients of ours for one server; they share one SSL context.
+def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[..., Any]:
+    """A function that makes transports for one server; they share one SSL context.
 
-    Its argument says whether the client is for streams, whose connections are not used again.
+    They are httpx's connections without the client around them, which keeps cookies: these could
+    tie the requests of one athlete to those of another. It also logs URLs, and costs a quarter of a
+    request's CPU. The function takes how many connections are kept for later requests.
 
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
 
-    def make(streaming: bool) -> Any:
-        kept = 0 if streaming else connections
-        return kind(
-            verify=ssl_context,
-            proxy=proxy,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept),
-            # A cookie could tie the requests of one athlete to those of another.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+    def make(kept: int) -> Any:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=kept)
+        return kind(verify=ssl_context, proxy=proxy, trust_env=False, limits=limits)
 
     try:
         proxy = _proxy_for(httpx.URL(url))
         # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
         ssl_context = httpx.create_ssl_context()
-        make(False)
+        make(0)
     except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
@@ -119,14 +113,3 @@ def _proxy_for(url: httpx.URL) -> str | None:
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-class QuietURL(httpx.URL):
-    """A URL whose text has no query: httpx logs it at INFO, and the query names an athlete."""
-
-    def __str__(self) -> str:
-        return str(self.copy_with(query=None))
-
-    def __repr__(self) -> str:
-        # Tools that store log records keep the repr of their arguments.
-        return repr(self.copy_with(query=None))

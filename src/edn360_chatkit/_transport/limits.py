@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from .pending import Pending
 from .signals import raise_unchanged, signal_exception
 
 WRITE_SIZE = 65536
@@ -66,9 +67,11 @@ class TimeLimit:
 
     _token: Token[TimeLimit | None]
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, pending: Pending) -> None:
         self.deadline: float = deadline
         self.until: float = deadline
+        self._pending = pending
+        pending.limit(self.left())
 
     def left(self) -> float:
         """The time that is left, in seconds; 0 when it is over."""
@@ -82,14 +85,14 @@ class TimeLimit:
     def shorten(self, seconds: float) -> None:
         """Leave at most so many seconds from now."""
         self.until = min(self.until, time.monotonic() + seconds)
+        self._pending.limit(self.left())
 
     def __enter__(self) -> None:
         self.check()
         self._token = _current.set(self)
 
-    def __exit__(self, *exc_info: Any) -> bool | None:
+    def __exit__(self, *exc_info: object) -> None:
         _current.reset(self._token)
-        return None
 
 
 _current: ContextVar[TimeLimit | None] = ContextVar("edn360_chatkit_time_limit", default=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -29,8 +29,8 @@ class SyncNetwork:
     """Blocking I/O, on an ``httpx.Client``."""
 
     kind: ClassVar[str] = "Client"
+    transport: ClassVar[str] = "HTTPTransport"
     Places: ClassVar[Any] = threading.Semaphore
-    Limit: ClassVar[type[TimeLimit]] = TimeLimit
 
     def home(self) -> Home:
         """The current process."""
@@ -49,6 +49,10 @@ class SyncNetwork:
         """Perform work on a daemon thread: httpx may hold a lock for ever after an interruption."""
         with suppress(RuntimeError):  # no new threads at the interpreter's end
             threading.Thread(target=self.start, args=(perform,), daemon=True).start()
+
+    def at_end(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        """``close``, which the event loop also calls at its end."""
+        return close
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""
@@ -69,10 +73,13 @@ class SyncNetwork:
 
         return take
 
-    async def send(self, http: Any, message: httpx.Request, auth: Any) -> httpx.Response:
+    async def send(self, http: Any, message: httpx.Request, *, owned: bool) -> httpx.Response:
         """Send a request. Redirects are not followed: they would carry the key elsewhere."""
-        response: httpx.Response = http.send(
-            message, stream=True, auth=auth, follow_redirects=False
+        response: httpx.Response = (
+            http.handle_request(message)
+            if owned
+            # Its own ``auth`` would replace the credential.
+            else http.send(message, stream=True, auth=None, follow_redirects=False)
         )
         # A connection that was open before has had no trace.
         if (stream := response.extensions.get("network_stream")) is not None:

@@ -58,6 +58,13 @@ class Pending:
         """Whether it has not ended."""
         return False
 
+    def limit(self, seconds: float) -> None:
+        """Cancel the effect after so many seconds; for sync see ``limit_network_stream``."""
+
+    def is_late(self, error: BaseException) -> bool:
+        """Whether the effect was cancelled by its limit."""
+        return False
+
     async def wait(self) -> None:
         """Wait for the end; a cancelled wait leaves the effect in flight."""
 

@@ -1,7 +1,7 @@
 """The connections of a client, in one process and one event loop.
 
-httpcore looks at each connection of an HTTP client for each request. So a pool has several HTTP
-clients with few connections each: some for short requests, others for streams.
+httpcore looks at each connection of a transport for each request. So a pool has several transports
+with few connections each: some for short requests, others for streams.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .pending import Closable, Home, finish, is_over
 MAX_CONNECTIONS = 100
 """How many connections a client of ours has at most for short requests."""
 SHARD_SIZE = 10
-"""How many connections each HTTP client of a pool has."""
+"""How many connections each transport of a pool has."""
 
 
 @dataclass(eq=False)
 class Shard:
-    """An HTTP client for streams or for requests, and how many of its connections are in use."""
+    """A transport for streams or for requests, and how many of its connections are in use."""
 
     http: Any
     streaming: bool
@@ -34,18 +34,19 @@ class Shard:
 
 
 class Pool:
-    """The HTTP clients of one process and one event loop.
+    """The connections of one process and one event loop.
 
-    ``make`` makes one of ours, for streams or not; it is not used with the caller's http_client.
+    ``make`` makes a transport of ours that keeps so many connections; it is not used with the
+    caller's http_client.
 
     Attributes:
         home: The process and the event loop.
-        owned: Whether the HTTP clients are ours.
+        owned: Whether the connections are ours.
         streams: The open streams. This reference keeps the garbage collector from closing them.
     """
 
     def __init__(
-        self, network: Network, make: Callable[[bool], Any] | None, http_client: Any
+        self, network: Network, make: Callable[[int], Any] | None, http_client: Any
     ) -> None:
         self.home: Home = network.home()
         self.owned = http_client is None
@@ -57,14 +58,16 @@ class Pool:
         self._lock = threading.Lock()
         # The caller's client is used without a limit of ours: its own limits apply.
         self._shards = [] if self.owned else [Shard(http_client, streaming=False)]
+        self._end = network.at_end(self._close)
         _live.add(self)
 
-    def clients(self) -> list[Any]:
-        """The HTTP clients of ours."""
-        return [shard.http for shard in self._shards] if self.owned else []
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not closed, and neither is its event loop."""
+        return self in _live and not is_over(self.home)
 
     async def enter(self, limit: TimeLimit, *, streaming: bool) -> Shard:
-        """Wait for a place, on the first HTTP client with a free connection."""
+        """Wait for a place, on the first transport with a free connection."""
         if self.owned and not streaming:
             await self._network.take_place(self._places, limit)
         with self._lock:
@@ -73,7 +76,8 @@ class Pool:
                     break
             else:
                 assert self._make is not None
-                shard = Shard(self._make(streaming), streaming)
+                # The connection of a stream is not used again.
+                shard = Shard(self._make(0 if streaming else SHARD_SIZE), streaming)
                 self._shards.append(shard)
             shard.used += 1
         return shard
@@ -88,26 +92,31 @@ class Pool:
             self.retire()
 
     def retire(self) -> None:
-        """Close the HTTP clients when the last request or stream has ended."""
+        """Close the connections when the last request or stream has ended."""
         self._retired = True
         with self._lock:
             if any(shard.used for shard in self._shards):
                 return
-            unused, self._shards = self.clients(), []
-        _live.discard(self)
-        self._network.start_aside(lambda _: self._close_clients(unused))
+        self._network.start_aside(lambda _: self.close())
 
     async def close(self) -> None:
-        """Close the open streams, and the HTTP clients if they are ours."""
+        """Close the open streams, and the connections if they are ours."""
         if self.home == self._network.home():
-            for stream in list(self.streams):
-                await stream.close()
-            await self._close_clients(self.clients())
-            _live.discard(self)
+            await self._end()
+            # A request may have waited for a place meanwhile.
+            await self._close()
 
-    async def _close_clients(self, clients: list[Any]) -> None:
-        for http in clients:
-            await self._network.close(http)
+    async def _close(self) -> None:
+        # On a retired pool, the last request or stream to end closes what it uses.
+        for stream in [] if self._retired else list(self.streams):
+            await stream.close()
+        with self._lock:
+            kept = [one for one in self._shards if (one.used and self._retired) or not self.owned]
+            unused = [one for one in self._shards if one not in kept]
+            self._shards = kept
+        for shard in unused:
+            await self._network.close(shard.http)
+        _live.discard(self)
 
 
 # Pools stay alive until they are closed, so that no garbage collection closes a connection.
@@ -138,7 +147,7 @@ def take_dropped(home: Home) -> list[Closable]:
 
 
 def forget_closed_loops() -> None:
-    """Drop the pools whose event loop is closed: nothing can close them any more."""
+    """Drop the pools of event loops that did not end well: nothing can close them any more."""
     for pool in list(_live):
         if is_over(pool.home):
             _live.discard(pool)

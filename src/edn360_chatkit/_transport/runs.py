@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 
-from .._effects import Effect, Emit, Emitting, Read
+from .._effects import Effect, Emit, Emitting, Now, Read
 from ..errors import ChatKitError
 from .driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
@@ -62,7 +62,6 @@ class BaseRun(Generic[E, T]):
         result, self._pending = self._pending, NO_EFFECT
         # Without this, the exception's frames would keep it alive.
         error, result.error = result.error, None
-        effect: Effect[E] | None = None
         try:
             if error is None:
                 effect = self._operation.send(result.value)
@@ -70,21 +69,23 @@ class BaseRun(Generic[E, T]):
                 effect = self._operation.throw(error)
                 if not isinstance(error, ChatKitError):
                     # A foreign exception ends the operation, also one that catches it.
-                    effect = None
                     self._operation.close()
                     raise error
+            while isinstance(effect, Now):
+                effect = self._operation.send(time.monotonic())
+            return effect
         except StopIteration as stop:
-            self._outcome = Pending(stop.value)
+            self._outcome, self._finished = Pending(stop.value), True
+            return None
         except BaseException as raised:
-            self._outcome = Pending(error=raised)
+            self._outcome, self._finished = Pending(error=raised), True
             raise
-        finally:
-            self._finished = effect is None
-        return effect
 
     async def _leave(self, error: BaseException | None) -> None:
         """End the operation where it is, by ``error`` if there is one, and close its streams."""
         pending, self._pending = self._pending, NO_EFFECT
+        if self._finished and pending is NO_EFFECT and not self._streams:
+            return
         try:
             await pending.close()
             if not self._finished:
