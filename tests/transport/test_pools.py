@@ -27,7 +27,7 @@ from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
 from edn360_chatkit._transport.pending import Home, finish
 from edn360_chatkit._transport.pool import (
-    SHARD_SIZE,
+    REQUEST_SHARD_SIZE,
     Pool,
     close_items,
     drop,
@@ -468,7 +468,7 @@ def test_concurrent_requests_use_several_clients() -> None:
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
-            for _ in range(3 * SHARD_SIZE):
+            for _ in range(3 * REQUEST_SHARD_SIZE):
                 tasks.start_soon(driver.run, get(url))
         (pool,) = driver._pools.values()
         clients = len(pool.clients())
@@ -477,7 +477,7 @@ def test_concurrent_requests_use_several_clients() -> None:
 
     with counting_server(delay=0.2) as server:
         assert anyio.run(main, server.server_url) == 3
-        assert len(ports(server)) == 3 * SHARD_SIZE
+        assert len(ports(server)) == 3 * REQUEST_SHARD_SIZE
 
 
 def test_requests_share_a_hundred_connections() -> None:
