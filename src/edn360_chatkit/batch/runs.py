@@ -25,6 +25,9 @@ W = TypeVar("W")
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
+MOST_STARTING = 50
+"""How many runs are before their first pause. The messages of thousands would all wait for the last
+session to be created."""
 
 
 class _Workers(Generic[W]):
@@ -41,6 +44,7 @@ class _Workers(Generic[W]):
         self._batch = batch
         self._started = self._given = 0
         self._running: dict[int, W] = {}
+        self._starting: set[int] = set()
         self._ended: SimpleQueue[tuple[int, BatchResult | None]] = SimpleQueue()
         self._results: dict[int, BatchResult | None] = {}
         self._error: BaseException | None = None
@@ -49,6 +53,7 @@ class _Workers(Generic[W]):
     def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
         """The next run, with its number."""
         number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
+        self._starting.add(number)
         return number, self._batch.run(read_item(value, number))
 
     def fail(self, error: BaseException) -> None:
@@ -56,8 +61,18 @@ class _Workers(Generic[W]):
         if not self._is_closed:
             self._error, self.has_inputs = self._error or error, False
 
+    def pauses(self, number: int) -> None:
+        """Note a pause of a run."""
+        if number in self._starting:
+            self._starting.discard(number)
+            self.has_place()
+
+    def has_place(self) -> None:
+        """Another run may start."""
+
     def leave(self, number: int, result: BatchResult | None = None) -> None:
         """Note the end of a worker. The last one of a dropped batch closes its journal."""
+        self.pauses(number)
         self._ended.put((number, result))
         self._running.pop(number, None)
         if self._is_dropped and not self._running:
@@ -129,7 +144,8 @@ class _Threads(_Workers[threading.Thread]):
 
     def _start_next(self) -> bool:
         """Start a run if there is a place for it and an input."""
-        if not self.has_inputs or self.under_way >= self._batch.max_concurrency:
+        is_full = self.under_way >= self._batch.max_concurrency
+        if not self.has_inputs or is_full or len(self._starting) >= MOST_STARTING:
             return False
         try:
             value = next(self._inputs)
@@ -157,6 +173,7 @@ class _Threads(_Workers[threading.Thread]):
         try:
             with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
                 for pause in run:
+                    self.pauses(number)
                     if self._is_stopped_after(pause.seconds):
                         return
                 result = run.get_response()
@@ -164,6 +181,9 @@ class _Threads(_Workers[threading.Thread]):
             self.fail(error)
         finally:
             self.leave(number, result)
+
+    def has_place(self) -> None:
+        self._ended.put((-1, None))
 
     def _is_stopped_after(self, seconds: float) -> bool:
         try:
@@ -242,6 +262,7 @@ class _Tasks(_Workers[Pending]):
         self._driver = driver
         self._inputs = inputs
         self._places = anyio.Semaphore(batch.max_concurrency)
+        self._starts = anyio.Semaphore(MOST_STARTING)
         self._news = anyio.Event()
         self._running[-1] = driver.network.start(lambda _: self._feed())
 
@@ -260,23 +281,30 @@ class _Tasks(_Workers[Pending]):
     async def _feed(self) -> None:
         """Start a run for each input, as places become free."""
         try:
-            await self._places.acquire()
+            await self._wait_for_place()
             if isinstance(self._inputs, AsyncIterable):
                 async for value in self._inputs:
                     self._start(value)
                     del value
-                    await self._places.acquire()
+                    await self._wait_for_place()
             else:
                 for value in self._inputs:
                     self._start(value)
                     del value
-                    await self._places.acquire()
+                    await self._wait_for_place()
         except BaseException as error:
             self.fail(error)
             raise
         finally:
             self.has_inputs = False
             self.leave(-1)
+
+    async def _wait_for_place(self) -> None:
+        await self._places.acquire()
+        await self._starts.acquire()
+
+    def has_place(self) -> None:
+        self._starts.release()
 
     def _start(self, value: object) -> None:
         number, operation = self.operation(value)
@@ -291,6 +319,7 @@ class _Tasks(_Workers[Pending]):
         try:
             async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
                 async for pause in run:
+                    self.pauses(number)
                     await anyio.sleep(pause.seconds)
                 result = await run.get_response()
         except BaseException as error:
