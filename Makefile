@@ -7,7 +7,7 @@
 #               a server for Node where npm is there
 # make fuzz     a search for inputs that break the readers, by hypothesis at random and by atheris,
 #               FUZZ_SECONDS a target; atheris needs Python 3.11 or newer
-# make bench    the figures of docs/performance.md
+# make bench    the figures of docs/performance.md; writes its table of clients
 # make format   formats the code, and fixes what ruff can fix
 # make clean    removes what the others made
 # Each sets up what it needs in .venv; PYTHON=... chooses another Python, 3.10 or newer.
@@ -103,6 +103,7 @@ fuzz: $(VENV)/fuzz
 	done
 
 bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benchmarks/run.py
 
 format: $(VENV)/dev
