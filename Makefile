@@ -5,6 +5,7 @@
 # make browser  a program's page in Chromium
 # make foreign  installs ChatKit servers of other people, for tests of `make soak`: adk-chatkit, and
 #               a server for Node where npm is there
+# make engines  installs Dask and Celery, for tests of `make soak`; they need redis-server as well
 # make fuzz     a search for inputs that break the readers, by hypothesis at random and by atheris,
 #               FUZZ_SECONDS a target; atheris needs Python 3.11 or newer
 # make bench    the figures of docs/performance.md; writes its table of clients
@@ -31,7 +32,7 @@ PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal
 SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: demo test checks tests lint types mypy pyright verifytypes
-.PHONY: soak browser foreign fuzz bench format clean
+.PHONY: soak browser foreign engines fuzz bench format clean
 
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
@@ -91,6 +92,9 @@ foreign: $(VENV)/dev
 		{ rm -rf $(VENV)/adk; echo "adk-chatkit can't be installed; it needs Python 3.11."; }
 	@npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(NODE_SERVER) || \
 		echo "$(NODE_SERVER) can't be installed; it needs Node and npm."
+
+engines: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group engines
 
 fuzz: $(VENV)/fuzz
 	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile=fuzz $(PYTEST_ARGS)

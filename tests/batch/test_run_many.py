@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import sqlite3
 import stat
@@ -556,8 +557,24 @@ def test_other_files_are_no_journal(sim: ChatKitSimulator, tmp_path: Path) -> No
         with pytest.raises(ConfigurationError, match="can't be used"):
             run_sync(sim, athletes(1), journal=path)
         assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (content, 0o644)
-    with pytest.raises(ConfigurationError, match="can't be used"):
-        run_sync(sim, athletes(1), journal=tmp_path / "missing" / "runs.db")
+    for path in (tmp_path, tmp_path / "missing" / "runs.db"):
+        with pytest.raises(ConfigurationError, match="can't be used"):
+            run_sync(sim, athletes(1), journal=path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_read_only_journal_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    path, folder = tmp_path / "runs.db", tmp_path / "folder"
+    folder.mkdir()
+    for journal in (path, folder / "runs.db"):
+        Journal(journal).close()
+    path.chmod(0o400)
+    folder.chmod(0o500)
+    for journal in (path, folder / "runs.db", folder / "new.db"):
+        with pytest.raises(ConfigurationError, match=r"can't be used.*Nothing was sent"):
+            run_sync(sim, athletes(1), journal=journal)
+    folder.chmod(0o700)
+    assert sim.requests == []
 
 
 def test_journal_is_private_and_has_no_key(sim: ChatKitSimulator, tmp_path: Path) -> None:
