@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 import pytest
 import trio
 
@@ -537,6 +538,31 @@ def test_full_disk_ends_the_batch(sim: ChatKitSimulator, tmp_path: Path) -> None
     # Nothing was sent without a note in the journal.
     assert sim.runs <= len(entries(journal))
     assert len(run_sync(sim, athletes(3), journal=journal)) == 3
+
+
+def test_foreign_exception_starts_no_more_async_runs(sim: ChatKitSimulator) -> None:
+    """The run that is under way is paid for: its result comes first."""
+    keys, requests = list[str](), list[httpx.Request]()
+    sim.delay = 0.2
+
+    async def hook(request: httpx.Request) -> None:
+        requests.append(request)
+        if len(requests) == 1:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        hooks = {"request": [hook]}
+        async with (
+            httpx.AsyncClient(event_hooks=hooks) as http,
+            AsyncChatKitClient(**settings(sim), http_client=http) as client,
+        ):
+            async for result in client.run_many(athletes(20), max_concurrency=2):
+                keys.append(result.key)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+    assert keys == ["athlete-1"]
+    assert sim.runs == 1
 
 
 def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
