@@ -145,8 +145,12 @@ class Durations:
         self._runs = 0
 
     def learn(self, seconds: float) -> None:
-        """Note how long a run took."""
-        self.clocks[0].wait(0.0, seconds)
+        """Note how long a run of another process took.
+
+        It teaches nothing of the first poll: those of this process show, too, whether the server
+        lists the users' messages, and so whether a message in doubt may be sent.
+        """
+        self.clocks[0].wait(_STARTS[1], seconds)
         self.clocks[0].answer(seconds, seconds)
 
     def first_step(self) -> float:
