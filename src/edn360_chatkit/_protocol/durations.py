@@ -107,7 +107,11 @@ class Clock:
             counts = zip(self._answers, self._seconds, _WIDTHS, strict=True)
             growth = (math.sqrt(answers / seconds) * width for answers, seconds, width in counts)
             self._integral = list(accumulate(growth, initial=0.0))
-        return _between(self._integral, _STARTS, _between(_STARTS, self._integral, moment) + step)
+        target = _between(_STARTS, self._integral, moment) + step
+        # After an hour nothing is known.
+        return (
+            math.inf if target >= self._integral[-1] else _between(self._integral, _STARTS, target)
+        )
 
 
 def _between(xs: list[float], ys: list[float], x: float) -> float:
