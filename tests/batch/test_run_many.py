@@ -694,6 +694,30 @@ def test_interrupted_wait_closes_the_batch(sim: ChatKitSimulator, tmp_path: Path
     assert states == ["started"] * 3
 
 
+def test_exception_while_a_thread_starts_passes_through(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Celery's soft time limit does on a busy machine; the thread starts all the same."""
+    start = threading.Thread.start
+
+    def start_late(thread: threading.Thread) -> None:
+        start(threading.Timer(0.2, start, (thread,)))
+        raise TimeLimitError
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(athletes(3))
+        monkeypatch.setattr(threading.Thread, "start", start_late)
+        with pytest.raises(TimeLimitError):
+            next(batch)
+        monkeypatch.undo()
+        time.sleep(0.5)
+    assert sim.runs == 0
+
+
+class TimeLimitError(Exception):
+    """A signal handler's."""
+
+
 def signal_main_thread() -> None:
     import _thread
 

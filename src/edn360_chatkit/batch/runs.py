@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
@@ -22,6 +22,7 @@ from .pace import Pause
 from .results import BatchResult
 
 W = TypeVar("W")
+AsyncInputs: TypeAlias = Iterable[BatchInput] | AsyncIterable[BatchInput]
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
@@ -179,6 +180,8 @@ class _Threads(_Workers[threading.Thread]):
         result = None
         try:
             with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
+                if self._is_closed:
+                    return
                 for pause in run:
                     self.pauses(number)
                     with suppress(Empty):
@@ -196,7 +199,9 @@ class _Threads(_Workers[threading.Thread]):
         threads, until = self.stop(), time.monotonic() + CLOSING_SECONDS
         self._stop.put(None)
         for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            # An exception of a signal handler may have struck in thread.start().
+            with suppress(RuntimeError):
+                thread.join(max(0.0, until - time.monotonic()))
 
     def drop(self) -> None:
         self._stop.put(None)
@@ -247,12 +252,7 @@ class BatchRun:
 class _Tasks(_Workers[Pending]):
     """A task for each run, and one that reads the inputs."""
 
-    def __init__(
-        self,
-        batch: Batch,
-        driver: AsyncDriver,
-        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
-    ) -> None:
+    def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         import anyio
 
         super().__init__(batch)
@@ -353,12 +353,7 @@ class AsyncBatchRun:
     A wait for the next result that is cancelled leaves the batch as it is.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        driver: AsyncDriver,
-        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
-    ) -> None:
+    def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         self._batch = batch
         self._driver = driver
         self._inputs = inputs
