@@ -5,9 +5,10 @@
 # make browser  a program's page in Chromium
 # make foreign  installs ChatKit servers of other people, for tests of `make soak`: adk-chatkit, and
 #               a server for Node where npm is there
+# make engines  installs Dask and Celery, for tests of `make soak`; they need redis-server as well
 # make fuzz     a search for inputs that break the readers, by hypothesis at random and by atheris,
 #               FUZZ_SECONDS a target; atheris needs Python 3.11 or newer
-# make bench    the figures of docs/performance.md
+# make bench    the figures of docs/performance.md; writes its table of clients
 # make format   formats the code, and fixes what ruff can fix
 # make clean    removes what the others made
 # Each sets up what it needs in .venv; PYTHON=... chooses another Python, 3.10 or newer.
@@ -31,7 +32,7 @@ PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal
 SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: demo test checks tests lint types mypy pyright verifytypes
-.PHONY: soak browser foreign fuzz bench format clean
+.PHONY: soak browser foreign engines fuzz bench format clean
 
 demo: $(VENV)/demo
 	@echo "The simulated workflow makes a program for $(DEMO):"
@@ -92,6 +93,9 @@ foreign: $(VENV)/dev
 	@npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(NODE_SERVER) || \
 		echo "$(NODE_SERVER) can't be installed; it needs Node and npm."
 
+engines: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group engines
+
 fuzz: $(VENV)/fuzz
 	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile=fuzz $(PYTEST_ARGS)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
@@ -103,6 +107,7 @@ fuzz: $(VENV)/fuzz
 	done
 
 bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benchmarks/run.py
 
 format: $(VENV)/dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -10,26 +11,56 @@ from statistics import mean
 
 import pytest
 
-from edn360_chatkit._protocol.durations import Durations, RunTiming
+from edn360_chatkit._protocol.durations import (
+    PART_OF_PAUSE,
+    SHORTEST_PART,
+    Durations,
+    RunTiming,
+)
 
 
 def poll(
     seconds: float, durations: Durations | None, steps: Sequence[float] = ()
 ) -> tuple[int, float]:
-    """The number of polls of a run, and the delay of the last; by default with a 2 s loop."""
-    moment, polls, known_steps = 0.0, 1, 0
-    timing = None if durations is None else RunTiming(durations, 0.0)
+    """How many polls a run takes, and how late the last one is; a 2 s loop by default."""
+    if durations is None:
+        polls = math.ceil(seconds / 2.0)
+        return polls + 1, 2.0 * polls - seconds
+    timing, polls, seen = RunTiming(durations, 0.0), 1, 0
+    moment = timing.pause(0.0, 0.0)
     while moment < seconds:
-        if timing is not None:
-            posted = sum(step <= moment for step in steps)
-            timing.look(moment, posted - known_steps)
-            known_steps = posted
-        moment += 2.0 if timing is None else timing.pause(moment)
-        polls += 1
-    if timing is not None:
-        timing.look(moment, len(steps) - known_steps)
-        timing.learn(polls)
+        posted = sum(step <= moment for step in steps)
+        timing.look(moment, moment, posted - seen)
+        moment, polls, seen = moment + timing.pause(moment, moment), polls + 1, posted
+    timing.look(moment, moment, len(steps) - seen)
+    timing.learn()
     return polls, moment - seconds
+
+
+def poll_batch(
+    runs: int, seconds: float, starts: float, durations: Durations
+) -> tuple[float, float]:
+    """The mean polls and delay of runs that start so many a second, and follow each other."""
+    polls, delays = 0, list[float]()
+    # When to wake, and since when the run pauses.
+    wakes = [(number / starts, number / starts, number) for number in range(runs)]
+    timings = [RunTiming(durations, start) for start, _, _ in wakes]
+    while wakes:
+        moment, since, number = heapq.heappop(wakes)
+        pause = timings[number].pause(moment, since)
+        if pause > 1e-6:
+            part = min(pause, max(pause * PART_OF_PAUSE, SHORTEST_PART))
+            heapq.heappush(wakes, (moment + part, since, number))
+            continue
+        polls += 1
+        timings[number].look(moment, moment, 0)
+        delay = moment - number / starts - seconds
+        if delay < 0:
+            heapq.heappush(wakes, (moment, moment, number))
+        else:
+            timings[number].learn()
+            delays.append(delay)
+    return polls / runs, mean(delays)
 
 
 def real_duration(chance: random.Random) -> float:
@@ -62,7 +93,7 @@ def test_adaptive_polling_needs_third_of_polls() -> None:
     assert polls < loop_polls / 2.95
     # So few polls allow no shorter delay: decision 18 has the bound, a product of 30.
     assert delay < 1.8 * loop_delay
-    assert polls * delay < 36
+    assert polls * delay < 34
 
 
 def test_steps_reduce_delay_to_that_of_loop() -> None:
@@ -84,12 +115,29 @@ def test_other_durations_are_learned(seconds: float, most_polls: int) -> None:
     assert delay <= max(2.0, 0.1 * seconds)
 
 
-def test_short_first_runs_are_not_late() -> None:
+@pytest.mark.parametrize(("runs", "seconds", "most"), [(1000, 60.0, 6.0), (200, 20.0, 3.0)])
+def test_runs_of_a_batch_learn_from_each_other(runs: int, seconds: float, most: float) -> None:
+    """Those that start together are polled at different times, and none again and again."""
+    polls, delay = poll_batch(runs, seconds, 200.0, Durations())
+    assert polls < most
+    assert delay < seconds / 8
+
+
+def test_first_runs_of_seconds_are_not_late() -> None:
     _, delay = poll(1.5, Durations())
     assert delay < 5.0
 
 
-def test_pauses_have_lower_and_upper_bounds() -> None:
+def test_first_poll_comes_at_once_until_runs_are_known() -> None:
     durations = Durations()
+    assert RunTiming(durations, 0.0).pause(0.0, 0.0) == 0.0
+    figures(real_duration, durations, runs=30)
+    assert RunTiming(durations, 0.0).pause(0.0, 0.0) > 2.0
+
+
+def test_pauses_have_bounds() -> None:
+    timing = RunTiming(Durations(), 0.0)
     for moment in (0.0, 0.1, 50.0, 120.0, 1_000.0, 5_000.0, 1e9):
-        assert 0.5 <= durations.pause(moment) <= 60.0
+        timing.look(moment, moment, 0)
+        assert 0.5 <= timing.pause(moment, moment) <= 60.0
+    assert timing.pause(1e9, 1e9) == 60.0  # a run that was begun long ago is not asked for often

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import sqlite3
 import stat
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 import pytest
 import trio
 
@@ -31,6 +33,7 @@ from edn360_chatkit import (
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
+from edn360_chatkit.batch import AsyncBatchRun
 from edn360_chatkit.batch.journal import Journal
 from edn360_chatkit.inputs import EDN360Input
 from edn360_chatkit.testing import ChatKitSimulator
@@ -234,25 +237,29 @@ def test_input_after_close_is_not_sent(sim: ChatKitSimulator) -> None:
         assert sim.requests == []
 
 
-@pytest.mark.parametrize("seconds", [None, 0.2])
-def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, seconds: float | None) -> None:
-    """``aclose`` may come before the first result is awaited."""
+@pytest.mark.parametrize("runs", [0, 3])
+def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, runs: int) -> None:
+    """Also if it comes before the first result is asked for."""
     sim.delay = 60.0
+
+    async def close(batch: AsyncBatchRun) -> None:
+        while sim.runs < runs:
+            await asyncio.sleep(0.01)
+        await batch.aclose()
 
     async def main() -> list[BatchResult]:
         async with AsyncChatKitClient(**settings(sim)) as client:
             batch = client.run_many(athletes(3))
-            if seconds is None:
-                await batch.aclose()
-            else:
-                asyncio.get_running_loop().call_later(
-                    seconds, lambda: tasks.append(asyncio.ensure_future(batch.aclose()))
-                )
-            return [result async for result in batch]
+            if runs == 0:
+                await close(batch)
+                return [result async for result in batch]
+            closing = asyncio.create_task(close(batch))
+            results = [result async for result in batch]
+            await closing
+            return results
 
-    tasks: list[asyncio.Future[None]] = []
     assert asyncio.run(main()) == []
-    assert sim.runs == (0 if seconds is None else 3)
+    assert sim.runs == runs
 
 
 def test_concurrent_runs_are_limited(sim: ChatKitSimulator) -> None:
@@ -410,9 +417,7 @@ def test_resumed_run_is_polled_by_age(sim: ChatKitSimulator, tmp_path: Path) -> 
     write_intent(path, run)
     with closing(Journal(path)) as journal:
         journal.started("athlete-0", str(run))
-        for number in range(30):
-            journal.sending(f"other-{number}", "{}", str(run))
-            journal.ended(f"other-{number}", "done", "{}", seconds=60.0)
+    write_durations(path, 60.0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE runs SET started = started - 60 WHERE state = 'started'")
         connection.commit()
@@ -452,12 +457,16 @@ def test_message_that_stays_in_doubt_is_not_sent(
     assert sim.runs == 0
 
 
-def test_message_in_doubt_needs_listed_users(tmp_path: Path) -> None:
-    """An earlier run has shown that this server lists no users' messages."""
+@pytest.mark.parametrize("poll_interval", [0.02, "adaptive"])
+def test_message_in_doubt_is_not_sent_where_users_are_hidden(
+    tmp_path: Path, poll_interval: Any
+) -> None:
+    """A list without the message proves nothing there: another run has shown it."""
     path = tmp_path / "runs.db"
+    write_durations(path, 60.0)
     write_intent(path, RunReference(session_id="s1", user="athlete-1"), "athlete-1")
     program = {"role": "assistant", "content": [{"type": "output_text", "text": ANSWER}]}
-    lists: list[list[dict[str, Any]]] = [[], [program]]
+    lists: list[list[dict[str, Any]]] = [[program]]
 
     def answer(exchange: Exchange) -> list[bytes]:
         if exchange.line == "POST /v1/chatkit/sessions":
@@ -470,11 +479,21 @@ def test_message_in_doubt_needs_listed_users(tmp_path: Path) -> None:
     with raw_server(answer) as server:
         where: dict[str, Any] = {"base_url": server.base_url, "api_key": "sk-1"}
         with ChatKitClient(**where, workflow_id="wf_1", max_retries=2) as client:
-            batch = client.run_many(athletes(2), journal=path, poll_interval=0.02, ordered=True)
+            batch = client.run_many(
+                athletes(2), journal=path, poll_interval=poll_interval, ordered=True
+            )
             first, second = batch
     assert first.response is not None
     assert getattr(second.error, "may_have_been_taken", False)
     assert "POST /v1/chatkit/sessions/s1/messages" not in server.requests
+
+
+def write_durations(path: Path, seconds: float) -> None:
+    """The journal of a batch whose runs took so long."""
+    with closing(Journal(path)) as journal:
+        for number in range(30):
+            journal.sending(f"other-{number}", "{}", "{}")
+            journal.ended(f"other-{number}", "done", "{}", seconds=seconds)
 
 
 def write_intent(path: Path, run: RunReference, key: str = "athlete-0") -> None:
@@ -500,6 +519,7 @@ def test_note_of_message_survives_power_failure(tmp_path: Path) -> None:
 def test_forked_child_leaves_the_journal_alone(tmp_path: Path) -> None:
     code = """
 import os, sys
+from edn360_chatkit.batch import AsyncBatchRun
 from edn360_chatkit.batch.journal import Journal
 journal = Journal("runs.db")
 journal.sending("a", "{}", "run-a")
@@ -530,6 +550,31 @@ def test_full_disk_ends_the_batch(sim: ChatKitSimulator, tmp_path: Path) -> None
     assert len(run_sync(sim, athletes(3), journal=journal)) == 3
 
 
+def test_foreign_exception_starts_no_more_async_runs(sim: ChatKitSimulator) -> None:
+    """The run that is under way is paid for: its result comes first."""
+    keys, requests = list[str](), list[httpx.Request]()
+    sim.delay = 0.2
+
+    async def hook(request: httpx.Request) -> None:
+        requests.append(request)
+        if len(requests) == 1:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        hooks = {"request": [hook]}
+        async with (
+            httpx.AsyncClient(event_hooks=hooks) as http,
+            AsyncChatKitClient(**settings(sim), http_client=http) as client,
+        ):
+            async for result in client.run_many(athletes(20), max_concurrency=2):
+                keys.append(result.key)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+    assert keys == ["athlete-1"]
+    assert sim.runs == 1
+
+
 def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     with closing(Journal(path)), pytest.raises(ConfigurationError, match="is in use"):
@@ -548,8 +593,24 @@ def test_other_file_is_refused_as_journal(sim: ChatKitSimulator, tmp_path: Path)
         with pytest.raises(ConfigurationError, match="can't be used"):
             run_sync(sim, athletes(1), journal=path)
         assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (content, 0o644)
-    with pytest.raises(ConfigurationError, match="can't be used"):
-        run_sync(sim, athletes(1), journal=tmp_path / "missing" / "runs.db")
+    for path in (tmp_path, tmp_path / "missing" / "runs.db"):
+        with pytest.raises(ConfigurationError, match="can't be used"):
+            run_sync(sim, athletes(1), journal=path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_read_only_journal_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    path, folder = tmp_path / "runs.db", tmp_path / "folder"
+    folder.mkdir()
+    for journal in (path, folder / "runs.db"):
+        Journal(journal).close()
+    path.chmod(0o400)
+    folder.chmod(0o500)
+    for journal in (path, folder / "runs.db", folder / "new.db"):
+        with pytest.raises(ConfigurationError, match=r"can't be used.*Nothing was sent"):
+            run_sync(sim, athletes(1), journal=journal)
+    folder.chmod(0o700)
+    assert sim.requests == []
 
 
 def test_journal_is_private_and_has_no_key(sim: ChatKitSimulator, tmp_path: Path) -> None:
@@ -623,6 +684,30 @@ def test_interrupted_wait_closes_the_batch(sim: ChatKitSimulator, tmp_path: Path
         assert list(batch) == []
     states = [state for state, _ in entries(tmp_path / "runs.db").values()]
     assert states == ["started"] * 3
+
+
+def test_exception_while_a_thread_starts_passes_through(
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Celery's soft time limit does on a busy machine; the thread starts all the same."""
+    start = threading.Thread.start
+
+    def start_late(thread: threading.Thread) -> None:
+        start(threading.Timer(0.2, start, (thread,)))
+        raise TimeLimitError
+
+    with ChatKitClient(**settings(sim)) as client:
+        batch = client.run_many(athletes(3))
+        monkeypatch.setattr(threading.Thread, "start", start_late)
+        with pytest.raises(TimeLimitError):
+            next(batch)
+        monkeypatch.undo()
+        time.sleep(0.5)
+    assert sim.runs == 0
+
+
+class TimeLimitError(Exception):
+    """A signal handler's."""
 
 
 def signal_main_thread() -> None:

@@ -28,7 +28,7 @@ from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
 from edn360_chatkit._transport.pending import NO_EFFECT, Home, finish
 from edn360_chatkit._transport.pool import (
-    SHARD_SIZE,
+    REQUEST_SHARD_SIZE,
     Pool,
     close_items,
     drop,
@@ -522,7 +522,7 @@ def test_concurrent_requests_use_several_transports() -> None:
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
-            for _ in range(3 * SHARD_SIZE):
+            for _ in range(3 * REQUEST_SHARD_SIZE):
                 tasks.start_soon(driver.run, get(url))
         (pool,) = driver._pools.values()
         transports = len(pool._shards)
@@ -531,7 +531,7 @@ def test_concurrent_requests_use_several_transports() -> None:
 
     with counting_server(delay=0.2) as server:
         assert anyio.run(main, server.server_url) == 3
-        assert len(ports(server)) == 3 * SHARD_SIZE
+        assert len(ports(server)) == 3 * REQUEST_SHARD_SIZE
 
 
 def test_requests_share_a_hundred_connections() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._effects import Emitting, emit, now, sleep
 from ..errors import APIConnectionError, APIError, APIStatusError
 from ..events import WaitingEvent, WorkflowEvent, WorkflowResponse
-from .durations import RunTiming
+from .durations import PART_OF_PAUSE, SHORTEST_PART, RunTiming
 from .listing import DoubtError
 from .logs import log_info, log_warning
 from .retry import LONGEST_RETRY_AFTER, is_deadline, retry_after
@@ -21,13 +21,17 @@ def poll(
 ) -> Emitting[WorkflowEvent, WorkflowResponse]:
     """Ask for the run's messages until the answer is among them."""
     waiting, inbox = run.waiting, run.inbox
-    # A run of this call starts here: sending its message may have waited for a place.
-    timing = RunTiming(waiting.durations, (yield from now()) - waiting.age)
-    # Whether the polls began when the message was sent: not after a stream or another process.
+    # Whether the polls begin when the message is sent: not after a stream or another process.
     is_new = inbox.sent is not None and not run.sent_before and inbox.run.thread_id is None
-    attempt, reads, has_messages, last, refused = 0, 0, False, False, False
+    # A run of this call starts here: sending its message may have waited for a place.
+    timing = RunTiming(waiting.durations, (yield from now()) - waiting.age, is_new=is_new)
+    last: bool | None = False
+    attempt, reads, has_messages, refused = 0, 0, False, False
+    if is_new and waiting.poll_interval is None:
+        last = yield from _sleep(run, timing)
     while True:
         attempt += 1
+        begin = yield from now()
         try:
             messages = yield from protocol.look(run)
         except APIError as error:
@@ -44,7 +48,7 @@ def poll(
             failure, refused, reads = None, False, reads + 1
             has_messages = has_messages or bool(messages)
             steps = inbox.take(messages)
-            timing.look((yield from now()), len(steps) if is_new else 0)
+            timing.look(begin, (yield from now()), len(steps) if is_new else 0)
             for step in steps:
                 yield from emit(step)
         moment = yield from now()
@@ -52,7 +56,7 @@ def poll(
         response = inbox.response(waiting.answer, attempt, elapsed)
         if response is not None:
             if is_new:
-                timing.learn(attempt)
+                timing.learn()
             return (yield from deliver(run, response))
         if attempt % 10 == 0:
             log_info(run.session.id, "waiting: attempt %d of %d", attempt, waiting.max_attempts)
@@ -66,16 +70,9 @@ def poll(
         )
         if last or attempt == waiting.max_attempts:
             break
-        asked = min(retry_after(failure), LONGEST_RETRY_AFTER)
-        interval = waiting.poll_interval
-        pause = max(timing.pause(moment) if interval is None else interval, asked)
-        remaining = run.started + waiting.deadline - (yield from now())
-        if pause + LAST_LOOK > remaining:
-            # The last poll comes while there is time for it, unless the server asked for more.
-            pause, last = max(asked, remaining - LAST_LOOK), True
-            if not 0 <= pause < remaining:
-                break
-        yield from sleep(pause)
+        last = yield from _sleep(run, timing, failure)
+        if last is None:
+            break
     if refused and failure is not None:
         raise failure
     if inbox.run.message_digest is not None and not has_messages:
@@ -108,6 +105,35 @@ def poll(
         f"{setting}",
         failure,
     )
+
+
+def _sleep(
+    run: Run, timing: RunTiming, failure: APIError | None = None
+) -> Emitting[WorkflowEvent, bool | None]:
+    """Sleep until the next poll.
+
+    Returns:
+        Whether it is the last one; ``None`` if there is no time for it.
+    """
+    since = moment = yield from now()
+    interval, deadline = run.waiting.poll_interval, run.started + run.waiting.deadline
+    earliest = since + min(retry_after(failure), LONGEST_RETRY_AFTER)
+    while True:
+        pause = interval if interval is not None else timing.pause(moment, since)
+        pause = max(pause, earliest - moment)
+        if last := moment + pause + LAST_LOOK > deadline:
+            # The last poll comes while there is time for it, unless the server asked for more.
+            pause = max(earliest, deadline - LAST_LOOK) - moment
+            if not 0 <= pause < deadline - moment:
+                return None
+        part = pause
+        if interval is None:
+            part = min(pause, max(pause * PART_OF_PAUSE, SHORTEST_PART))
+        if part > 0:
+            yield from sleep(part)
+        if part == pause:
+            return last
+        moment = yield from now()
 
 
 def poll_verdict(error: APIError) -> Polling:

@@ -22,6 +22,8 @@ MAX_CONNECTIONS = 100
 """How many connections a client of ours has at most for short requests."""
 SHARD_SIZE = 10
 """How many connections each transport of a pool has."""
+REQUEST_SHARD_SIZE = 2
+"""The same for short requests: each one costs a look at every idle connection of its transport."""
 
 
 @dataclass(eq=False)
@@ -70,9 +72,10 @@ class Pool:
         """Wait for a place, on the first transport with a free connection."""
         if self.owned and not streaming:
             await self._network.take_place(self._places, limit)
+        size = SHARD_SIZE if streaming else REQUEST_SHARD_SIZE
         with self._lock:
             for shard in self._shards:
-                if not self.owned or (shard.streaming is streaming and shard.used < SHARD_SIZE):
+                if not self.owned or (shard.streaming is streaming and shard.used < size):
                     break
             else:
                 assert self._make is not None

@@ -131,6 +131,9 @@ def _request(effect: Send | Open, pace: Pace) -> Emitting[Pause, object]:
         # The request gets another time if a 429 came during the pause.
         if not pace.is_frozen(moment):
             break
+    if isinstance(effect, Open):
+        # A stream ends with the run: the next run starts before.
+        yield Emit(Pause(0.0))
     request: Effect[Pause] = effect
     reply = yield request
     if isinstance(reply, Response) and reply.status == 429:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from .._effects import Emitting
 from .._transport import AsyncDriver, SyncDriver
@@ -23,9 +23,13 @@ from .pace import Pause
 from .results import BatchResult
 
 W = TypeVar("W")
+AsyncInputs: TypeAlias = Iterable[BatchInput] | AsyncIterable[BatchInput]
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
+MOST_STARTING = 50
+"""How many runs are before their first pause. The messages of thousands would all wait for the last
+session to be created."""
 
 
 class _Workers(Generic[W]):
@@ -37,23 +41,38 @@ class _Workers(Generic[W]):
 
     def __init__(self, batch: Batch) -> None:
         self.has_inputs = True
-        # How many runs have a result that is not given out yet.
-        self.under_way = 0
         # The inputs whose result is not given out yet.
         self.items: dict[int, Item] = {}
         self._batch = batch
         self._started = self._given = 0
         self._running: dict[int, W] = {}
+        # The runs before their first pause.
+        self._starting: set[int] = set()
         self._ended: SimpleQueue[tuple[int, BatchResult | None]] = SimpleQueue()
         self._results: dict[int, BatchResult | None] = {}
         self._error: BaseException | None = None
         self._is_closed = self._is_dropped = False
 
+    def notify(self) -> None:
+        """Wake who waits for a result or for a place."""
+
+    def has_place(self) -> bool:
+        """Whether another run may start."""
+        is_full = self._started - self._given >= self._batch.max_concurrency
+        return not (is_full or len(self._starting) >= MOST_STARTING)
+
     def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
         """The next run, with its number."""
-        number, self._started, self.under_way = self._started, self._started + 1, self.under_way + 1
+        number, self._started = self._started, self._started + 1
+        self._starting.add(number)
         self.items[number] = item = read_item(value, number)
         return number, self._batch.run(item)
+
+    def pauses(self, number: int) -> None:
+        """Note a pause of a run."""
+        if number in self._starting:
+            self._starting.discard(number)
+            self.notify()
 
     def fail(self, error: BaseException) -> None:
         """Start no run any more, and raise the exception at the end."""
@@ -62,33 +81,35 @@ class _Workers(Generic[W]):
 
     def leave(self, number: int, result: BatchResult | None = None) -> None:
         """Note the end of a worker. The last one of a dropped batch closes its journal."""
+        self._starting.discard(number)
         self._ended.put((number, result))
         self._running.pop(number, None)
+        self.notify()
         if self._is_dropped and not self._running:
             self._batch.close()
-
-    def take(self, number: int, result: BatchResult | None) -> None:
-        """Take the end of a worker, with its result if it has one."""
-        if not self._is_closed and number >= 0:
-            self._results[number] = result
 
     def pop(self) -> BatchResult | None:
         """The next result; ``None`` if it is not there yet."""
         while not self._ended.empty():
             self.take(*self._ended.get())
         while (number := self._next()) in self._results:
-            self._given, self.under_way = self._given + 1, self.under_way - 1
+            self._given += 1
             if (result := self._results.pop(number)) is not None:
                 del self.items[number]
                 return result
         return None
+
+    def take(self, number: int, result: BatchResult | None) -> None:
+        """Take the end of a worker, with its result if it has one."""
+        if not self._is_closed and number >= 0:
+            self._results[number] = result
 
     def _next(self) -> int:
         return self._given if self._batch.ordered else next(iter(self._results), -1)
 
     def is_over(self) -> bool:
         """Whether there is no result any more; raises the exception that ended the batch."""
-        if self.has_inputs or self.under_way:
+        if self.has_inputs or self._given < self._started:
             return False
         error, self._error = self._error, None
         if error is not None:
@@ -98,7 +119,7 @@ class _Workers(Generic[W]):
     def stop(self) -> list[W]:
         """Start no run any more, and forget the results; returns the workers."""
         self._is_closed, self.has_inputs, self._error = True, False, None
-        self.under_way, self._results = 0, {}
+        self._given, self._results = self._started, {}
         running, self._running = self._running, {}
         return list(running.values())
 
@@ -119,6 +140,9 @@ class _Threads(_Workers[threading.Thread]):
         # A finalizer may put into a SimpleQueue, but must not set an Event, which has a lock.
         self._stop: SimpleQueue[None] = SimpleQueue()
 
+    def notify(self) -> None:
+        self._ended.put((-1, None))
+
     def next_result(self) -> BatchResult | None:
         """Wait for the next result; ``None`` at the end."""
         # One input is read for each result, also while more results are there.
@@ -134,7 +158,7 @@ class _Threads(_Workers[threading.Thread]):
 
     def _start_next(self) -> bool:
         """Start a run if there is a place for it and an input."""
-        if not self.has_inputs or self.under_way >= self._batch.max_concurrency:
+        if not self.has_inputs or not self.has_place():
             return False
         try:
             value = next(self._inputs)
@@ -161,8 +185,13 @@ class _Threads(_Workers[threading.Thread]):
         result = None
         try:
             with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
+                if self._is_closed:
+                    return
                 for pause in run:
-                    if self._is_stopped_after(pause.seconds):
+                    self.pauses(number)
+                    with suppress(Empty):
+                        self._stop.get(timeout=max(0.0, pause.seconds))
+                        self._stop.put(None)  # for the next thread
                         return
                 result = run.get_response()
         except BaseException as error:
@@ -170,21 +199,14 @@ class _Threads(_Workers[threading.Thread]):
         finally:
             self.leave(number, result)
 
-    def _is_stopped_after(self, seconds: float) -> bool:
-        try:
-            self._stop.get(timeout=max(0.0, seconds))
-        except Empty:
-            return False
-        # For the next thread.
-        self._stop.put(None)
-        return True
-
     def close(self) -> None:
         """End the pauses, and wait for the requests in flight."""
         threads, until = self.stop(), time.monotonic() + CLOSING_SECONDS
         self._stop.put(None)
         for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            # An exception of a signal handler may have struck in thread.start().
+            with suppress(RuntimeError):
+                thread.join(max(0.0, until - time.monotonic()))
 
     def drop(self) -> None:
         self._stop.put(None)
@@ -239,53 +261,62 @@ class BatchRun:
 class _Tasks(_Workers[Pending]):
     """A task for each run, and one that reads the inputs."""
 
-    def __init__(
-        self,
-        batch: Batch,
-        driver: AsyncDriver,
-        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
-    ) -> None:
+    def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         import anyio
 
         super().__init__(batch)
         self._driver = driver
         self._inputs = inputs
-        self._places = anyio.Semaphore(batch.max_concurrency)
         self._news = anyio.Event()
         self._running[-1] = driver.network.start(lambda _: self._feed())
 
-    async def next_result(self) -> BatchResult | None:
-        """Wait for the next result; ``None`` at the end."""
+    def notify(self) -> None:
+        self._news.set()
+
+    async def _wait(self) -> None:
+        """Wait for the next notification."""
         import anyio
 
+        if self._news.is_set():
+            self._news = anyio.Event()
+        await self._news.wait()
+
+    async def next_result(self) -> BatchResult | None:
+        """Wait for the next result; ``None`` at the end."""
         while (result := self.pop()) is None:
             if self.is_over():
                 return None
-            self._news = anyio.Event()
-            await self._news.wait()
-        self._places.release()
+            await self._wait()
+        self.notify()
         return result
 
     async def _feed(self) -> None:
         """Start a run for each input, as places become free."""
         try:
-            await self._places.acquire()
             if isinstance(self._inputs, AsyncIterable):
                 async for value in self._inputs:
                     self._start(value)
                     del value
-                    await self._places.acquire()
+                    if not await self._wait_for_place():
+                        break
             else:
                 for value in self._inputs:
                     self._start(value)
                     del value
-                    await self._places.acquire()
+                    if not await self._wait_for_place():
+                        break
         except BaseException as error:
             self.fail(error)
             raise
         finally:
             self.has_inputs = False
             self.leave(-1)
+
+    async def _wait_for_place(self) -> bool:
+        """Wait until another run may start; returns whether there is one."""
+        while self.has_inputs and not self.has_place():
+            await self._wait()
+        return self.has_inputs
 
     def _start(self, value: object) -> None:
         number, operation = self.operation(value)
@@ -300,6 +331,7 @@ class _Tasks(_Workers[Pending]):
         try:
             async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
                 async for pause in run:
+                    self.pauses(number)
                     await anyio.sleep(pause.seconds)
                 result = await run.get_response()
         except BaseException as error:
@@ -307,10 +339,6 @@ class _Tasks(_Workers[Pending]):
             raise
         finally:
             self.leave(number, result)
-
-    def leave(self, number: int, result: BatchResult | None = None) -> None:
-        super().leave(number, result)
-        self._news.set()
 
     def drop(self) -> None:
         # Leave the tasks to the next request of the process: a finalizer does no I/O.
@@ -325,7 +353,7 @@ class _Tasks(_Workers[Pending]):
             await task.close()
         for task in tasks:
             await task.wait_shielded(CLOSING_SECONDS)
-        self._news.set()
+        self.notify()
 
 
 class AsyncBatchRun:
@@ -334,12 +362,7 @@ class AsyncBatchRun:
     A wait for the next result that is cancelled leaves the batch as it is.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        driver: AsyncDriver,
-        inputs: Iterable[BatchInput] | AsyncIterable[BatchInput],
-    ) -> None:
+    def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         self._batch = batch
         self._driver = driver
         self._inputs = inputs
