@@ -8,12 +8,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from edn360_chatkit import EDN360Input
 from edn360_chatkit.cli import main
+from edn360_chatkit.program.texts import Language
 from edn360_chatkit.testing._workflow import simulated_program
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -79,6 +80,12 @@ def test_validate_reports_no_findings(
     assert capsys.readouterr().out == first + line
     assert main(["validate", "athlete.json", "--lang", lang]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("lang", get_args(Language))
+def test_validate_has_words_of_each_language(lang: str) -> None:
+    for program in ("old.json", "new.json"):
+        assert main(["validate", program, "--against", "athlete.json", "--lang", lang]) == 0
 
 
 def test_validate_compares_a_program_with_the_athlete(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,12 +10,13 @@ from typing import Any, get_args
 import pytest
 
 from edn360_chatkit import ChatKitClient, WorkflowEvent
+from edn360_chatkit.cli import _COMMANDS
 from edn360_chatkit.program.records import COLUMNS
 from edn360_chatkit.program.texts import words
 from edn360_chatkit.testing import ChatKitSimulator
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("guide.md", "programs.md")
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -47,7 +48,9 @@ def test_readme_code_runs_from_top_to_bottom(
 
 
 def test_linked_files_exist() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    assert ROOT / "CONTRIBUTING.md" in PAGES
+    assert ROOT / "docs" / "decisions" / "README.md" in PAGES
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -61,7 +64,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_linked_headings_exist() -> None:
     links = 0
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
             there = page.parent / target if target else page
             assert anchor in anchors(there), f"{page.name}: {target}#{anchor}"
@@ -70,17 +73,27 @@ def test_linked_headings_exist() -> None:
 
 
 def test_python_of_docs_compiles() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for block in python_blocks(page):
             indented = "\n".join(f"    {line}" for line in block.splitlines())
             compile(f"async def page():\n{indented}", page.name, "exec")
 
 
 def test_docs_name_every_event_check_and_column() -> None:
-    guide, programs = ((ROOT / "docs" / name).read_text("utf-8") for name in PAGES)
+    guide, programs = (
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("guide.md", "programs.md")
+    )
     events = [event.__name__ for event in get_args(WorkflowEvent)]
     assert [name for name in events if f"`{name}`" not in guide] == []
     # The suffix "_all" marks a second text for a check.
     codes = {code.removesuffix("_all") for code in words("en").findings}
     codes_and_columns = [*sorted(codes), *COLUMNS]
     assert [name for name in codes_and_columns if f"`{name}`" not in programs] == []
+
+
+def test_docs_name_every_subcommand() -> None:
+    page, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/command.md", "README.md"))
+    listed = readme.partition("- [The command](docs/command.md)")[2].partition("\n- ")[0]
+    for name in _COMMANDS:
+        assert re.search(rf"^## `{name}\b", page, re.MULTILINE), f"docs/command.md: {name}"
+        assert f"`{name}`" in listed.replace("edn360-chatkit ", ""), f"README.md: {name}"

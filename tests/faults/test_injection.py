@@ -19,14 +19,14 @@ from edn360_chatkit import (
     InvalidInputError,
     Message,
 )
+from edn360_chatkit._config import HEADERS
 from tests.contract.conftest import MakeClient
 from tests.program.test_rendering import READER, Page, one_exercise
 from tests.support.raw_server import Exchange, RawServer
 from tests.support.recorder import FAST, KEY, Recorder, client_of, headers_of
 from tests.support.samples import ATHLETE
 
-OURS = {"host", "accept", "accept-encoding", "connection", "user-agent", "authorization"}
-OURS |= {"openai-beta", "content-type", "content-length"}
+OURS = {*HEADERS, "accept-encoding", "connection"}
 
 
 def check_request(exchange: Exchange, server: RawServer, *parts: str) -> dict[str, list[str]]:

@@ -6,13 +6,14 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, Finding
 from edn360_chatkit.program import checks
+from edn360_chatkit.program.texts import Language, words
 from edn360_chatkit.testing._workflow import simulated_program
 from tests.support.samples import inputs, programs
 
@@ -748,13 +749,14 @@ def test_placeholder_name_gives_a_warning(fields: dict[str, Any]) -> None:
 
 
 def test_every_finding_has_text_in_each_language() -> None:
-    from edn360_chatkit.program.texts import words
-
     source = Path(checks.__file__).read_text("utf-8")
     codes = {*re.findall(r'[(]\s*"(?:error|warning|info)", "(\w+)"', source), "video_missing_all"}
     assert len(codes) > 25
-    spanish, english = (words(lang).findings for lang in ("es", "en"))
-    assert set(spanish) == set(english) == codes
-    for code in codes:
-        values = (set(re.findall(r"{(\w+)}", texts[code])) for texts in (spanish, english))
-        assert next(values) == next(values), code
+    english = words("en")
+    for lang in get_args(Language):
+        texts = words(lang)
+        assert texts.findings.keys() == codes
+        assert texts.numbers.keys() == english.numbers.keys()
+        for code, text in texts.findings.items():
+            values = set(re.findall(r"{(\w+)}", english.findings[code]))
+            assert set(re.findall(r"{(\w+)}", text)) == values, (lang, code)
