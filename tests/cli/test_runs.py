@@ -20,7 +20,7 @@ from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ANSWER, ATHLETE
 
 RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
-
+OTHER_RUN = '{"session_id": "of_another_command"}'
 
 pytestmark = pytest.mark.usefixtures("sim")
 
@@ -133,6 +133,28 @@ def test_file_of_another_command_ends_run_before_it_is_sent(
     assert f"Another command has written {file}; nothing was sent." in capsys.readouterr().err
     assert Path(file).read_text("utf-8") == "{}"
     assert (sim.runs, len(list(Path().glob("out.json*")))) == (0, 1)
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+def test_command_keeps_file_of_another_run(has_started: bool, sim: ChatKitSimulator) -> None:
+    """Another command writes the file, before this one has a run and while it waits for it."""
+    sim.delay = 0.3
+    if not has_started:
+        sim.fail_next("create_session", status=503)
+        sim.fail_next("create_session", status=403)
+
+    def write() -> None:
+        if has_started:
+            wait_for(Path("out.json.run"), '"message_id"')
+        while not sim.requests:
+            time.sleep(0.001)
+        Path("out.json.run").write_text(OTHER_RUN, "utf-8")
+
+    other = threading.Thread(target=write)
+    other.start()
+    assert main(RUN) == (0 if has_started else 1)
+    other.join()
+    assert Path("out.json.run").read_text("utf-8") == OTHER_RUN
 
 
 def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
