@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,8 @@ from edn360_chatkit.cli import main
 from edn360_chatkit.cli.files import Destination
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ANSWER, ATHLETE
+
+from .signals import signal_when
 
 RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
 OTHER_RUN = '{"session_id": "of_another_command"}'
@@ -306,6 +310,25 @@ def test_unwritten_program_keeps_reference(
         patch.setattr(Path, "replace", fail)
         assert main(RUN) == 1
     assert main(RUN) == 0
+    assert sim.runs == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_signal_during_delivery_names_the_run(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("pipe")
+
+    def is_delivering() -> bool:  # it waits for a reader, and polls no more
+        before = len(sim.requests)
+        time.sleep(0.3)
+        return sim.runs == 1 and len(sim.requests) == before
+
+    with signal_when(is_delivering, signal.SIGTERM):
+        assert main(["run", "athlete.json", "-o", "pipe", *RUN[4:]]) == 143
+    command = capsys.readouterr().err.splitlines()[-1].split("edn360-chatkit ")[1]
+    assert main(shlex.split(command.replace("-o pipe", ""))) == 0
+    assert "title" in json.loads(capsys.readouterr().out)
     assert sim.runs == 1
 
 

@@ -64,6 +64,7 @@ class Delivery:
                     response = client.run_workflow(
                         edn360_input, user=self._args.user, answer=answer, on_event=on_event
                     )
+            return self._deliver(response.program)
         except KeyboardInterrupt as stop:
             return report_stop(stop, self._advice())
         except InvalidInputError:
@@ -75,7 +76,6 @@ class Delivery:
         except (WorkflowError, APIError) as error:
             self._fail(error)
             return FAILED
-        return self._deliver(response.program)
 
     def _note(self, event: events.WorkflowEvent) -> None:
         if isinstance(event, events.SessionCreatedEvent):
