@@ -146,6 +146,7 @@ def test_unusable_port_ends_with_status_2(capsys: pytest.CaptureFixture[str]) ->
         (["--host", "0.0.0.0"], "EDN360_SERVER_TOKEN"),
         (["workflow"], "MODULE:FUNCTION"),
         (["no_such:run"], "no module 'no_such'"),
+        (["no_such.workflow:run"], "no module 'no_such'"),
         (["workflow:walk"], "AttributeError: no walk"),
         (["workflow.py:walk"], "AttributeError: no walk"),
         (["workflow.ts:runWorkflow"], "TypeScript"),

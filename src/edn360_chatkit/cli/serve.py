@@ -92,7 +92,7 @@ def _load(name: str) -> Any:
     except ModuleNotFoundError as error:
         missing = str(error.name)
         reason = f"There is no module {missing!r} to import {name} from."
-        if missing != module:
+        if not f"{module}.".startswith(f"{missing}."):
             reason = f"{module} imports {missing}: pip install {PACKAGES.get(missing, missing)}"
         raise ConfigurationError(reason) from error
     except SyntaxError as error:
