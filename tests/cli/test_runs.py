@@ -110,8 +110,9 @@ def test_existing_output_is_kept_on_request(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("out.json").write_text("{}", "utf-8")
-    assert main([*RUN, "--skip-existing"]) == 0
-    assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
+    for more in ([], ["--simulate"]):
+        assert main([*RUN, "--skip-existing", *more]) == 0
+        assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
     assert sim.requests == []
     assert main(["run", "athlete.json", "--skip-existing"]) == 2
     assert main(RUN) == 0
