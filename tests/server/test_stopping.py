@@ -231,6 +231,30 @@ def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> No
     tables.close()
 
 
+def test_lease_that_is_renewed_at_the_last_moment_stays(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process renews it after another one has read it, and before that one ends the run."""
+    tables = ThreadStore(database)
+    tables.alive.add(add_thread(tables, "thr_1"))
+    watcher = copy(tables)
+    watcher.alive, watcher._seen = set(), {}
+    watcher.fail_expired_runs()
+    renewals: list[float] = []
+
+    def later() -> float:
+        now = time.monotonic() + 60
+        if not renewals:
+            renewals.append(now)
+            tables.fail_expired_runs()
+        return now
+
+    monkeypatch.setattr(_storage, "monotonic", later)
+    watcher.fail_expired_runs()
+    assert (len(renewals), runs(tables)) == (1, ["thr_1"])
+    tables.close()
+
+
 def test_leases_get_time_after_outage(database: str, clock: list[float]) -> None:
     """After an outage, a process may look before another one could renew its leases."""
     tables = ThreadStore(database)
