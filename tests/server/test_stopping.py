@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+import uvicorn
 from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,7 @@ from tests.support.own_server import (
     PATIENCE,
     ROOT_KEY,
     Gate,
+    User,
     answer,
     echo,
     message,
@@ -181,6 +183,25 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
     )
     asyncio.run(tables.add_thread_item(thread_id, question, "ana"))
     return question.id
+
+
+def test_other_asgi_server_lets_runs_finish(database: str) -> None:
+    gate = Gate()
+    config = uvicorn.Config(build_app(gate, database), log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
+            _, stream = User(http, "ana").begin()
+            wait_for(gate.begun.is_set)
+            stream.close()
+        server.should_exit = True
+        time.sleep(0.3)  # it has begun to stop
+        gate.opened.set()
+        thread.join(2 * PATIENCE)
+    assert gate.ended == 1
+    assert stored(database) == ["user_message", "assistant_message"]
 
 
 def runs(tables: ThreadStore) -> list[str]:
