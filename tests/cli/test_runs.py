@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -19,8 +21,10 @@ from edn360_chatkit.cli.files import Destination
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ANSWER, ATHLETE
 
-RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
+from .signals import signal_when
 
+RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
+OTHER_RUN = '{"session_id": "of_another_command"}'
 
 pytestmark = pytest.mark.usefixtures("sim")
 
@@ -106,8 +110,9 @@ def test_existing_output_is_kept_on_request(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("out.json").write_text("{}", "utf-8")
-    assert main([*RUN, "--skip-existing"]) == 0
-    assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
+    for more in ([], ["--simulate"]):
+        assert main([*RUN, "--skip-existing", *more]) == 0
+        assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
     assert sim.requests == []
     assert main(["run", "athlete.json", "--skip-existing"]) == 2
     assert main(RUN) == 0
@@ -133,6 +138,28 @@ def test_file_of_another_command_ends_run_before_it_is_sent(
     assert f"Another command has written {file}; nothing was sent." in capsys.readouterr().err
     assert Path(file).read_text("utf-8") == "{}"
     assert (sim.runs, len(list(Path().glob("out.json*")))) == (0, 1)
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+def test_command_keeps_file_of_another_run(has_started: bool, sim: ChatKitSimulator) -> None:
+    """Another command writes the file, before this one has a run and while it waits for it."""
+    sim.delay = 0.3
+    if not has_started:
+        sim.fail_next("create_session", status=503)
+        sim.fail_next("create_session", status=403)
+
+    def write() -> None:
+        if has_started:
+            wait_for(Path("out.json.run"), '"message_id"')
+        while not sim.requests:
+            time.sleep(0.001)
+        Path("out.json.run").write_text(OTHER_RUN, "utf-8")
+
+    other = threading.Thread(target=write)
+    other.start()
+    assert main(RUN) == (0 if has_started else 1)
+    other.join()
+    assert Path("out.json.run").read_text("utf-8") == OTHER_RUN
 
 
 def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +311,25 @@ def test_unwritten_program_keeps_reference(
         patch.setattr(Path, "replace", fail)
         assert main(RUN) == 1
     assert main(RUN) == 0
+    assert sim.runs == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_signal_during_delivery_names_the_run(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("pipe")
+
+    def is_delivering() -> bool:  # it waits for a reader, and polls no more
+        before = len(sim.requests)
+        time.sleep(0.3)
+        return sim.runs == 1 and len(sim.requests) == before
+
+    with signal_when(is_delivering, signal.SIGTERM):
+        assert main(["run", "athlete.json", "-o", "pipe", *RUN[4:]]) == 143
+    command = capsys.readouterr().err.splitlines()[-1].split("edn360-chatkit ")[1]
+    assert main(shlex.split(command.replace("-o pipe", ""))) == 0
+    assert "title" in json.loads(capsys.readouterr().out)
     assert sim.runs == 1
 
 

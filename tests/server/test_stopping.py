@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+import uvicorn
 from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,7 @@ from tests.support.own_server import (
     PATIENCE,
     ROOT_KEY,
     Gate,
+    User,
     answer,
     echo,
     message,
@@ -183,6 +185,25 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
     return question.id
 
 
+def test_other_asgi_server_lets_runs_finish(database: str) -> None:
+    gate = Gate()
+    config = uvicorn.Config(build_app(gate, database), log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
+            _, stream = User(http, "ana").begin()
+            wait_for(gate.begun.is_set)
+            stream.close()
+        server.should_exit = True
+        time.sleep(0.3)  # it has begun to stop
+        gate.opened.set()
+        thread.join(2 * PATIENCE)
+    assert gate.ended == 1
+    assert stored(database) == ["user_message", "assistant_message"]
+
+
 def runs(tables: ThreadStore) -> list[str]:
     """The threads whose runs have a lease."""
     with tables.engine.connect() as db:
@@ -228,6 +249,30 @@ def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> No
     for each in (tables, watcher):
         each.fail_expired_runs()
     assert runs(tables) == ["thr_alive"]
+    tables.close()
+
+
+def test_lease_that_is_renewed_at_the_last_moment_stays(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process renews it after another one has read it, and before that one ends the run."""
+    tables = ThreadStore(database)
+    tables.alive.add(add_thread(tables, "thr_1"))
+    watcher = copy(tables)
+    watcher.alive, watcher._seen = set(), {}
+    watcher.fail_expired_runs()
+    renewals: list[float] = []
+
+    def later() -> float:
+        now = time.monotonic() + 60
+        if not renewals:
+            renewals.append(now)
+            tables.fail_expired_runs()
+        return now
+
+    monkeypatch.setattr(_storage, "monotonic", later)
+    watcher.fail_expired_runs()
+    assert (len(renewals), runs(tables)) == (1, ["thr_1"])
     tables.close()
 
 

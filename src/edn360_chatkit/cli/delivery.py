@@ -10,7 +10,7 @@ from ..errors import APIError, ConfigurationError, WorkflowError
 from .connection import open_client, resume_command
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
-from .files import STANDARD, Destination
+from .files import STANDARD, Destination, read_file
 from .progress import show_run
 from .signals import STOP_SIGNALS, report_stop
 
@@ -64,6 +64,7 @@ class Delivery:
                     response = client.run_workflow(
                         edn360_input, user=self._args.user, answer=answer, on_event=on_event
                     )
+            return self._deliver(response.program)
         except KeyboardInterrupt as stop:
             return report_stop(stop, self._advice())
         except InvalidInputError:
@@ -75,7 +76,6 @@ class Delivery:
         except (WorkflowError, APIError) as error:
             self._fail(error)
             return FAILED
-        return self._deliver(response.program)
 
     def _note(self, event: events.WorkflowEvent) -> None:
         if isinstance(event, events.SessionCreatedEvent):
@@ -115,11 +115,13 @@ class Delivery:
             say(f"{error} The run: {run}")
 
     def _forget(self) -> None:
-        """Forget the run: it is over, or was not started."""
-        self._run = None
-        if self._file is not None:
-            with suppress(OSError):
-                Path(self._file).unlink(missing_ok=True)
+        """Forget the run: it is over, or was not started. The file may have another one by now."""
+        run, self._run = self._run, None
+        if run is None or self._file is None:
+            return
+        with suppress(OSError, InvalidInputError):
+            if read_file(self._file, read_reference).session_id == run.session_id:
+                Path(self._file).unlink()
 
     def _fail(self, error: WorkflowError | APIError) -> None:
         may_go_on = isinstance(error, (APIError, TimeoutError)) or self._args.answer == "first"

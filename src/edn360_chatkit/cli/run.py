@@ -40,11 +40,11 @@ def execute(args: argparse.Namespace) -> int:
         raise ConfigurationError("--reference must name a file.")
     if args.skip_existing and not output.is_regular():
         raise ConfigurationError("--skip-existing needs -o OUT.json.")
-    if args.simulate or not (args.reference or output.is_regular()):
-        return Delivery(args, None).complete(edn360_input)
-    file = args.reference or f"{args.output}.run"
-    digest = hashlib.sha256(edn360_input.to_json_text().encode()).hexdigest()
-    run = _earlier_run(args, file, digest)
+    file, run, digest = None, None, None
+    if not args.simulate and (args.reference or output.is_regular()):
+        file = args.reference or f"{args.output}.run"
+        digest = hashlib.sha256(edn360_input.to_json_text().encode()).hexdigest()
+        run = _earlier_run(args, file, digest)
     # In this order: a command that delivers writes its output before it removes the reference.
     if run is None and args.skip_existing and Path(args.output).exists():
         say(f"{args.output} exists; nothing was sent.")

@@ -14,6 +14,7 @@ from ..errors import ConfigurationError
 from .arguments import option
 from .connection import options_of
 from .errors import SUCCESS, require
+from .signals import report_stop
 
 PYTHON_EXPORT = "An export must be the one for Python: Agent Builder's default is TypeScript."
 PACKAGES = {"agents": "openai-agents", "guardrails": "openai-guardrails"}  # that exports import
@@ -42,8 +43,8 @@ ARGUMENTS = (
 )
 
 
-def execute(args: argparse.Namespace) -> None:
-    """Run it until SIGTERM or Ctrl-C."""
+def execute(args: argparse.Namespace) -> int:
+    """Run it until SIGTERM or Ctrl-C, and return the exit status."""
     require("server", "chatkit", "sqlalchemy", "starlette", "uvicorn")
     from ..server import ServerSettings, WorkflowApp, build_app, serve
 
@@ -64,18 +65,22 @@ def execute(args: argparse.Namespace) -> None:
             raise ConfigurationError(
                 "An application has its settings from build_app(), not from here."
             )
-        before = threading.enumerate()
-        serve(workflow, args.host, args.port)
+        before, status = threading.enumerate(), SUCCESS
+        try:
+            serve(workflow, args.host, args.port)
+        except KeyboardInterrupt as stop:  # the second signal, which uvicorn raises at its end
+            status = report_stop(stop)
         own = [thread for thread in threading.enumerate() if thread not in before]
-    end = threading.Timer(LAST_SECONDS, _end_process, [own])
+    end = threading.Timer(LAST_SECONDS, _end_process, [own, status])
     end.daemon = True
     end.start()
+    return status
 
 
-def _end_process(threads: list[threading.Thread]) -> None:
+def _end_process(threads: list[threading.Thread], status: int) -> None:
     """End the process if a thread that a workflow has started still keeps it."""
     if any(thread.is_alive() and not thread.daemon for thread in threads):
-        os._exit(SUCCESS)
+        os._exit(status)
 
 
 def _load(name: str) -> Any:
@@ -92,7 +97,7 @@ def _load(name: str) -> Any:
     except ModuleNotFoundError as error:
         missing = str(error.name)
         reason = f"There is no module {missing!r} to import {name} from."
-        if missing != module:
+        if not f"{module}.".startswith(f"{missing}."):
             reason = f"{module} imports {missing}: pip install {PACKAGES.get(missing, missing)}"
         raise ConfigurationError(reason) from error
     except SyntaxError as error:
