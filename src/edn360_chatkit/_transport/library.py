@@ -108,7 +108,8 @@ def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     with suppress(ValueError):
         if url.host == "localhost" or ipaddress.ip_address(url.host).is_loopback:
             return None
-    if proxy_bypass(url.host):
+    # A name in NO_PROXY may have a port.
+    if proxy_bypass(url.host) or proxy_bypass(url.netloc.decode()):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
