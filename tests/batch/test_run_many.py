@@ -576,9 +576,14 @@ def test_foreign_exception_starts_no_more_async_runs(sim: ChatKitSimulator) -> N
 
 
 def test_journal_in_use_is_refused(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """In another process as well, after this one has tried."""
     path = tmp_path / "runs.db"
-    with closing(Journal(path)), pytest.raises(ConfigurationError, match="is in use"):
-        run_sync(sim, athletes(1), journal=path)
+    code = f"from edn360_chatkit.batch.journal import Journal; Journal({os.fspath(path)!r})"
+    with closing(Journal(path)):
+        with pytest.raises(ConfigurationError, match="is in use"):
+            run_sync(sim, athletes(1), journal=path)
+        process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    assert b"is in use" in process.stderr
     assert sim.requests == []
 
 

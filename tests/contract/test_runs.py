@@ -219,3 +219,26 @@ def test_reference_from_before_the_message_finds_the_run(
     # Not that of another run of the user, before or after it.
     assert response.program.title.startswith("ours")
     assert sim.runs == 4
+
+
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_lost_message_gets_no_answer_of_the_next_one(
+    make_client: MakeClient, is_followed: bool, sim: ChatKitSimulator
+) -> None:
+    """Nor the stream or the thread of the next message, which is sent in the same session."""
+    client = make_client(protocol="threads", max_retries=0, max_attempts=2)
+    session = client.create_session("athlete-1")
+    sim.fail_next("threads.create", status=None)
+    with pytest.raises(APIError, match="may have been taken") as caught:
+        client.send_message(session, {**ATHLETE, "note": "lost"})
+    assert caught.value.run is not None
+    message = client.send_message(session, ATHLETE)
+    if is_followed:
+        assert client.poll_response(session, after=message).program.title
+    with pytest.raises(APIError, match="can't be told"):
+        client.retrieve_run(caught.value.run)
+    with pytest.raises(WorkflowTimeoutError, match="thread was not found"):
+        client.poll_response(caught.value.run)
+    if not is_followed:
+        assert client.poll_response(session, after=message).program.title

@@ -66,6 +66,27 @@ def test_transport_gets_whole_url_text(sim: ChatKitSimulator) -> None:
     assert {thread_list.query.get("user") for thread_list in lists} == {"athlete-1"}
 
 
+def test_hook_may_remove_authorization(sim: ChatKitSimulator) -> None:
+    """As behind a gateway that adds the key itself."""
+
+    def remove(request: httpx.Request) -> None:
+        del request.headers["Authorization"]
+
+    class Gateway(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            assert "Authorization" not in request.headers
+            added = [*request.headers.raw, (b"Authorization", b"Bearer " + sim.api_key.encode())]
+            stream, extensions = request.stream, request.extensions
+            copy = httpx.Request(request.method, request.url, headers=added, stream=stream)
+            copy.extensions = extensions
+            return super().handle_request(copy)
+
+    with httpx.Client(transport=Gateway(), event_hooks={"request": [remove]}) as http:
+        client = ChatKitClient(**settings(sim), http_client=http)
+        assert client.run_workflow(ATHLETE).program.title
+    assert sim.runs == 1
+
+
 def test_stream_end_over_asgi_transport_ends_run() -> None:
     """An ASGI transport, as in tests of a server, gives neither a length nor an HTTP version."""
     requests: list[str] = []

@@ -107,13 +107,17 @@ def connection_error(kind: str, base_url: str) -> APIConnectionError:
 
 
 @pytest.mark.usefixtures("no_proxies")
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "port"),
+    [("sync", ""), ("async", ""), ("sync", ":8443")],
+    ids=["sync", "async", "port"],
+)
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, kind: str, port: str) -> None:
     recorder = Recorder()
     with raw_server(recorder) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
-        monkeypatch.setenv("NO_PROXY", "chatkit.invalid")
-        connection_error(kind, "https://chatkit.invalid/v1")
+        monkeypatch.setenv("NO_PROXY", f"chatkit.invalid{port}")
+        connection_error(kind, f"https://chatkit.invalid{port}/v1")
     assert recorder.exchanges == []
 
 

@@ -312,6 +312,22 @@ def test_interrupted_request_shows_no_secret(sim: ChatKitSimulator) -> None:
     assert secrets_in(text_of(without_callers_frames(caught.value)), all_secrets(sim)) == []
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "gopher://me:{}@proxy.example:1",
+        "http://me:{}/x@proxy.example:1",
+        "http://me:{}@proxy.example:port",
+    ],
+    ids=["scheme", "slash in the password", "port"],
+)
+def test_unusable_proxy_shows_no_password(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(TOKEN))
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
+        ChatKitClient(api_key="sk-1")
+    assert secrets_in(text_of(without_callers_frames(caught.value)), (TOKEN,)) == []
+
+
 def test_context_keeps_callers_variables(sim: ChatKitSimulator) -> None:
     def earlier() -> None:
         mine = "kept from before"

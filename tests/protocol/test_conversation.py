@@ -361,6 +361,8 @@ def test_run_of_an_earlier_process_is_found_and_never_sent(
         ([], r"no new one.*threads\.list\(user='ana'\)"),
         (["thr_2", "thr_1"], "can't be told which one"),
         (["thr_4"], "can't be told which one"),
+        (["thr_5", "thr_1"], "can't be told which one"),
+        ([f"thr_{number}" for number in range(11, 22)], "many new threads"),
         (["thr_3"], "not in it any more"),
     ],
 )
@@ -371,7 +373,9 @@ def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) ->
     )
     listed = answer({"data": [{"id": thread} for thread in threads]})
     another = items(item("user_message", "msg_9", "another"))
-    contents = {"thr_2": [OURS, OURS], "thr_4": [another]}.get(next(iter(threads), ""), [])
+    # A new thread without a message can be ours as well.
+    pages = {"thr_2": [OURS, OURS], "thr_4": [another], "thr_5": [OURS, items()]}
+    contents = pages.get(next(iter(threads), ""), [])
     waiting = Waiting(poll_interval=2.0, max_attempts=2, answer="program")
     workflow = Workflow(config(protocol="threads"))
     operation = workflow.poll_response(run.session, run, waiting, watched=False)

@@ -61,7 +61,7 @@ class _SessionState:
 
     def find(self, run: RunReference) -> LiveRun | None:
         """The stream of a run; without a message id, of one that it can stand for."""
-        streams = [live for live in self.streams if _may_be(live.run, run)]
+        streams = [live for live in self.streams if _may_be(live, run)]
         # After a previous message the oldest run comes first; else the newest one is meant.
         return streams[-1 if run.previous_id is None else 0] if streams else None
 
@@ -75,10 +75,13 @@ class _SessionState:
         return None
 
 
-def _may_be(run: RunReference, reference: RunReference) -> bool:
+def _may_be(live: LiveRun, reference: RunReference) -> bool:
     """Whether a reference can stand for a run of the same session."""
+    run = live.run
     if reference.message_id is not None:
         return reference.message_id == run.message_id
+    if reference.message_digest is not None:
+        return reference.message_digest == digest(live.sent or "")
     same_thread = reference.thread_id in (None, run.thread_id)
     return same_thread and reference.previous_id in (None, run.previous_id)
 
@@ -118,7 +121,10 @@ class Threads(Protocol):
         inbox, state = run.inbox, self.state_of(run.session)
         inbox.session = state.owned(inbox.session)
         user = inbox.session.user
-        thread_id = inbox.run.thread_id or state.thread_id
+        thread_id = inbox.run.thread_id
+        if inbox.run.previous_thread_id is None:
+            # Else the session's thread may be that of another message.
+            thread_id = thread_id or state.thread_id
         if thread_id is None:
             if inbox.run.previous_thread_id is None:
                 raise InvalidInputError(

@@ -90,7 +90,7 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
         # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
         ssl_context = httpx.create_ssl_context()
         make(0)
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
             "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and certificates "
@@ -99,7 +99,7 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
     return make
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
+def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     """The environment's proxy for a server; none for loopback.
 
     httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
@@ -108,8 +108,15 @@ def _proxy_for(url: httpx.URL) -> str | None:
     with suppress(ValueError):
         if url.host == "localhost" or ipaddress.ip_address(url.host).is_loopback:
             return None
-    if proxy_bypass(url.host):
+    # A name in NO_PROXY may have a port.
+    if proxy_bypass(url.host) or proxy_bypass(url.netloc.decode()):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+    if proxy is None:
+        return None
+    with suppress(httpx.InvalidURL):
+        # Its repr hides the password.
+        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    # Without its cause, which quotes a part of the URL: that may be the password.
+    raise ValueError("The proxy's URL is invalid.")

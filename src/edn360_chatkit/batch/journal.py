@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -173,8 +173,13 @@ def _digest(text: str) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Created by us, so that no other user can open it before its mode is set.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Only SQLite opens a file that exists: when a process closes a file, POSIX drops all of its
+    # locks there, also that of another batch.
+    with suppress(FileExistsError):
+        # Created by us, so that no other user can open it before its mode is set.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if not os.access(path, os.W_OK):
+        raise PermissionError("it is read-only")
     _check(path)
     path.chmod(0o600)
     connection = sqlite3.connect(
@@ -194,14 +199,13 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _check(path: Path) -> None:
     """Raise a ``ValueError`` for another program's file, which we must not change."""
-    with path.open("rb") as file:
-        header = file.read(72)
-    if header[68:] == FORMAT.to_bytes(4, "big"):
-        # Where the disk was full, SQLite finds the rest of the file in its log.
-        return
     # Immutable: without a lock, which another batch may hold.
-    uri = f"{path.absolute().as_uri()}?immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
+        (number,) = connection.execute("PRAGMA application_id").fetchone()
+        if number == FORMAT:
+            # Where the disk was full, SQLite finds the rest of the file in its log.
+            return
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables:
         raise ValueError("it is no journal of this version")
