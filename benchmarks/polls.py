@@ -12,13 +12,14 @@ import asyncio
 import json
 import multiprocessing
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 
 from benchmarks.pairs import Pair, compare, compare_async, cpu_seconds
 from edn360_chatkit import (
@@ -82,6 +83,8 @@ def main() -> bool:
 
             assert bare() == ours()
             pair = compare(bare, ours, rounds=ROUNDS, calls=CALLS)
+            for library in (httpx, httpx2):
+                compare_client(library.Client(), options, session, message, ours)
             program = raw_program(http.get(url, params=PARAMS, headers=headers))
             validation = cpu_seconds(lambda: EnrichedTrainingProgram.model_validate(program), 300)
 
@@ -90,6 +93,21 @@ def main() -> bool:
     show("sync", pair)
     show("async", async_pair)
     return pair.ratio <= BOUND and async_pair.ratio <= BOUND
+
+
+def compare_client(
+    http: Any, options: Any, session: ChatSession, message: Message, ours: Callable[[], object]
+) -> None:
+    """A poll by a client that the caller gives, against one by the package's own connections."""
+    with http, ChatKitClient(**options, http_client=http) as client:
+        pair = compare(
+            ours,
+            lambda: client.poll_response(session, after=message),
+            rounds=ROUNDS,
+            calls=CALLS,
+        )
+    name = f"{type(http).__module__.partition('.')[0]}.Client"
+    print(f"sync : http_client={name:13} / its own connections = {pair.ratio:.2f}")
 
 
 async def measure_async(
