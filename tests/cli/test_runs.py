@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -175,6 +176,25 @@ def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) ->
         Destination("new").write("3", is_new=True)
     Destination("other").write("4", is_new=True)
     assert (Path("new").read_text("utf-8"), Path("other").read_text("utf-8")) == ("1", "4")
+
+
+def test_one_of_many_commands_at_once_writes_new_file() -> None:
+    commands = 8
+    start = threading.Barrier(commands)
+
+    def write(name: str, number: int) -> bool:
+        start.wait()
+        try:
+            Destination(name).write(str(number), is_new=True)
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(commands) as pool:
+        for name in map(str, range(20)):
+            winners = list(pool.map(write, [name] * commands, range(commands)))
+            assert sum(winners) == 1
+            assert Path(name).read_text("utf-8") == str(winners.index(True))
 
 
 def slow_answer(text: str) -> str:
