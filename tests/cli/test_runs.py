@@ -116,8 +116,12 @@ def test_existing_output_is_kept_on_request(
         assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
     assert sim.requests == []
     assert main(["run", "athlete.json", "--skip-existing"]) == 2
-    assert main(RUN) == 0
+    sim.fail_next("list_messages", status=403)
+    assert main(RUN) == 1
+    assert Path("out.json").read_text("utf-8") == "{}"
+    assert main([*RUN, "--skip-existing"]) == 0  # the run that is not delivered
     assert "title" in Path("out.json").read_text("utf-8")
+    assert sim.runs == 1
 
 
 @pytest.mark.parametrize("file", ["out.json", "out.json.run"])
