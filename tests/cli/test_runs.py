@@ -182,7 +182,15 @@ def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) ->
     assert (Path("new").read_text("utf-8"), Path("other").read_text("utf-8")) == ("1", "4")
 
 
-def test_one_of_many_commands_at_once_writes_new_file() -> None:
+@pytest.mark.parametrize("has_links", [True, False])
+def test_one_of_many_commands_at_once_writes_new_file(
+    has_links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
     commands = 8
     start = threading.Barrier(commands)
 

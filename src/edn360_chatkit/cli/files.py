@@ -130,8 +130,8 @@ class Destination:
             temporary.write_bytes(data)
             if path.exists():
                 shutil.copymode(path, temporary)
-            if is_new and not _link(temporary, path) and path.exists():
-                raise FileExistsError
+            if is_new and not _link(temporary, path):
+                path.open("xb").close()  # an empty file, until the next line
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
