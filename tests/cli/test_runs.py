@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -115,8 +116,12 @@ def test_existing_output_is_kept_on_request(
         assert capsys.readouterr().err == "out.json exists; nothing was sent.\n"
     assert sim.requests == []
     assert main(["run", "athlete.json", "--skip-existing"]) == 2
-    assert main(RUN) == 0
+    sim.fail_next("list_messages", status=403)
+    assert main(RUN) == 1
+    assert Path("out.json").read_text("utf-8") == "{}"
+    assert main([*RUN, "--skip-existing"]) == 0  # the run that is not delivered
     assert "title" in Path("out.json").read_text("utf-8")
+    assert sim.runs == 1
 
 
 @pytest.mark.parametrize("file", ["out.json", "out.json.run"])
@@ -175,6 +180,33 @@ def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) ->
         Destination("new").write("3", is_new=True)
     Destination("other").write("4", is_new=True)
     assert (Path("new").read_text("utf-8"), Path("other").read_text("utf-8")) == ("1", "4")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_one_of_many_commands_at_once_writes_new_file(
+    has_links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    commands = 8
+    start = threading.Barrier(commands)
+
+    def write(name: str, number: int) -> bool:
+        start.wait()
+        try:
+            Destination(name).write(str(number), is_new=True)
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(commands) as pool:
+        for name in map(str, range(20)):
+            winners = list(pool.map(write, [name] * commands, range(commands)))
+            assert sum(winners) == 1
+            assert Path(name).read_text("utf-8") == str(winners.index(True))
 
 
 def slow_answer(text: str) -> str:

@@ -4,6 +4,7 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Generator
@@ -96,7 +97,13 @@ class Destination:
 
     def is_regular(self) -> bool:
         """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
-        return self.path is not None and (self.path.is_file() or not self.path.exists())
+        if self.path is None:
+            return False
+        try:
+            # One look: a file that appears between two would be taken for a device.
+            return stat.S_ISREG(self.path.stat().st_mode)
+        except OSError:
+            return True  # it does not exist, or can't be written either
 
     def write(self, text: str, *, is_new: bool = False) -> None:
         """Write a result, or leave an existing file unchanged and raise ``OSError``.
@@ -123,8 +130,8 @@ class Destination:
             temporary.write_bytes(data)
             if path.exists():
                 shutil.copymode(path, temporary)
-            if is_new and not _link(temporary, path) and path.exists():
-                raise FileExistsError
+            if is_new and not _link(temporary, path):
+                path.open("xb").close()  # an empty file, until the next line
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
