@@ -269,6 +269,15 @@ def test_concurrent_runs_are_limited(sim: ChatKitSimulator) -> None:
     assert time.monotonic() - started > 0.3
 
 
+def test_message_leaves_before_sessions_of_later_runs(sim: ChatKitSimulator) -> None:
+    """Else the first run would wait for the sessions of thousands."""
+    results = run_in_asyncio(sim, athletes(120), max_concurrency=120)
+    assert len(results) == 120
+    paths = [request.path for request in sim.requests]
+    first = next(number for number, path in enumerate(paths) if path.endswith("/messages"))
+    assert paths[:first].count("/v1/chatkit/sessions") == first <= 50
+
+
 def test_rate_spaces_requests_of_every_run(sim: ChatKitSimulator) -> None:
     started = time.monotonic()
     run_sync(sim, athletes(5), rate=1200)
