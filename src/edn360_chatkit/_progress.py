@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 import time
@@ -10,10 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import events
 from .program.rendering.printable import one_line
+
+if TYPE_CHECKING:
+    import asyncio
 
 F = TypeVar("F")
 _one_at_a_time = threading.Lock()
@@ -96,8 +98,9 @@ class _Line(RunProgress):
             self._label = import_module("ipywidgets").Label()
             sys.modules["IPython"].display.display(self._label)
         self._loop: asyncio.AbstractEventLoop | None = None
-        with suppress(RuntimeError):
-            self._loop = asyncio.get_running_loop()
+        if (loops := sys.modules.get("asyncio")) is not None:
+            with suppress(RuntimeError):
+                self._loop = loops.get_running_loop()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="run-progress", daemon=True)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from .._json import as_list, as_object, as_text, is_object
 from ..errors import APIError
@@ -37,7 +37,8 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
+# A TypeAdapter reads the same, and takes 8 ms to build at import.
+_MOMENT = SchemaValidator(core_schema.datetime_schema())
 
 
 class DoubtError(APIError):
@@ -134,7 +135,7 @@ def refusal_of(content: object) -> str | None:
 def _seconds(value: object) -> float | None:
     """A time as unix seconds. Only times of the same list are compared, so a zone is not needed."""
     try:
-        moment = _MOMENT.validate_python(value)
+        moment: datetime = _MOMENT.validate_python(value)
     except ValidationError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

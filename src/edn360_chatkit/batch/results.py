@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from .. import errors
+from .._json import is_list
 from ..errors import ChatKitError, WorkflowError
 from ..events import WorkflowResponse
 from ..models.run import RunReference
@@ -57,11 +57,8 @@ def error_from_json(text: str) -> WorkflowError:
     return error
 
 
-_TUPLE: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Any, ...])
-
-
 def _attribute(name: str, value: Any) -> Any:
     if name in _MODELS and isinstance(value, dict):
         return _MODELS[name].model_validate(value)
     # The errors keep their lists as tuples.
-    return _TUPLE.validate_python(value) if type(value) is list else value
+    return tuple(value) if is_list(value) else value
