@@ -66,8 +66,30 @@ def events(text: str, deltas: int) -> bytes:
     return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in made)
 
 
+def answer(connection: socket.socket, stream: bytes) -> bool:
+    """Answer one request: a list of no threads, or the stream. Returns whether it was that."""
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(65536)
+        head, _, rest = request.partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(rest) < length:
+            rest += connection.recv(65536)
+        is_stream = b'"threads.list"' not in rest
+        kind, body = b"text/event-stream", stream
+        if not is_stream:
+            kind, body = b"application/json", b'{"data": [], "has_more": false}'
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\nconnection: close\r\n"
+            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        return is_stream
+
+
 def serve(pipe: Connection) -> None:
-    """Answer every POST with the stream that was told last, and say when it was written."""
+    """Answer with the newest stream, and say when it was written."""
     listener = socket.create_server(("127.0.0.1", 0))
     pipe.send(listener.getsockname()[1])
     body = b""
@@ -79,22 +101,9 @@ def serve(pipe: Connection) -> None:
         if told:
             pipe.send("ready")
             continue
-        connection, _ = listener.accept()
-        with connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            request = b""
-            while b"\r\n\r\n" not in request:
-                request += connection.recv(65536)
-            head, _, rest = request.partition(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            while len(rest) < length:
-                rest += connection.recv(65536)
-            connection.sendall(
-                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n"
-                b"content-length: " + str(len(body)).encode() + b"\r\n\r\n"
-            )
-            connection.sendall(body)
-            pipe.send(time.monotonic())
+        while not answer(listener.accept()[0], body):
+            pass
+        pipe.send(time.monotonic())
 
 
 def main() -> bool:

@@ -9,8 +9,8 @@ the result back, and the generator returns the operation's result::
 
 A failed effect is raised inside the operation, at its ``yield``: as a ``ChatKitError`` where the
 request failed, and as it is where a foreign exception passes through (``KeyboardInterrupt``, the
-caller's own hooks). The functions at the end of this module yield one effect each and give its
-result the right type.
+caller's own hooks). Each function at the end of this module yields an effect and returns its
+typed result.
 """
 
 from __future__ import annotations

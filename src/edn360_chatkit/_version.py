@@ -1,3 +1,3 @@
-"""The version, in a file of its own so that the build and the User-Agent read the same one."""
+"""The version. The build and the User-Agent read this file."""
 
 __version__ = "0.1.0"

@@ -110,8 +110,8 @@ class ChatKitClient(BaseClient):
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
         The message is sent once: if its response is lost, the server's messages are read before
-        it is sent again. In the thread protocol this returns when the server has stored the
-        message, and the client keeps the stream open for :meth:`poll_response`.
+        it is sent again. In the thread protocol it returns when the server has stored the
+        message. The stream stays open for :meth:`poll_response`.
 
         Args:
             session: The session, or its id.
@@ -329,8 +329,8 @@ class ChatKitClient(BaseClient):
             max_concurrency: The largest number of runs under way, 50 by default. Each has a thread.
             rate: The largest number of requests in a minute, polls included; no limit by default.
                 In any case a 429 slows down all runs.
-            journal: A file that records each run. With the same file, another call goes on where
-                this one ended, however it ended: no run is paid for twice. One batch at a time can
+            journal: A file that records each run. A later call with this file continues the
+                batch, even after a crash: no run is paid for twice. One batch at a time can
                 use it. It holds the programs. Other data under the same key is an error: a new
                 month needs a new journal.
             ordered: Whether the results come in the order of the inputs. The default is the order

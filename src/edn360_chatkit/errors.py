@@ -125,8 +125,7 @@ class APIConnectionError(APIError):
 
     Attributes:
         may_have_arrived: ``False`` if no byte of the request left this process.
-        retryable: ``False`` if the same request fails again, such as for an untrusted
-            certificate.
+        retryable: ``False`` if a retry can't help, as with an untrusted certificate.
     """
 
     def __init__(self, text: str, *, may_have_arrived: bool = True, retryable: bool = True) -> None:
@@ -172,7 +171,7 @@ class APIStatusError(APIError):
         body: Any = None,
         retry_after: float | None = None,
     ) -> None:
-        # Eight parameters: one for each attribute of OpenAI's class of the same name.
+        # Eight parameters: the attributes are those of OpenAI's class with this name.
         super().__init__(text)
         self.status_code: int = status_code
         self.code: str | None = code

@@ -285,7 +285,7 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
 
 
 def _blank(text: str) -> str:
-    """Blanks of the same size, with the same line breaks."""
+    """Blanks of equal length, with the line breaks of the text."""
     return re.sub(r"[^\n]", " ", text)
 
 

@@ -87,7 +87,7 @@ def prepare(value: object) -> Prepared:
 
 
 def segment(kind: str, value: object) -> str:
-    """An id as one segment of a path, quoted so that it can't lead anywhere else."""
+    """An id as a segment of a path, quoted so that it can't change the path."""
     if not isinstance(value, str) or value.strip() in ("", ".", "..") or len(value) > 1000:
         raise InvalidInputError(
             f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "

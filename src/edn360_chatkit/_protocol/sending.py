@@ -1,6 +1,6 @@
 """Sending a message at most once, in either protocol.
 
-If the response is lost, the server may have stored the message, and a second one would start a
+If the response is lost, the server may have stored the message. A second message would start a
 second, paid run. So the list is read before sending (the baseline) and after a loss.
 """
 
@@ -50,7 +50,7 @@ class Baseline:
         """The entries that are new, newest first."""
         before = Counter(self._ids)
         if before and not any(entry.id in before for entry in entries):
-            raise DoubtError("The server's list has nothing of what it had before.")
+            raise DoubtError("The server's list has no message that it had before.")
         new: list[SessionMessage] = []
         # From the oldest on: ids may repeat, and the first ones are those from before.
         for entry in reversed(entries):

@@ -75,7 +75,7 @@ class _Post(Sender):
         request = user_message(self.api.rest_request("POST", _path(self.run)), self.prepared)
         self.leaves()
         response = yield from self.api.fetch(request)
-        # 2xx: the message is taken, whatever else the response says.
+        # A 2xx means that the message is stored. The rest of the response does not matter.
         try:
             message_id = id_of(self.api.json(response).get("id"))
         except APIError:

@@ -1,6 +1,6 @@
 """What each HTTP status means: its error, its advice, and what this package does about it.
 
-Retries, polls, the sending of messages and the texts of errors all read this one table.
+Retries, polls, sending and error texts read this table.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class StreamError:
 class ThreadReader:
     """Reads a stream of the thread protocol.
 
-    Ids are hints: many servers give all items of a run the same id. A message that is complete
+    Ids are hints: many servers give every item of a run an equal id. A message that is complete
     stays, whatever comes later with its id, until the server removes it.
 
     Attributes:

@@ -25,7 +25,7 @@ from .streams import OpenStream, is_event_stream
 class BaseDriver:
     """Performs effects.
 
-    A pool belongs to one process and one event loop; another one gets a pool of its own. After an
+    Each process and each event loop has its own pool. After an
     exception that struck inside httpx, the pool is replaced as a whole.
     The caller's HTTP client is never closed here.
 

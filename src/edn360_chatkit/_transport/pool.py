@@ -1,4 +1,4 @@
-"""The connections of a client, in one process and one event loop.
+"""The connections of a client. Each process and each event loop has its own pool.
 
 httpcore looks at each connection of a transport for each request. So a pool has several transports
 with few connections each: some for short requests, others for streams.

@@ -67,7 +67,7 @@ def is_event_stream(response: httpx.Response) -> bool:
 
 
 class OpenStream(Stream):
-    """A stream of either driver. It belongs to one process and one event loop, its ``home``."""
+    """An open stream. Only the process and event loop of its ``home`` may read it."""
 
     def __init__(self, response: httpx.Response, exchange: Exchange, network: Network) -> None:
         self.exchange = exchange

@@ -48,7 +48,7 @@ class Item:
     """One input of a batch, ready to be sent.
 
     Attributes:
-        key: The key of its pair, else its ``user_id``, else its number.
+        key: The key of the pair. Without a pair: the ``user_id``, or else the number of the input.
         earlier: What the journal knows from an earlier batch.
         run: What finds the run again, once its message may have been sent.
         sent_at: When the server took its message, on the monotonic clock.
@@ -108,7 +108,7 @@ class Batch:
             self._journal.close()
 
     def run(self, item: Item) -> Emitting[Pause, BatchResult]:
-        """Run one input, or take up what an earlier batch began."""
+        """Run an input, or resume its run from an earlier batch."""
         error: ChatKitError
         try:
             item.prepared.check()

@@ -33,7 +33,7 @@ session to be created."""
 
 
 class _Workers(Generic[W]):
-    """The workers of a batch, and their results; what is the same for threads and tasks.
+    """The workers of a batch, and their results: the common part of threads and tasks.
 
     An exception of the inputs, or a foreign one of a run, starts no run any more. It is raised
     after the results of the runs under way, which are paid for.
@@ -347,7 +347,7 @@ class _Tasks(_Workers[Pending]):
         super().drop()
 
     async def close(self) -> None:
-        """Cancel all tasks, and start none any more."""
+        """Cancel the tasks, and start no further task."""
         tasks = self.stop()
         for task in tasks:
             await task.close()

@@ -137,7 +137,7 @@ class Destination:
             temporary.unlink(missing_ok=True)
 
     def save_beside(self, text: str, suffix: str) -> str:
-        """Save a text in a new file beside this one, else in the temporary directory.
+        """Save a text in a new file beside this file. If that fails, use the temporary directory.
 
         Returns the name of the new file; raises ``OSError`` if neither place can be written.
         """

@@ -64,7 +64,7 @@ class Answer:
 
 
 def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
-    """Read the questionnaires; of two that answer the same question the newer one counts."""
+    """Read the questionnaires. If two of them answer a question, the newer answer counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
     everywhere = [answer for answers in questionnaires for answer in answers]
 
@@ -181,8 +181,8 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
 def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> frozenset[str] | None:
     """The equipment, if there is a question about it and every word of the answers is known.
 
-    Equipment in the answer to a question about the place counts as well, and beside the equipment
-    at home any mention of a gym.
+    Equipment named in an answer about the place counts, too. So does any mention of a gym beside
+    the equipment at home.
     """
     asked = [answer for answer in answers if answer.asks("equipment")]
     words = words_of(" ".join(answer.text for answer in asked))
@@ -247,8 +247,8 @@ def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
 def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     """The joints that hurt.
 
-    An injury stays until the same question or the general one is answered again, or an answer
-    denies it. Two answers of one questionnaire do not contradict each other.
+    An injury lasts until a newer answer to its question or to the general question, or until an
+    answer denies it. Two answers of one questionnaire do not contradict each other.
     """
     hurting: dict[tuple[str, ...], frozenset[str]] = {}
     for answers in reversed(questionnaires):

@@ -145,7 +145,7 @@ class ProgramPart(OpenModel):
             }
             if other_kinds:
                 part._other_kinds = other_kinds
-        # One set for all parts with these fields: sets are a third of a program's memory.
+        # Parts with equal fields share a set: sets are a third of a program's memory.
         fields_set = _shared_set(frozenset(part.model_fields_set))
         object.__setattr__(part, "__pydantic_fields_set__", fields_set)
         return part

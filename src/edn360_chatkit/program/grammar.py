@@ -77,7 +77,7 @@ _SPELLINGS = [
     (re.compile(pattern), spelling)
     for pattern, spelling in (
         # "1,000", "1.000", "3.5.2", "2:1:2", "1:15 h", "1e3", "1ª", "2,30 min": no number can be
-        # meant. "1,5" repetitions may be one and a half, or one to five.
+        # meant. "1,5" repetitions may mean 1.5, or 1 to 5.
         (r"[0-9]+(?:[.,][0-9]{3}(?![0-9])|(?:\.[0-9]+){2,}|(?::[0-9]+){2,})", "?"),
         (r"[0-9]+(?::[0-9]+ ?h|e[-+]?[0-9]+|\u00b0|[.,](?!25|50|75)[0-9]{2} ?(?:min|h))", "?"),
         (r"(?<![0-9,])[1-4],5(?![0-9,])", "?"),
@@ -243,7 +243,7 @@ def _amount(tokens: Tokens, start: int, end: int) -> Amount:
     numbers: list[float] = []
     unit = ones[-1][1] or next((unit for _, unit in ones if unit), "")
     for number, own in reversed(ones):
-        # "30-45 s": a number without a unit has that of the next one, or of the last one.
+        # "30-45 s": a number without a unit has the unit of the next number, or of the last number.
         unit = own or unit
         numbers.append(number * _SECONDS.get(unit, 1))
     if units == {"s"} and joints == "/" and is_pair:  # "40 s/20 s": work and rest

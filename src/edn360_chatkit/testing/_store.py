@@ -1,7 +1,7 @@
 """The settings of a simulator, and everything that it remembers.
 
-There is one store. The session messages protocol, the thread protocol and the REST endpoints show
-the same threads, each in its own form.
+There is one store. The threads are shared by session messages, the thread protocol and the REST
+endpoints, which differ only in their form.
 """
 
 from __future__ import annotations

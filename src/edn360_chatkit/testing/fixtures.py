@@ -21,6 +21,6 @@ def running_chatkit_simulator() -> Iterator[ChatKitSimulator]:
 
 @pytest.fixture
 def chatkit_simulator(running_chatkit_simulator: ChatKitSimulator) -> ChatKitSimulator:
-    """The same simulator, reset for one test."""
+    """The simulator of the test session, reset for each test."""
     running_chatkit_simulator.reset()
     return running_chatkit_simulator

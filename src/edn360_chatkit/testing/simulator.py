@@ -46,13 +46,13 @@ class ChatKitSimulator(Store):
         lang: The language of the canned programs, ``"es"`` or ``"en"``.
         steps: The messages before the answer: ``True`` for three typical steps, or their texts.
         delay: Seconds from the message to the answer; the steps come evenly before.
-        empty_polls: How many polls of a session's messages see nothing of a new run.
+        empty_polls: The number of polls that do not see a new run.
         messages_endpoint: Whether there are session messages; OpenAI's published API has none.
         server_headers: Headers that the self-hosted server demands, by name; 401 without them.
         delta_size: Characters of a text delta; 0 for one delta, ``None`` for no deltas.
         keep_alive: Seconds between the comments that keep a waiting stream open; 0 for none.
-        survives_hang_up: Whether a self-hosted run goes on when the client hangs up, as a hosted
-            one does; a real server cancels it.
+        survives_hang_up: Whether a self-hosted run continues after a hang-up. A hosted run always
+            continues; a real self-hosted server cancels it.
         stream_error: The message of an ``error`` event instead of the answer; ``""`` for the code
             ``stream.error`` without a message. In a session, the answer is missing.
         allow_retry: The ``allow_retry`` flag of the ``error`` event.
@@ -61,7 +61,7 @@ class ChatKitSimulator(Store):
         every_event: Whether the stream also has the known events that a run does not have.
         unknown_events: Whether the stream also has unknown events, items, updates and fields.
         host: The loopback address that it listens on.
-        port: The port; 0 for a free one.
+        port: The port; 0 for any free port.
 
     Attributes:
         requests: Every request that it got, in order.
