@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_notebook_shows_time_and_steps(
 ) -> None:
     client.run_workflow(ATHLETE)
     lines = capsys.readouterr().out.split("\r")
-    assert lines[-1].rstrip(" ") == "0:00 · program received after 0 s · profile\n"
+    assert re.fullmatch(r"0:0\d · program received after \d s · profile *\n", lines[-1])
 
     async def run() -> None:
         async with AsyncChatKitClient(server_url=sim.server_url) as asynchronous:
@@ -137,7 +138,7 @@ def test_real_notebook_shows_the_progress_and_is_interrupted(
     monkeypatch.setattr(client.NotebookClient, "process_message", process_message)
     client.NotebookClient(notebook, timeout=60, allow_errors=True).execute()
     assert shown[0] == "0:00 · Connecting to the server"
-    assert "0:00 · program received after 0 s · profile" in shown
+    assert any(re.fullmatch(r"0:0\d · program received after \d s · profile", t) for t in shown)
     assert shown[-1].startswith("0:0")
     (error,) = (output for output in cells[2].outputs if output.output_type == "error")
     lines = "\n".join(error.traceback).splitlines()
