@@ -200,12 +200,19 @@ def _open(path: Path) -> sqlite3.Connection:
 def _check(path: Path) -> None:
     """Raise a ``ValueError`` for another program's file, which we must not change."""
     # Immutable: without a lock, which another batch may hold.
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
-        (number,) = connection.execute("PRAGMA application_id").fetchone()
-        if number == FORMAT:
-            # Where the disk was full, SQLite finds the rest of the file in its log.
-            return
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables:
+    try:
+        number, tables = _content(path, "mode=ro&immutable=1")
+    except sqlite3.DatabaseError:
+        # Where the disk was full, SQLite finds the rest of the file in its log.
+        number, tables = _content(path, "mode=rw")
+    if tables and number != FORMAT:
         raise ValueError("it is no journal of this version")
+
+
+def _content(path: Path, options: str) -> tuple[int, int]:
+    """The ``application_id`` of a SQLite file, and how many tables it has."""
+    uri = f"{path.absolute().as_uri()}?{options}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
+        (number,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return number, tables
