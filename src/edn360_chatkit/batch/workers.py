@@ -25,7 +25,7 @@ class Workers(Generic[W]):
     """
 
     def __init__(self, batch: Batch) -> None:
-        self.has_inputs = True
+        self.has_inputs: bool = True
         # The inputs whose result is not given out yet.
         self.items: dict[int, Item] = {}
         self._batch = batch
