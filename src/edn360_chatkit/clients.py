@@ -186,9 +186,9 @@ class ChatKitClient(BaseClient):
     ) -> RunReference:
         """Start a run, and return when the server has its message.
 
-        In the thread protocol the client keeps the run's stream open until :meth:`poll_response`
-        or :meth:`stream_response` reads it, or until the client is closed: on a self-hosted
-        server, closing the stream may cancel the run.
+        In the thread protocol the run's stream stays open until :meth:`poll_response` or
+        :meth:`stream_response` reads it, or the client is closed. A self-hosted server may cancel
+        a run whose stream is closed.
 
         Args:
             edn360_input: The athlete's data, as for :meth:`send_message`.

@@ -190,7 +190,7 @@ async def with_approval_refused(workflow_input: WorkflowInput) -> Any:
 
 
 class OtherInput(BaseModel):
-    """Somebody has renamed the field, and added another one."""
+    """The input has a renamed field and a second field."""
 
     question: str
     language: str = "es"

@@ -255,7 +255,7 @@ def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> No
 def test_lease_that_is_renewed_at_the_last_moment_stays(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its process renews it after another one has read it, and before that one ends the run."""
+    """The owner renews the lease between the other's look and its end of the run."""
     tables = ThreadStore(database)
     tables.alive.add(add_thread(tables, "thr_1"))
     watcher = copy(tables)

@@ -26,7 +26,7 @@ Kind: TypeAlias = Literal[
     "truncate",  # close the connection without an error
     "hold",  # keep the connection open, and pass no more bytes
     "delay",  # pass the next bytes later, even if the client has hung up
-    "dribble",  # pass the next bytes one by one
+    "dribble",  # pass each of the next bytes alone
     "duplicate",  # pass the next bytes twice
     "reorder",  # pass the next bytes after the bytes that follow them
 ]

@@ -168,7 +168,7 @@ class Workflow:
                 self._protocol = "messages"
             return protocol
         if run.sent_before is None:
-            # Else nothing was sent here, so nothing is learned.
+            # This call has sent the message, so its refusal shows what the server has.
             self._protocol = "threads"
             if run.session.client_secret is None:
                 refusal.message += (

@@ -129,7 +129,7 @@ def _changes(old: ProgramPart, new: ProgramPart, apart: frozenset[str]) -> Itera
 
 
 def _value(part: ProgramPart, field: str, value: Any) -> float | str | None:
-    """The typed value, else the written one; a list or object as text."""
+    """The typed value, or the raw value if it has no type; a list or object as text."""
     if isinstance(value, (list, dict)):
         items = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
         is_flat = not any(isinstance(item, (list, dict)) for item in items)

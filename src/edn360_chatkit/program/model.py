@@ -111,8 +111,8 @@ class EnrichedTrainingProgram(ProgramData):
     def to_records(self) -> "list[Record]":
         """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
 
-        All records have the same columns, in the same order. A column has one type, or ``None``.
-        ``docs/programs.md`` lists the columns.
+        Every record has each column of ``docs/programs.md``. The values of a column have one type,
+        or are ``None``.
         """
         from .records import to_records
 

@@ -20,7 +20,7 @@ _KEYS = {
 
 
 def muscle_key(name: str) -> str:
-    """One key for all names of a muscle: synonyms, plurals, case, accents and order of words."""
+    """The key of a muscle. Synonyms, plurals, case, accents and word order do not change it."""
     own = words_of(name)
     small, parts = terms("small"), terms("muscle_parts")
     # "Espalda (grosor)" is the back, and so is "espalda alta".
