@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from benchmarks.server import allow_files, read_request
 from edn360_chatkit import AsyncChatKitClient, AsyncWorkflowRun, EDN360Input, WorkflowTimeoutError
 
 BOUND = 1.3
@@ -49,9 +49,7 @@ async def answer_all(pipe: Connection) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                _, _, rest = head.lower().partition(b"content-length: ")
-                content = await reader.readexactly(int(rest.split(b"\r\n")[0] or 0))
+                _, content = await read_request(reader)
                 if b'"threads.create"' in content:
                     writer.write(stream % json.dumps(EVENT).encode())
                 else:
@@ -62,12 +60,6 @@ async def answer_all(pipe: Connection) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=STREAMS)
     pipe.send(server.sockets[0].getsockname()[1])
     await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-
-
-def allow_files() -> None:
-    """Each open stream is a file."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4 * STREAMS), most))
 
 
 async def cpu_per_request(base_url: str, runs: int, interval: float, polls: int) -> float:

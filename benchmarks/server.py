@@ -83,17 +83,22 @@ def _serve(pipe: Connection, seconds: float) -> None:
     asyncio.run(_answer_all(pipe, seconds))
 
 
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    """The head and the content of the next request of a connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    _, _, rest = head.lower().partition("content-length: ")
+    return head, await reader.readexactly(int(rest.split("\r\n")[0] or 0))
+
+
 async def _answer_all(pipe: Connection, seconds: float) -> None:
     clients: defaultdict[str, Seen] = defaultdict(Seen)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                _, _, rest = head.lower().partition(b"content-length: ")
-                content = await reader.readexactly(int(rest.split(b"\r\n")[0] or 0))
+                head, content = await read_request(reader)
                 body: dict[str, Any] = json.loads(content) if content else {}
-                method, path, _ = head.decode().split(" ", 2)
+                method, path, _ = head.split(" ", 2)
                 _, name, *parts = path.partition("?")[0].split("/")
                 seen, wait = clients[name], 0.0 if name == "warm" else seconds
                 seen.requests += 1
