@@ -33,7 +33,6 @@ class Seen:
     users: dict[str, str] = field(default_factory=dict[str, str])
     due: dict[str, float] = field(default_factory=dict[str, float])
     messages: Counter[str] = field(default_factory=Counter[str])
-    delays: dict[str, float] = field(default_factory=dict[str, float])
 
     def answer(self, method: str, parts: list[str], body: Any, seconds: float) -> Any:
         """The body of an answer of the session messages protocol."""
@@ -50,7 +49,6 @@ class Seen:
         message: dict[str, Any] = {"id": f"msg_{session}", "role": "user", "content": []}
         if now < self.due[session]:
             return {"data": [message]}
-        self.delays.setdefault(session, now - self.due[session])
         answer = {"id": f"answer_{session}", "role": "assistant", "content": CONTENT}
         return {"data": [answer, message]}
 
@@ -60,6 +58,7 @@ async def _stream(seen: Seen, body: Any, seconds: float) -> AsyncIterator[Any]:
     thread = f"thr_{seen.requests}"
     text = body["params"]["input"]["content"][0]["text"]
     seen.messages[json.loads(text)["user_profile"]["user_id"]] += 1
+    seen.due[thread] = time.monotonic() + seconds
     yield {"type": "thread.created", "thread": {"id": thread}}
     for item in _items(thread):
         if item["type"] == "assistant_message":
