@@ -134,7 +134,7 @@ def _answer_text(result: object) -> str:
         return whole_characters(result)  # the client reads and repairs a model's text
     # A date or a NaN must not lose a paid answer: everything becomes plain JSON.
     answer: object = to_jsonable_python(result, fallback=str, inf_nan_mode="null")
-    if is_object(answer) and ROOT_KEY not in answer and "error" not in answer:
+    if is_object(answer) and ROOT_KEY not in answer and answer.get("error") is None:
         answer = {ROOT_KEY: answer}
     return json_text(answer)
 
