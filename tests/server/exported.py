@@ -189,6 +189,19 @@ async def with_approval_refused(workflow_input: WorkflowInput) -> Any:
     return workflow
 
 
+async def with_input_itself(workflow_input: WorkflowInput) -> Any:
+    return workflow_input
+
+
+class TextInput(BaseModel):
+    output_text: str
+
+
+async def with_keys_of_input(workflow: TextInput) -> Any:
+    write_result = await _three_agents(WorkflowInput(input_as_text=workflow.output_text))
+    return {"output_text": write_result["output_text"]}
+
+
 class OtherInput(BaseModel):
     """The input has a renamed field and a second field."""
 

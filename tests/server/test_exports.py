@@ -85,6 +85,7 @@ def client(server: Server) -> ChatKitClient:
         exported.with_guardrail_passed,
         exported.with_streams,
         exported.with_other_input,
+        exported.with_keys_of_input,
     ],
     ids=lambda function: function.__name__,
 )
@@ -113,8 +114,9 @@ def test_export_gives_steps_and_program(
         (exported.with_guardrail_refused, "guardrail of the export refused: moderation, jailbreak"),
         (exported.with_old_guardrail_refused, "guardrail of the export refused: Jailbreak"),
         (exported.with_approval_refused, "returned its input"),
+        (exported.with_input_itself, "returned its input"),
     ],
-    ids=["guardrail", "old guardrail", "approval"],
+    ids=["guardrail", "old guardrail", "approval", "input"],
 )
 def test_export_without_answer_says_why(serve: Serve, run_workflow: Any, says: str) -> None:
     server = serve(run_workflow)

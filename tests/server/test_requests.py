@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,11 @@ def test_request_without_token_is_refused(
         (b"{", "Invalid JSON"),
         (json.dumps({"type": "threads.list", "params": {}}).encode(), "metadata.user"),
         (json.dumps(request("threads.list", "")).encode(), "metadata.user"),
+        (json.dumps(request("threads.list", "a" * 501)).encode(), "500 characters"),
         (json.dumps(request("threads.fly", "ana")).encode(), "threads.fly"),
         (json.dumps(request("items.list", "ana")).encode(), "items.list.params.thread_id"),
     ],
-    ids=["no JSON", "no user", "empty user", "unknown type", "no thread"],
+    ids=["no JSON", "no user", "empty user", "long user", "unknown type", "no thread"],
 )
 def test_invalid_request_is_refused_with_reason(user: User, body: bytes, says: str) -> None:
     response = user.http.post("/chatkit", content=body)
@@ -81,6 +83,13 @@ def test_web_site_needs_token(serve: Serve) -> None:
     server.http.headers["origin"] = "https://example.com"
     assert server.ask("threads.create", input=message()).status_code == 403
     assert stored(server.database) == []
+
+
+def test_longest_user_is_served(user: User) -> None:
+    text = "".join(chr(0x1F300 + secrets.randbelow(700)) for _ in range(500))  # not compressible
+    longest = User(user.http, text)
+    longest.run()
+    assert len(longest.get("threads.list")["data"]) == 1
 
 
 def test_user_with_nul_is_refused_or_kept(serve: Serve) -> None:

@@ -57,6 +57,7 @@ def test_input_and_answer_pass_unchanged(user: User) -> None:
     ("outcome", "text"),
     [
         ("with the root key", f'{{"{ROOT_KEY}":{{"title":"T"}},"beside":1}}'),
+        ("with error null", f'{{"{ROOT_KEY}":{{"title":"T","error":null}}}}'),
         ("with an error", '{"error":{"message":"no"}}'),
         ("returns text", "```json\n{}\n```"),
         ("returns a list", f'[{{"{ROOT_KEY}":{{"title":"T"}}}}]'),

@@ -18,7 +18,6 @@ from tests.support.own_server import (
     ROOT_KEY,
     Gate,
     Server,
-    User,
     answer,
     done,
     echo,
@@ -127,18 +126,23 @@ def test_exception_without_text_is_reported(serve: Serve) -> None:
     assert answer(serve(run).run()) == {"error": {"message": "SilentError"}}
 
 
-def test_half_an_answer_is_truncated(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    "before", ["", "```json\n", "Here it is:\n\n", '```json\n{"weeks": 4}\n```\n\n```json\n']
+)
+def test_half_an_answer_is_truncated(serve: Serve, before: str) -> None:
+    text = before + CUT
+
     async def run(edn360_input: dict[str, Any]) -> None:
-        raise IncompleteAnswerError(CUT, "max_output_tokens")
+        raise IncompleteAnswerError(text, "max_output_tokens")
 
     with client(serve(run)) as one:
         with pytest.raises(TruncatedResponseError, match="max_output_tokens") as caught:
             one.run_workflow(ATHLETE)
-        assert caught.value.text == CUT
+        assert caught.value.text == text
         assert caught.value.session is not None
         with pytest.raises(TruncatedResponseError) as later:
             one.poll_response(caught.value.session, after=caught.value.message)
-        assert later.value.text == CUT
+        assert later.value.text == text
 
 
 def test_invalid_half_of_answer_is_stored(serve: Serve) -> None:
@@ -152,14 +156,15 @@ def test_invalid_half_of_answer_is_stored(serve: Serve) -> None:
     assert events[-1]["message"] == "IncompleteAnswerError: half \ufffd"
 
 
-def test_complete_text_before_failure_is_stored(user: User, serve: Serve) -> None:
+@pytest.mark.parametrize("text", ['{"profile": 1}', '```json\n{"profile": 1}\n```'])
+def test_complete_text_before_failure_is_stored(serve: Serve, text: str) -> None:
     async def run(edn360_input: dict[str, Any]) -> None:
-        raise IncompleteAnswerError('{"profile": 1}', "tool failed")
+        raise IncompleteAnswerError(text, "tool failed")
 
     server = serve(run)
     events = server.run()
     step, error = texts(done(events))
-    assert step == '{"profile": 1}'
+    assert step == text
     assert "tool failed" in error
     assert texts(server.items(thread_of(events))) == [step, error]
 

@@ -177,6 +177,7 @@ class Reps:
 
 OUTCOMES: dict[str, Any] = {
     "with the root key": {ROOT_KEY: {"title": "T"}, "beside": 1},
+    "with error null": {"title": "T", "error": None},
     "with an error": {"error": {"message": "no"}},
     "with half a character": {"title": "half \ud83c"},
     "raises": ValueError("no such athlete"),

@@ -41,6 +41,8 @@ CLOSING = 5
 """How long streams, workflows and the database have to end after the last run, in seconds."""
 RENEWAL = 10.0
 """The time between two renewals of the leases, in seconds."""
+LONGEST_USER = 500
+"""The length of a user's name, in characters. An index of PostgreSQL holds 2,704 bytes."""
 REFUSALS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
 RUNNING = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
 READING = (ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq)
@@ -189,8 +191,9 @@ class WorkflowApp:
         parsed = REQUEST.validate_json(body)
         if self.settings.authenticate is None:
             user = parsed.metadata.get("user")
-        if not isinstance(user, str) or not user:
-            raise HTTPException(400, "metadata.user must name the user of the threads.")
+        if not isinstance(user, str) or not 0 < len(user) <= LONGEST_USER:
+            says = f"metadata.user must name the user in {LONGEST_USER} characters at most."
+            raise HTTPException(400, says)
         if not isinstance(parsed, SERVED):
             # A retry, too: it could run a workflow twice. A new message does the same.
             raise HTTPException(400, f"The server does not answer {parsed.type}.")

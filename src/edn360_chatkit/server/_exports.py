@@ -114,9 +114,8 @@ def _export_result(result: object, argument: BaseModel) -> object:
     if result is None and state is not None:
         return state.result
     fields = as_object(result)
-    if (
-        fields.keys() == type(argument).model_fields.keys()
-    ):  # so Agent Builder ends the branch of a refused approval
+    # So Agent Builder ends the branch of a refused approval. An answer may have the same keys.
+    if result is argument or fields == argument.model_dump():
         return _error("The export returned its input: it ended before an agent wrote an answer.")
     if refusals := _refusals(fields):
         return _error(f"A guardrail of the export refused: {', '.join(refusals)}.")

@@ -13,7 +13,8 @@ from .._json import whole_characters
 class IncompleteAnswerError(Exception):
     """A workflow raises it to keep the part of the answer that a model has written.
 
-    The part is stored in the thread, and the client raises ``TruncatedResponseError`` with it.
+    The part is stored in the thread. If its JSON is cut, the client raises
+    ``TruncatedResponseError`` with it, else ``WorkflowFailedError``.
 
     Args:
         text: The part of the answer.

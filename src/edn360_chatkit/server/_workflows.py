@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
+import re
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
-from .._json import is_object, parse, whole_characters
+from .._json import is_object, whole_characters
 from ..program.model import ROOT_KEY
 from ._exports import as_export
 from ._state import IncompleteAnswerError, RunState, current_run, json_text, report_progress
@@ -26,6 +27,9 @@ Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
 
 LONGEST_REASON = 500
 """The length of an exception's text in an answer, in characters."""
+JSON_BEGIN = re.compile(r"""(?m)(?P<blanks>\A\s*(?={)|^[ \t]*(?=[\[{]\s*(?:["{]|\Z)))""")
+"""The blanks before a line that begins with JSON."""
+DECODER = json.JSONDecoder(strict=False)
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +123,20 @@ def _reason(error: BaseException) -> str:
 
 def _failure(reason: str, part: str) -> Answer:
     part, reason = whole_characters(part), whole_characters(reason)
-    try:
-        parse(part)
-    except ValueError:
-        if part.lstrip().startswith("{"):
-            return Answer(part, failure=reason)
+    if _is_cut(part):
+        return Answer(part, failure=reason)
     return Answer(error_text(reason), earlier=part.strip())
+
+
+def _is_cut(text: str) -> bool:
+    """Whether JSON in a text has no end. It may stand in a fence, or after words."""
+    position = 0
+    while begin := JSON_BEGIN.search(text, position):
+        try:
+            _, position = DECODER.raw_decode(text, begin.end("blanks"))
+        except (ValueError, RecursionError):
+            return True
+    return False
 
 
 def _answer_text(result: object) -> str:
@@ -134,7 +146,7 @@ def _answer_text(result: object) -> str:
         return whole_characters(result)  # the client reads and repairs a model's text
     # A date or a NaN must not lose a paid answer: everything becomes plain JSON.
     answer: object = to_jsonable_python(result, fallback=str, inf_nan_mode="null")
-    if is_object(answer) and ROOT_KEY not in answer and "error" not in answer:
+    if is_object(answer) and ROOT_KEY not in answer and answer.get("error") is None:
         answer = {ROOT_KEY: answer}
     return json_text(answer)
 
