@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from edn360_chatkit import ChatKitClient, TruncatedResponseError, WorkflowFailedError
-from edn360_chatkit.server import IncompleteAnswerError, report_progress
+from edn360_chatkit import (
+    ChatKitClient,
+    ConfigurationError,
+    TruncatedResponseError,
+    WorkflowFailedError,
+)
+from edn360_chatkit.server import IncompleteAnswerError, build_app, report_progress
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     ROOT_KEY,
@@ -37,6 +44,19 @@ class WorkflowInput(BaseModel):
 def client(server: Server) -> ChatKitClient:
     url = f"http://127.0.0.1:{server.port}/chatkit"
     return ChatKitClient(server_url=url, poll_interval=0.01, max_attempts=2)
+
+
+def test_generator_is_refused(tmp_path: Path) -> None:
+    async def run(edn360_input: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        yield edn360_input
+
+    def run_sync(edn360_input: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield edn360_input
+
+    for workflow in (run, run_sync):
+        with pytest.raises(ConfigurationError, match="must return the program"):
+            build_app(workflow, database=tmp_path / "threads.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sync_functions_run_concurrently(serve: Serve) -> None:

@@ -67,7 +67,8 @@ def build_app(
         settings: The limits, and who may use the server.
 
     Raises:
-        ConfigurationError: The database can't be opened, or another server has the SQLite file.
+        ConfigurationError: The database can't be opened, another server has the SQLite file, or
+            the workflow is a generator.
     """
     return WorkflowApp(workflow, str(database), settings or ServerSettings())
 
@@ -86,11 +87,12 @@ class WorkflowApp:
         self, workflow: Callable[..., Any], database: str, settings: ServerSettings
     ) -> None:
         settings.tokens()
+        run = as_run(workflow)
         self.settings: ServerSettings = settings
         self.runs: set[asyncio.Task[None]] = set()
         self.deadline: float | None = None
         self._threads = ThreadStore(database)
-        self._server = WorkflowServer(self._threads, as_run(workflow), settings)
+        self._server = WorkflowServer(self._threads, run, settings)
         routes = [
             Route("/chatkit", self._chatkit, methods=["POST"]),
             Route("/health", self._health, methods=["GET"]),

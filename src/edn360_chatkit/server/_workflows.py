@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from pydantic_core import to_jsonable_python
 
 from .._json import is_object, whole_characters
+from ..errors import ConfigurationError
 from ..program.model import ROOT_KEY
 from ._exports import as_export
 from ._state import IncompleteAnswerError, RunState, current_run, json_text, report_progress
@@ -50,7 +51,16 @@ class Answer:
 
 
 def as_run(workflow: Callable[..., Any]) -> Run:
-    """Make a run of a function of an athlete's data: async, sync, or an export."""
+    """Make a run of a function of an athlete's data: async, sync, or an export.
+
+    Raises:
+        ConfigurationError: The function yields, so it returns no program.
+    """
+    if inspect.isasyncgenfunction(workflow) or inspect.isgeneratorfunction(workflow):
+        raise ConfigurationError(
+            "The workflow is a generator. It must return the program; for what it does meanwhile, "
+            "call report_progress(...)."
+        )
     call_method = getattr(workflow, "__call__", None)  # noqa: B004 - of an object with __call__
     is_async = inspect.iscoroutinefunction(workflow) or inspect.iscoroutinefunction(call_method)
     call = workflow if is_async else _in_thread(workflow)
