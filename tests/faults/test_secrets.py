@@ -53,6 +53,7 @@ def test_logs_at_all_levels_show_no_secret(
     records = [(record.getMessage(), repr(record.args)) for record in caplog.records]
     loggers = {record.name.partition(".")[0] for record in caplog.records}
     assert loggers >= {"httpcore", "edn360_chatkit"}
+    assert "response received" in caplog.text
     assert secrets_in(repr(records), (*secrets, USER)) == []
 
 
