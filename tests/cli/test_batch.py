@@ -43,7 +43,7 @@ def results() -> dict[str, list[str]]:
     ("number", "text"),
     [(signal.SIGINT, "Interrupted."), (signal.SIGTERM, "SIGTERM."), (signal.SIGHUP, "SIGHUP.")],
 )
-def test_ended_batch_says_at_once_how_to_go_on(
+def test_ended_batch_names_how_to_go_on(
     number: int, text: str, sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over streams: closing waits for them, unless there is a second signal."""
@@ -77,7 +77,7 @@ def test_ended_batch_says_at_once_how_to_go_on(
     assert "0 of 4 programs, 0 failed, 4 not finished" in shown.getvalue()
 
 
-def test_terminal_shows_a_bar_and_a_pipe_does_not(
+def test_only_a_terminal_shows_a_bar(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.delay = 0.5
@@ -139,7 +139,7 @@ def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
     assert sim.runs == 4
 
 
-def test_journal_of_a_full_disk_is_read_again(sim: ChatKitSimulator) -> None:
+def test_journal_of_full_disk_is_readable(sim: ChatKitSimulator) -> None:
     """SQLite could not copy all of its log into the file: the log has the rest, and is right."""
     with ChatKitClient() as client:
         inputs = map(json.loads, Path("in.jsonl").read_text("utf-8").splitlines())
@@ -152,7 +152,7 @@ def test_journal_of_a_full_disk_is_read_again(sim: ChatKitSimulator) -> None:
     assert sim.runs == 4
 
 
-def test_error_of_a_batch_names_the_resume_command(
+def test_batch_error_names_the_resume_command(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "nothing"
@@ -170,7 +170,7 @@ def test_error_of_a_batch_names_the_resume_command(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_results_that_cannot_be_written_are_in_the_journal(
+def test_unwritten_results_are_in_the_journal(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [*BATCH, "--journal", "journal", "--poll-interval", "0"]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("sim")
 
 
 @pytest.mark.parametrize("file", ["out.json", "out.json.run"])
-def test_file_of_another_command_ends_run_before_it_is_sent(
+def test_other_commands_file_prevents_sending(
     file: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another command delivers, or starts its run, while this one makes its session."""
@@ -64,9 +64,7 @@ def test_command_keeps_file_of_another_run(has_started: bool, sim: ChatKitSimula
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_one_of_many_commands_at_once_writes_new_file(
-    has_links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_of_many_commands_writes_file(has_links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*names: object) -> None:
         raise PermissionError
 

@@ -84,7 +84,7 @@ def test_run_is_resumed_from_file_or_text(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_run_that_was_killed_while_it_was_sent_is_resumed(
+def test_run_killed_while_sending_is_resumed(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, "self-hosted")
@@ -124,7 +124,7 @@ def slow_answer(text: str) -> str:
     return ANSWER
 
 
-def test_run_without_its_thread_is_told_in_options(
+def test_run_without_thread_names_options(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = json.dumps({"session_id": "local_1", "user": "athlete-1"})

@@ -189,7 +189,7 @@ def test_reference_without_thread_names_threads_list(
     [*(("sync", world) for world in (*WORLDS, "auto")), ("asyncio", "own server")],
     indirect=["make_client"],
 )
-def test_reference_from_before_the_message_finds_the_run(
+def test_reference_without_message_finds_the_run(
     make_client: MakeClient, world: str, sim: ChatKitSimulator
 ) -> None:
     """A process that is killed while it sends the message leaves no other reference."""
@@ -223,7 +223,7 @@ def test_reference_from_before_the_message_finds_the_run(
 
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 @pytest.mark.parametrize("is_followed", [True, False])
-def test_lost_message_gets_no_answer_of_the_next_one(
+def test_lost_message_gets_no_later_answer(
     make_client: MakeClient, is_followed: bool, sim: ChatKitSimulator
 ) -> None:
     """Nor the stream or the thread of the next message, which is sent in the same session."""

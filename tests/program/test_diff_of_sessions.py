@@ -40,7 +40,7 @@ def test_session_id_counts_before_the_position() -> None:
     assert not reversed_days.diff(old)
 
 
-def test_session_name_equal_to_id_is_shown_once() -> None:
+def test_name_equal_to_id_appears_once() -> None:
     week = [{"id": "Push", "name": "Push", "blocks": [{"exercises": [{"name": "Dip"}]}]}]
     new = EnrichedTrainingProgram.model_validate({"sessions": week})
     text = new.diff(program(["Squat"], ["Row"])).to_text()

@@ -86,7 +86,7 @@ def test_notes_rest_and_tempo_are_compared() -> None:
 
 
 def both(part: str, before: Any, now: Any, key: str) -> ProgramDiff:
-    """The comparison of two programs that differ in one key of one part."""
+    """The comparison of two programs that have another value of a key."""
 
     def build(value: Any) -> EnrichedTrainingProgram:
         own = {key: value}
@@ -118,14 +118,12 @@ LINES = {
         ({"a": 1}, {"a": 2}, '{"a": 1} → {"a": 2}'),
     ],
 )
-def test_change_of_an_unknown_key_is_shown_by_its_key(
-    part: str, before: Any, now: Any, shown: str
-) -> None:
+def test_changed_unknown_key_shows_its_key(part: str, before: Any, now: Any, shown: str) -> None:
     assert both(part, before, now, "own_key").to_text() == LINES[part].format(shown)
 
 
 @pytest.mark.parametrize("part", LINES)
-def test_long_text_of_an_unknown_key_is_a_new_text(part: str) -> None:
+def test_long_unknown_text_is_a_new_text(part: str) -> None:
     text = " ".join(both(part, "a" * 300, "b" * 300, "own_key").to_text().split())
     assert "own key: texto nuevo" in text
     assert "aaa" not in text
@@ -135,7 +133,7 @@ def test_long_text_of_an_unknown_key_is_a_new_text(part: str) -> None:
 @pytest.mark.parametrize(
     ("before", "now"), [("3", 3), (False, None), ([], {}), ("", None), (["Remo"], "remo")]
 )
-def test_unknown_key_that_says_the_same_is_no_change(part: str, before: Any, now: Any) -> None:
+def test_equal_unknown_values_are_no_change(part: str, before: Any, now: Any) -> None:
     assert not both(part, before, now, "own_key")
 
 

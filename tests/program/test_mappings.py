@@ -95,7 +95,7 @@ def local_variables(error: BaseException | None) -> str:
     return " ".join(texts)
 
 
-def test_invalid_input_leaves_no_raw_data_in_frames() -> None:
+def test_invalid_input_leaves_frames_without_data() -> None:
     athlete = {"user_profile": {"user_id": 5, "name": "secreto"}}
     with pytest.raises(InvalidInputError) as caught:
         EnrichedTrainingProgram.model_validate(PROGRAM).check(athlete)

@@ -59,7 +59,7 @@ def shown_texts(program: EnrichedTrainingProgram, *, groups: bool = False) -> li
 
 
 def words(text: str) -> str:
-    """The text without blanks, and without the underscores of codes such as ``push_focus``."""
+    """The text without blanks and without the underscores of codes (``push_focus``)."""
     return "".join(one_line(text).replace("_", " ").split()).casefold()
 
 

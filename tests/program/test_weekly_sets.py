@@ -93,7 +93,7 @@ def test_muscles_in_a_text_are_separated(text: str, muscles: list[str]) -> None:
     assert list(week.weekly_sets_by_muscle()) == muscles
 
 
-def test_one_muscle_has_one_key_in_all_languages() -> None:
+def test_muscle_has_equal_key_in_each_language() -> None:
     for key, names in read_file()["muscles"].items():
         for name in names.split(", "):
             assert muscle_key(name.upper()) == muscle_key(name) == key

@@ -1,4 +1,4 @@
-"""The tree of errors, and what each error carries."""
+"""The tree of errors, and their attributes."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ class Conversations(Simulation):
                 self._check_created(call, call.created)
 
     def _check_created(self, call: Call, created: RunReference) -> None:
-        """What a client that was killed has stored finds its run, or no run."""
+        """The stored reference of a killed client finds its run, or no run."""
         for run in call.runs:
             self._agent(run, "program")
         workflow = Workflow(self.config)

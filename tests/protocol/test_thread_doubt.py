@@ -158,9 +158,7 @@ def test_run_in_doubt_waits_for_server(outage: int, is_delivered: bool) -> None:
 
 @pytest.mark.parametrize("protocol", ["auto", "threads"])
 @pytest.mark.parametrize("previous", [None, "", "thr_0"])
-def test_run_of_an_earlier_process_is_found_and_never_sent(
-    protocol: str, previous: str | None
-) -> None:
+def test_run_of_earlier_process_is_never_sent(protocol: str, previous: str | None) -> None:
     reference = RunReference(
         session_id="cksess_1",
         user="ana",

@@ -136,7 +136,7 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     session = HOSTED.model_copy(update={"id": message.session_id})
     live = threads.state_of(session).find(message)
     assert live is not None
-    # Another call reads what has arrived in the stream.
+    # Another call reads the stream.
     assert live.begin()
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
     runs = [Run(Inbox(session, message), waiting, 0.0, is_sent=True) for _ in range(2)]
@@ -149,7 +149,7 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     assert isinstance(effect, Send)
 
 
-def test_thread_that_the_server_does_not_name_is_followed() -> None:
+def test_stream_without_thread_id_is_followed() -> None:
     threads = threads_of()
     taken = {"type": "thread.item.done", "item": {"type": "user_message", "id": "msg_1"}}
     run = start(Play([NONE, Scene([taken, done(ANSWER)])]), threads)
@@ -157,7 +157,7 @@ def test_thread_that_the_server_does_not_name_is_followed() -> None:
     assert follow(Play([]), threads, run).text == ANSWER
 
 
-def test_streams_of_one_session_that_start_together_are_kept() -> None:
+def test_simultaneous_streams_of_a_session_stay() -> None:
     threads, waiting = threads_of(), Waiting(2.0, 60, "program")
     inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
     run = Run(inbox, waiting, 0.0, held=True)

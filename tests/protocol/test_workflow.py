@@ -92,7 +92,7 @@ def test_foreign_exception_gets_note_after_sending() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="add_note is new in Python 3.11")
-def test_exception_in_last_event_of_start_gets_note() -> None:
+def test_exception_in_last_event_gets_note() -> None:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     operation = Workflow(config()).start(prepare(ATHLETE), "athlete-1", waiting)
     answers, reply = [answer({"id": "cksess_1"}), answer({"id": "msg_1"})], cast("Any", None)
