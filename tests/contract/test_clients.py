@@ -26,11 +26,8 @@ from edn360_chatkit import (
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-from tests.contract.conftest import MakeClient
+from tests.contract.conftest import MakeClient, sync_only
 from tests.support.samples import ATHLETE
-
-# The clients share the code that checks arguments and reads answers.
-sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 
 
 def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None:

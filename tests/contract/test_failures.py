@@ -24,11 +24,8 @@ from edn360_chatkit import (
     SessionNotFoundError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.contract.conftest import MakeClient, lost_answers
+from tests.contract.conftest import MakeClient, lost_answers, sync_only
 from tests.support.samples import ATHLETE
-
-# The clients share the code that checks arguments and reads answers.
-sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
 
 
 @lost_answers

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from edn360_chatkit import EnrichedTrainingProgram, ProgramDiff
 from edn360_chatkit.program.change import ExerciseChange, Place
+from tests.support.samples import cases
 
 
 def program(
@@ -45,10 +44,7 @@ def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
     return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
 
 
-CASES: dict[str, dict[str, Any]] = {
-    case["why"]: case
-    for case in json.loads((Path(__file__).parents[1] / "cases" / "diff.json").read_text("utf-8"))
-}
+CASES: dict[str, dict[str, Any]] = {case["why"]: case for case in cases("diff")}
 
 
 def case(why: str) -> ProgramDiff:

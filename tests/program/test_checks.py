@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram
-from tests.support.samples import inputs, programs
+from tests.support.samples import cases, inputs, programs
 
 from .good import EXERCISE, GOOD, athlete, findings_of, program_with
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "checks.json").read_text("utf-8"))
+CASES = cases("checks")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError
-from tests.support.samples import ATHLETE, PROGRAM
+from tests.support.samples import ATHLETE, PROGRAM, cases
 
 from .compared import program
 
@@ -43,13 +41,10 @@ def test_invalid_mapping_is_reported_with_its_fields() -> None:
             call("a text")  # type: ignore[arg-type]
 
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "cases" / "programs.json").read_text("utf-8")
-)
-
-
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case["want"] == "invalid"], ids=lambda case: case["why"]
+    "case",
+    [case for case in cases("programs") if case["want"] == "invalid"],
+    ids=lambda case: case["why"],
 )
 def test_only_wrong_skeleton_is_invalid(case: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,9 @@ from hypothesis import strategies as st
 
 from edn360_chatkit import Exercise, Range
 from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
+from tests.support.samples import cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "numbers.json").read_text("utf-8"))
+CASES = cases("numbers")
 READERS = {"series": read_series, "reps": read_reps, "seconds": read_seconds, "rpe": read_rpe}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,9 @@ from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise
 from edn360_chatkit.program.records import program_csv
-from tests.support.samples import ATHLETE, PROGRAM, json_values
+from tests.support.samples import ATHLETE, PROGRAM, cases, json_values
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "cases" / "programs.json").read_text("utf-8")
-)
-DELIVERED = [case for case in CASES if case["want"] == "delivered"]
+DELIVERED = [case for case in cases("programs") if case["want"] == "delivered"]
 
 
 def dump(program: EnrichedTrainingProgram) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +9,9 @@ import pytest
 from edn360_chatkit import EnrichedTrainingProgram
 from edn360_chatkit.program.records import program_csv
 from tests.support.pages import model, one_exercise
+from tests.support.samples import cases
 
 from .test_minutes import LIFT
-
-RENDERED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "cases" / "rendering.json").read_text("utf-8")
-)
 
 
 @pytest.mark.parametrize("key", ["rest", "tempo", "warmup", "progression", "own_key"])
@@ -40,7 +35,7 @@ def test_list_in_text_field_is_shown() -> None:
             assert part in text
 
 
-@pytest.mark.parametrize("case", RENDERED, ids=lambda case: case["why"])
+@pytest.mark.parametrize("case", cases("rendering"), ids=lambda case: case["why"])
 def test_rendering_of_real_program_is_readable(case: dict[str, Any]) -> None:
     data, want = case["program"], case["want"]
     program = EnrichedTrainingProgram.model_validate(data)
