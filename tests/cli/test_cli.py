@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unicodedata
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,11 +28,12 @@ from hypothesis import given, settings
 
 from edn360_chatkit import EnrichedTrainingProgram, __version__
 from edn360_chatkit.cli import main, signals
-from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
+from edn360_chatkit.testing import AnswerKind, ChatKitSimulator, RecordedRequest
 from edn360_chatkit.testing._workflow import answer_text
+from tests.support.patience import PATIENCE, on_request, wait_for
 from tests.support.samples import ATHLETE, programs
 
-from .signals import signal_when
+from .signals import ctrl_c_raises, signal_when
 
 ROOT_KEY = "client_training_program_enriched"
 PROGRAM: dict[str, Any] = {
@@ -422,7 +422,7 @@ def test_run_writes_into_pipe(sim: ChatKitSimulator) -> None:
     reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text("utf-8")))
     reader.start()
     assert main(["run", "athlete.json", "-o", "pipe"]) == 0
-    reader.join(5)
+    reader.join(PATIENCE)
     assert "title" in json.loads(read[0])
     assert Path("pipe").is_fifo()
 
@@ -584,14 +584,13 @@ def test_ctrl_c_names_the_resume_command(
     option: list[str], sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "nothing"
-    sim.delay = 60
+    sim.delay = 600
     url = sim.server_url if "--server-url" in option else sim.base_url
     arguments = [*option, url] if option else []
 
     reference = Path("out.json.run")
     with ctrl_c_when(lambda: reference.exists() and "message_id" in reference.read_text("utf-8")):
-        command = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
-        assert main([*command, *arguments]) == 130
+        assert main(["run", "athlete.json", "-o", "out.json", *arguments]) == 130
     out, err = capsys.readouterr()
     assert out == ""
     resume = " ".join(["edn360-chatkit resume out.json.run -o out.json", *arguments])
@@ -626,10 +625,20 @@ def test_ctrl_c_before_sending_claims_no_run(
 
 
 def test_ctrl_c_waits_for_response_to_message(
-    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sim.fail_next("send_message", status=503, headers={"retry-after": "0.5"})
-    with ctrl_c_when(lambda: any(r.path.endswith("/messages") for r in sim.requests)):
+    monkeypatch.setattr(signals, "GRACE", PATIENCE)
+    sim.fail_next("send_message", status=503)
+    messages: list[str] = []
+
+    def interrupt_first_message(request: RecordedRequest) -> None:
+        if request.path.endswith("/messages"):
+            messages.append(request.path)
+            if len(messages) == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    on_request(sim, interrupt_first_message)
+    with ctrl_c_raises():
         assert main(["run", "athlete.json", "-o", "out.json"]) == 130
     err = capsys.readouterr().err
     assert err.startswith("Waiting for the server to take the message.")
@@ -650,12 +659,13 @@ def slow_server(
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.path.endswith(held):
                 arrived.set()
-                over.wait(20)
+                over.wait(PATIENCE)
                 return
             names = ("authorization", "content-type", "openai-beta")
             headers = {name: self.headers[name] for name in names}
             path = self.path.removeprefix("/v1/chatkit")
-            answer = httpx.post(sim.base_url + path, content=body, headers=headers, trust_env=False)
+            options: dict[str, Any] = {"timeout": PATIENCE, "trust_env": False}
+            answer = httpx.post(sim.base_url + path, content=body, headers=headers, **options)
             self.send_response(answer.status_code)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer.content)))
@@ -684,14 +694,12 @@ def test_signals_end_real_processes(sim: ChatKitSimulator) -> None:
         signal.SIGTERM: "Ended by SIGTERM.",
         signal.SIGHUP: "Ended by SIGHUP.",
     }
-    processes = [command("run", "athlete.json", "--poll-interval", "0.1") for _ in texts]
-    deadline = time.monotonic() + 30
-    while len({r.path for r in sim.requests if r.method == "GET"}) < len(texts):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    patient = ("--poll-interval", "0.1", "--max-attempts", "10000")
+    processes = [command("run", "athlete.json", *patient) for _ in texts]
+    wait_for(lambda: len({r.path for r in sim.requests if r.method == "GET"}) == len(texts))
     for process, (number, text) in zip(processes, texts.items(), strict=True):
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (128 + number, "")
         assert err.startswith(f"edn360-chatkit: {text}\nThe run may go on")
         assert """edn360-chatkit resume '{"session_id":"cksess_""" in err
@@ -1071,7 +1079,7 @@ def test_show_prints_any_program_without_control_characters(program: dict[str, A
 def test_show_is_plain_in_a_pipe() -> None:
     write("program.json", everywhere("A rather long text of a dozen words that has to be wrapped "))
     process = command("show", "program.json", stdin=subprocess.DEVNULL)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert "\x1b" not in out
     lines = out.splitlines()
@@ -1089,7 +1097,7 @@ def test_show_folds_long_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_supports_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = command("show", write("program.json", PROGRAM))
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert "Fuerza ? ni?o" in out
 
@@ -1153,7 +1161,7 @@ def test_simulate_runs_until_ctrl_c(
     assert main(["run", "athlete.json"]) == 0
     assert "simula" in json.loads(capsys.readouterr().out)["title"].lower()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -1260,7 +1268,7 @@ def test_closed_pipe_prints_no_traceback() -> None:
     process = command("show", write("program.json", PROGRAM))
     assert process.stdout is not None
     process.stdout.close()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (1, "")
 
 
@@ -1298,7 +1306,7 @@ def test_closed_standard_output_is_an_error(
 def test_full_disk_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         process = command("validate", write("program.json", PROGRAM), stdout=full)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err == "edn360-chatkit: Standard output can't be written: No space left on device.\n"
 

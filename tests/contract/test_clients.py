@@ -43,6 +43,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from tests.contract.conftest import MakeClient, lost_answers
+from tests.support.patience import PATIENCE, growing
 from tests.support.samples import ANSWER, ATHLETE
 
 # The clients share the code that checks arguments and reads answers.
@@ -328,9 +329,13 @@ def silent_port() -> Iterator[int]:
 
 
 def test_silent_server_raises_timeout_error(make_client: MakeClient, silent_port: int) -> None:
-    client = make_client(base_url=f"http://127.0.0.1:{silent_port}", timeout=0.1, max_retries=0)
-    with pytest.raises(APITimeoutError, match="timeout") as caught:
-        client.create_session("u")
+    base_url = f"http://127.0.0.1:{silent_port}"
+    for timeout in growing(0.1):
+        client = make_client(base_url=base_url, timeout=timeout, max_retries=0)
+        with pytest.raises(APITimeoutError, match="timeout") as caught:
+            client.create_session("u")
+        if caught.value.may_have_arrived:  # the request has left in time
+            break
     # Either httpx's timeout or our timeout for the whole request comes first.
     assert caught.value.__cause__ is not None
     assert caught.value.may_have_arrived
@@ -505,11 +510,11 @@ def test_stream_is_read_in_another_thread(sim: ChatKitSimulator) -> None:
 def test_poll_interval_can_be_zero(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.empty_polls = 2
     started = time.monotonic()
-    response = make_client(poll_interval=60).run_workflow(
+    response = make_client(poll_interval=600).run_workflow(
         ATHLETE, poll_interval=0, max_attempts=10_000
     )
     assert response.attempts == 3
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None:
@@ -518,8 +523,7 @@ def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None
     response = client.run_workflow(ATHLETE, poll_interval=0.05)
     seconds = time.monotonic() - started
     assert 0.25 <= response.elapsed <= seconds
-    # A busy machine makes fewer polls.
-    assert response.attempts <= 7
+    assert response.attempts <= seconds / 0.05 + 1
 
 
 IMPORTS_OF_A_RUN = """

@@ -13,7 +13,7 @@ from edn360_chatkit.testing import ChatKitSimulator
 
 from .raw_server import Exchange, reply
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """How long a test waits for something that must happen, in seconds."""
 
 

@@ -55,12 +55,12 @@ def test_slow_response_ends_with_the_deadline(library: Any) -> None:
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), http)
         driver.run(get(server.server_url))
-        for number in (2, 3):
+        for _ in range(2):
             for deadline in growing(0.4):
                 with pytest.raises(APITimeoutError) as caught:
                     driver.run(get(server.server_url), deadline=deadline)
                 assert caught.value.deadline_passed
-                if len(server.requests) >= number:
+                if caught.value.may_have_arrived:
                     break
             assert caught.value.may_have_arrived
         assert len(ended) == 1
