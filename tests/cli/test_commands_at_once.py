@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import pytest
 
 from edn360_chatkit.cli import main
 from edn360_chatkit.cli.files import Destination
-from edn360_chatkit.testing import ChatKitSimulator
+from edn360_chatkit.testing import ChatKitSimulator, RecordedRequest
+from tests.support.patience import on_request
 
-from .references import RUN, wait_for
+from .references import RUN
 
 OTHER_RUN = '{"session_id": "of_another_command"}'
 pytestmark = pytest.mark.usefixtures("sim")
@@ -26,16 +26,8 @@ def test_other_commands_file_prevents_sending(
 ) -> None:
     """Another command delivers, or starts its run, while this one makes its session."""
     sim.fail_next("create_session", status=503)
-
-    def write() -> None:
-        while not sim.requests:
-            time.sleep(0.001)
-        Path(file).write_text("{}", "utf-8")
-
-    other = threading.Thread(target=write)
-    other.start()
+    on_request(sim, lambda request: Path(file).write_text("{}", "utf-8"))
     assert main([*RUN, "--skip-existing"]) == 2
-    other.join()
     assert f"Another command has written {file}; nothing was sent." in capsys.readouterr().err
     assert Path(file).read_text("utf-8") == "{}"
     assert (sim.runs, len(list(Path().glob("out.json*")))) == (0, 1)
@@ -44,22 +36,16 @@ def test_other_commands_file_prevents_sending(
 @pytest.mark.parametrize("has_started", [False, True])
 def test_command_keeps_file_of_another_run(has_started: bool, sim: ChatKitSimulator) -> None:
     """Another command writes the file, before this one has a run and while it waits for it."""
-    sim.delay = 0.3
     if not has_started:
         sim.fail_next("create_session", status=503)
         sim.fail_next("create_session", status=403)
 
-    def write() -> None:
-        if has_started:
-            wait_for(Path("out.json.run"), '"message_id"')
-        while not sim.requests:
-            time.sleep(0.001)
-        Path("out.json.run").write_text(OTHER_RUN, "utf-8")
+    def write(request: RecordedRequest) -> None:
+        if request.method == "GET" or not has_started:
+            Path("out.json.run").write_text(OTHER_RUN, "utf-8")
 
-    other = threading.Thread(target=write)
-    other.start()
+    on_request(sim, write)
     assert main(RUN) == (0 if has_started else 1)
-    other.join()
     assert Path("out.json.run").read_text("utf-8") == OTHER_RUN
 
 

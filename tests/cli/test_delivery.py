@@ -13,6 +13,7 @@ import pytest
 
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
+from tests.support.patience import PATIENCE
 
 from .shell import PROGRAM, ROOT_KEY, answers, broken_pipe, temporary_files
 
@@ -78,7 +79,7 @@ def test_run_writes_into_pipe(sim: ChatKitSimulator) -> None:
     reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text("utf-8")))
     reader.start()
     assert main(["run", "athlete.json", "-o", "pipe"]) == 0
-    reader.join(5)
+    reader.join(PATIENCE)
     assert "title" in json.loads(read[0])
     assert Path("pipe").is_fifo()
 

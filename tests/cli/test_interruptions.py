@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from edn360_chatkit.cli import main, signals
-from edn360_chatkit.testing import ChatKitSimulator
+from edn360_chatkit.testing import ChatKitSimulator, RecordedRequest
+from tests.support.patience import PATIENCE, on_request, wait_for
 
 from .shell import command
-from .signals import signal_when
+from .signals import ctrl_c_raises, signal_when
 
 
 def ctrl_c_when(is_time: Callable[[], bool]) -> AbstractContextManager[None]:
@@ -33,14 +35,13 @@ def test_ctrl_c_names_the_resume_command(
     option: list[str], sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim.answer = "nothing"
-    sim.delay = 60
+    sim.delay = 600
     url = sim.server_url if "--server-url" in option else sim.base_url
     arguments = [*option, url] if option else []
 
     reference = Path("out.json.run")
     with ctrl_c_when(lambda: reference.exists() and "message_id" in reference.read_text("utf-8")):
-        command = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
-        assert main([*command, *arguments]) == 130
+        assert main(["run", "athlete.json", "-o", "out.json", *arguments]) == 130
     out, err = capsys.readouterr()
     assert out == ""
     resume = " ".join(["edn360-chatkit resume out.json.run -o out.json", *arguments])
@@ -75,10 +76,20 @@ def test_ctrl_c_before_sending_claims_no_run(
 
 
 def test_ctrl_c_waits_for_response_to_message(
-    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+    sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sim.fail_next("send_message", status=503, headers={"retry-after": "0.5"})
-    with ctrl_c_when(lambda: any(r.path.endswith("/messages") for r in sim.requests)):
+    monkeypatch.setattr(signals, "GRACE", PATIENCE)
+    sim.fail_next("send_message", status=503)
+    messages: list[str] = []
+
+    def interrupt_first_message(request: RecordedRequest) -> None:
+        if request.path.endswith("/messages"):
+            messages.append(request.path)
+            if len(messages) == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    on_request(sim, interrupt_first_message)
+    with ctrl_c_raises():
         assert main(["run", "athlete.json", "-o", "out.json"]) == 130
     err = capsys.readouterr().err
     assert err.startswith("Waiting for the server to take the message.")
@@ -99,12 +110,13 @@ def slow_server(
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.path.endswith(held):
                 arrived.set()
-                over.wait(20)
+                over.wait(PATIENCE)
                 return
             names = ("authorization", "content-type", "openai-beta")
             headers = {name: self.headers[name] for name in names}
             path = self.path.removeprefix("/v1/chatkit")
-            answer = httpx.post(sim.base_url + path, content=body, headers=headers, trust_env=False)
+            options: dict[str, Any] = {"timeout": PATIENCE, "trust_env": False}
+            answer = httpx.post(sim.base_url + path, content=body, headers=headers, **options)
             self.send_response(answer.status_code)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer.content)))
@@ -133,14 +145,12 @@ def test_signals_end_real_processes(sim: ChatKitSimulator) -> None:
         signal.SIGTERM: "Ended by SIGTERM.",
         signal.SIGHUP: "Ended by SIGHUP.",
     }
-    processes = [command("run", "athlete.json", "--poll-interval", "0.1") for _ in texts]
-    deadline = time.monotonic() + 30
-    while len({r.path for r in sim.requests if r.method == "GET"}) < len(texts):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    patient = ("--poll-interval", "0.1", "--max-attempts", "10000")
+    processes = [command("run", "athlete.json", *patient) for _ in texts]
+    wait_for(lambda: len({r.path for r in sim.requests if r.method == "GET"}) == len(texts))
     for process, (number, text) in zip(processes, texts.items(), strict=True):
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (128 + number, "")
         assert err.startswith(f"edn360-chatkit: {text}\nThe run may go on")
         assert """edn360-chatkit resume '{"session_id":"cksess_""" in err

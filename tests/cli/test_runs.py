@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -17,9 +18,10 @@ import pytest
 from edn360_chatkit import ChatKitClient, RunReference
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE, finish_runs, wait_for
 from tests.support.samples import ANSWER, ATHLETE
 
-from .references import RUN, start, wait_for
+from .references import RUN, start, wait_for_part
 from .signals import signal_when
 
 pytestmark = pytest.mark.usefixtures("sim")
@@ -64,13 +66,14 @@ def test_run_is_resumed_from_file_or_text(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, world)
-    sim.delay = 2.0
+    sim.delay = 600
     process = start(*RUN, *options)
-    wait_for(Path("out.json.run"), '"message_id"')
+    wait_for_part(Path("out.json.run"), '"message_id"')
     assert main(["status", "out.json.run", *options]) == 0
     assert capsys.readouterr().out.startswith("running, steps so far: ")
     process.kill()
     process.wait()
+    finish_runs(sim, ANSWER)
     text = Path("out.json.run").read_text("utf-8")
     assert RunReference.model_validate_json(text).user == "athlete-1"
     assert main(["resume", text, *options]) == 0
@@ -88,13 +91,18 @@ def test_run_killed_while_sending_is_resumed(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, "self-hosted")
-    sim.answer = slow_answer
+    killed = threading.Event()
+
+    def answer(text: str) -> str:
+        killed.wait(PATIENCE)
+        return ANSWER
+
+    sim.answer = answer
     process = start(*RUN, *options)
-    wait_for(Path("out.json.run"), '"message_digest"')
-    while not any(b"threads.create" in request.body for request in sim.requests):
-        time.sleep(0.02)
+    wait_for(lambda: any(b"threads.create" in request.body for request in sim.requests))
     process.kill()
     process.wait()
+    killed.set()
     assert '"thread_id"' not in Path("out.json.run").read_text("utf-8")
     assert main([*RUN, *options]) == 0
     assert "which may have started" in capsys.readouterr().err
@@ -117,11 +125,6 @@ def test_existing_output_is_kept_on_request(
     assert main([*RUN, "--skip-existing"]) == 0  # the run that is not delivered
     assert "title" in Path("out.json").read_text("utf-8")
     assert sim.runs == 1
-
-
-def slow_answer(text: str) -> str:
-    time.sleep(0.5)
-    return ANSWER
 
 
 def test_run_without_thread_names_options(
@@ -307,4 +310,4 @@ def end_after(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)

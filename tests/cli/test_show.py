@@ -16,6 +16,7 @@ from edn360_chatkit import EnrichedTrainingProgram
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from edn360_chatkit.testing._workflow import answer_text
+from tests.support.patience import PATIENCE
 from tests.support.samples import ATHLETE, programs
 
 from .shell import HOSTILE, PROGRAM, ROOT_KEY, command, write
@@ -231,7 +232,7 @@ def test_show_prints_any_program_without_control_characters(program: dict[str, A
 def test_show_is_plain_in_a_pipe() -> None:
     write("program.json", everywhere("A rather long text of a dozen words that has to be wrapped "))
     process = command("show", "program.json", stdin=subprocess.DEVNULL)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert "\x1b" not in out
     lines = out.splitlines()
@@ -249,7 +250,7 @@ def test_show_folds_long_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_supports_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = command("show", write("program.json", PROGRAM))
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert "Fuerza ? ni?o" in out
 

@@ -12,6 +12,7 @@ import pytest
 
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE
 
 from .shell import ROOT_KEY, command, watch
 
@@ -80,7 +81,7 @@ def test_simulate_runs_until_ctrl_c(
     assert main(["run", "athlete.json"]) == 0
     assert "simula" in json.loads(capsys.readouterr().out)["title"].lower()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "", "")
 
 

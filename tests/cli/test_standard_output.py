@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edn360_chatkit.cli import main
+from tests.support.patience import PATIENCE
 
 from .shell import PROGRAM, broken_pipe, command, write
 
@@ -17,7 +18,7 @@ def test_closed_pipe_prints_no_traceback() -> None:
     process = command("show", write("program.json", PROGRAM))
     assert process.stdout is not None
     process.stdout.close()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (1, "")
 
 
@@ -55,7 +56,7 @@ def test_closed_standard_output_is_an_error(
 def test_full_disk_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         process = command("validate", write("program.json", PROGRAM), stdout=full)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err == "edn360-chatkit: Standard output can't be written: No space left on device.\n"
 

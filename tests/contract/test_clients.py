@@ -27,6 +27,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
 from tests.contract.conftest import MakeClient, sync_only
+from tests.support.patience import PATIENCE
 from tests.support.samples import ATHLETE
 
 
@@ -218,11 +219,11 @@ def test_another_process_resumes_run(client: Any, sim: ChatKitSimulator) -> None
 def test_poll_interval_can_be_zero(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.empty_polls = 2
     started = time.monotonic()
-    response = make_client(poll_interval=60).run_workflow(
+    response = make_client(poll_interval=600).run_workflow(
         ATHLETE, poll_interval=0, max_attempts=10_000
     )
     assert response.attempts == 3
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None:
@@ -231,5 +232,4 @@ def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None
     response = client.run_workflow(ATHLETE, poll_interval=0.05)
     seconds = time.monotonic() - started
     assert 0.25 <= response.elapsed <= seconds
-    # A busy machine makes fewer polls.
-    assert response.attempts <= 7
+    assert response.attempts <= seconds / 0.05 + 1
