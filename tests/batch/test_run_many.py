@@ -696,7 +696,8 @@ def test_interrupted_wait_closes_the_batch(sim: ChatKitSimulator, tmp_path: Path
         signal_main_thread()
 
     with ChatKitClient(**settings(sim)) as client:
-        batch = client.run_many(athletes(3), journal=tmp_path / "runs.db", poll_interval=0.1)
+        patient: dict[str, Any] = {"poll_interval": 0.1, "max_attempts": 10_000}
+        batch = client.run_many(athletes(3), journal=tmp_path / "runs.db", **patient)
         signals = threading.Thread(target=interrupt)
         signals.start()
         with pytest.raises(KeyboardInterrupt):

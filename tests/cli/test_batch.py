@@ -84,7 +84,7 @@ def test_only_a_terminal_shows_a_bar(
     sim.delay = 600
     main_end, terminal = os.openpty()
     command = [sys.executable, "-m", "edn360_chatkit", *BATCH]
-    options = ["--concurrency", "2", "--poll-interval", "0.1"]
+    options = ["--concurrency", "2", "--poll-interval", "0.1", "--max-attempts", "10000"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     # Before the first result, too. The runs end when their state is shown.
