@@ -21,7 +21,7 @@ import pytest
 from edn360_chatkit import ChatKitClient
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.patience import PATIENCE, eventually, finish_runs
+from tests.support.patience import PATIENCE, eventually, finish_runs, wait_for
 from tests.support.samples import ANSWER, ATHLETE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and terminals")
@@ -101,6 +101,8 @@ def test_only_a_terminal_shows_a_bar(
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode(errors="replace"))
         if states and re.search(states[0], text):
             del states[0]
+            # A run counts as under way before its message arrives.
+            wait_for(lambda: sim.runs == 4 - 2 * len(states))
             finish_runs(sim, ANSWER)
     os.close(main_end)
     out, _ = process.communicate(timeout=PATIENCE)
