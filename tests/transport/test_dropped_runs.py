@@ -1,4 +1,4 @@
-"""Runs and clients that are dropped: their streams are closed later, and block nothing."""
+"""Runs and clients that are dropped: their streams are closed later, without blocking requests."""
 
 from __future__ import annotations
 
