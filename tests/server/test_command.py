@@ -99,7 +99,7 @@ def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
         server.send_signal(signal.SIGTERM)
         _, log = server.communicate()
         assert server.returncode == 0
-    assert "Stopping. Runs under way: 1, for 240 s at most." in log
+    assert "Stopping. Runs in flight: 1, for 240 s at most." in log
 
     again = serve()
     (thread,) = again.get("threads.list")["data"]

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edn360_chatkit import ConfigurationError
 from edn360_chatkit.server import _process, _storage, build_app
-from edn360_chatkit.server._storage import ITEMS, LEASED, THREADS, ThreadStore
+from edn360_chatkit.server._storage import HAS_LEASE, ITEMS, THREADS, ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     PATIENCE,
@@ -207,7 +207,7 @@ def test_other_asgi_server_lets_runs_finish(database: str) -> None:
 def runs(tables: ThreadStore) -> list[str]:
     """The threads whose runs have a lease."""
     with tables.engine.connect() as db:
-        return list(db.scalars(sa.select(ITEMS.c.owner).where(LEASED)))
+        return list(db.scalars(sa.select(ITEMS.c.owner).where(HAS_LEASE)))
 
 
 @pytest.fixture
@@ -234,12 +234,12 @@ def test_run_of_dead_process_is_reported(serve: Serve, clock: list[float]) -> No
 def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> None:
     """Processes look at each other's runs, and only the one whose lease stands still ends."""
     tables = ThreadStore(database)
-    tables.alive.add(add_thread(tables, "thr_alive"))
+    tables.own_runs.add(add_thread(tables, "thr_alive"))
     add_thread(tables, "thr_dead")
     watcher = copy(tables)
-    watcher.alive, watcher._seen = set(), {}
+    watcher.own_runs, watcher._other_leases = set(), {}
     answered = add_thread(tables, "thr_answered")
-    tables.alive.add(answered)
+    tables.own_runs.add(answered)
     answer_item = _storage.assistant_message(f"{answered}_answer", "thr_answered", "{}")
     asyncio.run(tables.add_thread_item("thr_answered", answer_item, "ana"))
     for _ in range(4):
@@ -257,9 +257,9 @@ def test_lease_that_is_renewed_at_the_last_moment_stays(
 ) -> None:
     """The owner renews the lease between the other's look and its end of the run."""
     tables = ThreadStore(database)
-    tables.alive.add(add_thread(tables, "thr_1"))
+    tables.own_runs.add(add_thread(tables, "thr_1"))
     watcher = copy(tables)
-    watcher.alive, watcher._seen = set(), {}
+    watcher.own_runs, watcher._other_leases = set(), {}
     watcher.fail_expired_runs()
     renewals: list[float] = []
 
@@ -326,14 +326,14 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     server = serve(gate)
     thread_id, stream = server.begin()
     wait_for(gate.begun.is_set)
-    assert len(server.tables.alive) == 1
+    assert len(server.tables.own_runs) == 1
     server.tables.fail_runs()
     assert "server stopped" in texts(server.items(thread_id))[0]
     gate.opened.set()
     list(stream)
     (text,) = texts(server.items(thread_id))
     assert "After the gate" in text
-    assert server.tables.alive == set()
+    assert server.tables.own_runs == set()
 
 
 def test_second_server_needs_postgres(serve: Serve, database: str) -> None:
@@ -403,7 +403,7 @@ def test_threads_survive_restart(serve: Serve) -> None:
 def test_workflow_that_ignores_cancellation_is_left_behind(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_process, "CLOSING", 0.1)
+    monkeypatch.setattr(_process, "CLOSE_TIMEOUT", 0.1)
     begun = threading.Event()
 
     async def run(edn360_input: dict[str, Any]) -> None:
