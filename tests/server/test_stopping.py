@@ -327,7 +327,8 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     thread_id, stream = server.begin()
     wait_for(gate.begun.is_set)
     assert len(server.tables.own_runs) == 1
-    server.tables.fail_runs()
+    with server.tables.engine.begin() as db:
+        _storage.fail_runs(db)
     assert "server stopped" in texts(server.items(thread_id))[0]
     gate.opened.set()
     list(stream)

@@ -6,14 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    MutableMapping,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -44,12 +37,10 @@ RENEWAL_INTERVAL = 10.0
 MAX_USER_LENGTH = 500
 """The length of a user's name, in characters. An index of PostgreSQL holds 2,704 bytes."""
 EXPECTED_ERRORS = (HTTPException, ClientDisconnect, ValidationError, NotFoundError, SQLAlchemyError)
-RUN_REQUESTS = (ck.ThreadsCreateReq, ck.ThreadsAddUserMessageReq)
-# A retry request is missing on purpose: it could run a workflow twice.
-OTHER_REQUESTS = (
-    *(ck.ThreadsGetByIdReq, ck.ThreadsListReq, ck.ItemsListReq),
-    *(ck.ThreadsUpdateReq, ck.ThreadsDeleteReq),
-)
+RUN_REQUESTS = {"threads.create", "threads.add_user_message"}
+# threads.retry_after_item is missing on purpose: it could run a workflow twice.
+READ_REQUESTS = {"threads.get_by_id", "threads.list", "items.list"}
+SERVED_REQUESTS = RUN_REQUESTS | READ_REQUESTS | {"threads.update", "threads.delete"}
 REQUEST: TypeAdapter[ck.ChatKitReq] = TypeAdapter(ck.ChatKitReq)
 
 logger = logging.getLogger(__name__)
@@ -105,13 +96,8 @@ class WorkflowApp:
         # An attribute and no base class, so that types are complete without the extra.
         self._app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
 
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Serve a connection, as ASGI calls it."""
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a connection. A server calls it with the arguments of ASGI."""
         await self._app(scope, receive, send)
 
     def close(self) -> None:
@@ -175,9 +161,9 @@ class WorkflowApp:
         if not isinstance(user, str) or not 0 < len(user) <= MAX_USER_LENGTH:
             message = f"metadata.user must name the user in {MAX_USER_LENGTH} characters at most."
             raise HTTPException(400, message)
-        if not isinstance(parsed, RUN_REQUESTS + OTHER_REQUESTS):
+        if parsed.type not in SERVED_REQUESTS:
             raise HTTPException(400, f"The server does not support requests of {parsed.type}.")
-        if isinstance(parsed, RUN_REQUESTS) and self.deadline is not None:
+        if parsed.type in RUN_REQUESTS and self.deadline is not None:
             raise HTTPException(503, "The server is stopping, and refuses new runs.")
         result = await self._server.process(body, user)
         if isinstance(result, NonStreamingResult):

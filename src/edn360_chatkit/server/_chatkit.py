@@ -33,15 +33,11 @@ class WorkflowServer(ChatKitServer[str]):
         message_id = input_user_message.id
         text = "".join(part.text for part in input_user_message.content)
         self._threads.own_runs.add(message_id)
+        step: str | Answer = ""
         try:
-            if self._places.available_tokens < 1:
-                count = self._places.statistics().tasks_waiting
-                yield _progress(f"Queued, with {count} runs ahead")
-            async with self._places:
-                step: str | Answer = ""
-                async for step in execute(self._run, text, self._timeout):
-                    if isinstance(step, str):
-                        yield _progress(step)
+            async for step in self._execute(text):
+                if isinstance(step, str):
+                    yield ck.ProgressUpdateEvent(icon="agent", text=step)
             assert isinstance(step, Answer)  # the last step
             if step.earlier_text:
                 earlier_id = self.store.generate_item_id("message", thread, context)
@@ -55,6 +51,14 @@ class WorkflowServer(ChatKitServer[str]):
         finally:
             self._threads.own_runs.discard(message_id)
 
+    async def _execute(self, text: str) -> AsyncIterator[str | Answer]:
+        """Wait for a place, and run the workflow."""
+        if self._places.available_tokens < 1:
+            yield f"Queued, with {self._places.statistics().tasks_waiting} runs ahead"
+        async with self._places:
+            async for step in execute(self._run, text, self._timeout):
+                yield step
+
     async def handle_stream_cancelled(
         self, thread: ck.ThreadMetadata, pending_items: list[ck.ThreadItem], context: str
     ) -> None:
@@ -63,10 +67,6 @@ class WorkflowServer(ChatKitServer[str]):
     def get_stream_options(self, thread: ck.ThreadMetadata, context: str) -> ck.StreamOptions:
         """Offer no stop button, because a hang-up does not stop a run."""
         return ck.StreamOptions(allow_cancel=False)
-
-
-def _progress(text: str) -> ck.ProgressUpdateEvent:
-    return ck.ProgressUpdateEvent(icon="agent", text=text)
 
 
 def _message(id: str, thread: ck.ThreadMetadata, text: str) -> ck.ThreadItemDoneEvent:

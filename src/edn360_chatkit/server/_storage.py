@@ -17,8 +17,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
-from types import CoroutineType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -71,7 +70,6 @@ MODELS: dict[sa.Table, TypeAdapter[Any]] = {
     ITEMS: TypeAdapter(ck.ThreadItem),
 }
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -104,21 +102,6 @@ def assistant_message(id: str, thread_id: str, text: str) -> ck.AssistantMessage
     content = [ck.AssistantMessageContent(text=text)]
     now = datetime.now()
     return ck.AssistantMessageItem(id=id, thread_id=thread_id, created_at=now, content=content)
-
-
-def _transaction(
-    method: Callable[Concatenate[ThreadStore, sa.Connection, P], T],
-) -> Callable[Concatenate[ThreadStore, P], CoroutineType[Any, Any, T]]:
-    """Make a sync method async. It runs as a transaction in a worker thread."""
-
-    async def call(self: ThreadStore, *args: P.args, **kwargs: P.kwargs) -> T:
-        def work() -> T:
-            with self.engine.begin() as db:
-                return method(self, db, *args, **kwargs)
-
-        return await anyio.to_thread.run_sync(work, limiter=self.limiter)
-
-    return call  # type: ignore[return-value]  # mypy calls a CoroutineType a Coroutine
 
 
 class ThreadStore(Store[str]):
@@ -171,8 +154,8 @@ class ThreadStore(Store[str]):
                     db.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column} BIGINT")
             has_no_time = THREADS.c.active_at.is_(None)
             db.execute(sa.update(THREADS).where(has_no_time).values(active_at=NOW))
-        if self._is_sqlite:
-            self.fail_runs()  # no other process has the file, so these runs are dead
+            if self._is_sqlite:
+                fail_runs(db)  # no other process has the file, so these runs are dead
 
     def close(self) -> None:
         """Close the connections, and unlock the file."""
@@ -189,102 +172,72 @@ class ThreadStore(Store[str]):
     ) -> str:
         return default_generate_id(item_type) + secrets.token_hex(12)
 
-    def _get(self, db: sa.Connection, table: sa.Table, owner: str, id: str) -> tuple[int, str]:
-        """The position and the data of a row."""
-        columns = sa.select(table.c.position, table.c.data)
-        row = db.execute(columns.where(table.c.owner == owner, table.c.id == id)).one_or_none()
-        if row is None:
-            raise NotFoundError(f"There is no '{id}' in this user's {table.name}.")
-        return row[0], row[1]
+    async def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """Call a function with a connection, as a transaction in a worker thread."""
 
-    def _put(
-        self, db: sa.Connection, owner: str, row: ck.ThreadMetadata | ck.ThreadItem, **columns: int
-    ) -> None:
-        """Insert or update a row, and the time of its thread."""
-        table = THREADS if isinstance(row, ck.ThreadMetadata) else ITEMS
-        is_row = (table.c.owner == owner) & (table.c.id == row.id)
-        values = {"data": row.model_dump_json(), **columns}
-        if not db.execute(sa.update(table).where(is_row).values(values)).rowcount:
-            db.execute(sa.insert(table).values(owner=owner, id=row.id, **values))
-        thread_id = row.id if table is THREADS else owner
-        db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
+        def transact() -> T:
+            with self.engine.begin() as db:
+                return work(db)
 
-    @_transaction
-    def _page(
-        self,
-        db: sa.Connection,
-        table: sa.Table,
-        owner: str,
-        after: str | None,
-        limit: int,
-        order: str,
-    ) -> ck.Page[Any]:
-        """A page of rows. Its parameters are ChatKit's, and the connection and the table."""
-        rows = sa.select(table.c.id, table.c.data).where(table.c.owner == owner)
-        position, limit = table.c.position, max(1, min(limit, 100))
-        if after is not None:
-            start, _ = self._get(db, table, owner, after)
-            rows = rows.where(position > start if order == "asc" else position < start)
-        rows = rows.order_by(position if order == "asc" else position.desc())
-        page = db.execute(rows.limit(limit + 1)).all()
-        has_more = len(page) > limit
-        data = [MODELS[table].validate_json(row.data) for row in page[:limit]]
-        return ck.Page(data=data, has_more=has_more, after=page[limit - 1].id if has_more else None)
+        return await anyio.to_thread.run_sync(transact, limiter=self.limiter)
 
-    def _delete_threads(self, db: sa.Connection, thread_ids: Sequence[str]) -> None:
-        for column in (ITEMS.c.owner, THREADS.c.id):
-            db.execute(sa.delete(column.table).where(column.in_(thread_ids)))
-
-    @_transaction
-    def load_thread(self, db: sa.Connection, thread_id: str, context: str) -> ck.ThreadMetadata:
-        _, data = self._get(db, THREADS, context, thread_id)
+    async def load_thread(self, thread_id: str, context: str) -> ck.ThreadMetadata:
+        _, data = await self._transact(lambda db: _get(db, THREADS, context, thread_id))
         return ck.ThreadMetadata.model_validate_json(data)
 
-    @_transaction
-    def save_thread(self, db: sa.Connection, thread: ck.ThreadMetadata, context: str) -> None:
-        self._put(db, context, thread)
+    async def save_thread(self, thread: ck.ThreadMetadata, context: str) -> None:
+        await self._transact(lambda db: _put(db, context, thread))
 
-    @_transaction
-    def delete_thread(self, db: sa.Connection, thread_id: str, context: str) -> None:
-        self._get(db, THREADS, context, thread_id)
-        self._delete_threads(db, [thread_id])
+    async def delete_thread(self, thread_id: str, context: str) -> None:
+        await self.load_thread(thread_id, context)
+        await self._transact(lambda db: _delete_threads(db, [thread_id]))
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: str
     ) -> ck.Page[ck.ThreadMetadata]:
-        return await self._page(THREADS, context, after, limit, order)
+        return await self._load_page(THREADS, context, after, limit, order)
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: str
     ) -> ck.Page[ck.ThreadItem]:
-        await self.load_thread(thread_id, context)  # it raises if another user has the thread
-        return await self._page(ITEMS, thread_id, after, limit, order)
+        await self.load_thread(thread_id, context)
+        return await self._load_page(ITEMS, thread_id, after, limit, order)
+
+    async def _load_page(
+        self, table: sa.Table, owner: str, after: str | None, limit: int, order: str
+    ) -> ck.Page[Any]:
+        position, limit = table.c.position, max(1, min(limit, 100))
+        rows = sa.select(table.c.id, table.c.data).where(table.c.owner == owner)
+        if after is not None:
+            start, _ = await self._transact(lambda db: _get(db, table, owner, after))
+            rows = rows.where(position > start if order == "asc" else position < start)
+        rows = rows.order_by(position if order == "asc" else position.desc()).limit(limit + 1)
+        page = await self._transact(lambda db: db.execute(rows).all())
+        has_more = len(page) > limit
+        data = [MODELS[table].validate_json(row.data) for row in page[:limit]]
+        return ck.Page(data=data, has_more=has_more, after=page[limit - 1].id if has_more else None)
 
     async def add_thread_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
         # A message can be sent again. An answer costs money, so storing it is retried.
         seconds = 0 if isinstance(item, ck.UserMessageItem) else ANSWER_RETRY_SECONDS
-        async for attempt in AsyncRetrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(SQLAlchemyError),
             wait=wait_exponential(max=5),
             stop=stop_after_delay(seconds),
             reraise=True,
-        ):
-            with attempt:
-                await self.save_item(thread_id, item, context)
+        )
+        await retrying(self.save_item, thread_id, item, context)
 
-    @_transaction
-    def save_item(
-        self, db: sa.Connection, thread_id: str, item: ck.ThreadItem, context: str
-    ) -> None:
-        self._get(db, THREADS, context, thread_id)
-        if isinstance(item, ck.UserMessageItem):
-            self._put(db, thread_id, item, lease=0)
-        else:
-            # Update the message's row first, like fail_runs: its lock makes the other one wait.
-            message_id = item.id.removesuffix(ANSWER_SUFFIX)
-            is_message = (ITEMS.c.owner == thread_id) & (ITEMS.c.id == message_id)
-            db.execute(sa.update(ITEMS).where(is_message).values(lease=None))
-            self._put(db, thread_id, item)
+    async def save_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
+        def save(db: sa.Connection) -> None:
+            _get(db, THREADS, context, thread_id)
+            if isinstance(item, ck.UserMessageItem):
+                _put(db, thread_id, item, lease=0)
+            else:
+                _end_leases(db, ITEMS.c.id == item.id.removesuffix(ANSWER_SUFFIX))
+                _put(db, thread_id, item)
+
+        await self._transact(save)
 
     async def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise NotFoundError("This server has no attachments, widgets or tools.")
@@ -294,8 +247,7 @@ class ThreadStore(Store[str]):
 
     async def fail_run(self, message_id: str) -> None:
         """Answer a message of this process with an error, if it has no answer."""
-        is_run = ITEMS.c.id == message_id
-        await anyio.to_thread.run_sync(self.fail_runs, is_run, limiter=self.limiter)
+        await self._transact(lambda db: fail_runs(db, ITEMS.c.id == message_id))
 
     def fail_expired_runs(self) -> None:
         """Increase the leases of this process, and answer the runs of dead processes."""
@@ -310,15 +262,8 @@ class ThreadStore(Store[str]):
         self._other_leases = {lease: earlier_leases.get(lease, now) for lease in leases}
         for (message_id, lease), start in self._other_leases.items():
             if now - start >= LEASE_SECONDS:
-                self.fail_runs(ITEMS.c.id == message_id, ITEMS.c.lease == lease)
-
-    def fail_runs(self, *conditions: sa.ColumnElement[bool]) -> None:
-        """Answer runs with an error in their threads. Several processes may do it at once."""
-        end = sa.update(ITEMS).where(HAS_LEASE, *conditions).values(lease=None)
-        with self.engine.begin() as db:
-            for thread_id, message_id in db.execute(end.returning(ITEMS.c.owner, ITEMS.c.id)).all():
-                answer_id, text = message_id + ANSWER_SUFFIX, error_text(STOP_REASON)
-                self._put(db, thread_id, assistant_message(answer_id, thread_id, text))
+                with self.engine.begin() as db:
+                    fail_runs(db, ITEMS.c.id == message_id, ITEMS.c.lease == lease)
 
     def delete_old_threads(self, days: float) -> None:
         """Delete up to 500 threads without a new item for so many days."""
@@ -326,4 +271,48 @@ class ThreadStore(Store[str]):
         with_run = sa.select(ITEMS.c.owner).where(HAS_LEASE)
         old = sa.select(THREADS.c.id).where(is_old, THREADS.c.id.not_in(with_run)).limit(500)
         with self.engine.begin() as db:
-            self._delete_threads(db, db.scalars(old).all())
+            _delete_threads(db, db.scalars(old).all())
+
+
+def _get(db: sa.Connection, table: sa.Table, owner: str, id: str) -> tuple[int, str]:
+    """The position and the data of a row."""
+    columns = sa.select(table.c.position, table.c.data)
+    row = db.execute(columns.where(table.c.owner == owner, table.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no '{id}' in this user's {table.name}.")
+    return row.position, row.data
+
+
+def _put(
+    db: sa.Connection, owner: str, row: ck.ThreadMetadata | ck.ThreadItem, **columns: int
+) -> None:
+    """Insert or update a row, and the time of its thread."""
+    table = THREADS if isinstance(row, ck.ThreadMetadata) else ITEMS
+    is_row = (table.c.owner == owner) & (table.c.id == row.id)
+    values = {"data": row.model_dump_json(), **columns}
+    if not db.execute(sa.update(table).where(is_row).values(values)).rowcount:
+        db.execute(sa.insert(table).values(owner=owner, id=row.id, **values))
+    thread_id = row.id if table is THREADS else owner
+    db.execute(sa.update(THREADS).where(THREADS.c.id == thread_id).values(active_at=NOW))
+
+
+def _delete_threads(db: sa.Connection, thread_ids: Sequence[str]) -> None:
+    for column in (ITEMS.c.owner, THREADS.c.id):
+        db.execute(sa.delete(column.table).where(column.in_(thread_ids)))
+
+
+def _end_leases(db: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[tuple[str, str]]:
+    """End the leases of runs, and return their threads and messages.
+
+    The rows stay locked, so another process that ends these runs waits and finds no lease.
+    """
+    end = sa.update(ITEMS).where(HAS_LEASE, *conditions).values(lease=None)
+    rows = db.execute(end.returning(ITEMS.c.owner, ITEMS.c.id)).all()
+    return [(row.owner, row.id) for row in rows]
+
+
+def fail_runs(db: sa.Connection, *conditions: sa.ColumnElement[bool]) -> None:
+    """Answer runs with an error in their threads."""
+    for thread_id, message_id in _end_leases(db, *conditions):
+        answer_id, text = message_id + ANSWER_SUFFIX, error_text(STOP_REASON)
+        _put(db, thread_id, assistant_message(answer_id, thread_id, text))
