@@ -204,10 +204,10 @@ def _listed_item(item: Data) -> Data:
         fields = {"content": content, "attachments": [], "inference_options": options}
     elif kind == "workflow":
         kind, tasks = "task_group", item["workflow"]["tasks"]
-        sources = {"type": "type", "heading": "title", "summary": "content"}
-        fields = {"tasks": [{k: task.get(v) for k, v in sources.items()} for task in tasks]}
-    names = {"thread_id": item["thread_id"], "type": f"chatkit.{kind}"}
-    return _listed(item, "thread_item", **{**fields, **names})
+        names = {"type": "type", "heading": "title", "summary": "content"}
+        fields = {"tasks": [{new: task.get(old) for new, old in names.items()} for task in tasks]}
+    fields = {**fields, "thread_id": item["thread_id"], "type": f"chatkit.{kind}"}
+    return _listed(item, "thread_item", **fields)
 
 
 def _listed(data: Data, kind: str, **fields: Any) -> Data:
@@ -241,12 +241,10 @@ def _page(entries: list[Data], params: ListParams) -> Data:
 
 def _session_of_secret(store: Store, request: RecordedRequest) -> Data:
     header = request.headers.get("authorization", "")
-    for session_id in store.sessions:
-        data = store.session(session_id).data
-        if header == f"Bearer {data['client_secret']}":
-            break
-    else:
+    sessions = [s for s in store.sessions.values() if header == f"Bearer {s.data['client_secret']}"]
+    if not sessions:
         raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
+    data = store.session(sessions[0].data["id"]).data
     if data["status"] != "active":
         raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
     return data
