@@ -32,7 +32,7 @@ class Turn(StreamingResponse):
     def __init__(self, store: Store, thread: Thread, message: Data, version: str | None) -> None:
         super().__init__((), headers={"cache-control": "no-cache"}, media_type="text/event-stream")
         self._store, self._thread, self._settings = store, thread, copy(store)
-        self._mood = {"mood": "curious"} if store.unknown_events else {}
+        self._unknown_field = {"mood": "curious"} if store.unknown_events else {}
         self.message = self._new("user_message", **message)
         self._messages = self._run_workflow(version)
         self._started = time.monotonic()
@@ -139,7 +139,10 @@ class Turn(StreamingResponse):
         yield self._event("thread.item.done", item=item)
 
     def _deltas(self, item: Data, text: str) -> Steps:
-        """The updates of an assistant's message. After a hang-up its text so far is stored."""
+        """The updates of an assistant's message.
+
+        After a hang-up its text so far is stored, as in openai-chatkit's server.
+        """
         size, position = self._settings.delta_size or len(text), 0
         try:
             yield self._event("thread.item.added", item=item)
@@ -181,13 +184,14 @@ class Turn(StreamingResponse):
     def _new(self, type: str, **fields: Any) -> Data:
         prefix = "cthi" if self._thread.hosted else "msg"
         new = self._store.new(prefix, thread_id=self._thread.data["id"], type=type)
-        return {**new, **fields, **self._mood}
+        return {**new, **fields, **self._unknown_field}
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        return f"data: {dumps({'type': kind, **fields, **self._mood})}\n\n".encode()
+        return f"data: {dumps({'type': kind, **fields, **self._unknown_field})}\n\n".encode()
 
 
 async def _finish(steps: Steps) -> None:
+    """Finish a run without a client."""
     for step in steps:
         # Without a delay, the run ends before the event loop reads the next request.
         if not isinstance(step, bytes) and (rest := step - time.monotonic()) > 0:
