@@ -6,10 +6,11 @@ Each value is shown as the workflow wrote it, whatever its type. A rendering esc
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Container, Iterator, Sequence
+from typing import NamedTuple
 
-from ..data import EXERCISE_COLUMNS, Exercise, ProgramPart, written
+from ..._json import is_list, is_object
+from ..data import EXERCISE_COLUMNS, Exercise, ProgramPart, raw_values
 from ..numbers import as_text, is_empty
 from ..texts import Words
 from .printable import one_line, printable, web_link
@@ -72,7 +73,7 @@ def read_row(exercise: Exercise, words: Words) -> Row:
 
 def others(part: ProgramPart, keys: Container[str]) -> dict[str, object]:
     """The values of all other keys that are filled, as the workflow wrote them."""
-    values = written(part).items()
+    values = raw_values(part).items()
     return {key: value for key, value in values if key not in keys and not is_empty(value)}
 
 
@@ -87,8 +88,8 @@ def decoded(value: object, words: Words) -> str:
 
 def show_value(value: object) -> str:
     """A value in one line; empty if there is none. An unknown code loses its underscores."""
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(show_value, cast("list[object]", value))))
+    if is_list(value):
+        return ", ".join(filter(None, map(show_value, value)))
     return "" if value is False else one_line(readable(value))
 
 
@@ -115,8 +116,8 @@ def rpe_text(rpe: str) -> str:
 
 
 def items_of(value: object) -> list[object]:
-    """The items of a list; another value is the only one."""
-    return cast("list[object]", value) if isinstance(value, list) else [value]
+    """The items of a list. Any other value is a single item."""
+    return value if is_list(value) else [value]
 
 
 # --- notes ----------------------------------------------------------------------------------------
@@ -126,23 +127,22 @@ def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...
     """Free notes, which are text, a list or an object, nested or not; none if they are empty."""
     if is_empty(content):
         return ()
-    if isinstance(content, Mapping):
-        fields = cast("Mapping[object, object]", content).items()
+    if is_object(content):
+        fields = content.items()
         return tuple(_note(f"{words.field(as_text(k))}:", v, words, depth) for k, v in fields)
-    if isinstance(content, list):
-        items = cast("list[object]", content)
-        return tuple(_note(LIST_MARK, item, words, depth) for item in items)
+    if is_list(content):
+        return tuple(_note(LIST_MARK, item, words, depth) for item in content)
     return tuple(Note("", line) for line in printable(readable(content)).split("\n"))
 
 
-def _note(mark: str, value: object, words: Words, depth: int = 0) -> Note:
-    if depth < DEEPEST and value and isinstance(value, (list, dict)):
-        notes = read_notes(cast("object", value), words, depth + 1)
-        is_flat = isinstance(value, dict) and not any(note.notes for note in notes)
-        if mark == LIST_MARK and is_flat and len(notes) > 1:  # such as an exercise
-            return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
-        return Note(mark, "", notes)
-    return Note(mark, words.code(value) or readable(value))
+def _note(mark: str, value: object, words: Words, depth: int) -> Note:
+    if depth == DEEPEST or not value or not (is_list(value) or is_object(value)):
+        return Note(mark, words.code(value) or readable(value))
+    notes = read_notes(value, words, depth + 1)
+    is_flat = is_object(value) and not any(note.notes for note in notes)
+    if mark == LIST_MARK and is_flat and len(notes) > 1:  # for example, an exercise
+        return Note(mark, " · ".join(f"{note.mark} {note.text}" for note in notes if note.text))
+    return Note(mark, "", notes)
 
 
 def note_lines(notes: Sequence[Note], depth: int = 0) -> Iterator[tuple[int, Note]]:
