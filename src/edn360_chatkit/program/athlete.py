@@ -127,8 +127,6 @@ def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
 
-# --- days and minutes -------------------------------------------------------------------------
-
 _BETWEEN = re.compile("^(?:entre|between) ")
 _A_WEEK = re.compile(
     " ?(?:dias?|days?|veces|times|sesiones|sessions)?"
@@ -171,9 +169,6 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
     sets, amount, lead = phrase.groups[0]
     is_time = amount is not None and amount.unit in ("", "s") and not lead and not sets
     return (amount.numbers, amount.unit) if amount and is_time else ((), "")
-
-
-# --- equipment and exercises to avoid -----------------------------------------------------------
 
 
 def _equipment(answers: Sequence[Answer], every_answer: Sequence[Answer]) -> frozenset[str] | None:
@@ -242,9 +237,6 @@ def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
     )
     of_sentence = terms("negations") | terms("contrary") | terms("affirmations")
     return tuple(" ".join(p) for p in parts if 0 < len(p) <= 4 and not of_sentence & set(p)) or None
-
-
-# --- injuries -----------------------------------------------------------------------------------
 
 
 def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:

@@ -31,8 +31,6 @@ from ..models.base import OpenModel
 if TYPE_CHECKING:
     from .numbers import Range
 
-# --- the types of fields --------------------------------------------------------------------------
-
 # Each validator accepts a value of any type and never fails. A value that is not clear becomes
 # None, since no number is better than a wrong number: "4 semanas" are 4 weeks; 4.5, "3-4" and
 # "1 mes" are None.
@@ -99,8 +97,6 @@ Notes: TypeAlias = Annotated[StrictStr | list[Any] | dict[str, Any] | None, Befo
 
 IfPresent: BeforeValidator = BeforeValidator(lambda value: [] if value is None else value)
 """For a list of objects that may be missing or null. Any other value is invalid."""
-
-# --- the parts ------------------------------------------------------------------------------------
 
 
 class ProgramPart(OpenModel):

@@ -96,7 +96,8 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
     pairs = _pairs(before, after)
     old_paths = {old.place.path for old, _ in pairs}
     new_paths = {new.place.path for _, new in pairs}
-    same = [pair for pair in pairs if _is_same_exercise(*pair)]
+    # The other pairs only share a position.
+    same = [(o, n) for o, n in pairs if o.name == n.name or (o.db_id and o.db_id == n.db_id)]
     changes = [_change(pair) for pair in same]
     return ProgramDiff(
         program=tuple(_changes(old, new, _SKIP_IN_PROGRAM)),
@@ -109,9 +110,6 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
         details=tuple(change for change in changes if change.details),
         weekly_sets=_weekly_sets(old, new),
     )
-
-
-# --- fields ---------------------------------------------------------------------------------------
 
 
 def _changes(old: ProgramPart, new: ProgramPart, skip: frozenset[str]) -> Iterator[FieldChange]:
@@ -145,9 +143,6 @@ def _change(pair: _Pair) -> ExerciseChange:
     changes = tuple(_changes(old.exercise, new.exercise, _SKIP_IN_EXERCISE))
     fields = tuple(change for change in changes if change.field in _LOAD)
     return ExerciseChange(old, new, fields, tuple(c for c in changes if c.field not in _LOAD))
-
-
-# --- pairs of sessions and blocks -----------------------------------------------------------------
 
 
 class _Day(NamedTuple):
@@ -237,9 +232,6 @@ def _id(part: TrainingSession | Block, index: int) -> str:
     return (part.id or "").strip() or str(index + 1)
 
 
-# --- exercises ------------------------------------------------------------------------------------
-
-
 class _Candidate(NamedTuple):
     """An exercise that may have a partner in the other program."""
 
@@ -284,8 +276,6 @@ def _name(exercise: Exercise) -> str:
     stems = (_PLURAL.sub("", word).removesuffix("e") for word in words if word not in small)
     return " ".join(sorted(stems)) or fold(name)
 
-
-# --- pairs of exercises ---------------------------------------------------------------------------
 
 # Exercises with an equal key are paired. A key with an empty first value does not count.
 _KEYS: tuple[Callable[[_Candidate], tuple[Hashable, ...]], ...] = (
@@ -332,10 +322,6 @@ def _pairs(before: Sequence[_Candidate], after: Sequence[_Candidate]) -> list[_P
                 partners[path] = equal.popleft()
                 del waiting[partners[path].place.path]
     return [(partners[path], new) for new in after if (path := new.place.path) in partners]
-
-
-def _is_same_exercise(old: _Candidate, new: _Candidate) -> bool:
-    return old.name == new.name or (old.db_id != "" and old.db_id == new.db_id)
 
 
 def _moved(pairs: Iterable[_Pair]) -> list[_Pair]:

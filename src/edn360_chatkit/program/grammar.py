@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from .vocabulary import LONGEST, fold, read_file
 
-# --- tokens -----------------------------------------------------------------------------------
-
 _NUMBERS = {word: float(n) for n, row in read_file()["numbers"].items() for word in row.split()}
 _KINDS = {word: kind for kind, row in read_file()["kinds"].items() for word in row.split()}
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?<![a-z])x(?=[a-wyz])|[a-z]+|[^\s.]")
@@ -109,9 +107,6 @@ def plain(value: object, decimal: re.Pattern[str]) -> str:
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
     return text
-
-
-# --- the grammar ------------------------------------------------------------------------------
 
 
 class Amount(NamedTuple):

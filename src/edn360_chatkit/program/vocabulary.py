@@ -46,8 +46,6 @@ def read_names(*sections: str) -> dict[str, frozenset[str]]:
     return names
 
 
-# --- words of a text ------------------------------------------------------------------------------
-
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
 _PLURAL = re.compile(r"(?:(?<=[aeiou][lnr])|(?<=ss|ch|sh))es?$|(?<=[^s])(?<!^pre)s$")
@@ -90,9 +88,6 @@ def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> I
 def is_placeholder(text: str | None) -> bool:
     """Whether a text is a placeholder of the workflow for an exercise or a muscle."""
     return _PLACEHOLDER.search(fold(text or "").replace("_", " ")) is not None
-
-
-# --- words.ini ------------------------------------------------------------------------------------
 
 
 @cache

@@ -78,8 +78,6 @@ def session_minutes(
     return round((WARM_UP_SECONDS + work + changes + closing) / 60, 1)
 
 
-# --- rests --------------------------------------------------------------------------------------
-
 _SUPERSET = re.compile(
     r"\b(?:super|bi|tri) ?-?(?:serie|set)s?\b|\b(?:giant set|series? gigante|circuit)"
 )

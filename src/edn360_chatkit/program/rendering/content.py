@@ -1,6 +1,6 @@
-"""The texts of a program, which all renderings share.
+"""The texts of a program, for every rendering.
 
-Each value is shown as the workflow wrote it, whatever its type. A rendering escapes it.
+A value of any type is shown as the workflow wrote it. A rendering escapes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..texts import Words
 from .printable import one_line, printable, web_link
 
 DEEPEST = 6
-"""Levels of notes in notes. Deeper ones are shown in one line."""
+"""Levels of nested notes. Deeper notes are shown in a single line."""
 
 LIST_MARK = "-"
 
@@ -28,16 +28,16 @@ COLUMNS = {
     "notes": "notes",
     "video": "video",
 }
-"""The columns of a table of exercises, as in :class:`Row`, with the keys of their labels."""
+"""The columns of a table of exercises: fields of :class:`Row` with the keys of their labels."""
 
-# A word of the workflow's own, such as "upper_lower".
+# A code of the workflow, for example "upper_lower".
 _CODE = re.compile(r"(?<![^\s(])[^\W_]+(?:_[^\W_]+)+(?![^\s).,;:])")
 
 
 class Note(NamedTuple):
     """A line of notes, and the notes below it.
 
-    ``mark`` is ``"-"`` in a list, a label in an object or above notes, empty in a text.
+    ``mark`` is ``"-"`` in a list, a label in an object, and empty in a text.
     """
 
     mark: str
@@ -46,7 +46,7 @@ class Note(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An exercise. ``load`` is ``3 × 8-10``; ``notes`` include fields without a column."""
+    """An exercise. ``load`` is series and reps; ``notes`` include the fields without a column."""
 
     order: str
     name: str
@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 
 def read_row(exercise: Exercise, words: Words) -> Row:
-    """An exercise's texts, in a language."""
+    """The texts of an exercise in a language."""
     notes = read_notes(exercise.raw("notes"), words)
     return Row(
         show_value(exercise.raw("order")),
@@ -72,22 +72,19 @@ def read_row(exercise: Exercise, words: Words) -> Row:
 
 
 def others(part: ProgramPart, keys: Container[str]) -> dict[str, object]:
-    """The values of all other keys that are filled, as the workflow wrote them."""
+    """The values of the other keys as the workflow wrote them, without empty values."""
     values = raw_values(part).items()
     return {key: value for key, value in values if key not in keys and not is_empty(value)}
 
 
-# --- values ---------------------------------------------------------------------------------------
-
-
 def decoded(value: object, words: Words) -> str:
-    """A value in one line; codes of the workflow (``upper_lower``, ``push_focus``) as words."""
+    """A value as a line, with words for the workflow's codes (``upper_lower``, ``push_focus``)."""
     items = (words.code(item) or show_value(item) for item in items_of(value))
     return ", ".join(filter(None, items))
 
 
 def show_value(value: object) -> str:
-    """A value in one line; empty if there is none. An unknown code loses its underscores."""
+    """A value as a line, possibly empty. An unknown code loses its underscores."""
     if is_list(value):
         return ", ".join(filter(None, map(show_value, value)))
     return "" if value is False else one_line(readable(value))
@@ -105,13 +102,13 @@ def exercise_name(exercise: Exercise) -> str:
 
 
 def series_and_reps(exercise: Exercise) -> str:
-    """``3 × 8-10``, with a dash for a missing one of the two; empty if both are missing."""
-    shown = [show_value(exercise.raw("series")), show_value(exercise.raw("reps"))]
-    return " × ".join(text or "-" for text in shown) if any(shown) else ""
+    """``3 × 8-10``, with a dash for a missing value; empty if both are missing."""
+    texts = [show_value(exercise.raw("series")), show_value(exercise.raw("reps"))]
+    return " × ".join(text or "-" for text in texts) if any(texts) else ""
 
 
 def rpe_text(rpe: str) -> str:
-    """An RPE with its name, if there is one: ``"8"`` is ``"RPE 8"``, ``"RIR 2"`` says it itself."""
+    """An RPE with its name: ``"8"`` becomes ``"RPE 8"``; ``"RIR 2"`` has a name already."""
     return rpe if not rpe or re.search(r"(?i)\b(?:rpe|rir)\b", rpe) else f"RPE {rpe}"
 
 
@@ -120,11 +117,8 @@ def items_of(value: object) -> list[object]:
     return value if is_list(value) else [value]
 
 
-# --- notes ----------------------------------------------------------------------------------------
-
-
 def read_notes(content: object, words: Words, depth: int = 0) -> tuple[Note, ...]:
-    """Free notes, which are text, a list or an object, nested or not; none if they are empty."""
+    """Free notes: a text, a list or an object of any depth. Empty notes give no lines."""
     if is_empty(content):
         return ()
     if is_object(content):
