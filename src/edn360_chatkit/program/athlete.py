@@ -195,12 +195,7 @@ def _equipment(answers: Sequence[Answer], every_answer: Sequence[Answer]) -> fro
 
 
 def _may_name_gym(answer: Answer, *, is_home: bool) -> bool:
-    """Whether an answer may name a gym.
-
-    Args:
-        answer: The answer.
-        is_home: Whether the known equipment is at home. Then the answers to other questions count.
-    """
+    """Whether an answer may name a gym, beside the known equipment at home or elsewhere."""
     key, words = answer.key, set(words_of(answer.text))
     if not words or has(words, "negations"):
         return False

@@ -55,17 +55,9 @@ def _kind(word: str) -> str:
     return _KINDS.get(word, "n" if word[0].isdigit() or word in _NUMBERS else "w")
 
 
-SIGNS = str.maketrans(
-    {
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u2018\u2019\u00b4`\u2032", "'"),
-        **dict.fromkeys('"\u201c\u201d\u2033', "''"),
-        **dict.fromkeys("\u00ba\u00aa", "\u00b0"),
-        **dict.fromkeys("\u00d7\u2715*", "x"),
-        **dict.fromkeys("\u2044\u2215", "/"),
-        **dict.fromkeys("\u2192\u21d2\u2794\u279c", "-"),
-    }
-)
+SIGNS = {
+    ord(variant): sign for sign, row in read_file()["signs"].items() for variant in row.split()
+}
 # "7,5" is a number and "10,8" are two numbers. With a unit of time, "1,4 min" is a number, too.
 DECIMAL = re.compile(r"(?<![0-9,])([0-9]+),(0|5|25|75)(?![0-9,])")
 DECIMAL_OF_TIME = re.compile(r"(?<![0-9,])([0-9]+),([0-9])(?= ?(?:s|m|h|hora)[a-z]{0,6}\b)")

@@ -52,15 +52,7 @@ def has_length(exercise: Exercise) -> bool:
 def session_minutes(
     session: TrainingSession, counts: Callable[[Exercise], bool] = lambda _: True
 ) -> float:
-    """The minutes of a session.
-
-    Args:
-        session: The session.
-        counts: The condition for an exercise to count.
-
-    Returns:
-        The minutes, or 0 if no set can be counted.
-    """
+    """The minutes of a session with the exercises that count; 0 if no set can be counted."""
     work, parts = 0.0, 0
     for block in session.blocks:
         counted = [(e.sets, e) for e in block.exercises if e.sets and counts(e)]
