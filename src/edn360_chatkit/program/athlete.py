@@ -82,7 +82,7 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
-    """The answers about training, ordered by date; by position if a date is unreadable."""
+    """The answers about training: by date, or by position if a date is missing."""
     dates = [_date(questionnaire.submitted_at) for questionnaire in questionnaires]
     by_position = [_answers(questionnaire) for questionnaire in questionnaires]
     dated = [(date, answers) for date, answers in zip(dates, by_position, strict=True) if answers]
@@ -195,7 +195,7 @@ def _equipment(answers: Sequence[Answer], every_answer: Sequence[Answer]) -> fro
 
 
 def _may_name_gym(answer: Answer, *, is_home: bool) -> bool:
-    """Whether an answer may name a gym, beside the known equipment at home or elsewhere."""
+    """Whether an answer may name a gym. If the known equipment is at home, more answers count."""
     key, words = answer.key, set(words_of(answer.text))
     if not words or has(words, "negations"):
         return False

@@ -136,10 +136,10 @@ class EnrichedTrainingProgram(ProgramData):
         Raises:
             ValueError: ``lang`` is another language.
         """
-        from .rendering.html import LOG_COLUMNS, program_html, program_page
+        from .rendering.html import program_html, program_page
 
         show = program_page if full_page else program_html
-        return show(self, lang, LOG_COLUMNS if log_columns else ())
+        return show(self, lang, log_columns=log_columns)
 
     def to_markdown(self, *, lang: Language = "es") -> str:
         """The program as Markdown with tables. The text of the workflow is escaped.

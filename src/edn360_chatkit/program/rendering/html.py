@@ -30,15 +30,16 @@ LOG_COLUMNS = ("S1", "S2", "S3", "S4")
 """Blank columns for the athlete, on paper only: the first sets of an exercise."""
 
 
-def program_html(program: ProgramData, lang: Language, log_columns: Sequence[str] = ()) -> Html:
+def program_html(program: ProgramData, lang: Language, *, log_columns: bool) -> Html:
     """A program as a fragment for another page, for example a notebook."""
-    return fragment(_Markup(words(lang), log_columns).program(program), lang=lang)
+    markup = _Markup(words(lang), log_columns=log_columns, is_page=False)
+    return fragment(markup.program(program), lang=lang)
 
 
-def program_page(program: ProgramData, lang: Language, log_columns: Sequence[str] = ()) -> Html:
+def program_page(program: ProgramData, lang: Language, *, log_columns: bool) -> Html:
     """A program as a whole page. Its policy forbids the browser every script and every request."""
     labels = words(lang)
-    article = _Markup(labels, log_columns, is_page=True).program(program)
+    article = _Markup(labels, log_columns=log_columns, is_page=True).program(program)
     style = _PAGE_STYLE + _css()
     # The browser accepts only this style: another style could make requests.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -70,9 +71,9 @@ def _css() -> str:
 class _Markup(PlainText):
     """The parts of a program as HTML. :func:`element` escapes each ``str`` that is not ``Html``."""
 
-    def __init__(self, words: Words, log_columns: Sequence[str], *, is_page: bool = False) -> None:
+    def __init__(self, words: Words, *, log_columns: bool, is_page: bool) -> None:
         super().__init__(words)
-        self._log_columns = log_columns
+        self._log_columns = LOG_COLUMNS if log_columns else ()
         self._is_page = is_page
 
     def section(self, kind: str, *parts: str, anchor: str = "") -> Html:
