@@ -18,14 +18,6 @@ from .content import COLUMNS, LIST_MARK, Note, Row, rpe_text
 from .elements import Html, element, together
 from .text import PlainText, program_title
 
-_PAGE_STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0; background: light-dark(#f5f6f4, #121514); }
-body > .edn360 { min-height: 100vh; border-radius: 0; }
-@page { margin: 14mm; }
-@media print { body { background: none; } }
-"""
-
 LOG_COLUMNS = ("S1", "S2", "S3", "S4")
 """Blank columns for the athlete, on paper only: the first sets of an exercise."""
 
@@ -40,7 +32,7 @@ def program_page(program: ProgramData, lang: Language, *, log_columns: bool) -> 
     """A program as a whole page. Its policy forbids the browser every script and every request."""
     labels = words(lang)
     article = _Markup(labels, log_columns=log_columns, is_page=True).program(program)
-    style = _PAGE_STYLE + _css()
+    style = _css("page.css") + _css()
     # The browser accepts only this style: another style could make requests.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -64,8 +56,8 @@ def fragment(*content: str, lang: Language | None = None) -> Html:
 
 
 @cache
-def _css() -> str:
-    return files("edn360_chatkit.program.rendering").joinpath("style.css").read_text("utf-8")
+def _css(file: str = "style.css") -> str:
+    return files("edn360_chatkit.program.rendering").joinpath(file).read_text("utf-8")
 
 
 class _Markup(PlainText):
