@@ -107,9 +107,9 @@ class Findings(list[Finding]):
 def check(program: ProgramData, against: EDN360Input | None) -> Findings:
     """The findings of every check, in the order of the program."""
     athlete = read_athlete(against) if against else AthleteFacts()
-    findings = Findings([*_program(program), *_program_against(program, athlete)])
+    findings = Findings([*_check_program(program), *_compare_program(program, athlete)])
     for index, session in enumerate(program.sessions):
-        findings += _session(program, session, index, athlete)
+        findings += _check_session(program, session, index, athlete)
     return findings
 
 
@@ -117,7 +117,7 @@ def _finding(severity: Severity, code: str, path: str, **values: str | int) -> F
     return Finding(severity, path.lstrip("."), code, values)
 
 
-def _kinds(part: ProgramPart, path: str) -> Iterator[Finding]:
+def _check_types(part: ProgramPart, path: str) -> Iterator[Finding]:
     """Fields with a value of another type. 4.0 is a valid whole number."""
     for name, value in part.other_kinds().items():
         typed = getattr(part, name)
@@ -129,8 +129,8 @@ def _kinds(part: ProgramPart, path: str) -> Iterator[Finding]:
             yield _finding("warning", "field_unreadable", f"{path}.{name}", field=name)
 
 
-def _program(program: ProgramData) -> Iterator[Finding]:
-    yield from _kinds(program, "")
+def _check_program(program: ProgramData) -> Iterator[Finding]:
+    yield from _check_types(program, "")
     sessions, days = len(program.sessions), program.days_per_week
     if not sessions:
         yield _finding("error", "no_sessions", "sessions")
@@ -157,16 +157,16 @@ def _is_several_weeks(program: ProgramData) -> bool:
     return is_multiple or len(numbers) > 1
 
 
-def _session(
+def _check_session(
     program: ProgramData, session: TrainingSession, index: int, athlete: AthleteFacts
 ) -> Iterator[Finding]:
     path = f"sessions.{index}"
-    yield from _kinds(session, path)
+    yield from _check_types(session, path)
     planned = [exercise for block in session.blocks for exercise in block.exercises]
     core, _ = read_core_block(session)
     closing = core.exercises if core else []
     if planned:
-        yield from _time(session, planned, program.session_duration_min, path)
+        yield from _check_time(session, planned, program.session_duration_min, path)
     elif not closing:
         yield _finding("error", "empty_session", path)
     # A single finding for the session: a hundred findings would hide the others.
@@ -176,21 +176,21 @@ def _session(
     last = 0
     names: set[str] = set()
     for number, block in enumerate(session.blocks):
-        of_block = f"{path}.blocks.{number}"
-        yield from _kinds(block, of_block)
+        block_path = f"{path}.blocks.{number}"
+        yield from _check_types(block, block_path)
         if not block.exercises:
-            yield _finding("error", "empty_block", of_block)
-        if untrained := _untrained(block):
-            yield _finding("warning", "muscles_not_trained", of_block, muscles=_quote(untrained))
+            yield _finding("error", "empty_block", block_path)
+        if untrained := _untrained_muscles(block):
+            yield _finding("warning", "muscles_not_trained", block_path, muscles=_quote(untrained))
         orders = [exercise.order for exercise in block.exercises]
-        yield from _order(orders, of_block, last)
+        yield from _check_order(orders, block_path, last)
         last = max((order or 0 for order in orders), default=last)
-        yield from _repeated(block.exercises, of_block, names)
-        yield from _exercises(block.exercises, of_block, athlete)
-    yield from _exercises(closing, f"{path}.core_mobility_block", athlete)
+        yield from _check_names(block.exercises, block_path, names)
+        yield from _check_exercises(block.exercises, block_path, athlete)
+    yield from _check_exercises(closing, f"{path}.core_mobility_block", athlete)
 
 
-def _time(
+def _check_time(
     session: TrainingSession, planned: list[Exercise], minutes: int | None, path: str
 ) -> Iterator[Finding]:
     if minutes is None or minutes <= 0:
@@ -205,7 +205,7 @@ def _time(
         yield _finding("warning", "time_far", path, **values)
 
 
-def _untrained(block: Block) -> str | None:
+def _untrained_muscles(block: Block) -> str | None:
     """The names of a block's muscles, if its exercises train other muscles."""
     own = muscles(None, [*(block.primary_muscles or ()), *(block.secondary_muscles or ())])
     if not own or any(says_nothing(exercise.primary_group) for exercise in block.exercises):
@@ -219,7 +219,7 @@ def _untrained(block: Block) -> str | None:
     return None if not trained or overlap(own, trained) else ", ".join(own.values())
 
 
-def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iterator[Finding]:
+def _check_names(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iterator[Finding]:
     """Exercises with a name that the session already has."""
     for place, exercise in enumerate(exercises):
         name = " ".join(words_of((exercise.name or "")[:LONGEST]))
@@ -230,7 +230,7 @@ def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iter
             names.add(name)
 
 
-def _order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Finding]:
+def _check_order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Finding]:
     """Orders begin at 1 in every block, or continue the previous block."""
     numbers: set[int] = set()
     is_repeated = False
@@ -247,22 +247,22 @@ def _order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Findi
             yield _finding("warning", "order_gap", path)
 
 
-def _exercises(
+def _check_exercises(
     exercises: Iterable[Exercise], path: str, athlete: AthleteFacts
 ) -> Iterator[Finding]:
     for place, exercise in enumerate(exercises):
-        of_exercise = f"{path}.exercises.{place}"
-        yield from _kinds(exercise, of_exercise)
-        yield from _exercise(exercise, of_exercise)
+        exercise_path = f"{path}.exercises.{place}"
+        yield from _check_types(exercise, exercise_path)
+        yield from _check_exercise(exercise, exercise_path)
         if exercise.name:
-            yield from _name_against(exercise.name, f"{of_exercise}.name", athlete)
+            yield from _compare_name(exercise.name, f"{exercise_path}.name", athlete)
 
 
-def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
+def _check_exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
     names = exercise.name, exercise.primary_group, exercise.raw("db_id")
     if placeholder := next((n for n in names if isinstance(n, str) and is_placeholder(n)), None):
         yield _finding("warning", "placeholder", path, value=_quote(placeholder))
-    yield from _amount(exercise, path)
+    yield from _check_amount(exercise, path)
     rpe, value = exercise.rpe_range, exercise.rpe
     if rpe is None and isinstance(value, str):
         if not says_nothing(value) and not says_how_much(value):
@@ -273,7 +273,7 @@ def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
         yield _finding("warning", "video_not_web", f"{path}.video_url", value=_quote(url))
 
 
-def _amount(exercise: Exercise, path: str) -> Iterator[Finding]:
+def _check_amount(exercise: Exercise, path: str) -> Iterator[Finding]:
     """Series and reps. A coach can follow some texts that the grammar can't count."""
     if says_nothing(exercise.raw("series")):
         yield _finding("warning", "series_missing", f"{path}.series")
@@ -296,7 +296,7 @@ def _is_implausible(span: Range, *, is_time: bool) -> bool:
     return is_wide if is_time else span.high > MOST_REPS or (is_wide and span.high > 30)
 
 
-def _program_against(program: ProgramData, athlete: AthleteFacts) -> Iterator[Finding]:
+def _compare_program(program: ProgramData, athlete: AthleteFacts) -> Iterator[Finding]:
     days = len(program.sessions) if program.days_per_week is None else program.days_per_week
     if athlete.days and not athlete.days.low <= days <= athlete.days.high:
         values = {"days": as_text(days), "asked": _span(athlete.days)}
@@ -310,9 +310,11 @@ def _program_against(program: ProgramData, athlete: AthleteFacts) -> Iterator[Fi
             yield _finding("info", "minutes_under", "session_duration_min", **values)
 
 
-def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
+def _compare_name(name: str, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
     words, quote = words_of(name[:LONGEST]), _quote(name)
-    if athlete.equipment is not None and (kind := _missing(name, words, athlete.equipment)):
+    if athlete.equipment is not None and (
+        kind := _missing_equipment(name, words, athlete.equipment)
+    ):
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
@@ -321,7 +323,7 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
-def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
+def _missing_equipment(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
     """The equipment that an exercise needs and the athlete does not have."""
     if "/" in name or has(words, "open_names"):
         return None

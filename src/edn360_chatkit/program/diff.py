@@ -105,7 +105,7 @@ def diff(new: ProgramData, old: ProgramData) -> ProgramDiff:
         added=tuple(c.place for c in after if c.place.path not in new_paths),
         removed=tuple(c.place for c in before if c.place.path not in old_paths),
         replaced=tuple(_change(pair) for pair in pairs if pair[0].name != pair[1].name),
-        moved=tuple(_change(pair) for pair in _moved(same)),
+        moved=tuple(_change(pair) for pair in _moved_pairs(same)),
         changed=tuple(change for change in changes if change.fields),
         details=tuple(change for change in changes if change.details),
         weekly_sets=_weekly_sets(old, new),
@@ -324,7 +324,7 @@ def _pairs(before: Sequence[_Candidate], after: Sequence[_Candidate]) -> list[_P
     return [(partners[path], new) for new in after if (path := new.place.path) in partners]
 
 
-def _moved(pairs: Iterable[_Pair]) -> list[_Pair]:
+def _moved_pairs(pairs: Iterable[_Pair]) -> list[_Pair]:
     """The exercises that moved, except to make room for another exercise."""
     moved: list[_Pair] = []
     blocks: defaultdict[tuple[Hashable, Hashable], list[_Pair]] = defaultdict(list)
