@@ -1,7 +1,7 @@
 """``EDN360Input``: the input of the workflow.
 
-Backends send different keys. Known keys are typed and unknown keys are kept; the workflow gets the
-same keys and values.
+Backends send different keys. Known keys are typed and unknown keys are kept. The workflow gets the
+keys and values that came in.
 """
 
 import json
@@ -24,24 +24,24 @@ def _not_blank(text: str) -> str:
 
 
 class AthleteData(OpenModel):
-    """Data of an athlete. The repr has the number of fields only: it ends up in logs."""
+    """Data of an athlete. The repr has only the number of fields, since it may be logged."""
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("fields", len(self.model_fields_set))]
 
 
 class Subscription(AthleteData):
-    """The athlete's subscription, if a backend nests it."""
+    """The athlete's subscription, as a nested object."""
 
     plan: StrictStr | None = None
     status: StrictStr | None = None
 
 
 class UserProfile(AthleteData):
-    """Who the program is for. Only ``user_id`` is required.
+    """The athlete. Only ``user_id`` is required.
 
-    ``height`` and ``weight`` are in whatever unit the backend uses; ``height_cm`` is in
-    centimetres and ``weight_kg`` in kilograms.
+    ``height`` and ``weight`` are in the backend's unit; ``height_cm`` is in centimetres and
+    ``weight_kg`` in kilograms.
     """
 
     user_id: Annotated[StrictStr, AfterValidator(_not_blank)]
@@ -62,11 +62,10 @@ class UserProfile(AthleteData):
 
 
 class Questionnaire(AthleteData):
-    """One questionnaire that the athlete filled in.
+    """A questionnaire that the athlete filled in.
 
     Backends name its kind ``source``, ``type`` or ``questionnaire_type`` and its answers
-    ``payload``, ``answers`` or ``responses``; :attr:`kind` and :attr:`content` read whichever
-    is there.
+    ``payload``, ``answers`` or ``responses``; :attr:`kind` and :attr:`content` read each name.
     """
 
     submission_id: StrictStr | StrictInt | None = None
@@ -80,12 +79,12 @@ class Questionnaire(AthleteData):
 
     @property
     def kind(self) -> str | None:
-        """The questionnaire's kind, such as ``initial``, ``nutrition_initial`` or ``followup``."""
+        """The kind, for example ``initial``, ``nutrition_initial`` or ``followup``."""
         return self.source or self.type or self.questionnaire_type
 
     @property
     def content(self) -> Mapping[str, Any]:
-        """The answers, by question; empty where there are none."""
+        """The answers by question, or an empty mapping."""
         return self.payload or self.answers or self.responses or {}
 
 
@@ -108,7 +107,7 @@ class TrainingProgram(FrozenModel):
 
 
 class PreviousTrainingPlan(AthleteData):
-    """The plan that an evolution starts from."""
+    """The previous plan, for an evolution."""
 
     plan_data: Any = None
     created_at: Moment | None = None
@@ -116,7 +115,7 @@ class PreviousTrainingPlan(AthleteData):
 
 
 class RequestContext(AthleteData):
-    """Where the request comes from and what it asks for."""
+    """The origin and the kind of the request."""
 
     request_type: StrictStr | None = None
     timestamp: Moment | None = None
@@ -126,16 +125,16 @@ class RequestContext(AthleteData):
 
 
 class EDN360Input(AthleteData):
-    """An athlete's data, as the EDN360 training workflow takes it.
+    """An athlete's data: the input of the EDN360 training workflow.
 
     Attributes:
-        user_profile: Who the program is for.
-        questionnaires: What the athlete answered; at least one.
-        context: The kind of request and, for an evolution, the plan before it.
+        user_profile: The athlete.
+        questionnaires: The athlete's answers: at least one questionnaire.
+        context: The kind of request and, for an evolution, the previous plan.
 
     Raises:
-        pydantic.ValidationError: A field is missing or of the wrong type. The clients turn it
-            into :class:`~edn360_chatkit.InvalidInputError`.
+        pydantic.ValidationError: A field is missing or of the wrong type. The clients raise
+            :class:`~edn360_chatkit.InvalidInputError` instead.
     """
 
     user_profile: UserProfile
@@ -146,14 +145,14 @@ class EDN360Input(AthleteData):
         """The text that is sent to the workflow: compact JSON, not escaped to ASCII.
 
         Returns:
-            The same keys and values that came in; ``datetime`` and ``date`` objects as ISO 8601.
+            The keys and values that came in; ``datetime`` and ``date`` objects as ISO 8601.
 
         Raises:
-            InvalidInputError: A value has no JSON form; the error names its path, never the value.
+            InvalidInputError: A value has no JSON form. The error has its path, never the value.
         """
         try:
             data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
-        except ValueError:  # a value within itself
+        except ValueError:  # a value that contains itself
             data = self.model_dump(exclude_unset=True, warnings=False)
         try:
             return _dumps(data)
@@ -170,19 +169,19 @@ class EDN360Input(AthleteData):
         created_at: Moment | None = None,
         source: str | None = None,
     ) -> "EDN360Input":
-        """The same input with the previous program, for an evolution.
+        """This input with the previous program, for an evolution.
 
         Args:
-            program: The previous program, a model or a mapping: the new
+            program: The previous program, a model or a mapping. It becomes
                 ``context.previous_training_plan.plan_data``, as the workflow wrote it.
-            created_at: When it was made.
-            source: Where it comes from, such as ``"edn360"``.
+            created_at: The time of its creation.
+            source: Its origin, for example ``"edn360"``.
 
         Returns:
             A new input. ``context.request_type`` is ``"evolution"`` if it was not set.
 
         Raises:
-            InvalidInputError: ``program`` is no program; ``.errors`` has every invalid field.
+            InvalidInputError: ``program`` is not a program; ``.errors`` has every invalid field.
         """
         data: Any = program
         if isinstance(program, BaseModel):
@@ -192,7 +191,7 @@ class EDN360Input(AthleteData):
             del program, data
             raise valid
         fields = {"plan_data": data, "created_at": created_at, "source": source}
-        # Without the fields that are not set: null is a value and would be sent.
+        # Leave out the fields that are not set: null is a value and would be sent.
         plan = PreviousTrainingPlan.model_validate(
             {name: value for name, value in fields.items() if value is not None}
         )
@@ -223,12 +222,12 @@ def _dumps(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What ``json`` does not know: ``Decimal``, dates, sets."""
+    """The JSON form of a type that ``json`` does not know: ``Decimal``, dates, sets."""
     return plain_number(value) if isinstance(value, Decimal) else to_jsonable_python(value)
 
 
 def _faulty_loc(value: Any, loc: tuple[int | str, ...] = ()) -> tuple[int | str, ...]:
-    """The place of the innermost value that has no JSON form, at most 20 levels deep."""
+    """The path of the innermost value that has no JSON form, at most 20 levels deep."""
     items: Iterable[tuple[Any, Any]] = ()
     if is_object(value):
         items = value.items()

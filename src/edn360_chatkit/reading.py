@@ -1,7 +1,7 @@
-"""Read an athlete's data or a training program from text: a file's, or a stored answer.
+"""Read an athlete's data or a training program from the text of a file or a stored answer.
 
-The ``text`` of a :class:`~edn360_chatkit.WorkflowError` is such an answer. No frame of a traceback
-and no error holds the text: errors are returned in this module, and raised by its public functions.
+The ``text`` of a :class:`~edn360_chatkit.WorkflowError` is an answer, too. No error and no frame of
+a traceback holds the text: private functions return errors, and public functions raise them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def read_input(text: str) -> EDN360Input:
     """Read an athlete's data from a JSON object.
 
     Raises:
-        InvalidInputError: It is no ``EDN360Input``; ``.errors`` names each invalid field.
+        InvalidInputError: It is not an ``EDN360Input``; ``.errors`` has each invalid field.
     """
     result = _input(_json_object(text))
     del text
@@ -30,10 +30,10 @@ def read_input(text: str) -> EDN360Input:
 
 
 def read_program(text: str) -> EnrichedTrainingProgram:
-    """Read a training program from its JSON, or from the workflow's answer around it.
+    """Read a training program from its JSON, or from the workflow's answer that contains it.
 
     Raises:
-        InvalidInputError: The text holds no program; ``.errors`` names each invalid field.
+        InvalidInputError: The text has no program; ``.errors`` has each invalid field.
     """
     result = _program(text)
     del text
@@ -44,7 +44,7 @@ def read_input_or_program(text: str) -> EDN360Input | EnrichedTrainingProgram:
     """Read a JSON object that is an ``EDN360Input`` or a program, with or without its root key.
 
     Raises:
-        InvalidInputError: It is neither, or not valid; ``.errors`` names each invalid field.
+        InvalidInputError: It is neither, or invalid; ``.errors`` has each invalid field.
     """
     result = _input_or_program(text)
     del text
@@ -103,7 +103,7 @@ def _json_object(text: str) -> dict[str, Any] | InvalidInputError:
             f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         )
     except (ValueError, RecursionError):
-        # A number of thousands of digits, or brackets nested as deep.
+        # A number with thousands of digits, or thousands of nested brackets.
         return InvalidInputError("This is JSON beyond the limits of the parser.")
     if isinstance(value, dict):
         return cast("dict[str, Any]", value)

@@ -230,6 +230,10 @@ def test_unknown_session_time_is_not_compared() -> None:
         update={"session_duration_min": 200}
     )
     assert findings_of(program) == []
+    many_sets = {"name": "Remo", "series": 30, "reps": "10 cal", "video_url": "https://example.com"}
+    block = {"exercises": [many_sets]}
+    short = {"session_duration_min": 30, "sessions": [{"blocks": [block]}]}
+    assert findings_of(EnrichedTrainingProgram.model_validate(short)) == []
 
 
 def test_partial_time_can_exceed_session_time() -> None:

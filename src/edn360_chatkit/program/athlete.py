@@ -1,19 +1,20 @@
 """The facts that an athlete's questionnaires state clearly.
 
-An answer that is not clear counts as missing, to avoid false alarms. Only injuries are kept when
-in doubt.
+An unclear answer counts as missing, to avoid false alarms. Injuries are the exception: an injury in
+doubt counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from .._json import is_list, is_object
 from ..inputs import EDN360Input, Questionnaire
 from .grammar import parse
 from .numbers import Range, as_text
@@ -23,17 +24,17 @@ T = TypeVar("T")
 
 _EQUIPMENT = phrases("equipment", "has")
 _JOINTS = phrases("joints")
-# Words of an answer that leave no doubt about equipment, and of one that denies pain.
+# The words of a clear answer about equipment, and of an answer that denies pain.
 _UNDERSTOOD = terms("understood").union(" ".join(_EQUIPMENT).split())
 _DENYING = terms("denying").union(" ".join(_JOINTS).split())
 
 LONGEST_ANSWER = 2000
-"""Characters. A longer answer is prose, which is not read."""
+"""Characters. A longer answer is prose and is not read."""
 
 
 @dataclass(frozen=True)
 class AthleteFacts:
-    """The facts; ``None`` or empty if an answer is missing or not clear."""
+    """The facts; ``None`` or empty if an answer is missing or unclear."""
 
     days: Range | None = None
     minutes: Range | None = None
@@ -44,13 +45,13 @@ class AthleteFacts:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, with the words of its question's key."""
+    """An answer, with the words of its question's key."""
 
     key: tuple[str, ...]
     value: object
 
     def asks(self, question: str) -> bool:
-        """Whether the key is this question of ``words.ini``."""
+        """Whether the key asks this question of ``words.ini``."""
         words = frozenset(self.key)
         return any(
             words <= frozenset[str]().union(*way) and all(words & row for row in way[:-1])
@@ -59,14 +60,14 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The answer as text; a form with boxes to tick reads "no gym, yes bands"."""
+        """The answer as text; a form with checkboxes becomes "no gym, yes bands"."""
         return _text(self.value)
 
 
 def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
-    """Read the questionnaires. If two of them answer a question, the newer answer counts."""
+    """Read the questionnaires. If two questionnaires answer a question, the newer answer counts."""
     questionnaires = _newest_first(edn360_input.questionnaires)
-    everywhere = [answer for answers in questionnaires for answer in answers]
+    every_answer = [answer for answers in questionnaires for answer in answers]
 
     def first(facts: Iterable[T | None]) -> T | None:
         return next((fact for fact in facts if fact is not None), None)
@@ -74,30 +75,30 @@ def read_athlete(edn360_input: EDN360Input) -> AthleteFacts:
     return AthleteFacts(
         days=first(_span("days", _days, answers) for answers in questionnaires),
         minutes=first(_span("minutes", _minutes, answers) for answers in questionnaires),
-        equipment=first(_equipment(answers, everywhere) for answers in questionnaires),
+        equipment=first(_equipment(answers, every_answer) for answers in questionnaires),
         injuries=_injuries(questionnaires),
         avoided=first(map(_avoided, questionnaires)) or (),
     )
 
 
 def _newest_first(questionnaires: Sequence[Questionnaire]) -> list[list[Answer]]:
-    """By date if each has a readable date, else by position; without those about food only."""
-    filled = [(q, answers) for q in questionnaires if _is_about_training(q, answers := _answers(q))]
-    dates = [date for q, _ in filled if (date := _date(q.submitted_at))]
-    if len(dates) == len(filled):
-        filled = [filled[i] for i in sorted(range(len(filled)), key=dates.__getitem__)]
-    return [answers for _, answers in reversed(filled)]
+    """The answers about training: by date, or by position if a date is missing."""
+    dates = [_date(questionnaire.submitted_at) for questionnaire in questionnaires]
+    by_position = [_answers(questionnaire) for questionnaire in questionnaires]
+    dated = [(date, answers) for date, answers in zip(dates, by_position, strict=True) if answers]
+    if all(date for date, _ in dated):
+        dated.sort(key=lambda pair: pair[0] or datetime.min)
+    return [answers for _, answers in reversed(dated)]
 
 
 def _answers(questionnaire: Questionnaire) -> list[Answer]:
-    answers = questionnaire.content.items()
-    return [Answer(tuple(words_of(key[:LONGEST_ANSWER])), value) for key, value in answers]
-
-
-def _is_about_training(questionnaire: Questionnaire, answers: Sequence[Answer]) -> bool:
-    """Some backends put all questions into the one questionnaire ``nutrition_initial``."""
+    """The answers; none if a questionnaire about nutrition has no question about training."""
+    content = questionnaire.content.items()
+    answers = [Answer(tuple(words_of(key[:LONGEST_ANSWER])), value) for key, value in content]
+    # Some backends put every question into a single questionnaire, nutrition_initial.
     is_nutrition = {"nutrition", "nutricion"} & set(words_of(questionnaire.kind or ""))
-    return not is_nutrition or any(has(answer.key, "about_training") for answer in answers)
+    is_training = not is_nutrition or any(has(answer.key, "about_training") for answer in answers)
+    return answers if is_training else []
 
 
 def _date(value: object) -> datetime | None:
@@ -109,16 +110,13 @@ def _date(value: object) -> datetime | None:
 
 
 def _text(value: object, depth: int = 2) -> str:
-    text = ""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, bool):
+    text = value if isinstance(value, str) else ""
+    if isinstance(value, bool):
         text = "yes" if value else "no"
-    elif depth and isinstance(value, Mapping):
-        pairs = cast("Mapping[str, object]", value).items()
-        text = ", ".join(f"{_text(item, 0)} {key}" for key, item in pairs)
-    elif depth and isinstance(value, list):
-        text = ", ".join(_text(item, depth - 1) for item in cast("list[object]", value))
+    elif depth and is_object(value):
+        text = ", ".join(f"{_text(item, 0)} {key}" for key, item in value.items())
+    elif depth and is_list(value):
+        text = ", ".join(_text(item, depth - 1) for item in value)
     return text if len(text) <= LONGEST_ANSWER else ""
 
 
@@ -128,8 +126,6 @@ _CLAUSE_END = re.compile(r"[;:,.\n()]|\b(?:pero|but|aunque|although|excepto|exce
 def _clauses(text: str) -> list[list[str]]:
     return [words for clause in _CLAUSE_END.split(fold(text)) if (words := words_of(clause))]
 
-
-# --- days and minutes -------------------------------------------------------------------------
 
 _BETWEEN = re.compile("^(?:entre|between) ")
 _A_WEEK = re.compile(
@@ -141,7 +137,7 @@ _A_WEEK = re.compile(
 def _span(
     question: str, read: Callable[[Answer], Sequence[float]], answers: Sequence[Answer]
 ) -> Range | None:
-    """The least and the most of all answers to a question."""
+    """The range of the numbers in the answers to a question."""
     numbers = [n for answer in answers if answer.asks(question) for n in read(answer)]
     return Range(float(min(numbers)), float(max(numbers))) if numbers else None
 
@@ -149,7 +145,7 @@ def _span(
 def _days(answer: Answer) -> Sequence[float]:
     names = words_of(answer.text)
     if isinstance(answer.value, list) and names and terms("weekdays").issuperset(names):
-        return 1.0, float(len(set(names)))  # days that are free need not all be trained on
+        return 1.0, float(len(set(names)))  # free days: the athlete may train on fewer
     numbers, unit = _amount(answer)
     return numbers if not unit and all(1 <= number <= 7 for number in numbers) else ()
 
@@ -163,7 +159,7 @@ def _minutes(answer: Answer) -> Sequence[float]:
 
 
 def _amount(answer: Answer) -> tuple[Sequence[float], str]:
-    """The numbers of an answer that is nothing else, and ``"s"`` if they are seconds."""
+    """The numbers of an answer without other words, and ``"s"`` if they are seconds."""
     value = answer.value
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         value = _A_WEEK.sub("", _BETWEEN.sub("", fold(answer.text)))
@@ -175,52 +171,49 @@ def _amount(answer: Answer) -> tuple[Sequence[float], str]:
     return (amount.numbers, amount.unit) if amount and is_time else ((), "")
 
 
-# --- equipment and exercises to avoid -----------------------------------------------------------
+def _equipment(answers: Sequence[Answer], every_answer: Sequence[Answer]) -> frozenset[str] | None:
+    """The equipment, if a question asks for it and every word of the answers is known.
 
-
-def _equipment(answers: Sequence[Answer], everywhere: Sequence[Answer]) -> frozenset[str] | None:
-    """The equipment, if there is a question about it and every word of the answers is known.
-
-    Equipment named in an answer about the place counts, too. So does any mention of a gym beside
-    the equipment at home.
+    Equipment in an answer about the place counts, too. It is ``None`` if the athlete may also have
+    a gym, whose equipment is unknown.
     """
-    asked = [answer for answer in answers if answer.asks("equipment")]
-    words = words_of(" ".join(answer.text for answer in asked))
+    about_equipment = [answer for answer in answers if answer.asks("equipment")]
+    words = words_of(" ".join(answer.text for answer in about_equipment))
     if not words or not all(word in _UNDERSTOOD or word.isdigit() for word in words):
         return None
-    is_home = any(has(answer.key, "home") for answer in asked)
-    if any(_is_elsewhere(answer, is_home=is_home) for answer in everywhere):
+    is_home = any(has(answer.key, "home") for answer in about_equipment)
+    if any(_may_name_gym(answer, is_home=is_home) for answer in every_answer):
         return None
-    available = [
+    equipment = [
         _EQUIPMENT[phrase]
         for answer in answers
         if has(answer.key, "places")
         for phrase in _equipment_in(answer)
     ]
-    nothing = not available and not has(words, "negations")
-    return None if nothing else frozenset[str]().union(*available)
+    is_unclear = not equipment and not has(words, "negations")
+    return None if is_unclear else frozenset[str]().union(*equipment)
 
 
-def _is_elsewhere(answer: Answer, *, is_home: bool) -> bool:
-    """Whether an answer may name a gym; more answers may if the equipment is that at home."""
+def _may_name_gym(answer: Answer, *, is_home: bool) -> bool:
+    """Whether an answer may name a gym. If the known equipment is at home, more answers count."""
     key, words = answer.key, set(words_of(answer.text))
     if not words or has(words, "negations"):
         return False
     if has(words, "gym"):
         return is_home or has(key, "gym")
     if has(key, "gym"):
-        return not has(words, "home")  # of "gym or home?" the answer may be the home
-    # A place by its name, such as that of a chain of gyms.
+        return not has(words, "home")  # the answer to "gym or home?" may be the home
+    # The name of a place, for example of a chain of gyms.
     return is_home and has(key, "where") and not words <= _UNDERSTOOD
 
 
 def _equipment_in(answer: Answer) -> Iterator[str]:
-    """The equipment that an answer has and does not deny; of a plain yes that of its question."""
+    """The equipment that an answer names and does not deny. A plain yes affirms its question."""
     clauses = _clauses(answer.text)
     if clauses and all(map(terms("affirmations").issuperset, clauses)):
         clauses = [list(answer.key)]
     for words in clauses:
-        # A negation holds to the end of the clause, or to a word against it.
+        # A negation extends to the end of the clause, or to a contrary word.
         affirmed: list[str] = []
         denied = False
         for word in words:
@@ -230,70 +223,64 @@ def _equipment_in(answer: Answer) -> Iterator[str]:
 
 
 def _avoided(answers: Sequence[Answer]) -> tuple[str, ...] | None:
-    """Exercises by name: a few words each, and nothing that could be a sentence."""
+    """The names of exercises: at most four words each, and no word of a sentence."""
     parts = (
         [word for word in words_of(part) if word not in terms("fillers")]
         for answer in answers
         if answer.asks("avoid")
         for part in re.split(r"[,;\n]| y | and | o | or ", fold(answer.text))
     )
-    other = terms("negations") | terms("contrary") | terms("affirmations")
-    return tuple(" ".join(p) for p in parts if 0 < len(p) <= 4 and not other & set(p)) or None
-
-
-# --- injuries -----------------------------------------------------------------------------------
+    of_sentence = terms("negations") | terms("contrary") | terms("affirmations")
+    return tuple(" ".join(p) for p in parts if 0 < len(p) <= 4 and not of_sentence & set(p)) or None
 
 
 def _injuries(questionnaires: Sequence[Sequence[Answer]]) -> frozenset[str]:
     """The joints that hurt.
 
-    An injury lasts until a newer answer to its question or to the general question, or until an
-    answer denies it. Two answers of one questionnaire do not contradict each other.
+    An injury lasts until a newer answer to its question or to the general question, or until a
+    newer answer denies it. Answers of the same questionnaire do not contradict each other.
     """
     hurting: dict[tuple[str, ...], frozenset[str]] = {}
     for answers in reversed(questionnaires):
-        added: dict[tuple[str, ...], frozenset[str]] = {}
-        for answer in answers:
-            if not _asks_about_injuries(answer):
-                continue
-            joints, well, is_clear = _read_injuries(answer)
-            added[answer.key] = joints
-            if is_clear:
+        readings = [(a, *_read_injuries(a)) for a in answers if _asks_about_injuries(a)]
+        for answer, _, well, is_clear in readings:
+            if is_clear and answer.asks("injuries"):
+                hurting.clear()
+            elif is_clear:
                 hurting.pop(answer.key, None)
-                if answer.asks("injuries"):
-                    hurting.clear()
-            hurting = {key: kept - well for key, kept in hurting.items()}
-        for key, joints in added.items():
-            hurting[key] = hurting.get(key, frozenset()) | joints
+            hurting = {key: joints - well for key, joints in hurting.items()}
+        for answer, joints, *_ in readings:
+            hurting[answer.key] = hurting.get(answer.key, frozenset()) | joints
     return frozenset[str]().union(*hurting.values())
 
 
 def _asks_about_injuries(answer: Answer) -> bool:
-    """Whether the question is about injuries of today; one of the past may have a recent one."""
+    """Whether the question is about current injuries.
+
+    A question about past injuries counts if its answer names a recent injury.
+    """
     key, clauses = answer.key, _clauses(answer.text)
     if not has(key, "injuries"):
         is_about_pain = _affirms(clauses, "hurting") or _affirms(clauses, "injuries")
         return has(key, "remarks") and is_about_pain
-    is_today = not has(key, "past") or has(key, "active") or _affirms(clauses, "recent")
-    return is_today and not has(key, "goals")
+    is_current = not has(key, "past") or has(key, "active") or _affirms(clauses, "recent")
+    return is_current and not has(key, "goals")
 
 
 def _affirms(clauses: Sequence[Sequence[str]], row: str) -> bool:
-    """Whether a clause has a word of a row; not if it denies it, or there is a recovery."""
+    """Whether a clause affirms a word of a row, and the injury did not recover."""
     affirmed = [clause for clause in clauses if not has(clause, "negations")]
     is_recovered = any(has(clause, "recovered") for clause in affirmed)
     return not is_recovered and any(has(clause, row) for clause in affirmed)
 
 
 def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool]:
-    """The joints that hurt, those that are well, and whether the answer replaces an older one."""
-    is_list = isinstance(answer.value, list)
-    values = cast("list[object]", answer.value) if is_list else [answer.value]
+    """The joints that hurt, the joints that are well, and whether older answers end here."""
     of_key = _joints([answer.key])
     hurting: frozenset[str] = frozenset()
     well: frozenset[str] = frozenset()
     is_clear = True
-    for value in values:
+    for value in answer.value if is_list(answer.value) else [answer.value]:
         clauses = _clauses(_yes_or_no(value))
         words = [word for clause in clauses for word in clause]
         joints = _joints(clauses)
@@ -304,11 +291,11 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
         elif _is_over(clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
         else:
-            other = [clause for clause in clauses if not _denies(clause)]
+            complaints = [clause for clause in clauses if not _denies(clause)]
             # "The knee is fine, but it hurts when I run" is in doubt.
-            in_doubt = any(not _joints([clause]) for clause in other)
-            hurting |= joints if in_doubt else _joints(other)
-            is_clear = is_clear and (bool(joints) or not other)
+            is_doubtful = any(not _joints([clause]) for clause in complaints)
+            hurting |= joints if is_doubtful else _joints(complaints)
+            is_clear = is_clear and (bool(joints) or not complaints)
             well |= joints | of_key
     return hurting, well - hurting, is_clear
 
@@ -319,7 +306,7 @@ def _joints(clauses: Iterable[Sequence[str]]) -> frozenset[str]:
 
 
 def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
-    """Whether an injury is one of the past: by its words, by a year, or "active: no"."""
+    """Whether an injury is in the past: its words say so, it has a year, or "active: no"."""
     has_year = any(len(word) == 4 and word.isdigit() for clause in clauses for word in clause)
     inactive = any(clause[0] == "no" and has(clause[1:], "active") for clause in clauses)
     is_past = has_year or any(
@@ -331,11 +318,11 @@ def _is_over(clauses: Sequence[Sequence[str]]) -> bool:
 
 
 def _denies(clause: Sequence[str]) -> bool:
-    """Whether every word of a clause is about the absence of pain; "no sé" is not clear."""
+    """Whether every word of a clause is about the absence of pain; "no sé" is unclear."""
     return _DENYING.issuperset(clause) and has(clause, "well") != has(clause, "negations")
 
 
 def _yes_or_no(value: object) -> str:
-    """An answer as text; pain from 0 to 10, such as ``"7/10"``, as yes or no."""
+    """An answer as text; a degree of pain from 0 to 10 (``"7/10"``) as yes or no."""
     degree = re.fullmatch(r" *([0-9]|10)(?: */ *10)? *", as_text(value))
     return _text(degree[1] != "0" if degree else value)

@@ -13,9 +13,9 @@ class Place(NamedTuple):
     """An exercise and its position in its program.
 
     Attributes:
-        path: Such as ``"sessions.0.blocks.1.exercises.2"``.
-        session: The session's id, else its number from 1.
-        block: The block's id, else its number from 1.
+        path: For example ``"sessions.0.blocks.1.exercises.2"``.
+        session: The session's id, or its number from 1.
+        block: The block's id, or its number from 1.
         number: The position in the block, from 1. ``order`` counts if every exercise has it.
         exercise: The exercise.
     """
@@ -64,8 +64,8 @@ class SessionPlace(NamedTuple):
 
     Attributes:
         position: The position in the program, from 0.
-        id: Its id, else its number from 1.
-        name: Its name; empty if it has none.
+        id: The id, or the number from 1.
+        name: The name, or an empty text.
     """
 
     position: int
@@ -74,11 +74,12 @@ class SessionPlace(NamedTuple):
 
 
 class BlockChange(NamedTuple):
-    """A block with other fields of its own, such as rounds or notes.
+    """A block with changes of its own fields, for example rounds or notes.
 
     Attributes:
-        path: The block now, such as ``"sessions.0.blocks.1"``; before, if it was removed.
-        block: Its id, else its number from 1.
+        path: The block in the new program, for example ``"sessions.0.blocks.1"``. A removed block
+            has its path in the old program.
+        block: The id, or the number from 1.
         fields: The changes.
     """
 
@@ -93,7 +94,7 @@ class SessionChange(NamedTuple):
     Attributes:
         old: The session before; ``None`` if it is new.
         new: The session now; ``None`` if it was removed.
-        fields: The changes of its own fields, such as notes and warm-up.
+        fields: The changes of its own fields, for example notes and warm-up.
         blocks: The changes of its blocks' own fields.
     """
 

@@ -1,6 +1,6 @@
-"""What a coach should look at before a program reaches an athlete.
+"""The checks of a program: faults that a coach should review before the athlete gets it.
 
-The checks inform and never block: a program is delivered whatever they find.
+The checks inform and never block: a program with findings is delivered, too.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ from .vocabulary import (
 from .volume import has_length, read_core_block, session_minutes
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
-"""``error``: the athlete can't follow the program as it is, or it contradicts itself. ``warning``:
-somebody should look before it is delivered. ``info``: good to know."""
+"""``error``: the athlete can't follow the program, or it contradicts itself. ``warning``: a coach
+should look at it before delivery. ``info``: good to know."""
 
 DAYS_OF_A_WEEK = 7
 
 MOST_REPS = 200
-"""More repetitions of a set are a typo. Our assumption: 200 skips of a rope are a set."""
+"""More repetitions in a set are a typo. Our assumption: a set may have 200 skips of a rope."""
 
-WIDEST_SPAN = 5
-"""How many times as much as its least a range may allow. Our assumption."""
+WIDEST_RATIO = 5
+"""The largest ratio of a range's high to its low. Our assumption."""
 
 LONGEST_QUOTE = 60
-"""Characters of a text of the program that a message repeats."""
+"""The most characters of a text of the program that a message repeats."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of a check.
+    """A result of a check.
 
     Attributes:
         severity: ``"error"``, ``"warning"`` or ``"info"``.
-        path: The place, such as ``"sessions.0.blocks.1.exercises.2.rpe"``.
-        code: The check, such as ``"rpe_out_of_range"``; the same in every version and language.
+        path: The place, for example ``"sessions.0.blocks.1.exercises.2.rpe"``.
+        code: The check, for example ``"rpe_out_of_range"``. It does not depend on the version or
+            the language.
         values: The numbers and names in the text.
     """
 
@@ -91,7 +92,7 @@ class Findings(list[Finding]):
     """A list of findings."""
 
     def to_html(self, *, lang: Language = "es") -> str:
-        """The findings as an HTML fragment with its style, in which all text is escaped.
+        """The findings as an HTML fragment with its style. The text is escaped.
 
         Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """
@@ -104,11 +105,11 @@ class Findings(list[Finding]):
 
 
 def check(program: ProgramData, against: EDN360Input | None) -> Findings:
-    """Everything that the checks find, in the order of the program."""
+    """The findings of every check, in the order of the program."""
     athlete = read_athlete(against) if against else AthleteFacts()
-    findings = Findings([*_program(program), *_program_against(program, athlete)])
+    findings = Findings([*_check_program(program), *_compare_program(program, athlete)])
     for index, session in enumerate(program.sessions):
-        findings += _session(program, session, index, athlete)
+        findings += _check_session(program, session, index, athlete)
     return findings
 
 
@@ -116,11 +117,8 @@ def _finding(severity: Severity, code: str, path: str, **values: str | int) -> F
     return Finding(severity, path.lstrip("."), code, values)
 
 
-# --- the program and its sessions -------------------------------------------------------------
-
-
-def _kinds(part: ProgramPart, path: str) -> Iterator[Finding]:
-    """Fields of another type than they should be; 4.0 is a whole number and fine."""
+def _check_types(part: ProgramPart, path: str) -> Iterator[Finding]:
+    """Fields with a value of another type. 4.0 is a valid whole number."""
     for name, value in part.other_kinds().items():
         typed = getattr(part, name)
         if isinstance(value, float) and value == typed:
@@ -131,8 +129,8 @@ def _kinds(part: ProgramPart, path: str) -> Iterator[Finding]:
             yield _finding("warning", "field_unreadable", f"{path}.{name}", field=name)
 
 
-def _program(program: ProgramData) -> Iterator[Finding]:
-    yield from _kinds(program, "")
+def _check_program(program: ProgramData) -> Iterator[Finding]:
+    yield from _check_types(program, "")
     sessions, days = len(program.sessions), program.days_per_week
     if not sessions:
         yield _finding("error", "no_sessions", "sessions")
@@ -148,69 +146,69 @@ _WEEK_NUMBER = re.compile(r"\b(?:(?:semana|sem|week|wk)\W?|[sw](?=[0-9]+\W{0,3}d
 
 
 def _is_several_weeks(program: ProgramData) -> bool:
-    """Whether the sessions are those of several weeks: the sets of a week are counted too often."""
-    sessions, days, weeks = len(program.sessions), program.days_per_week, program.weeks
+    """Whether the sessions look like several weeks, so that the weekly sets are too high."""
     names = (fold(f"{session.id} {session.name}"[:LONGEST]) for session in program.sessions)
     numbers = {match[1] for name in names if (match := _WEEK_NUMBER.search(name))}
-    is_multiple = bool(weeks and weeks > 1 and (sessions == weeks * (days or 0)))
+    sessions, days, weeks = len(program.sessions), program.days_per_week, program.weeks or 1
     if sessions > DAYS_OF_A_WEEK:
-        is_multiple = days != sessions or bool(weeks and weeks > 1 and sessions % weeks == 0)
+        is_multiple = days != sessions or (weeks > 1 and sessions % weeks == 0)
+    else:
+        is_multiple = weeks > 1 and sessions == weeks * (days or 0)
     return is_multiple or len(numbers) > 1
 
 
-def _session(
+def _check_session(
     program: ProgramData, session: TrainingSession, index: int, athlete: AthleteFacts
 ) -> Iterator[Finding]:
     path = f"sessions.{index}"
-    yield from _kinds(session, path)
+    yield from _check_types(session, path)
     planned = [exercise for block in session.blocks for exercise in block.exercises]
     core, _ = read_core_block(session)
     closing = core.exercises if core else []
     if planned:
-        yield from _time(session, planned, program.session_duration_min, path)
+        yield from _check_time(session, planned, program.session_duration_min, path)
     elif not closing:
         yield _finding("error", "empty_session", path)
-    # One finding a session, since a hundred of them would hide the others.
+    # A single finding for the session: a hundred findings would hide the others.
     exercises = [*planned, *closing]
     if missing := sum(not (exercise.video_url or "").strip() for exercise in exercises):
         yield _finding("info", "video_missing", path, missing=missing, all=len(exercises))
     last = 0
     names: set[str] = set()
     for number, block in enumerate(session.blocks):
-        of_block = f"{path}.blocks.{number}"
-        yield from _kinds(block, of_block)
+        block_path = f"{path}.blocks.{number}"
+        yield from _check_types(block, block_path)
         if not block.exercises:
-            yield _finding("error", "empty_block", of_block)
-        if untrained := _untrained(block):
-            yield _finding("warning", "muscles_not_trained", of_block, muscles=_quote(untrained))
+            yield _finding("error", "empty_block", block_path)
+        if untrained := _untrained_muscles(block):
+            yield _finding("warning", "muscles_not_trained", block_path, muscles=_quote(untrained))
         orders = [exercise.order for exercise in block.exercises]
-        yield from _order(orders, of_block, last)
+        yield from _check_order(orders, block_path, last)
         last = max((order or 0 for order in orders), default=last)
-        yield from _repeated(block.exercises, of_block, names)
-        yield from _exercises(block.exercises, of_block, athlete)
-    yield from _exercises(closing, f"{path}.core_mobility_block", athlete)
+        yield from _check_names(block.exercises, block_path, names)
+        yield from _check_exercises(block.exercises, block_path, athlete)
+    yield from _check_exercises(closing, f"{path}.core_mobility_block", athlete)
 
 
-def _time(
+def _check_time(
     session: TrainingSession, planned: list[Exercise], minutes: int | None, path: str
 ) -> Iterator[Finding]:
     if minutes is None or minutes <= 0:
         return
-    # An exercise that can't be counted takes time, too: with one, no session is too short.
     estimate = session_minutes(session, has_length)
-    # The rests are not known, so only less than half, or more than half as much again, is far.
-    # Doubled: an int can be too large to become a float.
-    is_short = all(map(has_length, planned)) and 2 * estimate < minutes
-    if is_short or 2 * estimate > 3 * minutes:
+    # An exercise of unknown length takes time, too. Then the session may not be too short.
+    is_complete = all(map(has_length, planned))
+    # The estimate is rough: only less than a half, or more than one and a half, is a finding.
+    # Multiply instead of divide: an int can be too large for a float.
+    if (is_complete and 2 * estimate < minutes) or 2 * estimate > 3 * minutes:
         values = {"estimate": f"{estimate:.0f}", "minutes": as_text(minutes)}
         yield _finding("warning", "time_far", path, **values)
 
 
-def _untrained(block: Block) -> str | None:
-    """The muscles of a block that trains none of them, as they are written."""
+def _untrained_muscles(block: Block) -> str | None:
+    """The names of a block's muscles, if its exercises train other muscles."""
     own = muscles(None, [*(block.primary_muscles or ()), *(block.secondary_muscles or ())])
-    groups = [e.primary_group for e in block.exercises]
-    if not own or not groups or any(says_nothing(group) for group in groups):
+    if not own or any(says_nothing(exercise.primary_group) for exercise in block.exercises):
         return None
     trained = [
         key
@@ -221,8 +219,8 @@ def _untrained(block: Block) -> str | None:
     return None if not trained or overlap(own, trained) else ", ".join(own.values())
 
 
-def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iterator[Finding]:
-    """Exercises whose name the session has already."""
+def _check_names(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iterator[Finding]:
+    """Exercises with a name that the session already has."""
     for place, exercise in enumerate(exercises):
         name = " ".join(words_of((exercise.name or "")[:LONGEST]))
         if name in names and not is_placeholder(exercise.name):
@@ -232,52 +230,51 @@ def _repeated(exercises: Iterable[Exercise], path: str, names: set[str]) -> Iter
             names.add(name)
 
 
-def _order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Finding]:
-    """Orders begin at 1 in every block, or go on from the block before."""
-    written = [(place, order) for place, order in enumerate(orders) if order is not None]
-    numbers = [order for _, order in written]
-    repeated = [place for i, (place, order) in enumerate(written) if order in numbers[:i]]
-    for place in repeated:
-        at = f"{path}.exercises.{place}.order"
-        yield _finding("warning", "order_repeated", at, order=as_text(orders[place]))
-    if numbers and not repeated:
+def _check_order(orders: Sequence[int | None], path: str, last: int) -> Iterator[Finding]:
+    """Orders begin at 1 in every block, or continue the previous block."""
+    numbers: set[int] = set()
+    is_repeated = False
+    for place, order in enumerate(orders):
+        if order in numbers:
+            is_repeated = True
+            at = f"{path}.exercises.{place}.order"
+            yield _finding("warning", "order_repeated", at, order=as_text(order))
+        elif order is not None:
+            numbers.add(order)
+    if numbers and not is_repeated:
         is_gap = max(numbers) - min(numbers) >= len(numbers)
         if is_gap or min(numbers) not in (1, last + 1):
             yield _finding("warning", "order_gap", path)
 
 
-# --- an exercise --------------------------------------------------------------------------------
-
-
-def _exercises(
+def _check_exercises(
     exercises: Iterable[Exercise], path: str, athlete: AthleteFacts
 ) -> Iterator[Finding]:
     for place, exercise in enumerate(exercises):
-        of_exercise = f"{path}.exercises.{place}"
-        yield from _kinds(exercise, of_exercise)
-        yield from _exercise(exercise, of_exercise)
+        exercise_path = f"{path}.exercises.{place}"
+        yield from _check_types(exercise, exercise_path)
+        yield from _check_exercise(exercise, exercise_path)
         if exercise.name:
-            yield from _name_against(exercise.name, f"{of_exercise}.name", athlete)
+            yield from _compare_name(exercise.name, f"{exercise_path}.name", athlete)
 
 
-def _exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
+def _check_exercise(exercise: Exercise, path: str) -> Iterator[Finding]:
     names = exercise.name, exercise.primary_group, exercise.raw("db_id")
     if placeholder := next((n for n in names if isinstance(n, str) and is_placeholder(n)), None):
         yield _finding("warning", "placeholder", path, value=_quote(placeholder))
-    yield from _amount(exercise, path)
-    if not says_nothing(exercise.rpe):
-        rpe, value = exercise.rpe_range, _quote(exercise.rpe)
-        if rpe is not None or not isinstance(exercise.rpe, str):
-            if rpe is None or not 1 <= rpe.low <= rpe.high <= 10:
-                yield _finding("error", "rpe_out_of_range", f"{path}.rpe", value=value)
-        elif not says_how_much(exercise.rpe):
-            yield _finding("warning", "rpe_unreadable", f"{path}.rpe", value=value)
+    yield from _check_amount(exercise, path)
+    rpe, value = exercise.rpe_range, exercise.rpe
+    if rpe is None and isinstance(value, str):
+        if not says_nothing(value) and not says_how_much(value):
+            yield _finding("warning", "rpe_unreadable", f"{path}.rpe", value=_quote(value))
+    elif value is not None and (rpe is None or not 1 <= rpe.low <= rpe.high <= 10):
+        yield _finding("error", "rpe_out_of_range", f"{path}.rpe", value=_quote(value))
     if (url := (exercise.video_url or "").strip()) and not web_link(url):
         yield _finding("warning", "video_not_web", f"{path}.video_url", value=_quote(url))
 
 
-def _amount(exercise: Exercise, path: str) -> Iterator[Finding]:
-    """Series and reps. A text that the grammar can't count may still say what to do."""
+def _check_amount(exercise: Exercise, path: str) -> Iterator[Finding]:
+    """Series and reps. A coach can follow some texts that the grammar can't count."""
     if says_nothing(exercise.raw("series")):
         yield _finding("warning", "series_missing", f"{path}.series")
     elif not exercise.sets and exercise.series is not None:
@@ -295,32 +292,29 @@ def _amount(exercise: Exercise, path: str) -> Iterator[Finding]:
 
 def _is_implausible(span: Range, *, is_time: bool) -> bool:
     """Whether an amount is a typo: "8-129" for "8-12", "1012" for "10-12"."""
-    is_wide = span.high > WIDEST_SPAN * span.low
+    is_wide = span.high > WIDEST_RATIO * span.low
     return is_wide if is_time else span.high > MOST_REPS or (is_wide and span.high > 30)
 
 
-# --- against the questionnaires -----------------------------------------------------------------
-
-
-def _program_against(program: ProgramData, athlete: AthleteFacts) -> Iterator[Finding]:
+def _compare_program(program: ProgramData, athlete: AthleteFacts) -> Iterator[Finding]:
     days = len(program.sessions) if program.days_per_week is None else program.days_per_week
     if athlete.days and not athlete.days.low <= days <= athlete.days.high:
         values = {"days": as_text(days), "asked": _span(athlete.days)}
         yield _finding("warning", "days_not_as_asked", "days_per_week", **values)
-    minutes, asked = program.session_duration_min, athlete.minutes
-    if asked and minutes is not None and not asked.low <= minutes <= asked.high:
-        severity, code = _OVER if minutes > asked.high else _UNDER
-        values = {"minutes": as_text(minutes), "asked": _span(asked)}
-        yield _finding(severity, code, "session_duration_min", **values)
+    minutes = program.session_duration_min
+    if athlete.minutes and minutes is not None:
+        values = {"minutes": as_text(minutes), "asked": _span(athlete.minutes)}
+        if minutes > athlete.minutes.high:
+            yield _finding("warning", "minutes_over", "session_duration_min", **values)
+        elif minutes < athlete.minutes.low:
+            yield _finding("info", "minutes_under", "session_duration_min", **values)
 
 
-_OVER: tuple[Severity, str] = ("warning", "minutes_over")
-_UNDER: tuple[Severity, str] = ("info", "minutes_under")
-
-
-def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
+def _compare_name(name: str, path: str, athlete: AthleteFacts) -> Iterator[Finding]:
     words, quote = words_of(name[:LONGEST]), _quote(name)
-    if athlete.equipment is not None and (kind := _missing(name, words, athlete.equipment)):
+    if athlete.equipment is not None and (
+        kind := _missing_equipment(name, words, athlete.equipment)
+    ):
         yield _finding("warning", "equipment_missing", path, name=quote, kind=kind)
     for joint in sorted(loaded_joints(name[:LONGEST]) & athlete.injuries):
         yield _finding("warning", "injury_loaded", path, name=quote, joint=joint)
@@ -329,22 +323,20 @@ def _name_against(name: str, path: str, athlete: AthleteFacts) -> Iterator[Findi
         yield _finding("warning", "exercise_to_avoid", path, name=quote)
 
 
-def _missing(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
+def _missing_equipment(name: str, words: Sequence[str], equipment: frozenset[str]) -> str | None:
     """The equipment that an exercise needs and the athlete does not have."""
     if "/" in name or has(words, "open_names"):
         return None
     is_machine = has(words, "machines")
     needed = phrases("equipment", "needs")
     for kinds in (needed[phrase] for phrase in phrases_in(words, needed)):
-        # The bar of a cable is no barbell.
+        # The bar of a cable is not a barbell.
         if kinds and not kinds & equipment and not (is_machine and "pull_up_bar" in kinds):
             return next(kind for kind, own in _EQUIPMENT.items() if own <= kinds)
     return None
 
 
-# --- values in messages -------------------------------------------------------------------------
-
-# Of several kinds of equipment that will do, the first one is named.
+# If any of several kinds of equipment is enough, a message names the first of them.
 _EQUIPMENT = {"cable_or_bands": {"machines", "bands"}} | {
     kind: {kind}
     for kind in ("barbell", "dumbbells", "kettlebell", "pull_up_bar", "machines", "bands")

@@ -25,19 +25,19 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from .._json import as_list, is_list
 from ..models.base import OpenModel
 
 if TYPE_CHECKING:
     from .numbers import Range
 
-# --- the types of fields --------------------------------------------------------------------------
+# Each validator accepts a value of any type and never fails. A value that is not clear becomes
+# None, since no number is better than a wrong number: "4 semanas" are 4 weeks; 4.5, "3-4" and
+# "1 mes" are None.
 
-# Each reads a value of any type and never fails. The result is the typed value or None, since a
-# wrong number is worse than none: "4 semanas" are 4 weeks; 4.5, "3-4" and "1 mes" are None.
 
-
-def _whole(unit: str = "") -> BeforeValidator:
-    """A whole number; a text may have one of these units behind it."""
+def _whole_number(unit: str = "") -> BeforeValidator:
+    """Read a whole number; in a text, a unit may follow it."""
     pattern = rf"(?i)\s*([0-9]{{1,9}})(?:[.,]00?)?\s*(?:{unit})?\s*\.?\s*"
 
     def read(value: Any) -> int | None:
@@ -55,19 +55,19 @@ def _number_or_text(value: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """A text; a number as text, since ids and names are numbers sometimes."""
+    """Read a text, or a number as text: some ids and names are numbers."""
     value = _number_or_text(value)
     if value is None:
         return None
     try:
         return f"{value:.12g}" if isinstance(value, float) else str(value)
     except ValueError:
-        return None  # a number of thousands of digits, which Python does not write out
+        return None  # Python refuses to write an int of thousands of digits
 
 
 def _texts(value: Any) -> list[str] | None:
-    """A list of texts; a text is a list of one."""
-    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    """Read a list of texts; a single text becomes a list."""
+    items = value if is_list(value) else [value]
     texts = [text for item in items if (text := _text(item)) is not None]
     return texts if texts or items is value else None
 
@@ -76,12 +76,12 @@ def _notes(value: Any) -> Any:
     return None if isinstance(value, (bool, int, float)) else value
 
 
-Order: TypeAlias = Annotated[StrictInt | None, _whole()]
-Weeks: TypeAlias = Annotated[StrictInt | None, _whole("semanas?|sem|weeks?")]
-Minutes: TypeAlias = Annotated[StrictInt | None, _whole("min|mins|minutos?|minutes?|'")]
+Order: TypeAlias = Annotated[StrictInt | None, _whole_number()]
+Weeks: TypeAlias = Annotated[StrictInt | None, _whole_number("semanas?|sem|weeks?")]
+Minutes: TypeAlias = Annotated[StrictInt | None, _whole_number("min|mins|minutos?|minutes?|'")]
 DaysPerWeek: TypeAlias = Annotated[
     StrictInt | None,
-    _whole(
+    _whole_number(
         r"(?:d[ií]as?|days?|veces|times|sesiones|sessions)"
         r"(?:\s+(?:por|a la|per|a|each)\s+(?:semana|week))?"
     ),
@@ -93,44 +93,42 @@ NumberOrText: TypeAlias = Annotated[
     StrictInt | StrictFloat | StrictStr | None, BeforeValidator(_number_or_text)
 ]
 Notes: TypeAlias = Annotated[StrictStr | list[Any] | dict[str, Any] | None, BeforeValidator(_notes)]
-"""Free notes: workflows write a text, a list or an object; the form is not documented."""
+"""Free notes: a text, a list or an object. Their form is not documented."""
 
 IfPresent: BeforeValidator = BeforeValidator(lambda value: [] if value is None else value)
-"""For a list of objects that may be missing or null. Anything else than a list is invalid."""
-
-# --- the parts ------------------------------------------------------------------------------------
+"""For a list of objects that may be missing or null. Any other value is invalid."""
 
 
 class ProgramPart(OpenModel):
     """A part of a program.
 
-    An attribute is the typed value or ``None``; ``raw`` is the value as the workflow wrote it, and
-    ``model_dump`` gives that back.
+    An attribute is the typed value or ``None``. :meth:`raw` returns the value as the workflow wrote
+    it, and ``model_dump`` writes this value again.
     """
 
     # None and not an empty dict: a program has thousands of parts.
     _other_kinds: dict[str, Any] | None = PrivateAttr(default=None)
 
     def raw(self, field: str) -> Any:
-        """A field's value as the workflow wrote it, whatever its type; ``None`` if missing.
+        """The value of a field as the workflow wrote it, of any type; ``None`` if it is missing.
 
         Args:
-            field: The key, such as ``"weeks"``. Unknown keys work as well.
+            field: The key, for example ``"weeks"``. Unknown keys work as well.
         """
         if self._other_kinds is not None and field in self._other_kinds:
             return self._other_kinds[field]
         return self.__dict__.get(field, (self.model_extra or {}).get(field))
 
     def other_kinds(self) -> dict[str, Any]:
-        """The fields whose value is of another type than it should be, as it was written."""
+        """The raw values of the fields that have a value of another type."""
         return dict(self._other_kinds or {})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; a field in ``update`` loses the value that the workflow wrote."""
-        copied = super().model_copy(update=update, deep=deep)
-        kept = copied.other_kinds().items()
-        copied._other_kinds = {name: value for name, value in kept if name not in (update or {})}
-        return copied
+        """A copy. A field in ``update`` loses its raw value."""
+        copy = super().model_copy(update=update, deep=deep)
+        raw = copy.other_kinds().items()
+        copy._other_kinds = {name: value for name, value in raw if name not in (update or {})}
+        return copy
 
     @model_validator(mode="wrap")
     @classmethod
@@ -145,15 +143,15 @@ class ProgramPart(OpenModel):
             }
             if other_kinds:
                 part._other_kinds = other_kinds
-        # Parts with equal fields share a set: sets are a third of a program's memory.
+        # Parts with equal fields share a set: their sets were a third of a program's memory.
         fields_set = _shared_set(frozenset(part.model_fields_set))
         object.__setattr__(part, "__pydantic_fields_set__", fields_set)
         return part
 
     @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _dump_raw_values(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        data.update((k, value) for k, value in self.other_kinds().items() if k in data)
+        data.update((key, value) for key, value in self.other_kinds().items() if key in data)
         return data
 
 
@@ -162,31 +160,30 @@ def _shared_set(names: frozenset[str]) -> set[str]:
     return set(names)
 
 
-def _is_same(written: Any, typed: Any) -> bool:
-    items = cast("list[object]", typed) if isinstance(typed, list) else []
-    # Parts keep their own values.
-    is_parts = any(isinstance(item, ProgramPart) for item in items)
-    is_same_type = type(cast("object", written)) is type(cast("object", typed))
-    return is_parts or written is typed or (is_same_type and bool(written == typed))
+def _is_same(raw: Any, typed: Any) -> bool:
+    # Each part in a list holds its own raw values.
+    is_parts = any(isinstance(item, ProgramPart) for item in as_list(typed))
+    return is_parts or raw is typed or (type(raw) is type(typed) and bool(raw == typed))
 
 
 class Exercise(ProgramPart):
-    """One exercise of a block. No field is required.
+    """An exercise of a block. No field is required.
 
     Attributes:
         order: The position in the block, from 1.
         name: The name.
         primary_group: The muscle group that it trains.
-        series: The sets: a number, or a range such as ``"3-4"``.
+        series: The sets: a number, or a range, for example ``"3-4"``.
         reps: Repetitions of a set, or its duration: ``"8-10"``, ``"45-60s"``, or a number.
-        rpe: Rating of perceived exertion, 1 to 10: a number, or a range such as ``"7-8"``.
+        rpe: Rating of perceived exertion, 1 to 10: a number, or a range, for example ``"7-8"``.
         video_url: A video of the exercise.
         db_id: The key in the workflow's exercise database.
         secondary_group: A muscle group that also works.
         notes: Notes for the athlete.
-        exercise_types: Kinds of exercise; the newest workflow writes them, some without a name.
-        rest: Rest between sets, such as ``"90s"``.
-        tempo: Tempo of a repetition, such as ``"3-1-1-0"``.
+        exercise_types: Kinds of exercise. The newest workflow writes them, sometimes without a
+            name.
+        rest: Rest between sets, for example ``"90s"``.
+        tempo: Tempo of a repetition, for example ``"3-1-1-0"``.
         warmup: Warm-up sets.
         progression: How the exercise changes over the weeks.
     """
@@ -209,7 +206,7 @@ class Exercise(ProgramPart):
 
     @property
     def sets(self) -> float | None:
-        """The sets that ``series`` asks for; of a range the middle, 3.5 of ``"3-4"``."""
+        """The number of sets in ``series``; the middle of a range: 3.5 of ``"3-4"``."""
         from .numbers import read_series
 
         series = read_series(self.series)
@@ -217,21 +214,21 @@ class Exercise(ProgramPart):
 
     @property
     def reps_range(self) -> Range | None:
-        """The repetitions of a set, of each side if ``reps`` says so; ``None`` for a duration."""
+        """The repetitions of a set, or of each side if ``reps`` names one; ``None`` for a time."""
         from .numbers import read_reps
 
         return read_reps(self.reps)
 
     @property
     def seconds_range(self) -> Range | None:
-        """The seconds of a set, if ``reps`` is a duration such as ``"45-60s"``."""
+        """The seconds of a set, if ``reps`` is a duration, for example ``"45-60s"``."""
         from .numbers import read_seconds
 
         return read_seconds(self.reps)
 
     @property
     def rpe_range(self) -> Range | None:
-        """The rating of perceived exertion as it was written; it may be outside of 1 to 10."""
+        """The rating of perceived exertion in ``rpe``; it may be outside of 1 to 10."""
         from .numbers import read_rpe
 
         return read_rpe(self.rpe)
@@ -241,11 +238,11 @@ EXERCISE_COLUMNS: Final = (
     *("order", "name", "primary_group", "secondary_group", "series", "reps", "rpe", "notes"),
     *("video_url", "db_id", "exercise_types"),
 )
-"""The fields with a place of their own. Renderings show all others below the notes."""
+"""The fields that have a column. Renderings show every other field below the notes."""
 
 
-def written(part: ProgramPart) -> dict[str, Any]:
-    """A part's values as the workflow wrote them; a synonym stands under the field's key."""
+def raw_values(part: ProgramPart) -> dict[str, Any]:
+    """The values as the workflow wrote them. The key of a synonym becomes the field's key."""
     from .vocabulary import read_file
 
     extra = part.model_extra or {}
@@ -261,7 +258,7 @@ class Block(ProgramPart):
     """A group of exercises that are done together. No field is required.
 
     Attributes:
-        id: The letter in the session, such as ``"A"``.
+        id: The letter in the session, for example ``"A"``.
         primary_muscles: The muscles that it trains.
         secondary_muscles: Muscles that also work.
         exercises: The exercises, in the order in which they are done.
@@ -274,12 +271,12 @@ class Block(ProgramPart):
 
 
 class TrainingSession(ProgramPart):
-    """One training day. No field is required.
+    """A training day. No field is required.
 
     Attributes:
-        id: The number in the week, such as ``"D1"``.
+        id: The number in the week, for example ``"D1"``.
         name: The name.
-        focus: What the session trains.
+        focus: The focus, for example the muscles that it trains.
         blocks: The blocks, in the order in which they are done.
         session_notes: Notes for this day.
         core_mobility_block: A closing block for core and mobility, as the workflow wrote it.
@@ -302,7 +299,7 @@ class PlannedExercise(NamedTuple):
 
 
 class ProgramData(ProgramPart):
-    """The fields of a training program. No object is of this class itself."""
+    """The fields of a training program, for :class:`~.model.EnrichedTrainingProgram`."""
 
     title: Text = None
     summary: Text = None
@@ -317,7 +314,7 @@ class ProgramData(ProgramPart):
     def exercises(self) -> Iterator[PlannedExercise]:
         """Every exercise of the blocks as ``(session, block, exercise)``.
 
-        Without those of a ``core_mobility_block``, whose form is not documented.
+        A ``core_mobility_block`` is left out: its form is not documented.
         """
         for session in self.sessions:
             for block in session.blocks:
@@ -326,4 +323,4 @@ class ProgramData(ProgramPart):
 
 
 FACTS: Final = ("goal", "training_type", "weeks", "days_per_week", "session_duration_min")
-"""The fields that sum a program up."""
+"""The fields that summarize a program."""

@@ -1,7 +1,7 @@
 """The training program that the workflow writes (``client_training_program_enriched``).
 
-The data are in ``data.py``. Numbers, checks, comparison and renderings are modules of their own,
-imported when they are called: a process that only runs the workflow does not load them.
+The fields are in ``data.py``. Methods import numbers, checks, comparison and renderings when they
+are called: a process that only runs the workflow does not load them.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class EnrichedTrainingProgram(ProgramData):
         title: The title.
         summary: A few sentences about the program.
         goal: The goal.
-        training_type: The kind of training, such as ``"strength"``.
+        training_type: The kind of training, for example ``"strength"``.
         days_per_week: Training days in a week.
         session_duration_min: The length of a session, in minutes.
         weeks: The length of the program, in weeks.
@@ -40,16 +40,16 @@ class EnrichedTrainingProgram(ProgramData):
     """
 
     def weekly_sets(self) -> float:
-        """The sets of one week. Exercises with unreadable ``series`` do not count."""
+        """The sets of a week. Exercises with unreadable ``series`` do not count."""
         return round(sum(planned.exercise.sets or 0.0 for planned in self.exercises()), 2)
 
     def weekly_sets_by_muscle(self) -> dict[str, float]:
-        """The sets of one week by muscle, the largest number first.
+        """The sets of a week by muscle, the largest number first.
 
-        A set counts whole for each muscle of ``primary_group`` and half for each of
+        A set counts whole for each muscle of ``primary_group`` and half for each muscle of
         ``secondary_group``: the method with the strongest evidence in Pelland et al. (2024,
-        SportRxiv preprint). If an exercise names no muscle, those of its block count. Synonyms,
-        plurals, case and accents make no other muscle.
+        SportRxiv preprint). If an exercise names no muscle, the muscles of its block count.
+        Synonyms, plurals, case and accents do not matter.
         """
         from .volume import weekly_sets_by_muscle
 
@@ -58,23 +58,24 @@ class EnrichedTrainingProgram(ProgramData):
     def estimated_session_minutes(self) -> list[float]:
         """The estimated minutes of each session; 0 for a session without countable sets.
 
-        A rough guide. Rests count as written; without one, 90 seconds between sets, and 10 within
-        a superset. ``docs/programs.md`` has the assumptions and their sources.
+        This is a rough guide. A rest in the program counts. Without it, a rest has 90 seconds
+        between sets, and 10 seconds within a superset. ``docs/programs.md`` has the assumptions
+        and their sources.
         """
         from .volume import session_minutes
 
         return [session_minutes(session) for session in self.sessions]
 
     def check(self, against: "EDN360Input | Mapping[str, Any] | None" = None) -> "Findings":
-        """Find what a coach should look at before the program reaches the athlete.
+        """Find the faults that a coach should review before the athlete gets the program.
 
         In a notebook the last line of a cell shows the list as a table; ``.to_html(lang="en")``
-        is that in English.
+        gives the table in English.
 
         A finding never blocks a program. ``docs/programs.md`` lists the checks.
 
         Args:
-            against: The athlete's data, also as a mapping: days, minutes, equipment, injuries and
+            against: The athlete's data, also as a mapping. Days, minutes, equipment, injuries and
                 exercises to avoid are compared if a questionnaire states them clearly.
 
         Raises:
@@ -92,7 +93,7 @@ class EnrichedTrainingProgram(ProgramData):
     def diff(self, previous: "EnrichedTrainingProgram | Mapping[str, Any]") -> "ProgramDiff":
         """Compare with the previous program.
 
-        ``docs/programs.md`` says when two exercises are the same.
+        ``docs/programs.md`` defines when two exercises are equal.
 
         Args:
             previous: The previous program, also as a mapping.
@@ -109,10 +110,10 @@ class EnrichedTrainingProgram(ProgramData):
         return diff(self, program)
 
     def to_records(self) -> "list[Record]":
-        """One flat mapping for each exercise of the blocks, for pandas, polars or a database.
+        """A flat mapping for each exercise of the blocks, for pandas, polars or a database.
 
-        Every record has each column of ``docs/programs.md``. The values of a column have one type,
-        or are ``None``.
+        Every record has each column of ``docs/programs.md``. The values of a column have a single
+        type, or are ``None``.
         """
         from .records import to_records
 
@@ -121,12 +122,13 @@ class EnrichedTrainingProgram(ProgramData):
     def to_html(
         self, *, full_page: bool = False, lang: Language = "es", log_columns: bool = False
     ) -> str:
-        """The program as HTML, without scripts and requests; all text is escaped.
+        """The program as HTML, without scripts and requests; the text is escaped.
 
         In a notebook the last line of a cell shows it: ``program.to_html(lang="en")``.
 
         Args:
-            full_page: A whole page, for a browser or a printer; else a fragment with its style.
+            full_page: ``True`` for a whole page, for a browser or a printer; ``False`` for a
+                fragment with its style.
             lang: The language of the labels, ``"es"`` or ``"en"``.
             log_columns: Print blank columns S1 to S4, for the kilograms and repetitions of each
                 set.
@@ -134,13 +136,13 @@ class EnrichedTrainingProgram(ProgramData):
         Raises:
             ValueError: ``lang`` is another language.
         """
-        from .rendering.html import LOGS, program_html, program_page
+        from .rendering.html import program_html, program_page
 
         show = program_page if full_page else program_html
-        return show(self, lang, LOGS if log_columns else ())
+        return show(self, lang, log_columns=log_columns)
 
     def to_markdown(self, *, lang: Language = "es") -> str:
-        """The program as Markdown with tables, in which all text of the workflow is escaped.
+        """The program as Markdown with tables. The text of the workflow is escaped.
 
         Raises ``ValueError`` if ``lang`` is not ``"es"`` or ``"en"``.
         """

@@ -1,7 +1,4 @@
-"""Muscles and their names: one muscle has several names, in several languages.
-
-The names are in ``words.ini``.
-"""
+"""Muscles and their names: several in each language, listed in ``words.ini``."""
 
 from __future__ import annotations
 
@@ -20,38 +17,42 @@ _KEYS = {
 
 
 def muscle_key(name: str) -> str:
-    """The key of a muscle. Synonyms, plurals, case, accents and word order do not change it."""
-    own = words_of(name)
+    """The key that all names of a muscle share: synonyms, plurals, other case or word order."""
+    words = words_of(name)
     small, parts = terms("small"), terms("muscle_parts")
     # "Espalda (grosor)" is the back, and so is "espalda alta".
-    for part in (frozenset(own), frozenset(words_of(name.partition("(")[0]))):
-        if key := _KEYS.get(part - small) or _KEYS.get(part - small - parts):
+    for needed in (frozenset(words), frozenset(words_of(name.partition("(")[0]))):
+        if key := _KEYS.get(needed - small) or _KEYS.get(needed - small - parts):
             return key
     folded = fold(name)
-    return " ".join(own) if own and folded.isascii() else folded
+    return " ".join(words) if words and folded.isascii() else folded
 
 
-def muscles(own: str | None, of_block: Iterable[str] | None) -> dict[str, str]:
-    """Muscles by their keys, as they are written.
+def muscles(text: str | None, block_muscles: Iterable[str] | None) -> dict[str, str]:
+    """The names of muscles by their keys.
 
     Args:
-        own: The text of the exercise; ``"Chest, triceps"`` names two.
-        of_block: The muscles of its block, which count if the exercise names none.
+        text: The text of the exercise; ``"Chest, triceps"`` names two muscles.
+        block_muscles: The muscles of its block. They count if the exercise names no muscle.
     """
-    texts = (of_block or ()) if says_nothing(own) or is_placeholder(own) else (own or "",)
+    texts = (block_muscles or ()) if _names_no_muscle(text) else (text or "",)
     names = (" ".join(name.split()) for text in texts for name in _BETWEEN_MUSCLES.split(text))
     by_key: dict[str, str] = {}
     for name in names:
-        # "Trapecio medio e inferior" is one muscle.
-        own_words = set(words_of(name))
-        is_part = by_key and own_words and own_words <= terms("small") | terms("muscle_parts")
-        if not is_part and not says_nothing(name) and not is_placeholder(name):
+        # "Trapecio medio e inferior" is a single muscle.
+        words = set(words_of(name))
+        is_part = by_key and words and words <= terms("small") | terms("muscle_parts")
+        if not is_part and not _names_no_muscle(name):
             by_key.setdefault(muscle_key(name), name)
     return by_key
 
 
+def _names_no_muscle(text: str | None) -> bool:
+    return says_nothing(text) or is_placeholder(text)
+
+
 def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two lists of muscles share one; a muscle that is not in the table may be any."""
+    """Whether two lists share a muscle. An unknown muscle may be any muscle."""
     keys, other_keys = set(some), set(others)
     if not keys | other_keys <= set(_KEYS.values()):
         return True

@@ -1,4 +1,4 @@
-"""A program as rows of a table, one row an exercise, and as CSV."""
+"""A program as rows of a table, with a row for each exercise, and as CSV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import io
 import re
 from typing import Final, TypeAlias
 
-from .data import EXERCISE_COLUMNS, Exercise, ProgramData, written
+from .._json import whole_characters
+from .data import EXERCISE_COLUMNS, Exercise, ProgramData, raw_values
 from .numbers import as_text
 from .rendering.printable import printable
 
@@ -20,38 +21,32 @@ COLUMNS: Final = (
     *("exercise_types", *(f for f in Exercise.model_fields if f not in EXERCISE_COLUMNS)),
     *("other", "block_other", "session_other"),
 )
-"""The columns of every record, in this order. The last three have unknown keys, as JSON."""
+"""The columns of every record, in this order. The last three contain unknown keys, as JSON."""
 
 LARGEST_INTEGER = 2**63 - 1
-"""Tables hold integers of 64 bits; no exercise has a larger order."""
+"""The limit of databases and data frames. A larger order is a mistake."""
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-
-# Spreadsheets take these at the beginning of a text for a formula, which can send data away
-# (OWASP, "CSV injection"); an apostrophe in front keeps it a text.
+# A spreadsheet runs a text that begins like this as a formula, which can send data away (OWASP,
+# "CSV injection"). After an apostrophe it stays a text.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
 def to_records(program: ProgramData) -> list[Record]:
-    """One record for each exercise of the blocks, in the order of the program."""
+    """A record for each exercise of the blocks, in the order of the program."""
     records: list[Record] = []
     for s, session in enumerate(program.sessions, 1):
-        day: Record = {
-            "session_number": s,
-            "session": _text(session.raw("id")),
-            "session_name": _text(session.raw("name")),
-            "session_other": _text(session.model_extra or None),
-        }
         for b, block in enumerate(session.blocks, 1):
             place: Record = {
-                **day,
+                "session_number": s,
+                "session": _text(session.raw("id")),
+                "session_name": _text(session.raw("name")),
+                "session_other": _text(session.model_extra or None),
                 "block_number": b,
                 "block": _text(block.raw("id")),
                 "block_other": _text(block.model_extra or None),
             }
-            for exercise in block.exercises:
-                record = {**place, **_values(exercise)}
-                records.append({column: record.get(column) for column in COLUMNS})
+            rows = ({**place, **_values(exercise)} for exercise in block.exercises)
+            records += ({column: row[column] for column in COLUMNS} for row in rows)
     return records
 
 
@@ -62,7 +57,7 @@ def program_csv(program: ProgramData, *, excel: bool = False) -> str:
 
     Args:
         program: The program.
-        excel: Begin with a byte order mark. Excel reads such a file as UTF-8; pandas and polars
+        excel: Begin with a byte order mark. Excel then reads the file as UTF-8; pandas and polars
             skip the mark.
     """
     file = io.StringIO(newline="")
@@ -80,7 +75,7 @@ def _cell(value: str | float | None) -> str | float | None:
 
 
 def _values(exercise: Exercise) -> Record:
-    values = written(exercise)
+    values = raw_values(exercise)
     record: Record = {field: _text(values.pop(field, None)) for field in Exercise.model_fields}
     order = exercise.order
     record["order"] = order if order is not None and abs(order) <= LARGEST_INTEGER else None
@@ -93,5 +88,5 @@ def _values(exercise: Exercise) -> Record:
 
 
 def _text(value: object) -> str | None:
-    """Every value as text, so that no column mixes types."""
-    return None if value is None else _HALF_CHARACTER.sub("\ufffd", as_text(value))
+    """A value as text, so that a column has a single type."""
+    return None if value is None else whole_characters(as_text(value))

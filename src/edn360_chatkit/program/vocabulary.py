@@ -1,6 +1,6 @@
-"""The words by which programs and questionnaires are read, in Spanish and English.
+"""The words of programs and questionnaires, in Spanish and English, from ``words.ini``.
 
-``words.ini`` has them. They are compared in small letters, without accents, signs and plurals.
+They are compared in lower case, without accents, punctuation and plurals.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import TypeAlias
 Sections: TypeAlias = Mapping[str, Mapping[str, str]]
 
 LONGEST = 200
-"""Characters. A longer text is prose, which is not read."""
+"""Characters. A longer text is prose and is not read."""
 
 
 class _Parser(ConfigParser):
     def optionxform(self, optionstr: str) -> str:
-        return optionstr  # small and capital letters differ
+        return optionstr  # case-sensitive
 
 
 @cache
 def read_file(name: str = "words.ini") -> Sections:
-    """The sections of a file of this folder: keys with their words, in one line each."""
+    """The sections of a file in this folder: the words of each key as a single line."""
     parser = _Parser(delimiters=("=",), interpolation=ExtendedInterpolation())
     parser.read_string(
         resources.files(__name__.rpartition(".")[0]).joinpath(name).read_text("utf-8")
@@ -38,15 +38,13 @@ def read_file(name: str = "words.ini") -> Sections:
 
 
 def read_names(*sections: str) -> dict[str, frozenset[str]]:
-    """Each name of these sections with the words of its keys, without the key ``none``."""
+    """The names in these sections, each with the words of its keys, except ``none``."""
     names: dict[str, frozenset[str]] = {}
     for key, row in (row for section in sections for row in read_file()[section].items()):
         for name in row.split(", "):
             names[name] = names.get(name, frozenset()) | frozenset(key.split()) - {"none"}
     return names
 
-
-# --- words of a text ------------------------------------------------------------------------------
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -60,22 +58,22 @@ _PLACEHOLDER = re.compile(
 
 
 def fold(text: str) -> str:
-    """A name as names are compared: without case, accents and double blanks."""
+    """A text for comparison: without case, accents and double blanks."""
     parts = unicodedata.normalize("NFKD", text).casefold()
     return " ".join("".join(c for c in parts if not unicodedata.combining(c)).split())
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, as they are compared: "Sentadillas" and "sentadila" are one word.
+    """The words of a text for comparison: "Sentadillas" and "sentadila" are equal.
 
-    They have no ending of a plural, in both languages: "machin" as well as "sesion".
+    The plural endings of both languages are removed, so "machines" becomes "machin".
     """
     text = fold(_CAMEL_HUMP.sub(" ", text).replace("_", " "))
     return [_DOUBLED.sub(r"\1", _PLURAL.sub("", word)) for word in _WORD.findall(text)]
 
 
 def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    """The phrases in a text, from left to right; of phrases that begin alike the longest."""
+    """The phrases in a text, from left to right. The longest phrase at a position counts."""
     place = 0
     while place < len(words):
         for length in (4, 3, 2, 1):
@@ -88,37 +86,35 @@ def phrases_in(words: Sequence[str], phrases: Mapping[str, frozenset[str]]) -> I
 
 
 def is_placeholder(text: str | None) -> bool:
-    """Whether a text of the workflow stands for an exercise or muscle that is to be assigned."""
+    """Whether a text is a placeholder of the workflow for an exercise or a muscle."""
     return _PLACEHOLDER.search(fold(text or "").replace("_", " ")) is not None
-
-
-# --- the file -------------------------------------------------------------------------------------
 
 
 @cache
 def terms(row: str) -> frozenset[str]:
-    """The words of a row of ``[words]``; the file says what they are for."""
+    """The words of a row of ``[words]``, which the file describes."""
     return frozenset(words_of(read_file()["words"][row]))
 
 
 def has(words: Iterable[str], row: str) -> bool:
-    """Whether one of these words is in a row of ``[words]``."""
+    """Whether a row of ``[words]`` contains any of these words."""
     return not terms(row).isdisjoint(words)
 
 
 @cache
 def phrases(*sections: str) -> dict[str, frozenset[str]]:
-    """The phrases of sections, with their kinds of equipment or joints."""
+    """The phrases of these sections, with their kinds of equipment or their joints."""
     return {" ".join(words_of(name)): kinds for name, kinds in read_names(*sections).items()}
 
 
 Question: TypeAlias = tuple[frozenset[str], ...]
-"""A key is this question if it has a word of each set but the last, and all are in one of them."""
+"""Sets of words. A key asks this question if it has a word of each set except the last set, and no
+word outside of the sets."""
 
 
 @cache
 def questions(row: str) -> tuple[Question, ...]:
-    """The ways to ask a question."""
+    """The alternative forms of a question."""
     ways = read_file()["questions"][row].split("/")
     fillers = read_file()["words"]["fillers"]
     return tuple(
@@ -128,7 +124,7 @@ def questions(row: str) -> tuple[Question, ...]:
 
 @cache
 def _loads() -> list[tuple[frozenset[str], frozenset[str], frozenset[str]]]:
-    """The words that a name needs, those that it must not have, and the joints."""
+    """The words that a name must have, the words that it must not have, and the joints."""
     return [
         (
             frozenset(words_of(" ".join(word for word in name.split() if word[0] != "-"))),
@@ -140,10 +136,9 @@ def _loads() -> list[tuple[frozenset[str], frozenset[str], frozenset[str]]]:
 
 
 def loaded_joints(name: str) -> frozenset[str]:
-    """The joints that an exercise loads; empty if its name is not known.
+    """The joints that an exercise loads; empty for an unknown name.
 
-    Words may have any order, so that a catalogue's spelling ("press hombros sentado barra") needs
-    no entry of its own.
+    The order of the words does not matter: catalogues write "press hombros sentado barra".
     """
     full = phrases("abbreviations")
     words = {word for short in words_of(name) for word in full.get(short, (short,))}

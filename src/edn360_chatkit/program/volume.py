@@ -1,29 +1,29 @@
-"""How much a program asks for: its weekly sets, and the time of a session."""
+"""The volume of a program: its weekly sets, and the time of a session."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, written
+from .._json import is_object
+from .data import Block, Exercise, ProgramData, ProgramPart, TrainingSession, raw_values
 from .muscles import muscles
 from .numbers import Range, as_text, is_empty, read_seconds
 from .vocabulary import fold
 
 # Assumptions, in seconds where they have a unit. docs/programs.md has their sources.
-SECONDARY_SHARE = 0.5  # of a set, for a muscle that is not its first aim
+SECONDARY_SHARE = 0.5  # of a set, for a secondary muscle
 SECONDS_PER_REP = 3.0
-SECONDS_UNSAID = 30.0  # of a set that does not say how long it is, such as "AMRAP"
+UNKNOWN_SET_SECONDS = 30.0  # a set without a length, for example "AMRAP"
 REST_SECONDS = 90.0
 SUPERSET_SECONDS = 10.0  # between two exercises of a superset
 CHANGE_SECONDS = 60.0  # between two exercises, or supersets
 WARM_UP_SECONDS = 600.0
 CORE_MOBILITY_SECONDS = 300.0
-LONGEST_REST = 900.0  # a longer one is a mistake
-MOST_MINUTES = 5  # a rest without a unit: up to 5 are minutes, 10 and more are seconds
+LONGEST_REST = 900.0  # a longer rest is a mistake
+MOST_MINUTES = 5  # a rest without a unit has up to 5 minutes, or at least 10 seconds
 LEAST_SECONDS = 10
 
 
@@ -45,7 +45,7 @@ def weekly_sets_by_muscle(program: ProgramData) -> dict[str, float]:
 
 
 def has_length(exercise: Exercise) -> bool:
-    """Whether an exercise says how much there is to do."""
+    """Whether the length of an exercise is known: its sets, and their repetitions or time."""
     return bool(exercise.sets and (exercise.reps_range or exercise.seconds_range))
 
 
@@ -65,12 +65,10 @@ def session_minutes(
             work += sets * (_seconds_per_set(exercise) + rest)
     if not parts:
         return 0.0
-    has_closing = any(read_core_block(session))
-    around = WARM_UP_SECONDS + (CORE_MOBILITY_SECONDS if has_closing else 0.0)
-    return round((around + work + CHANGE_SECONDS * (parts - 1)) / 60, 1)
+    closing = CORE_MOBILITY_SECONDS if any(read_core_block(session)) else 0.0
+    changes = CHANGE_SECONDS * (parts - 1)
+    return round((WARM_UP_SECONDS + work + changes + closing) / 60, 1)
 
-
-# --- rests --------------------------------------------------------------------------------------
 
 _SUPERSET = re.compile(
     r"\b(?:super|bi|tri) ?-?(?:serie|set)s?\b|\b(?:giant set|series? gigante|circuit)"
@@ -88,24 +86,22 @@ _REST_IN_NOTES = re.compile(
 
 
 def _texts_of(block: Block) -> str:
-    """The texts that may say that a block is a superset."""
+    """The texts that may name a block a superset."""
     exercises = ([e.name, e.notes, e.exercise_types, e.model_extra] for e in block.exercises)
     return fold(as_text([block.id, block.model_extra, *exercises]).replace("_", " "))
 
 
-def _rest(part: ProgramPart, usual: float) -> float:
-    """The seconds of rest that a part states, in its own field or its notes."""
-    values = written(part)
+def _rest(part: ProgramPart, default: float) -> float:
+    """The seconds of rest in the ``rest`` or the notes of a part."""
+    values = raw_values(part)
     text, notes = (fold(as_text(values.get(field))) for field in ("rest", "notes"))
-    if not text and not notes:
-        return usual
     synonyms = (part.model_extra or {}).keys() - values.keys()
-    stated = _seconds(text, bool(_IN_SECONDS.search(" ".join([*synonyms, text]))))
-    if stated is None and _NO_REST.search(f"{text} {notes}"):
+    rest = _seconds(text, bool(_IN_SECONDS.search(" ".join([*synonyms, text]))))
+    if rest is None and _NO_REST.search(f"{text} {notes}"):
         return 0.0
-    if stated is None and (match := _REST_IN_NOTES.search(notes)):
-        stated = read_seconds(match[1] or match[2])
-    return stated.middle if stated and stated.high <= LONGEST_REST else usual
+    if rest is None and (match := _REST_IN_NOTES.search(notes)):
+        rest = read_seconds(match[1] or match[2])
+    return rest.middle if rest and rest.high <= LONGEST_REST else default
 
 
 _FIRST_NUMBER = re.compile(r"(?<![-.,0-9])[0-9].*?(?=[,;/] |[]}]|$)")
@@ -117,8 +113,8 @@ def _seconds(text: str, is_in_seconds: bool) -> Range | None:
     """The seconds of a rest. Without a unit, up to 5 are minutes, and 10 or more are seconds."""
     if not (number := _FIRST_NUMBER.search(_MINUTES.sub(" min ", text))):
         return None
-    if stated := read_seconds(number[0]):
-        return stated
+    if with_unit := read_seconds(number[0]):
+        return with_unit
     minutes, seconds = (read_seconds(f"{number[0]} {unit}") for unit in ("min", "s"))
     if minutes and minutes.high <= MOST_MINUTES * 60 and not is_in_seconds:
         return minutes
@@ -126,34 +122,32 @@ def _seconds(text: str, is_in_seconds: bool) -> Range | None:
 
 
 def _seconds_per_set(exercise: Exercise) -> float:
-    """Without the rest."""
     if seconds := exercise.seconds_range:
         return seconds.middle
     reps = exercise.reps_range
-    return reps.middle * SECONDS_PER_REP if reps else SECONDS_UNSAID
+    return reps.middle * SECONDS_PER_REP if reps else UNKNOWN_SET_SECONDS
 
 
 _INCLUDE = ("include", "included", "incluir", "incluido", "enabled")
-"""Keys of a closing block that say whether there is one."""
+"""Keys of a closing block. With the value false, the session has no closing block."""
 
 
 def read_core_block(session: TrainingSession) -> tuple[Block | None, object]:
     """Read a session's ``core_mobility_block``, whose form is not documented.
 
     Returns:
-        The block, or ``None`` without a list of exercises; and its other content. An empty block
-        (``{"include": false, "details": ""}``) is ``None`` and ``None``.
+        The block, or ``None`` if it has no list of exercises; and its other content. Both are
+        ``None`` for an empty block, for example ``{"include": false, "details": ""}``.
     """
-    content: Any = session.raw("core_mobility_block")
-    if not isinstance(content, dict):
-        return None, None if is_empty(content) else cast("object", content)
-    fields = cast("dict[str, object]", content)
-    others = {key: value for key, value in fields.items() if key not in (*_INCLUDE, "exercises")}
-    is_excluded = any(as_text(fields.get(key)).lower() in ("false", "no") for key in _INCLUDE)
-    if is_excluded or is_empty([others, fields.get("exercises")]):
+    content = session.raw("core_mobility_block")
+    if not is_object(content):
+        return None, None if is_empty(content) else content
+    others = {key: value for key, value in content.items() if key not in (*_INCLUDE, "exercises")}
+    is_excluded = any(as_text(content.get(key)).lower() in ("false", "no") for key in _INCLUDE)
+    if is_excluded or is_empty([others, content.get("exercises")]):
         return None, None
     try:
-        block = Block.model_validate(fields) if "exercises" in fields else None
+        block = Block.model_validate(content) if "exercises" in content else None
     except ValidationError:
-        return None, fields
+        return None, content
     return block, others or None

@@ -1,4 +1,4 @@
-"""HTML that is safe as it is built: whatever is not markup made here is escaped."""
+"""HTML that is safe by construction: text is escaped, unless this module built it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from .printable import printable
 
 
 class Html(str):
-    """Markup that goes into the page as it is. Every other ``str`` is text.
+    """Markup, which is not escaped. Every other ``str`` is text.
 
-    A notebook shows it as a page, not as its source.
+    A notebook shows it as a page and not as source.
     """
 
     __slots__ = ()
@@ -23,9 +23,10 @@ def element(name: str, *content: str, **attributes: str | None) -> Html:
     """An element.
 
     Args:
-        name: Its tag.
-        content: What is in it: :class:`Html` as it is, any other ``str`` as text.
-        attributes: ``class_`` is class and ``aria_label`` is aria-label; ``None`` leaves one out.
+        name: The tag.
+        content: The content. A ``str`` that is not :class:`Html` is escaped.
+        attributes: ``class_`` is class and ``aria_label`` is aria-label. An attribute of ``None``
+            is left out.
     """
     opening = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
@@ -36,7 +37,7 @@ def element(name: str, *content: str, **attributes: str | None) -> Html:
 
 
 def together(*content: str) -> Html:
-    """Several pieces of content, one after the other."""
+    """Pieces of content in a row."""
     return Html("".join(part if isinstance(part, Html) else _escaped(part) for part in content))
 
 

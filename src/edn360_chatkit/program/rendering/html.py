@@ -1,6 +1,6 @@
-"""A training program as HTML: a fragment for notebooks, or a page of its own.
+"""A training program as HTML: a fragment for notebooks, or a whole page.
 
-Neither has a script or makes a request. :func:`~.elements.element` escapes every text.
+It has no scripts and makes no requests. :func:`~.elements.element` escapes every text.
 """
 
 from __future__ import annotations
@@ -18,36 +18,22 @@ from .content import COLUMNS, LIST_MARK, Note, Row, rpe_text
 from .elements import Html, element, together
 from .text import PlainText, program_title
 
-_PAGE_STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0; background: light-dark(#f5f6f4, #121514); }
-body > .edn360 { min-height: 100vh; border-radius: 0; }
-@page { margin: 14mm; }
-@media print { body { background: none; } }
-"""
+LOG_COLUMNS = ("S1", "S2", "S3", "S4")
+"""Blank columns for the athlete, on paper only: the first sets of an exercise."""
 
 
-LOGS = ("S1", "S2", "S3", "S4")
-"""Columns to fill in by hand: the first sets of an exercise."""
+def program_html(program: ProgramData, lang: Language, *, log_columns: bool) -> Html:
+    """A program as a fragment for another page, for example a notebook."""
+    markup = _Markup(words(lang), log_columns=log_columns, is_page=False)
+    return fragment(markup.program(program), lang=lang)
 
 
-def program_html(program: ProgramData, lang: Language, logs: Sequence[str] = ()) -> Html:
-    """A program as a fragment for a foreign page, such as a notebook.
-
-    Args:
-        program: The program.
-        lang: The language of the labels.
-        logs: Names of blank columns for the athlete, which are printed only.
-    """
-    return fragment(_Markup(words(lang), logs).program(program), lang=lang)
-
-
-def program_page(program: ProgramData, lang: Language, logs: Sequence[str] = ()) -> Html:
-    """A program as a whole page, which forbids the browser every script and every request."""
-    own = words(lang)
-    article = _Markup(own, logs, is_page=True).program(program)
-    style = _PAGE_STYLE + _css()
-    # The browser takes this style and no other, so that not even a style could ask for anything.
+def program_page(program: ProgramData, lang: Language, *, log_columns: bool) -> Html:
+    """A program as a whole page. Its policy forbids the browser every script and every request."""
+    labels = words(lang)
+    article = _Markup(labels, log_columns=log_columns, is_page=True).program(program)
+    style = _css("page.css") + _css()
+    # The browser accepts only this style: another style could make requests.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = together(
@@ -55,7 +41,7 @@ def program_page(program: ProgramData, lang: Language, logs: Sequence[str] = ())
         Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
-        element("title", program_title(program, own)),
+        element("title", program_title(program, labels)),
         element("style", Html(style)),
     )
     body = element("body", element("main", article, class_="edn360"))
@@ -65,27 +51,27 @@ def program_page(program: ProgramData, lang: Language, logs: Sequence[str] = ())
 
 
 def fragment(*content: str, lang: Language | None = None) -> Html:
-    """Content with its style, which holds for this fragment and nothing around it."""
+    """Content with its style, which does not apply outside of the fragment."""
     return element("div", element("style", Html(_css())), *content, class_="edn360", lang=lang)
 
 
 @cache
-def _css() -> str:
-    return files("edn360_chatkit.program.rendering").joinpath("style.css").read_text("utf-8")
+def _css(file: str = "style.css") -> str:
+    return files("edn360_chatkit.program.rendering").joinpath(file).read_text("utf-8")
 
 
 class _Markup(PlainText):
-    """Every ``str`` that is no :class:`Html` is a text, which :func:`element` escapes."""
+    """The parts of a program as HTML. :func:`element` escapes each ``str`` that is not ``Html``."""
 
-    def __init__(self, words: Words, logs: Sequence[str], *, is_page: bool = False) -> None:
+    def __init__(self, words: Words, *, log_columns: bool, is_page: bool) -> None:
         super().__init__(words)
-        self._logs = logs
+        self._log_columns = LOG_COLUMNS if log_columns else ()
         self._is_page = is_page
 
     def section(self, kind: str, *parts: str, anchor: str = "") -> Html:
         if kind in ("article", "header"):
             return element(kind, *parts)
-        # Only a page has anchors: a notebook may show two programs.
+        # Only a page has anchors: they must be unique, and a notebook may show two programs.
         return element("section", *parts, class_=kind, id=(self._is_page and anchor) or None)
 
     def heading(self, level: int, title: str, identity: str = "", also: str = "") -> Html:
@@ -94,7 +80,7 @@ class _Markup(PlainText):
         about = [f" {self.words.field('also')} ", element("bdi", also)] if also else []
         return element(
             f"h{level}",
-            # With the blank that separates it without a style.
+            # The blank separates the id from the title if there is no style.
             together(element("bdi", identity, class_="id"), " ") if identity else "",
             element("bdi", title) if title else "",
             _filled("span", about, class_="also"),
@@ -122,7 +108,7 @@ class _Markup(PlainText):
         return _filled("nav", links, aria_label=self.words.field("sessions"))
 
     def sets(self, sets: Sequence[tuple[str, float]]) -> Html:
-        """Bars: SVG without a script."""
+        """A bar chart as SVG."""
         most = max(number for _, number in sets) or 1
         bars = (self._bar(name, number, 100 * number / most) for name, number in sets)
         title, method = self.words.field("weekly_sets"), self.words.field("how_counted")
@@ -136,18 +122,14 @@ class _Markup(PlainText):
         return element("div", element("dt", name, dir="auto"), element("dd", picture), number)
 
     def exercises(self, rows: Sequence[Row], columns: Collection[str]) -> Html:
-        logs = self._logs
+        logs = self._log_columns
         heads = [
             element("th", self.words.field(COLUMNS[c]), scope="col", class_=c) for c in columns
         ]
         unit = element("small", self.words.field("log"))
         heads += [element("th", log, " ", unit, scope="col", class_="log") for log in logs]
-        return element(
-            "table",
-            element("thead", element("tr", *heads)),
-            element("tbody", *(self._cells(row, columns) for row in rows)),
-            class_="logs" if logs else None,
-        )
+        cells = (self._cells(row, columns) for row in rows)
+        return _table(heads, cells, class_="logs" if logs else None)
 
     def _cells(self, row: Row, columns: Collection[str]) -> Html:
         link = row.video and element(
@@ -158,7 +140,7 @@ class _Markup(PlainText):
             target="_blank",
             aria_label=f"{self.words.field('video')}: {row.name}",
         )
-        # A phone has no header; "RIR 2" and "RPE 8" say it themselves.
+        # A phone does not show the header. "RIR 2" and "RPE 8" contain their label.
         label = None if rpe_text(row.rpe) == row.rpe else "RPE"
         groups = element("bdi", row.groups, class_="groups") if row.groups else ""
         cells = {
@@ -169,11 +151,11 @@ class _Markup(PlainText):
             "notes": element("td", self.notes(row.notes), class_="notes", dir="auto"),
             "video": element("td", link or "", class_="video"),
         }
-        blanks = (element("td", class_="log") for _ in self._logs)
+        blanks = (element("td", class_="log") for _ in self._log_columns)
         return element("tr", *(cells[column] for column in columns), *blanks)
 
     def notes(self, notes: Sequence[Note], indent: str = "") -> Html:
-        """Lines of text as paragraphs, entries of lists and objects as lists."""
+        """Lines of text as paragraphs. The entries of lists and objects are lists."""
         parts: list[Html] = []
         for mark, group in groupby(notes, lambda note: note.mark and note.mark == LIST_MARK):
             if mark == "":
@@ -192,25 +174,28 @@ class _Markup(PlainText):
 
 
 def _filled(name: str, content: Sequence[str], **attributes: str | None) -> Html:
-    """An element, or nothing without content."""
+    """An element, or an empty text if it has no content."""
     return element(name, *content, **attributes) if content else together()
 
 
 def findings_html(findings: Iterable[tuple[str, str, str]], lang: Language) -> Html:
     """A table of findings: severity, place and message of each."""
-    own = words(lang)
-    heads = (element("th", own.field(c), scope="col") for c in ("severity", "place", "finding"))
+    labels = words(lang)
+    heads = (element("th", labels.field(c), scope="col") for c in ("severity", "place", "finding"))
     rows = [
         element(
             "tr",
-            element("th", own.field(severity), scope="row", class_=severity),
+            element("th", labels.field(severity), scope="row", class_=severity),
             element("td", place),
             element("td", element("bdi", message)),
         )
         for severity, place, message in findings
     ]
-    table = element(
-        "table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="findings"
-    )
-    nothing = element("p", own.field("no_findings"), class_="empty")
-    return fragment(element("article", table if rows else nothing), lang=lang)
+    empty = element("p", labels.field("no_findings"), class_="empty")
+    table = _table(heads, rows, class_="findings") if rows else empty
+    return fragment(element("article", table), lang=lang)
+
+
+def _table(heads: Iterable[Html], rows: Iterable[Html], class_: str | None) -> Html:
+    head, body = element("thead", element("tr", *heads)), element("tbody", *rows)
+    return element("table", head, body, class_=class_)

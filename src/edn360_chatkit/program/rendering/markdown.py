@@ -1,6 +1,6 @@
-"""A training program as Markdown with tables, as GitHub and JupyterLab read it.
+"""A training program as Markdown with tables, for GitHub and JupyterLab.
 
-Text of the workflow is escaped: a reader finds no Markdown, HTML or formula in it.
+The text of the workflow is escaped, so that it is not read as Markdown, HTML or a formula.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALWAYS = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{mark: f"\\{mark}" for mark in "\\`*_[]#|~$"}}
 )
 _AT_THE_START = re.compile(r"^(\d+(?=[.)])|(?=[-+=:]))")
-# Bare addresses are links to some readers: a backslash takes them apart, and is not shown.
+# Some readers make links of bare addresses. An invisible backslash prevents that.
 _ADDRESS = re.compile(r"(?<=[a-z])(?=://)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ def program_markdown(program: ProgramData, lang: Language) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape a text as Markdown, in one line."""
+    """Escape a text as a line of Markdown."""
     text = _ADDRESS.sub(r"\\", one_line(text).translate(_ALWAYS))
     return _AT_THE_START.sub(r"\1\\", text)
 
@@ -67,5 +67,5 @@ class _Markdown(PlainText):
 
 
 def _address(url: str) -> str:
-    """A URL to stand between < and >."""
+    """A URL for the brackets < and >."""
     return quote(url, safe="%/:?#@!&'()*+,;=-._~").replace("&", "&amp;")

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to print: a model, a server or a file wrote it."""
+"""Text of a model, a server or a file, made safe to print."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _HARMFUL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 
 def printable(text: str) -> str:
-    """A text that a terminal only shows.
+    """A text without control characters.
 
-    All line breaks become line feeds. Each harmful character becomes U+FFFD, which the reader sees.
+    Line breaks become line feeds. Each harmful character becomes U+FFFD, which is visible.
     """
     if text.isprintable():
         return text
@@ -22,15 +22,15 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A printable text in one line, for titles and names."""
+    """A printable text as a single line, for titles and names."""
     return " ".join(printable(text).split())
 
 
 def web_link(url: str | None) -> str | None:
-    r"""The URL if it may be a link: http or https, with a host; else ``None``.
+    r"""The URL if it may be a link: http or https, with a host. ``None`` for any other text.
 
-    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``: a URL with one of
-    these, a blank or a character that does not print may mislead.
+    Browsers drop tabs and line breaks within a URL and read ``\`` as ``/``. So a URL that contains
+    these, blanks or invisible characters may mislead.
     """
     url = (url or "").strip()
     if not re.match("https?://", url, re.IGNORECASE) or re.search(r"[\s\\]", url):

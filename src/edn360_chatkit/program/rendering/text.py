@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
-from ..data import FACTS, Block, ProgramData, TrainingSession
+from ..data import FACTS, ProgramData, TrainingSession
 from ..numbers import is_empty
 from ..texts import Language, Words, words
 from ..volume import read_core_block, session_minutes, weekly_sets_by_muscle
@@ -40,33 +41,42 @@ def program_title(program: ProgramData, words: Words) -> str:
 
 
 def wrap(text: str, mark: str = "") -> str:
-    """Wrap a text at 80 columns. The mark stands before the first line."""
+    """Wrap a text at 80 columns, with the mark before the first line."""
     below = " " * len(mark)
     lines = textwrap.wrap(one_line(text), WIDTH - len(mark), break_on_hyphens=False)
     return "\n".join((below if i else mark) + line for i, line in enumerate(lines))
 
 
 def note_text(note: Note) -> str:
-    """A note in one line, without those below it."""
+    """A note as a line, without the notes below it."""
     return note.text if note.mark == LIST_MARK else f"{note.mark} {note.text}".strip()
 
 
+class _Block(NamedTuple):
+    identity: str
+    muscles: str
+    secondary_muscles: str
+    rows: list[Row]
+    details: object
+
+
 class PlainText:
-    """Lays a program out. Markdown and HTML have the same order, and parts of their own."""
+    """The layout of a program, and its parts as plain text. An empty part is ``""``.
+
+    Markdown and HTML have this layout and override parts.
+    """
 
     line_break: str = "\n"
 
     def __init__(self, words: Words) -> None:
         self.words: Words = words
 
-    # --- the parts; an empty one is "" ------------------------------------------------------------
-
     def section(self, kind: str, *parts: str, anchor: str = "") -> str:
         """Parts that belong together."""
         return "\n\n".join(filter(None, parts))
 
     def heading(self, level: int, title: str, identity: str = "", also: str = "") -> str:
-        """A heading, of level 1 to 3; ``also`` are further muscles, in brackets."""
+        """A heading of level 1 to 3. ``also`` has the secondary muscles, for brackets."""
         also = f" ({self.words.field('also')} {also})" if also else ""
         return self.title(level, " · ".join(filter(None, (identity, title))) + also)
 
@@ -75,11 +85,11 @@ class PlainText:
         return wrap(text) + {1: "\n" + "=" * WIDTH, 2: "\n" + "-" * WIDTH}.get(level, "")
 
     def line(self, text: str, mark: str = "") -> str:
-        """A text in one line, behind its mark, which is no text of the workflow."""
+        """A text as a line. Its mark is our text and is not escaped."""
         return wrap(text, mark)
 
     def paragraph(self, text: str, kind: str = "") -> str:
-        """A text of one or more lines. The kind of page is shown in HTML only."""
+        """A text with any number of lines. A paragraph of the kind "kind" is for HTML only."""
         lines = [] if kind == "kind" else printable(text).split("\n")
         return self.line_break.join(filter(None, map(self.line, lines)))
 
@@ -88,20 +98,20 @@ class PlainText:
         return "\n".join(self.line(f"{name}: {text}", "- ") for name, text in facts.items())
 
     def focus(self, focus: Sequence[str]) -> str:
-        """What a session trains."""
+        """The focus of a session."""
         return self.line(f"{self.words.field('focus')}: {', '.join(focus)}") if focus else ""
 
     def links(self, sessions: Sequence[tuple[str, str]]) -> str:
-        """Links to the sessions, by their ids and names."""
+        """Links to the sessions, from their ids and names."""
         return ""
 
     def sets(self, sets: Sequence[tuple[str, float]]) -> str:
-        """Weekly sets by muscle: at least one."""
+        """The weekly sets by muscle, of at least one muscle."""
         lines = (wrap(muscle, f"{self.words.number(n):>6}  ") for muscle, n in sets)
         return "\n".join([f"{self.words.field('weekly_sets')}:", *lines])
 
     def exercises(self, rows: Sequence[Row], columns: Collection[str]) -> str:
-        """The exercises of a block: at least one; the columns are those that are filled."""
+        """The exercises of a block, at least one, in the columns that have content."""
         return "\n".join(filter(None, (line for row in rows for line in self._row(row))))
 
     def notes(self, notes: Sequence[Note], indent: str = "") -> str:
@@ -116,19 +126,17 @@ class PlainText:
         return "\n".join(filter(None, lines))
 
     def _row(self, row: Row) -> tuple[str, ...]:
-        below = " " * 5
+        indent = " " * 5
         load = filter(None, (row.load, rpe_text(row.rpe)))
         return (
             wrap(f"{row.order}. {row.name}" if row.order else row.name, "  "),
-            wrap(" · ".join(load), below),
-            self.notes(row.notes, below),
-            wrap(row.video or "", below),
+            wrap(" · ".join(load), indent),
+            self.notes(row.notes, indent),
+            wrap(row.video or "", indent),
         )
 
-    # --- the order --------------------------------------------------------------------------------
-
     def program(self, program: ProgramData) -> str:
-        """A whole program, without the fields that are missing."""
+        """A program, without missing fields."""
         minutes = [session_minutes(session) for session in program.sessions]
         facts = {self.words.field(key): decoded(program.raw(key), self.words) for key in FACTS}
         sets = [(decoded(k, self.words), n) for k, n in weekly_sets_by_muscle(program).items()]
@@ -158,23 +166,25 @@ class PlainText:
         opening, last = ({key: values.pop(key, None)} for key in ("warmup", "session_notes"))
         closing = self._remarks({**values, **last})
         blocks: list[_Block] = [
-            (
-                (show_value(block.raw("id")), *self._muscles(block)),
+            _Block(
+                show_value(block.raw("id")),
+                decoded(block.raw("primary_muscles"), self.words),
+                decoded(block.raw("secondary_muscles"), self.words),
                 [read_row(exercise, self.words) for exercise in block.exercises],
                 others(block, ("id", "primary_muscles", "secondary_muscles", "exercises")),
             )
             for block in session.blocks
         ]
-        core, more = read_core_block(session)
+        core, details = read_core_block(session)
         if core is not None:
             rows = [read_row(exercise, self.words) for exercise in core.exercises]
-            blocks.append(((self.words.field("core_mobility_block"), "", ""), rows, more))
-        elif more is not None:
-            closing.insert(0, self._remark("core_mobility_block", more))
-        all_rows = [row for _, rows, _ in blocks for row in rows]
+            blocks.append(_Block(self.words.field("core_mobility_block"), "", "", rows, details))
+        elif details is not None:
+            closing.insert(0, self._remark("core_mobility_block", details))
+        all_rows = [row for block in blocks for row in block.rows]
         columns = [c for c in COLUMNS if c == "name" or any(getattr(row, c) for row in all_rows)]
         about = f"≈ {minutes:.0f} min ({self.words.field('estimated')})" if minutes else ""
-        focus = (decoded(one, self.words) for one in items_of(session.raw("focus")))
+        focus = (decoded(item, self.words) for item in items_of(session.raw("focus")))
         identity, name = self._name(session, index)
         return self.section(
             "session",
@@ -191,23 +201,18 @@ class PlainText:
             anchor=f"session-{index + 1}",
         )
 
-    def _muscles(self, block: Block) -> Iterator[str]:
-        for key in ("primary_muscles", "secondary_muscles"):
-            yield decoded(block.raw(key), self.words)
-
     def _block(self, block: _Block, columns: Collection[str]) -> str:
-        (identity, title, also), rows, more = block
-        title = title or ("" if identity else self.words.field("block"))
-        nothing = self.words.field("no_exercises")
+        title = block.muscles or ("" if block.identity else self.words.field("block"))
+        empty = self.paragraph(self.words.field("no_exercises"), "empty")
         return self.section(
             "block",
-            self.heading(3, title, identity, also),
-            self.exercises(rows, columns) if rows else self.paragraph(nothing, "empty"),
-            self.notes(read_notes(more, self.words)),
+            self.heading(3, title, block.identity, block.secondary_muscles),
+            self.exercises(block.rows, columns) if block.rows else empty,
+            self.notes(read_notes(block.details, self.words)),
         )
 
     def _remarks(self, values: Mapping[str, object], level: int = 3) -> list[str]:
-        """Fields with their labels above them."""
+        """Fields with their labels as headings, without empty fields."""
         items = values.items()
         return [self._remark(key, value, level) for key, value in items if not is_empty(value)]
 
@@ -215,7 +220,3 @@ class PlainText:
         notes = self.notes(read_notes(value, self.words))
         kind = "remarks general" if level == 2 else "remarks"
         return self.section(kind, self.heading(level, self.words.field(key)), notes)
-
-
-_Block = tuple[tuple[str, ...], list[Row], object]
-"""Its id, muscles and further muscles; its exercises; and its other content."""

@@ -1,4 +1,4 @@
-"""The words that people read, by language: one file a language."""
+"""The texts that people read. Each language has a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 Language: TypeAlias = Literal["es", "en"]
-"""Spanish, which the athletes speak, or English."""
+"""Spanish, the athletes' language, or English."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one language, by the sections of its file."""
+    """The words of a language, by the sections of its file."""
 
     fields: Mapping[str, str]
     codes: Mapping[str, str]
@@ -22,7 +22,7 @@ class Words:
     names: Mapping[str, str]
 
     def number(self, value: float) -> str:
-        """A number as the language writes it, with two decimals at most."""
+        """A number with at most two decimals and the decimal sign of the language."""
         return f"{value:.2f}".rstrip("0").rstrip(".").replace(".", self.numbers["decimal"])
 
     def field(self, key: str) -> str:
@@ -30,11 +30,11 @@ class Words:
         return self.fields.get(key) or key.replace("_", " ")
 
     def code(self, value: object) -> str | None:
-        """The words for a code of the workflow, such as ``upper_lower`` or ``push_focus``."""
+        """The words for a code of the workflow, for example ``upper_lower`` or ``push_focus``."""
         return self.codes.get(value.removesuffix("_focus")) if isinstance(value, str) else None
 
     def finding(self, code: str, values: Mapping[str, str | int]) -> str:
-        """The text of a finding; some have another one if ``missing`` is ``all``."""
+        """The text of a finding; some have a special text if ``missing`` is ``all``."""
         is_all = "all" in values and values["all"] == values.get("missing")
         text = (is_all and self.findings.get(f"{code}_all")) or self.findings[code]
         return text.format(**{k: self._value(k, v) for k, v in values.items()})
