@@ -58,7 +58,7 @@ class BaseClient:
 
     def _create(self, user: str, options: SessionOptions) -> Operation[ChatSession]:
         check_names(options, SessionOptions, "create_session")
-        return self._workflow.create_session(user, options)
+        return self._workflow.api.create_session(user, options)
 
     def _waiting(self, options: WaitOptions) -> Waiting:
         check_names(options, WaitOptions, "this method")

@@ -230,7 +230,7 @@ def test_lost_message_gets_no_answer_of_the_next_one(
     client = make_client(protocol="threads", max_retries=0, max_attempts=2)
     session = client.create_session("athlete-1")
     sim.fail_next("threads.create", status=None)
-    with pytest.raises(APIError, match="may have been taken") as caught:
+    with pytest.raises(APIError, match="may have been stored") as caught:
         client.send_message(session, {**ATHLETE, "note": "lost"})
     assert caught.value.run is not None
     message = client.send_message(session, ATHLETE)

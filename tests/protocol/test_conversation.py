@@ -87,11 +87,11 @@ def start(
 ) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     reference = RunReference(session_id=session.id, user=session.user)
-    run = Run(Inbox(session, reference, sent="hello"), waiting, play.clock, held=True)
+    run = Run(Inbox(session, reference, message_text="hello"), waiting, play.clock, keep_open=True)
     threads = threads or threads_of(**settings)
     play.run(threads.start(run, Prepared("hello")))
-    assert run.reference is not None
-    return run.reference
+    assert run.is_sent
+    return run.inbox.reference
 
 
 def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 3) -> Any:
@@ -231,7 +231,7 @@ def test_lost_message_is_resent_without_new_thread() -> None:
 def test_unclear_new_thread_leaves_doubt(contents: list[list[dict[str, Any]]]) -> None:
     threads = answer({"data": [{"id": f"thr_{n}"} for n in range(len(contents))]})
     play = Play([NONE, LOST, threads, *(items(*content) for content in contents)])
-    with pytest.raises(APIError, match="may have been taken") as caught:
+    with pytest.raises(APIError, match="may have been stored") as caught:
         start(play)
     assert caught.value.may_have_been_taken
     assert kinds(play).count("threads.create") == 1
@@ -276,7 +276,7 @@ def test_message_behind_flood_is_looked_up() -> None:
 def test_silence_allows_no_second_send() -> None:
     for silence in (APITimeoutError("late"), Scene([], APITimeoutError("silent"))):
         play = Play([NONE, silence, *[NONE] * 4])
-        with pytest.raises(APITimeoutError, match="may have been taken"):
+        with pytest.raises(APITimeoutError, match="may have been stored"):
             start(play)
         assert kinds(play).count("threads.create") == 1
 
@@ -284,7 +284,7 @@ def test_silence_allows_no_second_send() -> None:
 @pytest.mark.parametrize("failed", [api_error(404), answer({"data": None})])
 def test_missing_baseline_allows_only_known_thread(failed: Response) -> None:
     play = Play([failed, LOST])
-    with pytest.raises(APIConnectionError, match="may have been taken"):
+    with pytest.raises(APIConnectionError, match="may have been stored"):
         start(play)
     assert start(Play([failed, Scene([CREATED], LOST), OURS])).message_id == "msg_1"
 
@@ -296,7 +296,7 @@ def test_any_message_in_own_thread_is_ours() -> None:
 
 def test_message_stays_in_doubt_during_outage() -> None:
     play = Play([NONE, LOST, *[api_error(503)] * 4])
-    with pytest.raises(APIError, match="may have been taken"):
+    with pytest.raises(APIError, match="may have been stored"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
@@ -315,7 +315,7 @@ def test_run_in_doubt_waits_for_server(outage: int, is_delivered: bool) -> None:
     if is_delivered:
         assert play.run(operation).text == ANSWER
     else:
-        with pytest.raises(APIError, match="may have been taken"):
+        with pytest.raises(APIError, match="may have been stored"):
             play.run(operation)
         # The polls of a run would take as long.
         assert 120 <= sum(play.sleeps) < 140
@@ -358,12 +358,12 @@ def test_run_of_an_earlier_process_is_found_and_never_sent(
 @pytest.mark.parametrize(
     ("threads", "says"),
     [
-        ([], r"no new one.*threads\.list\(user='ana'\)"),
-        (["thr_2", "thr_1"], "can't be told which one"),
-        (["thr_4"], "can't be told which one"),
-        (["thr_5", "thr_1"], "can't be told which one"),
+        ([], r"no new thread.*threads\.list\(user='ana'\)"),
+        (["thr_2", "thr_1"], "can't recognise its own"),
+        (["thr_4"], "can't recognise its own"),
+        (["thr_5", "thr_1"], "can't recognise its own"),
         ([f"thr_{number}" for number in range(11, 22)], "many new threads"),
-        (["thr_3"], "not in it any more"),
+        (["thr_3"], "no longer has"),
     ],
 )
 def test_thread_that_is_not_found_is_explained(threads: list[str], says: str) -> None:
@@ -406,7 +406,7 @@ def test_response_without_a_stream_is_looked_up(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": "down for maintenance"}])
 def test_page_without_list_leaves_doubt(data: Any) -> None:
     play = Play([NONE, LOST, *[answer(data)] * 4])
-    with pytest.raises(APIError, match="may have been taken"):
+    with pytest.raises(APIError, match="may have been stored"):
         start(play)
     assert kinds(play).count("threads.create") == 1
 
@@ -681,7 +681,7 @@ def test_auto_keeps_the_learned_protocol() -> None:
 
 def test_auto_does_not_resend_in_doubt() -> None:
     operation, play = send_in(Workflow(config()), HOSTED, NONE, api_error(502), *[REFUSED] * 4)
-    with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
+    with pytest.raises(EndpointNotFoundError, match="may have been stored") as caught:
         play.run(operation)
     assert caught.value.may_have_been_taken
     assert [request.method for request in play.requests] == ["GET", "POST", *["GET"] * 4]
@@ -806,8 +806,8 @@ def test_thread_that_the_server_does_not_name_is_followed() -> None:
 
 def test_streams_of_one_session_that_start_together_are_kept() -> None:
     threads, waiting = threads_of(), Waiting(2.0, 60, "program")
-    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
-    run = Run(inbox, waiting, 0.0, held=True)
+    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), message_text="hello")
+    run = Run(inbox, waiting, 0.0, keep_open=True)
     first = threads.start(run, Prepared("hello"))
     assert isinstance(next(first), Send)
     assert isinstance(first.send(NONE), Open)
@@ -815,6 +815,6 @@ def test_streams_of_one_session_that_start_together_are_kept() -> None:
     other = {"type": "thread.item.done", "item": item}
     second = start(Play([NONE, Scene([CREATED, other, done(ANSWER)])]), threads)
     Play([]).run(first, reply=Scene([CREATED, TAKEN, done(ANSWER)]))
-    assert {run.inbox.run.message_id, second.message_id} == {"msg_1", "msg_9"}
+    assert {run.inbox.reference.message_id, second.message_id} == {"msg_1", "msg_9"}
     assert follow(Play([]), threads, second).text == ANSWER
-    assert follow(Play([]), threads, run.inbox.run).text == ANSWER
+    assert follow(Play([]), threads, run.inbox.reference).text == ANSWER

@@ -1,4 +1,4 @@
-"""The streams of the thread protocol, and what they bring.
+"""Reads the streams of the thread protocol.
 
 The reference is OpenAI's published server package, ``openai-chatkit`` (``chatkit.types``). Unknown
 events, items and updates are passed on unchanged.
@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 from .._effects import Operation, Stream, read
-from .._json import as_list, as_object, as_text, is_list, is_object, parse
+from .._json import as_list, as_object, as_text, is_list, is_object, parse_or_none
 from ..errors import APIConnectionError, APIError
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
 from ..models.run import RunReference
@@ -30,7 +30,7 @@ _CHANGES: dict[object, _Change] = {
 _PART = "assistant_message.content_part."
 
 EMPTY = 400
-"""The size of a message or part without text, in characters: about what it takes in memory."""
+"""The size that a message or part counts without its text, in characters: about its memory."""
 
 
 @dataclass(slots=True)
@@ -66,21 +66,21 @@ class StreamError:
 class ThreadReader:
     """Reads a stream of the thread protocol.
 
-    Ids are hints: many servers give every item of a run an equal id. A message that is complete
-    stays, whatever comes later with its id, until the server removes it.
+    Ids are hints: many servers give every item of a run an equal id. A complete message stays until
+    the server removes it, even if its id comes again.
 
     Attributes:
         message_id: The id of our message, once the server has stored it.
-        taken: Whether the server has stored our message.
+        message_stored: Whether the server has stored our message.
         messages: The complete messages, the removals, and the items that wait for the client.
-        error: The ``error`` event, if one came.
-        received: The size of all data so far, in characters.
-        size: The size of all texts so far in characters, and a share for each message.
+        error: The ``error`` event, or ``None``.
+        received: The size of the data so far, in characters.
+        size: The size of the texts so far, in characters, with ``EMPTY`` for each message.
     """
 
     thread_id: str | None = None
     message_id: str | None = None
-    taken: bool = False
+    message_stored: bool = False
     messages: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     error: StreamError | None = None
     received: int = 0
@@ -92,23 +92,20 @@ class ThreadReader:
     _unknown_removed: bool = False
 
     def end(self, *, is_broken: bool = False) -> None:
-        """Count the messages that are being written: no more comes of them."""
+        """Complete the messages in progress: the stream has no more of them."""
         for item_id in list(self._writing):
             self._complete_item(item_id, partial=is_broken)
 
     def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
-        """Read the data of one server-sent event: one event of the protocol, or a list of them.
+        """Read the data of a server-sent event: an event of the protocol, or a list of events.
 
-        Returns the events for the caller, each with its JSON in ``data``.
+        A proxy's text is ignored. Returns the events for the caller, each with its JSON in
+        ``data``.
         """
         self.received += len(data)
-        try:
-            value = parse(data)
-        except ValueError:
-            # Not of this protocol: an empty event, or a proxy's text.
-            return ()
-        entries = as_list(value) if is_list(value) else [value]
-        events = [as_object(entry) for entry in entries if is_object(entry)]
+        value = parse_or_none(data)
+        entries = value if is_list(value) else [value]
+        events = [entry for entry in entries if is_object(entry)]
         for event in events:
             self._take(event)
         return chain.from_iterable(map(_watched_events, events)) if watched else ()
@@ -137,21 +134,21 @@ class ThreadReader:
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
         self.thread_id = self.thread_id or as_text(item.get("thread_id"))
-        if kind == "user_message" and not self.taken:
+        if kind == "user_message" and not self.message_stored:
             self.message_id = id_of(item.get("id"))
         elif kind == "assistant_message":
             self._assistant_item(item_id, item, done=done)
         elif done and role_of(item) == "client":
             self.messages.append(SessionMessage(item_id, "client", name_of(item)))
         # Any item shows that the server has stored our message.
-        self.taken = True
+        self.message_stored = True
 
     def _assistant_item(self, item_id: str, item: dict[str, Any], *, done: bool) -> None:
         contents = [text_of([part])[0] for part in as_list(item.get("content"))]
         refusal = refusal_of(item.get("content"))
         complete = None if item_id in self._writing else self._complete.get(item_id)
         if done and complete == "".join(contents) and not refusal:
-            return  # the same text again
+            return  # a repetition
         writing = self._begin(item_id)
         writing.refusal = refusal
         if any(contents):
@@ -159,7 +156,7 @@ class ThreadReader:
                 del writing.parts[index]
             for index, content in enumerate(contents):
                 self.size += writing.write(index, content, anew=True)
-        # adk-chatkit sends ``done`` without a text after each delta: the message goes on.
+        # adk-chatkit sends ``done`` without a text after each delta: the message continues.
         if done and (any(contents) or refusal or not writing.text()):
             self._complete_item(item_id)
 
@@ -201,26 +198,26 @@ class ThreadReader:
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run whose stream is open. Several calls can read it, one after the other.
+    """A run with its stream. One call at a time reads it.
 
     Attributes:
-        run: What finds the run again.
-        sent: The text of its message.
+        reference: The reference of the run.
+        message_text: The text of its message.
         limit: The most text that is kept of the stream, in characters.
-        events: The events that no caller has seen yet.
+        events: The events that are not delivered yet.
         ended: Whether the stream has ended.
-        failure: Why the stream broke, if it did.
+        failure: The error that broke the stream, or ``None``.
     """
 
     stream: Stream
     reader: ThreadReader
-    run: RunReference
-    sent: str | None = field(repr=False)
+    reference: RunReference
+    message_text: str | None = field(repr=False)
     limit: int
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
-    # Who takes the only entry may read; taking it is atomic.
+    # The call that pops the only entry may read; ``pop`` is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
     @property
@@ -240,18 +237,20 @@ class LiveRun:
         self._turn.append(None)
 
     def catch_up(self) -> Operation[None]:
-        """Read what has arrived, without waiting."""
+        """Read the data that has arrived, without waiting."""
         with suppress(APIConnectionError):
             while (yield from self.read(watched=True, wait=False)):
                 pass
         if self.is_over:
-            # This call has read from it, and closes it.
+            # The driver closes a stream at the end of the operation that has read it.
             self.stream.keep_open = False
 
     def read(self, *, watched: bool, wait: bool = True) -> Operation[bool]:
-        """Read on; returns whether something came. An ``APIConnectionError``: the stream broke.
+        """Read from the stream; returns whether data has arrived.
 
-        No frame holds the data while others run.
+        Raises:
+            APIConnectionError: The stream broke.
+            APIError: The texts are too large.
         """
         if self.failure is not None:
             raise self.failure
@@ -267,14 +266,14 @@ class LiveRun:
         self.events += chain.from_iterable(
             map(partial(self.reader.feed, watched=watched), data or ())
         )
-        del data
+        del data  # so that no frame holds it while other code runs
         is_full = self.reader.size > self.limit
         if self.ended or is_full:
             self.reader.end(is_broken=not self.ended)
         if is_full:
             raise APIError(
-                f"The stream brought more than {self.limit} bytes to keep. Raise "
-                "max_response_bytes=... if you trust the server; the run can be taken up again."
+                f"The stream has more than {self.limit} bytes of text. Raise "
+                "max_response_bytes=... if you trust the server; the run can be resumed."
             )
         return arrived
 
