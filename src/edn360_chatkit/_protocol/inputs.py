@@ -12,7 +12,6 @@ from .._json import whole_characters
 from .._validation import validate
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
-from .logs import log_info
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
 """The input, a mapping that is validated as one, or a text that is sent unchanged."""
@@ -42,11 +41,6 @@ class Prepared:
         if user is None and self.user_id is None:
             raise InvalidInputError("A text has no user: pass user=... with it.")
         return text_argument("user", self.user_id if user is None else user)
-
-    def log(self, session_id: str) -> None:
-        """Log the size of the input, but never its text."""
-        size, count = len(self.text.encode()), self.questionnaires
-        log_info(session_id, "input prepared: %d bytes, %d questionnaires", size, count)
 
 
 def prepare(value: object) -> Prepared:

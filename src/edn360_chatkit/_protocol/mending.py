@@ -134,11 +134,12 @@ class _Scan:
             position = match.end()
             if match.group()[0] == "\\":
                 continue
-            if _AFTER_STRING.match(text, position):
-                if opener in '"“”„' and (opener, match.group()) != ('"', '"'):
-                    if opener != '"':
-                        self.changes.append((start, start + 1, '"'))
-                    self.changes.append((match.start(), match.end(), '"'))
-                return position
-            self.stray += 1
+            if not _AFTER_STRING.match(text, position):
+                self.stray += 1
+                continue
+            if opener in "“”„":
+                self.changes.append((start, start + 1, '"'))
+            if opener != "'" and (opener, match.group()) != ('"', '"'):
+                self.changes.append((match.start(), match.end(), '"'))
+            return position
         return -1

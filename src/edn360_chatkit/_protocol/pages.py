@@ -95,7 +95,7 @@ def _read_pages(
 
 
 def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
-    """The entries of a list, newest first, at least the newest ones."""
+    """The newest entries of a list, newest first."""
     query: Query = {"limit": LARGEST_PAGE, "order": "desc"}
     pages = Pages(api, request, read_message, query, strict=True)
     # Only times that fall prove that the newest entries are on the first page.
@@ -106,7 +106,7 @@ def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
 def read_back_to(
     api: Api, request: PageRequest, message_id: str | None, limit: int, *, strict: bool = True
 ) -> Operation[list[SessionMessage]]:
-    """The newest messages, at least back to a message of the user (``None``: the newest one)."""
+    """The newest messages, back to a user message or beyond it (``None``: the newest one)."""
 
     def enough(messages: list[SessionMessage]) -> bool:
         return direction(messages) <= 0 and any(
