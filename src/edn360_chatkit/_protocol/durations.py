@@ -149,8 +149,8 @@ class Durations:
     def learn(self, seconds: float) -> None:
         """Note the duration of a run of another process.
 
-        The first interval is left out. So a first poll of this process comes at once, and shows
-        whether the server lists the users' messages, and thus if a message in doubt may be sent.
+        The first interval is left out, so that a first poll of this process comes at once. This
+        poll shows whether the server lists user messages, and so if a message in doubt may be sent.
         """
         self.clocks[0].wait(_STARTS[1], seconds)
         self.clocks[0].answer(seconds, seconds)

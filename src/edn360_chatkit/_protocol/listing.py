@@ -178,8 +178,8 @@ def answers_to(messages: Sequence[SessionMessage], run: RunReference) -> list[Se
 
     Args:
         messages: The messages, newest first.
-        run: The run. Without a message id, its message is the first one after ``previous_id``, or
-            the newest message if ``previous_id`` is unknown, too.
+        run: The run. Without a message id, its message is the first after ``previous_id``. Without
+            both ids, it is the newest message.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first.

@@ -62,7 +62,7 @@ class _SessionState:
     def find(self, run: RunReference) -> LiveRun | None:
         """The stream of a run. A reference without a message id can match several streams."""
         streams = [live for live in self.streams if _matches(live, run)]
-        # The run is the first one after its ``previous_id``, or the newest one.
+        # With a ``previous_id`` the run is the oldest of them; without it, the newest.
         return streams[-1 if run.previous_id is None else 0] if streams else None
 
     def take(self, run: RunReference) -> LiveRun | None:
