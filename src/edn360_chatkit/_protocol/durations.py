@@ -58,7 +58,7 @@ class Clock:
 
     def __init__(self, weight: float, others: float) -> None:
         remaining = [
-            weight * _part_that_remains(piece, others) for piece in range(len(_WIDTHS) + 1)
+            weight * _part_that_remains(interval, others) for interval in range(len(_WIDTHS) + 1)
         ]
         pairs = list(pairwise(remaining))
         # The number of answers, and the seconds that runs had no answer.
@@ -88,11 +88,11 @@ class Clock:
     def _learn(self, start: float, end: float, answers: float) -> None:
         self._notes += 1
         last = min(bisect_left(_STARTS, end), len(_WIDTHS))
-        for piece in range(bisect_right(_STARTS, start) - 1, last):
-            seconds = min(end, _STARTS[piece + 1]) - max(start, _STARTS[piece])
+        for interval in range(bisect_right(_STARTS, start) - 1, last):
+            seconds = min(end, _STARTS[interval + 1]) - max(start, _STARTS[interval])
             # On average, an answer arrives in the middle of its interval.
-            self._seconds[piece] += seconds * (1 - answers / 2)
-            self._answers[piece] += answers * seconds / (end - start)
+            self._seconds[interval] += seconds * (1 - answers / 2)
+            self._answers[interval] += answers * seconds / (end - start)
 
     def chance_at_once(self) -> float:
         """The share of the runs that answer at once."""
@@ -121,13 +121,13 @@ def _between(xs: list[float], ys: list[float], x: float) -> float:
     return ys[place - 1] + part * (ys[place] - ys[place - 1])
 
 
-def _part_that_remains(piece: int, others: float) -> float:
+def _part_that_remains(interval: int, others: float) -> float:
     """The share of the assumed runs without an answer at the start of an interval of time."""
-    if piece == 0:
+    if interval == 0:
         return 1.0
-    deviation = math.log(_STARTS[piece] / USUAL_SECONDS) / USUAL_SPREAD
+    deviation = math.log(_STARTS[interval] / USUAL_SECONDS) / USUAL_SPREAD
     usual = math.erfc(deviation / math.sqrt(2)) / 2
-    return (1 - others) * usual + others * (1 - piece / len(_STARTS)) / 2
+    return (1 - others) * usual + others * (1 - interval / len(_STARTS)) / 2
 
 
 def _fade(counts: list[float], assumed: list[float]) -> list[float]:

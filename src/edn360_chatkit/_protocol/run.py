@@ -64,7 +64,7 @@ class Run:
         own_session: Whether the session was made for this run and has no other user message.
         keep_open: Whether its stream stays open for a later call.
         earlier_attempt: The run's reference, if an earlier process may have sent its message.
-        how_to_look: How the caller can look for the message, while the server may have it.
+        how_to_check: How the caller finds out whether the server has the message, while it may.
         live: Its stream, if one is open.
     """
 
@@ -76,7 +76,7 @@ class Run:
     own_session: bool = False
     keep_open: bool = False
     earlier_attempt: RunReference | None = None
-    how_to_look: str | None = None
+    how_to_check: str | None = None
     live: LiveRun | None = None
 
     @property
@@ -144,7 +144,7 @@ def noted(run: Run) -> Generator[None, None, None]:
     try:
         yield
     except ChatKitError as error:
-        may_be_stored = run.is_sent or run.how_to_look is not None
+        may_be_stored = run.is_sent or run.how_to_check is not None
         error.run = run.inbox.reference if may_be_stored else None
         error.session = error.session or run.session
         if run.is_sent:
@@ -156,8 +156,8 @@ def noted(run: Run) -> Generator[None, None, None]:
     except BaseException as error:
         text = f"the run was started, and is paid for: resume it with {run.resume_call()}"
         if not run.is_sent:
-            if run.how_to_look is None:
+            if run.how_to_check is None:
                 raise
-            text = f"the message may have been stored. Before you send it again, {run.how_to_look}"
+            text = f"the message may have been stored. Before you send it again, {run.how_to_check}"
         add_note(error, f"edn360-chatkit: {text}", run.session.id)
         raise

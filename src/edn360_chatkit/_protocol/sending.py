@@ -145,11 +145,11 @@ class Sender(ABC):
         return self.own or self.baseline is not None
 
     def mark_in_flight(self) -> None:
-        """Record that the server may have the message from now on, and how to look for it."""
+        """Record that the server may have the message from now on, and how to check this."""
         self.run.inbox.reference = self.reference()
-        self.run.how_to_look = f"look with {self.run.resume_call()}"
+        self.run.how_to_check = f"check with {self.run.resume_call()}"
         if self.run.earlier_attempt:
-            self.run.how_to_look = "run the batch again with the same journal, which looks for it"
+            self.run.how_to_check = "run the batch again with the same journal, which looks for it"
 
     def send_once(self) -> Emitting[SessionCreatedEvent, None]:
         """Send the message. Send it again only if the server has proven not to have it."""
@@ -177,7 +177,7 @@ class Sender(ABC):
             public_error.may_have_been_taken = True
             public_error.message += (
                 " Still, the message may have been stored, and a run started. Before you send it "
-                f"again, {run.how_to_look}."
+                f"again, {run.how_to_check}."
             )
             if public_error is error:
                 raise
@@ -252,7 +252,7 @@ class Sender(ABC):
                 # without it is no proof.
                 self._may_send = self._may_send and not isinstance(error, APITimeoutError)
             else:
-                self.run.how_to_look = None
+                self.run.how_to_check = None
             raise
 
 

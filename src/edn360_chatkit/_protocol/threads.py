@@ -261,8 +261,9 @@ class _Start(Sender):
         super().mark_in_flight()
         if self._reader.thread_id is None:
             user = self.run.session.user
-            look = f"look at the user's newest threads with client.threads.list(user={user!r})"
-            self.run.how_to_look = f"{self.run.how_to_look}, or {look}" if self.baseline else look
+            threads = f"check the user's newest threads with client.threads.list(user={user!r})"
+            either = f"{self.run.how_to_check}, or {threads}"
+            self.run.how_to_check = either if self.baseline else threads
 
     def send(self) -> Operation[RunReference]:
         run, limit = self.run, self.api.config.max_response_bytes
