@@ -16,7 +16,7 @@ from .run import Protocol, Run, deliver
 from .statuses import Polling, status_row
 
 LAST_POLL = 1.0
-"""How long before the deadline the last poll begins, in seconds."""
+"""The seconds from the start of the last poll to the deadline."""
 
 
 def poll(
@@ -28,8 +28,8 @@ def poll(
     """
     waiting, inbox = run.waiting, run.inbox
     # Whether the polls begin when the message is sent: not after a stream or in another process.
-    is_new = inbox.message_text is not None and not run.earlier_attempt
-    is_new = is_new and inbox.reference.thread_id is None
+    is_here = inbox.message_text is not None and run.earlier_attempt is None
+    is_new = is_here and inbox.reference.thread_id is None
     # A run of this call starts now: sending its message may have waited for a place.
     timing = RunTiming(waiting.durations, (yield from now()) - waiting.age, is_new=is_new)
     polls = _Polls(protocol, run, timing, failure)

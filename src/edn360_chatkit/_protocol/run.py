@@ -58,7 +58,7 @@ class Run:
 
     Attributes:
         inbox: The messages of its workflow, and its reference.
-        started: When it began, on the driver's clock.
+        started: The start of the call, on the driver's clock.
         is_sent: Whether the server has its message.
         watched: Whether the caller reads its events.
         own_session: Whether the session was made for this run and has no other user message.
@@ -86,11 +86,9 @@ class Run:
 
     def continue_with(self, live: LiveRun) -> None:
         """Continue with the stream that another call has opened."""
-        self.live, self.inbox.reference, self.inbox.message_text = (
-            live,
-            live.reference,
-            live.message_text,
-        )
+        self.live = live
+        self.inbox.reference = live.reference
+        self.inbox.message_text = live.message_text
 
     def resume_call(self) -> str:
         """The Python call that resumes the run, from any process."""

@@ -54,7 +54,7 @@ class Baseline:
         """
         before = Counter(self._ids)
         if before and not any(entry.id in before for entry in entries):
-            raise DoubtError("The server's list has no message that it had before.")
+            raise DoubtError("The server's list lacks every message that it had before sending.")
         new: list[SessionMessage] = []
         # Oldest first: ids may repeat, and the old entries are listed before the new.
         for entry in reversed(entries):
@@ -128,7 +128,7 @@ class Sender(ABC):
 
     @abstractmethod
     def look(self) -> Operation[RunReference | None]:
-        """Read the list after a loss; ``None`` if it has no new message."""
+        """Look for our message in the list; ``None`` if it is missing."""
 
     def find(self, messages: Sequence[SessionMessage]) -> SessionMessage | None:
         """Find our message in the list; ``None`` if it is missing."""

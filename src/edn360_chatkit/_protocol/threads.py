@@ -129,7 +129,7 @@ class Threads(Protocol):
                 raise InvalidInputError(
                     f"The thread of this run is not known: the session {run.session.id!r} has no "
                     "message yet, another client sent it, or the run is on another server, with "
-                    "session messages. Ask there, or find the thread with "
+                    "session messages. Read it there, or find the thread with "
                     f"client.threads.list(user={user!r}) and pass a RunReference with its "
                     "thread_id."
                 )
