@@ -236,7 +236,7 @@ def test_lost_message_gets_no_answer_of_the_next_one(
     message = client.send_message(session, ATHLETE)
     if is_followed:
         assert client.poll_response(session, after=message).program.title
-    with pytest.raises(APIError, match="can't be told"):
+    with pytest.raises(APIError, match="can't recognise its own"):
         client.retrieve_run(caught.value.run)
     with pytest.raises(WorkflowTimeoutError, match="thread was not found"):
         client.poll_response(caught.value.run)

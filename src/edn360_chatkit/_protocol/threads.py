@@ -129,9 +129,9 @@ class Threads(Protocol):
                 raise InvalidInputError(
                     f"The thread of this run is not known: the session {run.session.id!r} has no "
                     "message yet, another client sent it, or the run is on another server, with "
-                    "session messages. Read it there, or find the thread with "
-                    f"client.threads.list(user={user!r}) and pass a RunReference with its "
-                    "thread_id."
+                    "session messages. Read it there, or find its thread among the user's newest "
+                    f"threads with client.threads.list(user={user!r}), and pass a RunReference "
+                    "with its thread_id."
                 )
             before = EarlierBaseline(inbox.reference.previous_thread_id)
             reference = yield from _find_thread(self._api, before, inbox.reference)
