@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationInfo
 
 from . import errors
-from ._json import as_object, is_object
+from ._json import is_object
 from .errors import WorkflowError
 from .models.base import FrozenModel, OpenModel, card_html
 from .models.run import RunReference
@@ -64,11 +64,10 @@ def _read_error(value: object, info: ValidationInfo) -> object:
     run = info.data.get("run")
     if not is_object(value) or not isinstance(run, RunReference):
         return value
-    fields = as_object(value)
-    kind = getattr(errors, str(fields.get("type")), None)
+    kind = getattr(errors, str(value.get("type")), None)
     if not isinstance(kind, type) or not issubclass(kind, WorkflowError):
         kind = WorkflowError
-    return kind(str(fields.get("message")), session=run.session, message=run.message)
+    return kind(str(value.get("message")), session=run.session, message=run.message)
 
 
 class RunStatus(OpenModel):
