@@ -6,14 +6,14 @@ events, items and updates are passed on unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
-from .._effects import Operation, Stream, read
+from .._effects import Operation, Stream, read, sleep
 from .._json import as_list, as_object, as_text, is_list, is_object, parse_or_none
 from ..errors import APIConnectionError, APIError
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
@@ -31,6 +31,8 @@ _PART = "assistant_message.content_part."
 
 EMPTY = 400
 """The size that a message or part counts without its text, in characters: about its memory."""
+TURN_EVENTS = 1000
+"""The number of events that are read before the clock is read and other tasks run."""
 
 
 @dataclass(slots=True)
@@ -96,19 +98,21 @@ class ThreadReader:
         for item_id in list(self._writing):
             self._complete_item(item_id, partial=is_broken)
 
-    def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
+    def feed(self, data: str, *, watched: bool) -> Iterator[WorkflowEvent | None]:
         """Read the data of a server-sent event: an event of the protocol, or a list of events.
 
-        A proxy's text is ignored. Returns the events for the caller, each with its JSON in
-        ``data``.
+        A proxy's text is ignored. Events are read one by one: a list may have millions.
+
+        Yields:
+            The events for the caller, each with its JSON in ``data``. If the run is not watched,
+            ``None`` for each event.
         """
         self.received += len(data)
         value = parse_or_none(data)
-        entries = value if is_list(value) else [value]
-        events = [entry for entry in entries if is_object(entry)]
-        for event in events:
-            self._take(event)
-        return chain.from_iterable(map(_watched_events, events)) if watched else ()
+        for event in value if is_list(value) else [value]:
+            if is_object(event):
+                self._take(event)
+                yield from _watched_events(event) if watched else (None,)
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, item = event.get("type"), as_object(event.get("item"))
@@ -217,6 +221,9 @@ class LiveRun:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
+    # The data that has arrived and is not read yet, and whether there may be more of it.
+    _arrived: Iterator[WorkflowEvent | None] = field(default=iter(()), repr=False)
+    _has_more: bool = False
     # The call that pops the only entry may read; ``pop`` is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
@@ -256,17 +263,26 @@ class LiveRun:
             raise self.failure
         if self.ended:
             return False
+        arrived = True
         try:
-            data = yield from read(self.stream, wait=wait)
+            if self._has_more:
+                yield from sleep(0)
+            else:
+                data = yield from read(self.stream, wait=wait)
+                self.ended, arrived = data is None, bool(data)
+                feed = partial(self.reader.feed, watched=watched)
+                self._arrived = chain.from_iterable(map(feed, data or ()))
+                del data
         except APIConnectionError as error:
+            # The stream answers the message, so the message has arrived.
+            error.may_have_arrived = True
             self.failure = error
             self.reader.end(is_broken=True)
             raise
-        self.ended, arrived = data is None, bool(data)
-        self.events += chain.from_iterable(
-            map(partial(self.reader.feed, watched=watched), data or ())
-        )
-        del data  # so that no frame holds it while other code runs
+        events = list(islice(self._arrived, TURN_EVENTS))
+        self._has_more = len(events) == TURN_EVENTS
+        self.events += [event for event in events if event is not None]
+        del events  # so that no frame holds the data while other code runs
         is_full = self.reader.size > self.limit
         if self.ended or is_full:
             self.reader.end(is_broken=not self.ended)
