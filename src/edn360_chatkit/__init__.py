@@ -5,9 +5,9 @@
 ...     program = client.run_workflow(edn360_input).program
 
 The three steps are ``create_session``, ``send_message`` and ``poll_response``;
-``run_workflow`` does them in one call and ``stream_workflow`` reports on the way.
-``start_workflow`` returns a ``RunReference``, which finds the run again from any process.
-``AsyncChatKitClient`` has the same methods for asyncio and trio.
+``run_workflow`` does the three in a call, and ``stream_workflow`` gives the events of the run.
+``start_workflow`` returns a ``RunReference``, which finds the run from any process.
+``AsyncChatKitClient`` has these methods for asyncio and trio.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ if TYPE_CHECKING:
     from .program.diff import ProgramDiff
     from .program.numbers import Range
 else:
-    _WITH_TRAINING = {"Finding": "checks", "ProgramDiff": "diff", "Range": "numbers"}
+    _LAZY = {"Finding": "checks", "ProgramDiff": "diff", "Range": "numbers"}
 
     def __getattr__(name):
-        """Import what belongs to ``training`` when it is asked for."""
-        if name not in _WITH_TRAINING:
+        """Import a rarely used name at its first use."""
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f".program.{_WITH_TRAINING[name]}", __name__), name)
+        return getattr(import_module(f".program.{_LAZY[name]}", __name__), name)
 
 
 # Silent by default, as the logging documentation asks of a library.

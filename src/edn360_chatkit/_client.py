@@ -1,4 +1,4 @@
-"""The part of a client that is the same for sync and async: from arguments to operations."""
+"""The common part of the sync and async clients: from arguments to operations."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class BaseClient:
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            f"A {type(self).__name__} holds a key and connections and can't be pickled. Make one "
-            "in each process; sessions and messages can be pickled."
+            f"A {type(self).__name__} holds a key and connections, so it can't be pickled. Make a "
+            "client in each process; sessions and messages can be pickled."
         )
 
     def _create(self, user: str, options: SessionOptions) -> Operation[ChatSession]:
         check_names(options, SessionOptions, "create_session")
-        return self._workflow.create_session(user, options)
+        return self._workflow.api.create_session(user, options)
 
     def _waiting(self, options: WaitOptions) -> Waiting:
         check_names(options, WaitOptions, "this method")
@@ -100,11 +100,11 @@ def transport_settings(config: Config) -> TransportSettings:
 
 
 def checked_session(session: ChatSession | str) -> ChatSession:
-    """A session, or the one with this id."""
+    """A session, or the session with an id."""
     if not isinstance(session, ChatSession):
         segment("session", session)
         return ChatSession(id=session)
-    # model_construct and model_copy(update=...) validate nothing.
+    # model_construct and model_copy(update=...) do not validate.
     segment("session.id", getattr(session, "id", None))
     if session.user is not None:
         text_argument("session.user", session.user)
@@ -118,7 +118,7 @@ def checked_run(
     try:
         if isinstance(run, str) and run.lstrip().startswith("{"):
             run = RunReference.model_validate_json(run)
-        # model_construct and model_copy(update=...) validate nothing.
+        # model_construct and model_copy(update=...) do not validate.
         if isinstance(run, RunReference):
             reference = RunReference.model_validate(dict(run))
             session = checked_session(reference.session)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
 import httpx
@@ -24,18 +25,18 @@ LONGEST_TIME = 7 * 86400.0
 
 ProtocolName: TypeAlias = Literal["auto", "messages", "threads"]
 AnswerRule: TypeAlias = Literal["program", "first"]
-"""``"program"`` waits for a message with the program; ``"first"`` takes the first message as the
-answer, also if it has no program."""
+"""``"program"`` waits for a message with the program. For ``"first"``, the first message is the
+answer, also without a program."""
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Headers of every request, or a function that is called for them before each request."""
+"""Headers of every request, or a function that returns them before each request."""
 
 _KEY = "The API key (api_key, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY)"
 _SERVER = "The token in $EDN360_SERVER_TOKEN"
 # RFC 9110, section 5: a name is a token; a value has visible characters and inner blanks.
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_VALUE = r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
-# A URL that all parsers and servers read alike: no user, query, fragment or backslash, and no "."
-# or ".." as a segment of its path, also if it is written with %.
+# A URL that every parser and server understands alike: no user, query, fragment or backslash. No
+# segment of its path is "." or "..", also if it is written with %.
 _PLAIN_URL = re.compile(
     r"(?i)https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::0*[1-9][0-9]*)?"
     r"(?:/(?!\.\.?(?:/|\Z))(?:[^\s\\?#%/]|%(?!0|1|7f|2e|2f|5c)[0-9a-f]{2})*)*"
@@ -51,8 +52,8 @@ HEADERS: Mapping[str, Literal["ours", "secret", "open"]] = {
     "openai-beta": "ours",
     "user-agent": "open",
 }
-"""The headers of a request that we know: the caller may set the ``open`` ones only. Any other
-header is the caller's, and may hold a secret."""
+"""The known headers of a request: the caller may set those that are ``open``. Any other header is
+the caller's, and may hold a secret."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -76,8 +77,7 @@ class ClientOptions(TypedDict, total=False):
 class WaitOptions(TypedDict, total=False):
     """How long a call waits for the answer; the client's settings are the default.
 
-    ``answer`` is the rule by which a message is the answer; ``progress`` is for notebooks; the
-    rest is that of the client.
+    ``answer`` is the rule for the answer among the messages; ``progress`` is for notebooks.
     """
 
     poll_interval: float | Literal["adaptive"] | None
@@ -92,7 +92,7 @@ class SessionOptions(TypedDict, total=False):
 
     Attributes:
         workflow_id: Another workflow than the client's.
-        version: A version of the workflow; the default is the one in production.
+        version: A version of the workflow; the default is the production version.
         state_variables: Values for the workflow's state variables, by names of 64 characters.
         tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
         expires_after: The session's lifetime in seconds; the default is 600.
@@ -118,7 +118,7 @@ _DEFAULTS: ClientOptions = {
     "max_attempts": 60,
     "poll_limit": 50,
     "deadline": 3600.0,  # the longest real runs took 205 s
-    "max_response_bytes": 16 * 1024 * 1024,  # real ones have tens of kilobytes
+    "max_response_bytes": 16 * 1024 * 1024,  # real responses have tens of kilobytes
 }
 
 
@@ -159,21 +159,10 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     """
     check_names(options, ClientOptions, "a client")
     settings: dict[str, Any] = {**_DEFAULTS, **options}
-
-    def text(name: str, *variables: str) -> str | None:
-        """An argument, or one of these variables, without blanks around it; ``None`` if empty."""
-        value = settings.get(name)
-        if value is not None and not isinstance(value, str):
-            raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
-        texts = (value or "", *(environ.get(variable, "") for variable in variables))
-        return next((text.strip() for text in texts if text.strip()), None)
-
+    text = partial(_text, settings, environ)
     protocol, timeout = settings["protocol"], settings["timeout"]
     checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
-    base_url, server_url = text("base_url"), text("server_url")
-    if server_url is None and base_url is None:
-        # An address that is passed as an argument takes precedence over the environment.
-        server_url = text("", "EDN360_CHATKIT_SERVER_URL")
+    base_url, server_url = _addresses(text)
     own_server = server_url is not None
     key = text("api_key", "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")
     token = text("", "EDN360_SERVER_TOKEN")
@@ -187,19 +176,13 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
             "A self-hosted server (server_url or $EDN360_CHATKIT_SERVER_URL) has no session "
             "messages: use protocol='auto' or 'threads', or leave the server out."
         )
-    if own_server and base_url is not None:
-        raise ConfigurationError(
-            "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
-            "server, not both."
-        )
-    base_url = text("base_url", "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
     return Config(
         api_key=_secret(_KEY, key) if key and not own_server else None,
         server_token=_secret(_SERVER, token) if token and own_server else None,
         workflow_id=text("workflow_id", "EDN360_TRAINING_WORKFLOW_ID"),
-        base_url=_checked_url("base_url", base_url).rstrip("/"),
-        server_url=None if server_url is None else _checked_url("server_url", server_url),
-        protocol=protocol if server_url is None else "threads",
+        base_url=base_url,
+        server_url=server_url,
+        protocol="threads" if own_server else protocol,
         headers=_headers(settings["headers"], own_server=own_server),
         timeout=_timeout(timeout),
         max_retries=checked_count("max_retries", settings["max_retries"], least=0),
@@ -213,7 +196,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
 
 
 def config_or_error(options: ClientOptions) -> Config | ConfigurationError | TypeError:
-    """:func:`load_config`, but the error is returned.
+    """Call :func:`load_config`, and return its error instead of raising it.
 
     The caller deletes the options before it raises, so that no traceback shows a key.
     """
@@ -234,7 +217,7 @@ def check_names(options: Mapping[str, object], allowed: type, call: str) -> None
 def checked_choice(
     name: str, value: object, choices: tuple[str, ...], error: type[ChatKitError]
 ) -> None:
-    """Raise the error unless the value is one of the choices."""
+    """Raise the error unless the value is among the choices."""
     if not isinstance(value, str) or value not in choices:
         setting = f"{name}={value[:100]!r}" if isinstance(value, str) else f"This {name}"
         raise error(f"{setting} is not supported; use {', '.join(map(repr, choices))}.")
@@ -275,7 +258,7 @@ def checked_interval(value: object) -> float | None:
 def checked_headers(headers: object, *, own_server: bool) -> dict[str, str]:
     """The caller's headers, or a ``ConfigurationError`` that quotes no value.
 
-    A self-hosted server (``own_server``) may want an ``Authorization`` of its own.
+    For a self-hosted server (``own_server``) the caller may set ``Authorization``.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(
@@ -313,9 +296,37 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _text(
+    settings: Mapping[str, object], environ: Mapping[str, str], name: str, *variables: str
+) -> str | None:
+    """The first of a setting and variables that is not empty, without outer blanks."""
+    value = settings.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not a {type(value).__name__}.")
+    texts = (value or "", *(environ.get(variable, "") for variable in variables))
+    return next((text.strip() for text in texts if text.strip()), None)
+
+
+def _addresses(text: Callable[..., str | None]) -> tuple[str, str | None]:
+    """The ``base_url`` and ``server_url``; arguments take precedence over the environment."""
+    base_url, server_url = text("base_url"), text("server_url")
+    if base_url is not None and server_url is not None:
+        raise ConfigurationError(
+            "Use base_url=... for a ChatKit API with sessions or server_url=... for a self-hosted "
+            "server, not both."
+        )
+    if base_url is None and server_url is None:
+        server_url = text("", "EDN360_CHATKIT_SERVER_URL")
+    base_url = base_url or text("", "EDN360_CHATKIT_BASE_URL") or DEFAULT_BASE_URL
+    return (
+        _checked_url("base_url", base_url).rstrip("/"),
+        None if server_url is None else _checked_url("server_url", server_url),
+    )
+
+
 def _secret(name: str, value: str) -> SecretStr:
     if not fits_header(value):
-        # The value is left out of the text on purpose.
+        # The text does not quote the value, which is secret.
         raise ConfigurationError(
             f"{name} has a blank, a line break or a character that can't be in a header; "
             "copy it again."
@@ -331,7 +342,7 @@ def _checked_url(name: str, url: str) -> str:
         if not _PLAIN_URL.fullmatch(url) or (parsed.port or 0) > 65535:
             raise ValueError
     except (httpx.InvalidURL, ValueError):
-        # Without its cause, which quotes a part of the URL: that may hold a password.
+        # Drop the cause: it quotes a part of the URL, which may be a password.
         raise ConfigurationError(
             f"{setting} is not a valid URL. It must begin with https:// and name a host, such as "
             f"{DEFAULT_BASE_URL}, without a user, a query, a fragment or a backslash, and without "

@@ -1,4 +1,4 @@
-"""The effects: what an operation can ask a driver to do.
+"""The effects: the requests of an operation to its driver.
 
 An operation is a generator without I/O. It yields an effect, a driver carries it out and sends
 the result back, and the generator returns the operation's result::
@@ -7,9 +7,9 @@ the result back, and the generator returns the operation's result::
         response = yield from send(api.request("POST", "/sessions", body={"user": user}))
         return ChatSession.model_validate(response.json())
 
-A failed effect is raised inside the operation, at its ``yield``: as a ``ChatKitError`` where the
-request failed, and as it is where a foreign exception passes through (``KeyboardInterrupt``, the
-caller's own hooks). Each function at the end of this module yields an effect and returns its
+A failed effect is raised inside the operation, at its ``yield``: as a ``ChatKitError`` if the
+request failed, or unchanged if the exception is foreign (``KeyboardInterrupt``, an exception of the
+caller's hooks). Each function at the end of this module yields an effect and returns its
 typed result.
 """
 
@@ -35,7 +35,7 @@ class Request:
     Attributes:
         method: The HTTP method.
         url: The whole URL, with its path segments quoted.
-        headers: All headers except ``Authorization``.
+        headers: The headers without ``Authorization``.
         content: The body. Not in the repr: it carries the athlete's data.
         credential: The bearer token. The driver reads it when the request leaves.
         max_silence: The longest time without data on the stream that answers, in seconds;
@@ -56,11 +56,10 @@ class Response:
 
     Attributes:
         status: The HTTP status.
-        headers: The headers; a name in lower case finds one.
+        headers: The headers, by names in lower case.
         content: The body. Empty if it was too large.
-        request: The request that it answers.
-        too_large: Whether the body was larger than ``max_response_bytes``, so that it was not
-            read.
+        request: The request of this response.
+        too_large: Whether the body was larger than ``max_response_bytes`` and was not read.
     """
 
     status: int
@@ -71,7 +70,7 @@ class Response:
 
 
 class Stream:
-    """An open stream of server-sent events. Each driver has a subclass of its own.
+    """An open stream of server-sent events. The transport has the subclass.
 
     When an operation ends, the driver closes the streams that the operation opened or read.
 
@@ -103,8 +102,8 @@ class Open:
 class Read:
     """Read from a stream.
 
-    Result: the data of the events that have arrived, at least one; ``None`` at the end of the
-    stream. If the connection breaks, an ``APIConnectionError`` is raised.
+    Result: the data of at least one event; ``None`` at the end of the stream. If the connection
+    breaks, an ``APIConnectionError`` is raised.
 
     Attributes:
         wait: Whether to wait for an event. If not, the result can be empty.

@@ -1,4 +1,4 @@
-"""JSON as models and servers write it, which is not always JSON."""
+"""Lenient JSON, as models and servers write it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def parse(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from error
 
 
+def parse_or_none(text: str | bytes) -> Any:
+    """Parse JSON; ``None`` for a text that is not JSON.
+
+    The parser's exception is not kept: its frames hold the text.
+    """
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
 def whole_characters(text: str) -> str:
     """The text with U+FFFD for each lone surrogate."""
     return re.sub(_LONE_SURROGATE, "\ufffd", text)
@@ -46,15 +57,15 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """The value, if it is a JSON object; else an empty one."""
+    """The value if it is a JSON object, or an empty object."""
     return value if is_object(value) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """The value, if it is a JSON list; else an empty one."""
+    """The value if it is a JSON list, or an empty list."""
     return value if is_list(value) else []
 
 
 def as_text(value: object) -> str | None:
-    """The value, if it is a text that is not empty."""
+    """The value if it is a text that is not empty, or ``None``."""
     return value if isinstance(value, str) and value else None

@@ -29,14 +29,14 @@ def clock(seconds: float) -> str:
 
 
 class RunProgress:
-    """What a run does, and what it has done."""
+    """The current activity of a run, and its steps so far."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._state, self._steps = "Connecting to the server", list[str]()
 
     def on_event(self, event: events.WorkflowEvent) -> str:
-        """Take over an event; returns a line if it says what the run has done."""
+        """Handle an event; returns a line if the run has done a step."""
         match event:
             case events.SessionCreatedEvent():
                 self._state = "Sending the athlete's data"
@@ -72,9 +72,9 @@ def shown_in_notebook(
 ) -> Generator[F | Callable[[events.WorkflowEvent], object] | None, None, None]:
     """Show the progress of a run in a notebook, and give the function for its events.
 
-    A caller with an ``on_event`` shows the events itself. Of several runs at once, one is shown.
+    A caller with an ``on_event`` shows the events itself. Runs in parallel show a single line.
     """
-    # IPython is never imported: where there is a notebook, its kernel is loaded.
+    # IPython is never imported: a notebook has loaded its kernel.
     kernel = sys.modules.get("ipykernel.kernelapp")
     in_notebook = kernel is not None and kernel.IPKernelApp.initialized()
     if not (progress and in_notebook and on_event is None and _one_at_a_time.acquire(False)):
@@ -88,7 +88,7 @@ def shown_in_notebook(
 
 
 class _Line(RunProgress):
-    """One line that is written again each second."""
+    """A line that is written again each second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,9 +127,9 @@ class _Line(RunProgress):
         if self._label is not None:
             self._label.value = text
             return
-        # Blanks cover the rest of a longer line before.
+        # Blanks cover the rest of the previous line.
         line, self._width = f"\r{text.ljust(self._width)}{end}", len(text)
-        # A closed output must not cost the run its answer.
+        # A closed output must not end the run.
         with suppress(OSError, ValueError):
             sys.stdout.write(line)
             sys.stdout.flush()

@@ -16,7 +16,7 @@ _UNION_BRANCHES = frozenset(
 
 
 def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
-    """Every invalid field, one entry a field."""
+    """The invalid fields, each once."""
     errors: dict[tuple[int | str, ...], FieldError] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         loc = tuple(part for part in detail["loc"] if part not in _UNION_BRANCHES)
@@ -28,12 +28,12 @@ def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
 
 
 def field_error(loc: tuple[int | str, ...], msg: str, type: str) -> FieldError:
-    """One invalid field."""
+    """An invalid field."""
     return FieldError(path=".".join(map(str, loc)), loc=loc, msg=msg, type=type)
 
 
 def describe(errors: Sequence[FieldError]) -> str:
-    """The invalid fields as text, one line a field."""
+    """The invalid fields as text, each on a line."""
     return "\n".join(f"  {e['path'] or '(the whole)'}: {e['msg']}" for e in errors)
 
 
@@ -41,10 +41,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
-    """A model or a mapping as a valid model, or the error.
+    """Validate a model or a mapping; return the model, or the error.
 
-    The error is returned and not raised: the caller drops the raw value before it raises, so that
-    no frame of the traceback holds it.
+    The error is not raised: the caller first deletes the raw value, so that no traceback holds it.
     """
     if isinstance(value, (kind, InvalidInputError)):
         return value
@@ -60,5 +59,5 @@ def validate(kind: type[Model], value: object) -> Model | InvalidInputError:
 
 def invalid(kind: type[BaseModel], errors: Sequence[FieldError]) -> InvalidInputError:
     """The error that lists every invalid field."""
-    text = f"This is no valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
+    text = f"This is not a valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
     return InvalidInputError(text, errors=errors)

@@ -1,4 +1,4 @@
-"""The async client: the methods of ``clients``, awaited."""
+"""The async client: the methods of ``clients`` for ``await``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ AsyncOnEvent: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
 
 
 class AsyncChatKitClient(BaseClient):
-    """:class:`ChatKitClient` for asyncio and trio: the same methods with the same parameters.
+    """:class:`ChatKitClient` for asyncio and trio. It has its methods with their parameters.
 
     A client can be shared between tasks. It is an async context manager; without an ``async with``
     block, call :meth:`aclose` at the end.
 
     Args:
-        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which this
-            package never closes.
+        http_client: Your ``httpx.AsyncClient`` or ``httpx2.AsyncClient``. This package never
+            closes it.
 
     The other parameters, and the exceptions, are those of :class:`ChatKitClient`.
     """
@@ -140,7 +140,7 @@ class AsyncChatKitClient(BaseClient):
     ) -> AsyncWorkflowRun:
         """Run the workflow and watch its events; see :meth:`ChatKitClient.stream_workflow`.
 
-        It is not awaited itself: ``async with client.stream_workflow(...) as run``.
+        Do not await the call: ``async with client.stream_workflow(...) as run``.
         """
         prepared = prepare(edn360_input)
         del edn360_input
@@ -155,13 +155,13 @@ class AsyncChatKitClient(BaseClient):
     ) -> AsyncBatchRun:
         """Run the workflow for many inputs; see :meth:`ChatKitClient.run_many`.
 
-        It is not awaited itself: ``async for result in client.run_many(...)``. ``inputs`` may be
-        an async iterable. Each run has a task.
+        Do not await the call: ``async for result in client.run_many(...)``. ``inputs`` may be an
+        async iterable. Each run has a task.
         """
         return AsyncBatchRun(self._batch(options), self._driver, inputs)
 
     async def aclose(self) -> None:
-        """Close all connections. An ``http_client`` of yours stays open."""
+        """Close the connections. Your ``http_client`` stays open."""
         await self._driver.aclose()
 
     async def __aenter__(self) -> AsyncChatKitClient:

@@ -1,8 +1,8 @@
-"""The sync client. ``async_client`` has the same methods, awaited.
+"""The sync client. ``async_client`` has its methods for ``await``.
 
 A method checks its arguments, builds an operation (``_protocol``) and hands it to a driver
-(``_transport``). It deletes the raw input first: an exception's traceback holds this frame, and
-tools such as rich and pytest show the variables in it.
+(``_transport``). It deletes the raw input first: a traceback holds this frame, and rich and pytest
+show the frame's variables.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ class ChatKitClient(BaseClient):
             no key and no workflow id. ``$EDN360_SERVER_TOKEN`` is sent to it as bearer token
             unless ``headers`` has an ``Authorization``.
         protocol: ``"messages"`` for session messages, ``"threads"`` for ChatKit's thread protocol.
-            ``"auto"`` starts with session messages and changes to threads if the API answers that
-            it has no such endpoint.
-        headers: Headers of every request: a mapping, or a function that is called for them before
-            each request.
+            ``"auto"`` tries session messages, and uses threads if the API reports that it does not
+            have them.
+        headers: Headers of every request: a mapping, or a function that returns them before each
+            request.
         timeout: The longest time of a request, in seconds, once it has a connection; of a stream
             until its response starts. An ``httpx.Timeout`` limits each step of a request instead
             (connect, write, each read).
-        max_retries: How often a failed request is sent again where that can help.
+        max_retries: The largest number of retries of a failed request.
         poll_interval: Seconds between two polls, or ``"adaptive"``: few polls while an answer is
             unlikely. It learns how long runs take.
         max_attempts: The largest number of polls. The defaults (60 polls, 2 s) wait for two
             minutes; real runs took 60 to 205 s.
-        poll_limit: How many messages a poll asks for, 1 to 100.
+        poll_limit: The number of messages that a poll asks for, 1 to 100.
         deadline: The longest time of a call, in seconds.
-        max_response_bytes: The largest response, and the most text that is kept of a stream, in
+        max_response_bytes: The largest response, and the largest text that is kept of a stream, in
             bytes after decompression.
-        http_client: An ``httpx.Client`` or ``httpx2.Client`` of your own, with your proxies and
-            limits. This package never closes it, and does not use its ``timeout`` and ``auth``.
+        http_client: Your ``httpx.Client`` or ``httpx2.Client``, with your proxies and limits. This
+            package never closes it, and does not use its ``timeout`` and ``auth``.
 
     Raises:
         ConfigurationError: A setting is missing or invalid.
@@ -88,7 +88,7 @@ class ChatKitClient(BaseClient):
         Args:
             user: The end user of the session, such as the athlete's ``user_id``.
             workflow_id: Another workflow than the client's.
-            version: A version of the workflow; the default is the one in production.
+            version: A version of the workflow; the default is the production version.
             state_variables: Values for the workflow's state variables (names of at most 64
                 characters; values are strings, booleans or numbers).
             tracing: Whether OpenAI keeps a trace of the run; the default is ``True``.
@@ -97,7 +97,7 @@ class ChatKitClient(BaseClient):
             chatkit_configuration: ChatKit's own settings, as OpenAI documents them.
 
         Returns:
-            The session. With a self-hosted server it is a local one, without a request.
+            The session. For a self-hosted server it is made locally, without a request.
 
         Raises:
             ConfigurationError: The workflow id is missing.
@@ -109,14 +109,14 @@ class ChatKitClient(BaseClient):
     def send_message(self, session: ChatSession | str, message: WorkflowInput) -> Message:
         """Send the athlete's data, the second of the three steps. It starts a paid run.
 
-        The message is sent once: if its response is lost, the server's messages are read before
-        it is sent again. In the thread protocol it returns when the server has stored the
-        message. The stream stays open for :meth:`poll_response`.
+        The message is sent once: if its response is lost, the server's messages are read before the
+        message is sent again. In the thread protocol this method returns when the server has stored
+        the message. The stream stays open for :meth:`poll_response`.
 
         Args:
             session: The session, or its id.
             message: An ``EDN360Input``, a mapping that is validated as one, or a text that is
-                sent as it is.
+                sent unchanged.
 
         Returns:
             The message, for :meth:`poll_response`.
@@ -141,31 +141,31 @@ class ChatKitClient(BaseClient):
         on_event: OnEvent | None = None,
         **options: Unpack[WaitOptions],
     ) -> WorkflowResponse:
-        """Wait for the program, the last of the three steps. It also takes up an earlier run.
+        """Wait for the program, the last of the three steps. It also resumes an earlier run.
 
         With session messages it polls at once, and then every ``poll_interval`` seconds. A poll
         that fails with a connection error, a 5xx or a 429 counts as an attempt. In the thread
         protocol it reads the run's stream; without an open stream it polls the thread.
 
         Args:
-            session: The session, or its id; or a run: its ``RunReference``, or that as JSON text.
+            session: The session or its id, or the ``RunReference`` of a run or its JSON text.
             after: With a session: the message to wait for, or its id; default the session's newest
                 message. A run of another client over the thread protocol needs the ``Message``,
                 which has the thread's id.
             on_event: Called with each event.
             poll_interval: Seconds between two polls; default the client's.
             max_attempts: The largest number of polls; default the client's.
-            answer: ``"program"`` waits for a message with the program; ``"first"`` takes the
-                first message as the answer, and fails at once if it has no program.
+            answer: ``"program"`` waits for a message with the program. With ``"first"``, the first
+                message is the answer, and a message without a program fails at once.
             deadline: The longest time of this call, in seconds; default the client's. The last
-                poll starts one second before.
-            progress: Without ``on_event``, a notebook shows time and steps; ``False`` for nothing.
+                poll starts a second before its end.
+            progress: Whether a notebook shows the time and the steps, if there is no ``on_event``.
 
         Returns:
             The response with the program.
 
         Raises:
-            WorkflowTimeoutError: No answer yet; the same call takes the run up again.
+            WorkflowTimeoutError: No answer yet; another call with the run resumes it.
             WorkflowError: The run failed; the text that was received is in ``.text``.
             APIError: The server rejected the polls.
         """
@@ -186,15 +186,15 @@ class ChatKitClient(BaseClient):
     ) -> RunReference:
         """Start a run, and return when the server has its message.
 
-        In the thread protocol the run's stream stays open until :meth:`poll_response` or
-        :meth:`stream_response` reads it, or the client is closed. A self-hosted server may cancel
-        a run whose stream is closed.
+        In the thread protocol the run's stream stays open. :meth:`poll_response` or
+        :meth:`stream_response` reads it, and :meth:`close` closes it. A self-hosted server may
+        cancel a run when its stream is closed.
 
         Args:
             edn360_input: The athlete's data, as for :meth:`send_message`.
             user: The end user of the session; default the input's ``user_profile.user_id``.
             on_event: Called with the session, and with the message when it is sent.
-            poll_interval: With ``max_attempts``, how long the stream may be silent.
+            poll_interval: Times ``max_attempts``, the longest silence of the stream.
             max_attempts: See ``poll_interval``.
             answer: Not used here.
             deadline: The longest time of this call, in seconds; default the client's.
@@ -215,7 +215,7 @@ class ChatKitClient(BaseClient):
     def retrieve_run(self, run: RunReference | str) -> RunStatus:
         """Read the state of a run once, without waiting for it.
 
-        Any process may ask, several at once, and while another call waits for the run.
+        Any process may call it, also while other calls read the run or wait for it.
 
         Args:
             run: The run's reference, or its JSON text.
@@ -225,7 +225,7 @@ class ChatKitClient(BaseClient):
 
         Raises:
             InvalidInputError: The text is not a reference.
-            APIError: The request failed. It is not retried, and says nothing about the run.
+            APIError: The request failed. It is not retried, and the run is not affected.
         """
         return self._driver.run(self._workflow.retrieve_run(*checked_run(run), self._waiting({})))
 
@@ -242,8 +242,8 @@ class ChatKitClient(BaseClient):
             deadline: As for :meth:`poll_response`.
 
         Returns:
-            As :meth:`stream_workflow`. The process that holds the run's stream gets all its
-            events; another one reads the run's messages, and gets steps and the response.
+            As :meth:`stream_workflow`. The process that holds the run's stream gets its events.
+            Another process reads the run's messages, and gets the steps and the response.
         """
         waiting = self._waiting(options)
         operation = self._workflow.poll_response(*checked_run(run), waiting, watched=True)
@@ -274,7 +274,7 @@ class ChatKitClient(BaseClient):
 
         Raises:
             InvalidInputError: The input is invalid; nothing was sent.
-            APIError: A request failed; ``.run`` takes the run up.
+            APIError: A request failed. If ``.run`` is set, it resumes the run.
             WorkflowError: The run failed, or has not ended yet.
         """
         prepared = prepare(edn360_input)
@@ -305,8 +305,8 @@ class ChatKitClient(BaseClient):
 
         Returns:
             A context manager that iterates over the events; its ``get_response()`` waits for the
-            end of the run and returns the response. The first request is sent when the first
-            event is asked for.
+            end of the run and returns the response. Reading the first event sends the first
+            request.
 
         Raises:
             InvalidInputError: The input is invalid; nothing was sent.
@@ -320,19 +320,19 @@ class ChatKitClient(BaseClient):
     def run_many(self, inputs: Iterable[BatchInput], **options: Unpack[BatchOptions]) -> BatchRun:
         """Run the workflow for many inputs, each once.
 
-        A failed run does not end the others: its error is in its result. The inputs are read as
-        places become free, so there can be any number of them.
+        A failed run does not end the others: its error is in its result. An input is read when its
+        run can start, so ``inputs`` may be endless.
 
         Args:
             inputs: The athletes' data, as for :meth:`run_workflow`, or pairs of a key and the data.
                 The key of an input is its ``user_id`` by default.
-            max_concurrency: The largest number of runs under way, 50 by default. Each has a thread.
+            max_concurrency: The largest number of runs in flight, 50 by default. Each has a thread.
             rate: The largest number of requests in a minute, polls included; no limit by default.
-                In any case a 429 slows down all runs.
-            journal: A file that records each run. A later call with this file continues the
-                batch, even after a crash: no run is paid for twice. One batch at a time can
-                use it. It holds the programs. Other data under the same key is an error: a new
-                month needs a new journal.
+                A 429 always slows down every run.
+            journal: A file that records each run and holds the programs. A later call with this
+                file continues the batch, even after a crash: no run is paid for twice. A second
+                batch can't use it at that time. A key with other data is an error: use a new
+                journal for each month.
             ordered: Whether the results come in the order of the inputs. The default is the order
                 in which the runs end.
             retry_failed: Whether the journal's failed runs are run again, and paid for again.
@@ -344,7 +344,7 @@ class ChatKitClient(BaseClient):
 
         Returns:
             An iterator over the results, which is also a context manager. If it is left early, no
-            run is started any more, and those under way stay in the journal.
+            further run starts, and the runs in flight stay in the journal.
 
         Raises:
             ConfigurationError: A setting is invalid, or the journal can't be used.
@@ -352,7 +352,7 @@ class ChatKitClient(BaseClient):
         return BatchRun(self._batch(options), self._driver, inputs)
 
     def close(self) -> None:
-        """Close all connections. An ``http_client`` of yours stays open."""
+        """Close the connections. Your ``http_client`` stays open."""
         self._driver.close()
 
     def __enter__(self) -> ChatKitClient:

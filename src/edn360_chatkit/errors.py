@@ -1,4 +1,4 @@
-"""The exceptions of this package, as one tree.
+"""The tree of this package's exceptions.
 
 ::
 
@@ -14,14 +14,14 @@
     │       ├── PermissionDeniedError     403
     │       ├── NotFoundError             404
     │       │   ├── SessionNotFoundError      the session does not exist
-    │       │   └── EndpointNotFoundError     the server has no such endpoint
+    │       │   └── EndpointNotFoundError     the server lacks the endpoint
     │       ├── ConflictError             409
     │       ├── UnprocessableEntityError  422
     │       ├── RateLimitError            429
     │       └── InternalServerError       5xx
     └── WorkflowError                 the run failed, or its answer can't be used
         ├── WorkflowFailedError       the workflow or the server reported a failure
-        ├── WorkflowTimeoutError      (TimeoutError) no answer yet; the run may go on
+        ├── WorkflowTimeoutError      (TimeoutError) no answer yet; the run may continue
         └── InvalidResponseError      the answer is not JSON
             ├── TruncatedResponseError    the answer's JSON is cut
             ├── MissingProgramError       the answer's JSON has no program
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 
 class FieldError(TypedDict):
-    """One invalid field, in the terms of pydantic's ``ValidationError.errors()``.
+    """An invalid field, in the terms of pydantic's ``ValidationError.errors()``.
 
     Attributes:
-        path: The field's place, joined with dots: ``sessions.0.blocks``.
-        loc: The same as a tuple of keys and indexes.
+        path: The path of the field, joined with dots: ``sessions.0.blocks``.
+        loc: The path as a tuple of keys and indexes.
         msg: The reason. It never quotes the value.
-        type: pydantic's name for the kind of error, such as ``missing``.
+        type: pydantic's name for the kind of error: ``missing``.
     """
 
     path: str
@@ -62,8 +62,8 @@ class ChatKitError(Exception):
     """The base class: ``except ChatKitError`` catches every exception of this package.
 
     Attributes:
-        run: The reference of the run, if its message was sent, or may have been and can be looked
-            for: ``client.poll_response(error.run)`` takes it up, from any process.
+        run: The reference of the run, if the server has its message or may have it:
+            ``client.poll_response(error.run)`` resumes it, from any process.
         session: The session of the run, if a run was in flight.
         sent_message: The run's message, if it was sent.
         text: The newest assistant text that was received before the error.
@@ -82,7 +82,7 @@ class ChatKitError(Exception):
 def _restore(cls: type[ChatKitError], args: tuple[Any, ...]) -> ChatKitError:
     """Make an exception again from its pickle."""
     error = cls.__new__(cls, *args)
-    error.args = args  # OSError.__new__ leaves them out where a subclass has its own __init__
+    error.args = args  # OSError.__new__ omits them if a subclass has its own __init__
     return error
 
 
@@ -151,9 +151,9 @@ class APIStatusError(APIError):
 
     Attributes:
         status_code: The HTTP status.
-        code: The API's error code, such as ``invalid_api_key``.
-        param: The invalid parameter, if the API names one.
-        type: The API's error type, such as ``invalid_request_error``.
+        code: The API's error code: ``invalid_api_key`` for example.
+        param: The invalid parameter, if the API names it.
+        type: The API's error type: ``invalid_request_error`` for example.
         request_id: The ``x-request-id`` header. OpenAI's support asks for it.
         body: The response's body: parsed JSON, or text.
         retry_after: The ``retry-after`` header, in seconds.
@@ -203,7 +203,7 @@ class SessionNotFoundError(NotFoundError):
 
 
 class EndpointNotFoundError(NotFoundError):
-    """404: the server has no such endpoint."""
+    """404: the server does not have the endpoint."""
 
 
 class ConflictError(APIStatusError):
@@ -228,7 +228,7 @@ class WorkflowError(ChatKitError):
     Attributes:
         session: The session of the run.
         message: The message that started the run.
-        text: The assistant text that was received; ``None`` if there is none.
+        text: The assistant text that was received, or ``None``.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class WorkflowError(ChatKitError):
         text: str | None = None,
     ) -> None:
         super().__init__(description)
-        # Never None here, unlike in the base class, so that callers need no check.
+        # In the base class these may be None. Here they never are, so callers need no check.
         reference = RunReference.of(message, session.user)
         self.run: RunReference = reference  # pyright: ignore[reportIncompatibleVariableOverride]
         self.session: ChatSession = session  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -249,7 +249,7 @@ class WorkflowError(ChatKitError):
 
 
 class WorkflowFailedError(WorkflowError):
-    """The workflow answered with an ``error`` instead of a program, or the server reported one.
+    """The workflow answered with an ``error`` and no program, or the server reported a failure.
 
     Attributes:
         allow_retry: Whether the server allows another run, which costs money again; ``None``
@@ -264,8 +264,8 @@ class WorkflowFailedError(WorkflowError):
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
     """No answer within ``max_attempts`` polls or the ``deadline``.
 
-    The run may go on at the server, and is paid for. Wait on with
-    ``client.poll_response(error.run)``, from any process; do not start it again.
+    The run may continue on the server, and is paid for. Resume it with
+    ``client.poll_response(error.run)``, from any process. Do not start it again.
 
     Attributes:
         steps: The texts of the steps that the workflow has posted so far, oldest first.

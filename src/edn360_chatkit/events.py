@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationInfo
 
 from . import errors
-from ._json import as_object, is_object
+from ._json import is_object
 from .errors import WorkflowError
 from .models.base import FrozenModel, OpenModel, card_html
 from .models.run import RunReference
@@ -64,23 +64,22 @@ def _read_error(value: object, info: ValidationInfo) -> object:
     run = info.data.get("run")
     if not is_object(value) or not isinstance(run, RunReference):
         return value
-    fields = as_object(value)
-    kind = getattr(errors, str(fields.get("type")), None)
+    kind = getattr(errors, str(value.get("type")), None)
     if not isinstance(kind, type) or not issubclass(kind, WorkflowError):
         kind = WorkflowError
-    return kind(str(fields.get("message")), session=run.session, message=run.message)
+    return kind(str(value.get("message")), session=run.session, message=run.message)
 
 
 class RunStatus(OpenModel):
-    """The state of a run, as ``retrieve_run`` found it.
+    """The state of a run, from ``retrieve_run``.
 
     Attributes:
         run: The reference of the run, with the id of its message if the server lists it.
-        state: ``"running"`` while the server has not posted a program or a failure.
+        state: ``"running"`` until the server has posted a program or a failure.
         steps: The texts of the messages before the program, oldest first.
         response: The response, if the run is done.
-        error: The error, if the run has failed. In JSON, its ``type`` and ``message``: one that is
-            loaded has no ``text``.
+        error: The error, if the run has failed. JSON has its ``type`` and ``message``, so a loaded
+            error has no ``text``.
     """
 
     run: RunReference
@@ -104,11 +103,11 @@ class _ThreadEvent(FrozenModel):
 class SessionCreatedEvent(FrozenModel):
     """The session was created, and the message is sent next.
 
-    If ``protocol="auto"`` changes to threads, the event comes once more with the same session.
+    If ``protocol="auto"`` changes to threads, the event is repeated with this session.
 
     Attributes:
         session: The session.
-        run: What finds the run if this process is killed while it sends the message. Store it.
+        run: The reference of the run. Store it in case this process is killed while it sends.
     """
 
     type: Literal["session.created"] = "session.created"
@@ -120,7 +119,7 @@ class MessageSentEvent(FrozenModel):
     """The server has stored the athlete's data. From now on the run costs money.
 
     Attributes:
-        run: The reference of the run. Store it to take the run up from another process.
+        run: The reference of the run. Store it to resume the run from another process.
         message: The message.
     """
 
@@ -140,7 +139,7 @@ class WaitingEvent(FrozenModel):
         attempt: The number of the poll, from 1.
         max_attempts: The largest number of polls.
         elapsed: The time since the call started, in seconds.
-        error: Why the poll failed; ``None`` if it did not.
+        error: The reason why the poll failed, or ``None``.
     """
 
     type: Literal["waiting"] = "waiting"
@@ -151,11 +150,11 @@ class WaitingEvent(FrozenModel):
 
 
 class StepEvent(FrozenModel):
-    """The workflow posted an intermediate message: one of its agents has finished.
+    """The workflow posted an intermediate message: an agent has finished.
 
     Attributes:
         message_id: The id of the message.
-        keys: The root keys of its JSON, such as ``("profile",)``; empty for prose.
+        keys: The root keys of its JSON; empty for prose.
         text: The text of the message, unchanged.
     """
 
@@ -169,7 +168,7 @@ class ResponseEvent(FrozenModel):
     """The run has ended with a program.
 
     Attributes:
-        response: The same response as from ``run.get_response()``.
+        response: The response that ``run.get_response()`` returns.
     """
 
     type: Literal["response"] = "response"
@@ -223,7 +222,7 @@ class NoticeEvent(_ThreadEvent):
     Attributes:
         level: ``info``, ``warning`` or ``danger``.
         message: The text of the notice.
-        title: Its title, if it has one.
+        title: Its title, or ``None``.
     """
 
     type: Literal["notice"] = "notice"
@@ -233,7 +232,7 @@ class NoticeEvent(_ThreadEvent):
 
 
 class RawEvent(_ThreadEvent):
-    """An event of the thread protocol without a class of its own.
+    """An event of the thread protocol without its own class.
 
     Attributes:
         data: The event's JSON, unchanged, with its own ``type``.

@@ -72,7 +72,7 @@ class Threads(_Endpoints[SyncDriver]):
             order: ``"desc"`` for newest first, or ``"asc"``.
 
         Raises:
-            InvalidInputError: An argument is invalid; nothing was sent.
+            InvalidInputError: An argument is invalid.
             APIError: A request failed.
         """
         return _iterate(self._driver, resources.thread_pages(self._api, user, limit, order))
@@ -82,7 +82,7 @@ class Threads(_Endpoints[SyncDriver]):
         return self._driver.run(resources.retrieve_thread(self._api, thread_id, user))
 
     def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
-        """Delete a thread with all its items."""
+        """Delete a thread with its items."""
         return self._driver.run(resources.delete_thread(self._api, thread_id, user))
 
     def items(
@@ -94,7 +94,7 @@ class Threads(_Endpoints[SyncDriver]):
 
 
 class AsyncSessions(_Endpoints[AsyncDriver]):
-    """:class:`Sessions`, awaited."""
+    """:class:`Sessions` for ``await``."""
 
     async def cancel(self, session_id: str) -> ChatSession:
         """Cancel a session; see :meth:`Sessions.cancel`."""
@@ -102,7 +102,7 @@ class AsyncSessions(_Endpoints[AsyncDriver]):
 
 
 class AsyncThreads(_Endpoints[AsyncDriver]):
-    """:class:`Threads`, awaited; ``list`` and ``items`` are for ``async for``."""
+    """:class:`Threads` for ``await``; ``list`` and ``items`` are for ``async for``."""
 
     def list(
         self, *, user: str | None = None, limit: int = 20, order: Order = "desc"
@@ -115,7 +115,7 @@ class AsyncThreads(_Endpoints[AsyncDriver]):
         return await self._driver.run(resources.retrieve_thread(self._api, thread_id, user))
 
     async def delete(self, thread_id: str, *, user: str | None = None) -> ThreadDeleted:
-        """Delete a thread with all its items."""
+        """Delete a thread with its items."""
         return await self._driver.run(resources.delete_thread(self._api, thread_id, user))
 
     def items(

@@ -76,7 +76,7 @@ def test_message_still_in_doubt_stays_unsent(
     with ChatKitClient(**where) as client:
         (result,) = client.run_many(athletes(1), journal=path)
     assert getattr(result.error, "may_have_been_taken", False)
-    assert "may have been taken" in str(result.error)
+    assert "may have been stored" in str(result.error)
     assert entries(path)["athlete-0"][0] == "sending"
     assert sim.runs == 0
 

@@ -30,9 +30,9 @@ def poll(
     moment = timing.pause(0.0, 0.0)
     while moment < seconds:
         posted = sum(step <= moment for step in steps)
-        timing.look(moment, moment, posted - seen)
+        timing.note_poll(moment, moment, posted - seen)
         moment, polls, seen = moment + timing.pause(moment, moment), polls + 1, posted
-    timing.look(moment, moment, len(steps) - seen)
+    timing.note_poll(moment, moment, len(steps) - seen)
     timing.learn()
     return polls, moment - seconds
 
@@ -53,7 +53,7 @@ def poll_batch(
             heapq.heappush(wakes, (moment + part, since, number))
             continue
         polls += 1
-        timings[number].look(moment, moment, 0)
+        timings[number].note_poll(moment, moment, 0)
         delay = moment - number / starts - seconds
         if delay < 0:
             heapq.heappush(wakes, (moment, moment, number))
@@ -138,6 +138,6 @@ def test_first_poll_of_first_runs_is_immediate() -> None:
 def test_pauses_have_bounds() -> None:
     timing = RunTiming(Durations(), 0.0)
     for moment in (0.0, 0.1, 50.0, 120.0, 1_000.0, 5_000.0, 1e9):
-        timing.look(moment, moment, 0)
+        timing.note_poll(moment, moment, 0)
         assert 0.5 <= timing.pause(moment, moment) <= 60.0
     assert timing.pause(1e9, 1e9) == 60.0  # a run that was begun long ago is not asked for often

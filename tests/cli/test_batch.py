@@ -168,7 +168,7 @@ def test_batch_error_names_the_resume_command(
     err = capsys.readouterr().err
     for line in map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines()):
         message = line["error"]["message"]
-        assert "Take it up with edn360-chatkit resume '{" in message
+        assert "Resume it with edn360-chatkit resume '{" in message
         assert "--protocol messages, from any process" in message
         assert f"{line['key']}: {message}\n" in err
     sim.answer = "text"

@@ -142,5 +142,5 @@ def test_real_notebook_shows_the_progress_and_is_interrupted(
     assert shown[-1].startswith("0:0")
     (error,) = (output for output in cells[2].outputs if output.output_type == "error")
     lines = "\n".join(error.traceback).splitlines()
-    assert "take it up with await client.poll_response('{" in lines[-1]
+    assert "resume it with await client.poll_response('{" in lines[-1]
     assert cells[3].outputs[0].data["text/plain"] == "2"

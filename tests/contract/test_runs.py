@@ -237,13 +237,13 @@ def test_lost_message_gets_no_later_answer(
     client = make_client(protocol="threads", max_retries=0, max_attempts=2)
     session = client.create_session("athlete-1")
     sim.fail_next("threads.create", status=None)
-    with pytest.raises(APIError, match="may have been taken") as caught:
+    with pytest.raises(APIError, match="may have been stored") as caught:
         client.send_message(session, {**ATHLETE, "note": "lost"})
     assert caught.value.run is not None
     message = client.send_message(session, ATHLETE)
     if is_followed:
         assert client.poll_response(session, after=message).program.title
-    with pytest.raises(APIError, match="can't be told"):
+    with pytest.raises(APIError, match="can't recognise its own"):
         client.retrieve_run(caught.value.run)
     with pytest.raises(WorkflowTimeoutError, match="thread was not found"):
         client.poll_response(caught.value.run)

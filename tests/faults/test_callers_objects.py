@@ -127,7 +127,7 @@ def test_closed_http_client_keeps_message_in_doubt(sim: ChatKitSimulator) -> Non
     with httpx.Client(transport=ClosesItself()) as http:
         client = ChatKitClient(**settings(sim), http_client=http)
         sim.fail_next("send_message", status=503, taken=True)
-        with pytest.raises(APIError, match="may have been taken") as caught:
+        with pytest.raises(APIError, match="may have been stored") as caught:
             client.run_workflow(ATHLETE)
     assert caught.value.may_have_been_taken
     assert caught.value.session is not None
@@ -141,7 +141,7 @@ def test_invalid_headers_keep_message_in_doubt(sim: ChatKitSimulator, wrong: Any
 
     with ChatKitClient(**settings(sim, headers=headers)) as client:
         sim.fail_next("send_message", status=503, taken=True)
-        with pytest.raises(APIError, match="may have been taken") as caught:
+        with pytest.raises(APIError, match="may have been stored") as caught:
             client.run_workflow(ATHLETE)
     assert caught.value.may_have_been_taken
     assert sim.runs == 1
@@ -161,7 +161,7 @@ def test_headers_function_exception_has_note_about_doubt(sim: ChatKitSimulator) 
         with pytest.raises(VaultError) as caught:
             client.run_workflow(ATHLETE)
     notes = getattr(caught.value, "__notes__", [])
-    assert sys.version_info < (3, 11) or "may have been taken" in notes[0]
+    assert sys.version_info < (3, 11) or "may have been stored" in notes[0]
     assert sim.runs == 1
 
 

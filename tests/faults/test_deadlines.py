@@ -180,7 +180,7 @@ def test_deadline_error_names_message_in_doubt(make_client: MakeClient, hanging:
                 break
     assert caught.value.deadline_passed
     assert caught.value.may_have_been_taken is in_doubt
-    assert ("may have been taken" in str(caught.value)) is in_doubt
+    assert ("may have been stored" in str(caught.value)) is in_doubt
     assert (caught.value.session is not None) is in_doubt
 
 

@@ -375,7 +375,7 @@ def test_unknown_entry_is_unreadable(thing: Any) -> None:
 
 
 def test_repr_of_inbox_hides_texts() -> None:
-    box = inbox(sent="secret")
+    box = inbox(message_text="secret")
     box.take([reply(json.dumps({ROOT_KEY: PROGRAM, "note": "secret"})), USER])
     assert "secret" not in repr(box)
     assert PROGRAM["title"] not in repr(box)

@@ -44,11 +44,13 @@ def send(
 ) -> RunReference:
     """Send in a new session, or in a session that the caller passes."""
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
-    inbox = Inbox(ChatSession(id=session_id), RunReference(session_id=session_id), sent=text)
+    inbox = Inbox(
+        ChatSession(id=session_id), RunReference(session_id=session_id), message_text=text
+    )
     run = Run(inbox, waiting, 0.0, own_session=own_session)
     protocol = SessionMessages(make_api(config(**settings)))
     play.run(protocol.start(run, Prepared(text)))
-    return inbox.run
+    return inbox.reference
 
 
 def resend(play: Play, text: str = "hello", **settings: Any) -> RunReference:
@@ -102,7 +104,7 @@ def test_unstored_message_is_resent() -> None:
 
 def test_timeout_allows_no_second_send() -> None:
     play = Play([APITimeoutError("late"), *[EMPTY] * 4])
-    with pytest.raises(APITimeoutError, match="may have been taken") as caught:
+    with pytest.raises(APITimeoutError, match="may have been stored") as caught:
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
     assert caught.value.may_have_been_taken
@@ -119,7 +121,7 @@ def test_refused_message_is_resent_at_once(refused: Scripted) -> None:
 
 def test_message_stays_in_doubt_during_outage() -> None:
     play = Play([LOST, *[api_error(503)] * 4])
-    with pytest.raises(InternalServerError, match="may have been taken") as caught:
+    with pytest.raises(InternalServerError, match="may have been stored") as caught:
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
     assert "session_id" in caught.value.message
@@ -142,13 +144,13 @@ def test_response_without_list_leaves_doubt(look: Response) -> None:
     assert send(recovery).message_id == "msg_7"
     assert recovery.paths == [POST, GET, GET, GET]
     play = Play([LOST, *[look] * 4])
-    with pytest.raises(APIError, match="may have been taken"):
+    with pytest.raises(APIError, match="may have been stored"):
         send(play)
     assert play.paths == [POST, GET, GET, GET, GET]
 
 
 def test_lost_answer_without_retries_leaves_doubt() -> None:
-    with pytest.raises(APIConnectionError, match="may have been taken"):
+    with pytest.raises(APIConnectionError, match="may have been stored"):
         send(Play([LOST]), max_retries=0)
 
 
@@ -159,7 +161,7 @@ def test_lost_answer_without_retries_leaves_doubt() -> None:
 def test_refusal_is_not_in_doubt(refused: Response, cls: type[APIError]) -> None:
     with pytest.raises(cls) as caught:
         send(Play([refused]))
-    assert "may have been taken" not in str(caught.value)
+    assert "may have been stored" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 418, 460, 499, 600])
@@ -195,7 +197,7 @@ def test_list_is_read_after_second_loss() -> None:
 )
 def test_unclear_entry_in_own_session_leaves_doubt(entry: Any) -> None:
     play = Play([LOST, answer({"data": [entry]})])
-    with pytest.raises(APIError, match="may have been taken"):
+    with pytest.raises(APIError, match="may have been stored"):
         send(play)
     assert play.paths == [POST, GET]
 
@@ -239,7 +241,7 @@ def test_equal_text_from_before_is_not_ours() -> None:
 )
 def test_unclear_new_message_leaves_doubt(new: list[dict[str, Any]]) -> None:
     play = Play([listing(user("msg_0")), LOST, listing(*new, user("msg_0"))])
-    with pytest.raises(DoubtError, match="may have been taken") as caught:
+    with pytest.raises(DoubtError, match="may have been stored") as caught:
         resend(play)
     assert caught.value.may_have_been_taken
     assert play.paths == [GET, POST, GET]
@@ -265,7 +267,7 @@ def test_lost_answer_without_baseline_leaves_doubt(failed: Scripted) -> None:
     success = Play([*[failed] * tries, SENT])
     assert resend(success).message_id == "msg_1"
     play = Play([*[failed] * tries, LOST])
-    with pytest.raises(APIConnectionError, match="may have been taken"):
+    with pytest.raises(APIConnectionError, match="may have been stored"):
         resend(play)
     assert play.paths.count(POST) == 1
 

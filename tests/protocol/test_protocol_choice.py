@@ -73,7 +73,7 @@ def test_auto_keeps_the_learned_protocol() -> None:
 
 def test_auto_does_not_resend_in_doubt() -> None:
     operation, play = send_in(Workflow(config()), HOSTED, NONE, api_error(502), *[REFUSED] * 4)
-    with pytest.raises(EndpointNotFoundError, match="may have been taken") as caught:
+    with pytest.raises(EndpointNotFoundError, match="may have been stored") as caught:
         play.run(operation)
     assert caught.value.may_have_been_taken
     assert [request.method for request in play.requests] == ["GET", "POST", *["GET"] * 4]

@@ -32,7 +32,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._effects import Send
 from edn360_chatkit._protocol.inputs import Prepared
-from edn360_chatkit._protocol.polling import LAST_LOOK
+from edn360_chatkit._protocol.polling import LAST_POLL
 from edn360_chatkit._protocol.run import Waiting
 from edn360_chatkit._protocol.sending import LOOKS
 from edn360_chatkit._protocol.workflow import Workflow
@@ -173,7 +173,7 @@ class Conversations(Simulation):
         elif isinstance(error, WorkflowError):
             # The server's retry-after may reach beyond the deadline.
             pause = 7.0 if call.last == 429 else 0.0
-            late = self.clock + max(LAST_LOOK, pause) >= call.until
+            late = self.clock + max(LAST_POLL, pause) >= call.until
             ended = call.over or call.attempts == ATTEMPTS
             assert ended or late, "the call gave up too early"
             assert isinstance(error, (WorkflowTimeoutError, InvalidResponseError))

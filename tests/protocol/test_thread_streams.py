@@ -159,8 +159,8 @@ def test_stream_without_thread_id_is_followed() -> None:
 
 def test_simultaneous_streams_of_a_session_stay() -> None:
     threads, waiting = threads_of(), Waiting(2.0, 60, "program")
-    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), sent="hello")
-    run = Run(inbox, waiting, 0.0, held=True)
+    inbox = Inbox(HOSTED, RunReference(session_id=HOSTED.id, user="ana"), message_text="hello")
+    run = Run(inbox, waiting, 0.0, keep_open=True)
     first = threads.start(run, Prepared("hello"))
     assert isinstance(next(first), Send)
     assert isinstance(first.send(NONE), Open)
@@ -168,6 +168,6 @@ def test_simultaneous_streams_of_a_session_stay() -> None:
     other = {"type": "thread.item.done", "item": item}
     second = start(Play([NONE, Scene([CREATED, other, done(ANSWER)])]), threads)
     Play([]).run(first, reply=Scene([CREATED, TAKEN, done(ANSWER)]))
-    assert {run.inbox.run.message_id, second.message_id} == {"msg_1", "msg_9"}
+    assert {run.inbox.reference.message_id, second.message_id} == {"msg_1", "msg_9"}
     assert follow(Play([]), threads, second).text == ANSWER
-    assert follow(Play([]), threads, run.inbox.run).text == ANSWER
+    assert follow(Play([]), threads, run.inbox.reference).text == ANSWER

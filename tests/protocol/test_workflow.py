@@ -83,7 +83,7 @@ def test_foreign_exception_gets_note_after_sending() -> None:
     session, message = answer({"id": "cksess_1"}), answer({"id": "msg_1"})
     assert not hasattr(interrupted(), "__notes__")
     (note,) = interrupted(session).__notes__  # type: ignore[attr-defined]
-    assert "may have been taken" in note
+    assert "may have been stored" in note
     run = RunReference(session_id="cksess_1", user="athlete-1", previous_id="")
     assert resume_call(run) in note
     (note,) = interrupted(session, message).__notes__  # type: ignore[attr-defined]

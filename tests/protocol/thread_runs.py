@@ -62,11 +62,11 @@ def start(
 ) -> RunReference:
     waiting = Waiting(poll_interval=2.0, max_attempts=60, answer="program")
     reference = RunReference(session_id=session.id, user=session.user)
-    run = Run(Inbox(session, reference, sent="hello"), waiting, play.clock, held=True)
+    run = Run(Inbox(session, reference, message_text="hello"), waiting, play.clock, keep_open=True)
     threads = threads or threads_of(**settings)
     play.run(threads.start(run, Prepared("hello")))
-    assert run.reference is not None
-    return run.reference
+    assert run.is_sent
+    return run.inbox.reference
 
 
 def follow(play: Play, threads: Threads, message: RunReference, attempts: int = 3) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from .._json import as_object, is_list, is_object, parse, whole_characters
+from .._json import as_object, is_list, is_object, parse_or_none, whole_characters
 from .._validation import field_errors
 from ..errors import FieldError
 from ..program.model import ROOT_KEY, EnrichedTrainingProgram
@@ -24,7 +24,7 @@ from .mending import mend
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """What a workflow answers with: the root key of its JSON, and the model of the value."""
+    """The format of a workflow's answer: the root key of its JSON, and the model of the value."""
 
     root_key: str
     model: type[EnrichedTrainingProgram]
@@ -43,7 +43,7 @@ class Program:
 
 @dataclass(frozen=True)
 class InvalidProgram:
-    """The root key with a value that is not valid."""
+    """The root key with an invalid value."""
 
     errors: tuple[FieldError, ...]
 
@@ -57,7 +57,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Step:
-    """Another JSON object: one of the workflow's agents has finished."""
+    """Another JSON object: an agent of the workflow has finished."""
 
     keys: tuple[str, ...]
 
@@ -82,21 +82,21 @@ Answer: TypeAlias = Program | InvalidProgram | Failure | Step | Truncated | Pros
 def read_answer(text: str, format: AnswerFormat = TRAINING_PROGRAM) -> Answer:
     """Classify the text of an assistant message.
 
-    Within one text the last root key counts, and the inside of ``<think>`` does not.
+    The last root key of the text counts. Text inside ``<think>`` is ignored.
     """
     try:
-        # Nearly every answer is the bare JSON. Parsed first, since pydantic would turn JSON into
-        # objects again for the wrap validator of each part.
+        # Nearly every answer is bare JSON. Parse it first: in pydantic's JSON mode, the wrap
+        # validator of each part would parse the part again.
         fields = as_object(from_json(text))
         return Program(format.model.model_validate(fields.get(format.root_key)))
     except (ValueError, TypeError):  # a TypeError for a lone surrogate
         return _Reading(format).read(text, depth=0)
 
 
-# How many times JSON may be written as a string inside JSON.
+# The largest number of JSON strings inside each other.
 _DEEPEST = 3
 _FENCED = r"(?s)\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*"
-# What a step writes if there is no error.
+# The values of ``error`` in a step without an error.
 _NO_ERROR = frozenset({"", "none", "null", "false", "no", "ok", "n/a", "no error", "ninguno"})
 # A step may repeat the run's input, with the previous program.
 _INPUT_KEYS = frozenset({"context", "edn360_input", "input", "inputs", "previous_training_plan"})
@@ -110,19 +110,19 @@ class _Reading:
     def __init__(self, form: AnswerFormat) -> None:
         self.form = form
         self.key = re.compile(
-            # At each backslash of a long run, only the first one begins a match: linear time.
+            # Only the first of many backslashes begins a match: linear time.
             rf"""(?:(?<!\\)(\\*)["'“”]|\{{\s*){re.escape(form.root_key)}"""
             rf"""\\*["'“”]?\s*:\s*(?=[{{"'n[]|\Z)"""
         )
 
     def read(self, text: str, depth: int) -> Answer:
-        value = _parse(text)
+        value = parse_or_none(text)
         if value is None:
             text, thinking = _without_thoughts(text)
             if thinking and not text.strip():
                 return Truncated(_place(text, len(text)))
             fenced = re.fullmatch(_FENCED, text)
-            value = _parse(fenced.group(1) if fenced else text)
+            value = parse_or_none(fenced.group(1) if fenced else text)
         if isinstance(value, str) and depth < _DEEPEST:
             return self.read(value, depth + 1)
         if is_object(value) or is_list(value):
@@ -131,15 +131,14 @@ class _Reading:
         return self._read_parts(text, depth)
 
     def _last_program(self, value: object, depth: int) -> Answer | None:
-        """The value of the last root key, at any depth; ``None`` if there is none."""
+        """Read the value of the last root key, at any depth; ``None`` without a root key."""
         stack = [value]
         while stack:
             item = stack.pop()
             if is_object(item):
-                fields = as_object(item)
-                if fields.get(self.form.root_key):
-                    return self._read_program(fields[self.form.root_key])
-                stack += [value for key, value in fields.items() if key not in _INPUT_KEYS]
+                if item.get(self.form.root_key):
+                    return self._read_program(item[self.form.root_key])
+                stack += [value for key, value in item.items() if key not in _INPUT_KEYS]
             elif is_list(item):
                 stack += item
             elif isinstance(item, str) and self.form.root_key in item and depth < _DEEPEST:
@@ -150,10 +149,8 @@ class _Reading:
 
     def _read_program(self, value: Any, *, repaired: bool = False) -> Answer:
         value = _decoded(value)
-        if is_object(value):
-            fields = as_object(value)
-            if isinstance(fields.get("sessions"), str):
-                value = {**fields, "sessions": _decoded(fields["sessions"])}
+        if is_object(value) and isinstance(value.get("sessions"), str):
+            value = {**value, "sessions": _decoded(value["sessions"])}
         try:
             return Program(self.form.model.model_validate(value), repaired)
         except ValidationError as error:
@@ -205,7 +202,7 @@ class _Reading:
         if not value:
             return None
         closed = text[end:].lstrip()[:1] in ("}", ",", "]")
-        return self._read_program(_parse(text[start:end]), repaired=not closed)
+        return self._read_program(parse_or_none(text[start:end]), repaired=not closed)
 
     def _mended(self, text: str, start: int, error_at: int) -> Answer:
         value, cut = mend(text[start:]) if text[start] == "{" else (None, True)
@@ -220,7 +217,7 @@ def _decoded(value: Any) -> Any:
     """A value that may be written as a JSON string, once or twice."""
     for _ in range(2):
         if isinstance(value, str):
-            value = _parse(value) or value
+            value = parse_or_none(value) or value
     return value
 
 
@@ -229,30 +226,28 @@ def _read_objects(items: list[Any]) -> Failure | Step | None:
     step: Step | None = None
     for item in reversed(items):
         if is_object(item):
-            fields = as_object(item)
-            if _says_something(fields.get("error")):
-                return Failure(_description(fields))
-            step = step or Step(tuple(fields))
+            if _reports_error(item.get("error")):
+                return Failure(_description(item))
+            step = step or Step(tuple(item))
     return step
 
 
-def _says_something(error: object) -> bool:
-    """Whether the value of ``error`` reports one."""
+def _reports_error(error: object) -> bool:
+    """Whether a value of ``error`` is more than empty."""
     if isinstance(error, str):
         return error.strip().rstrip(".").casefold() not in _NO_ERROR
     if is_object(error):
-        return any(map(_says_something, as_object(error).values()))
+        return any(map(_reports_error, error.values()))
     return bool(error)
 
 
 def _description(fields: dict[str, Any]) -> str:
-    """The reason of a failure, in one line."""
+    """The reason for a failure, on a line."""
     error = fields["error"]
     if error is True:
         error = fields.get("message") or fields.get("detail") or "error"
     if is_object(error):
-        parts = as_object(error)
-        error = parts.get("message") or parts.get("detail") or parts.get("code") or parts
+        error = error.get("message") or error.get("detail") or error.get("code") or error
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= 300 else line[:300] + "…"
@@ -264,8 +259,8 @@ _THOUGHT = r"(?i)<(/?)think(?:ing)?>"
 def _without_thoughts(text: str) -> tuple[str, bool]:
     """The text with blanks in place of its thoughts, and whether the last thought is open.
 
-    Some models write only the closing tag; what stands before it is the thought. A tag in a string
-    of valid JSON is a word.
+    Some models write only the closing tag: the text before it is the thought. A tag in a string of
+    valid JSON is a word.
     """
     tags = list(re.finditer(_THOUGHT, text))
     spans = _objects_in(text)[0] if tags else []
@@ -297,14 +292,14 @@ def _begins_root_key(text: str, root_key: str, start: int) -> bool:
 
 
 def _place(text: str, position: int) -> str:
-    """A place in a text: line, column, and the structure around it without the words."""
+    """A place in a text: line, column, and the punctuation around it without the words."""
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
     near = re.sub(r'[^{}\[\]",:]+', "…", text[max(0, position - 12) : position + 12])
     return f"line {line}, column {column}, near {near}"
 
 
-# Where an object may begin: a brace and a key, so that the braces of prose cost nothing.
+# The start of an object is a brace and a key: braces in prose would cost time.
 _OBJECT_START = re.compile(r'\{\s*(?="|\Z)')
 _CONTROL = r"[\x00-\x1f]"
 _DECODER = json.JSONDecoder(strict=False)
@@ -312,7 +307,7 @@ _MOST_ERRORS = 50
 
 
 def _objects_in(text: str) -> tuple[list[tuple[int, int, Any]], bool]:
-    """The JSON objects between the prose of a text with their places; whether the last is cut."""
+    """The JSON objects in a text, each with its start and end; whether the last one is cut."""
     objects: list[tuple[int, int, Any]] = []
     position, errors = 0, 0
     # Each error costs a pass over the text: JSONDecodeError counts the lines before it.
@@ -321,7 +316,7 @@ def _objects_in(text: str) -> tuple[list[tuple[int, int, Any]], bool]:
         try:
             _, position = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            # Continue after the error, so that no character is read again from each brace.
+            # Continue after the error: a restart at each brace would take quadratic time.
             position, errors = max(error.pos, match.end()), errors + 1
             at_end = error.pos > len(text) - 8 or error.msg.startswith("Unterminated")
             if at_end and _is_beginning_of_json(text[start:]):
@@ -329,22 +324,14 @@ def _objects_in(text: str) -> tuple[list[tuple[int, int, Any]], bool]:
         except (ValueError, RecursionError):
             break
         else:
-            objects.append((start, position, _parse(text[start:position])))
+            objects.append((start, position, parse_or_none(text[start:position])))
     return objects, False
 
 
 def _is_beginning_of_json(text: str) -> bool:
-    """Whether only the end is missing: any other error makes it no JSON."""
+    """Whether the text is valid JSON except for its missing end."""
     try:
         from_json(re.sub(_CONTROL, " ", whole_characters(text)))
     except ValueError as error:
         return str(error).startswith("EOF while parsing")
     return False
-
-
-def _parse(text: str) -> Any:
-    """The JSON value that a text is; ``None`` if it is not JSON."""
-    try:
-        return parse(text)
-    except ValueError:
-        return None

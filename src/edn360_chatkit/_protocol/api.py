@@ -1,6 +1,6 @@
 """The ChatKit API that a client speaks to: OpenAI's, or a self-hosted server.
 
-All that differs between the two is here: addresses, credentials, headers, and which requests exist.
+The differences between the two are here: addresses, credentials, headers, and requests.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ _REST: Mapping[Lookup, tuple[str, str]] = {
 
 
 def make_api(config: Config) -> Api:
-    """The API that a configuration names."""
+    """The API for a configuration."""
     return HostedApi(config) if config.server_url is None else OwnServer(config)
 
 
 class Api(ABC):
     """Makes the requests of a ChatKit API and reads its responses.
 
-    A request is made anew for every attempt, since the caller's headers may change. Requests that
-    carry the athlete's data take it as a ``Prepared`` value, which no traceback shows.
+    Each attempt makes a new request, since the caller's headers may change. The athlete's data is
+    in a ``Prepared`` value, which tracebacks do not show.
     """
 
     own: ClassVar[bool]
@@ -61,12 +61,12 @@ class Api(ABC):
     def __init__(self, config: Config) -> None:
         self.config = config
         self._thread_url = config.server_url or f"{config.base_url}/conversation"
-        # Whether a session's list has the user's messages; None before a list has shown it.
+        # Whether a session's list has the user's messages; None until a list has shown this.
         self.lists_users: bool | None = None
 
     @abstractmethod
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        """Make a session. A retry makes a second session at worst, which costs nothing."""
+        """Make a session. A retry may make a second session, which is free."""
 
     @abstractmethod
     def credential(self, session: ChatSession) -> SecretStr | None:
@@ -78,10 +78,10 @@ class Api(ABC):
 
     @abstractmethod
     def lookup(self, kind: Lookup, user: str | None, thread_id: str | None) -> PageRequest:
-        """Makes the requests about threads: one for each page of a list, or for each attempt."""
+        """The function that makes a request about threads, for each page or attempt."""
 
     def _metadata(self, user: str | None) -> Mapping[str, object]:
-        """What goes into each request of the thread protocol beside its parameters."""
+        """The fields of each thread protocol request beside its parameters."""
         return {}
 
     def run_request(
@@ -103,7 +103,7 @@ class Api(ABC):
     def _thread_request(
         self, session: ChatSession, accept: str, max_silence: float | None = None
     ) -> Request:
-        # Before the headers, which may hold a secret of the caller's: it raises.
+        # It may raise, so it comes before the headers, which may hold a secret.
         credential = self.credential(session)
         headers = {**self._headers(accept), "Cache-Control": "no-store"}
         if any(name.lower() == "authorization" for name in headers):
@@ -118,11 +118,11 @@ class Api(ABC):
         return {**headers, "Accept": accept, **ours}
 
     def fetch(self, request: Request) -> Operation[Response]:
-        """Send one request. A status that is not 2xx is raised as its error."""
+        """Send a request once. Raise the error of a status that is not 2xx."""
         return self.check((yield from send(request)))
 
     def retry(self, make_request: Callable[[], Request]) -> Operation[Response]:
-        """Send a request, and again if that can help; see :meth:`fetch`."""
+        """Send a request as :meth:`fetch` does, with retries."""
         retries = self.config.max_retries
         return (yield from retrying(lambda: self.fetch(make_request()), max_retries=retries))
 
@@ -131,14 +131,14 @@ class Api(ABC):
         return json_object(response, self.config.max_response_bytes)
 
     def check(self, response: Response) -> Response:
-        """The response, if its status is 2xx; else its error is raised."""
+        """Return a 2xx response; raise the error of another status."""
         if not 200 <= response.status < 300:
             raise status_error(response, own=self.own)
         return response
 
 
 class HostedApi(Api):
-    """A ChatKit API with sessions and REST endpoints, such as OpenAI's."""
+    """OpenAI's ChatKit API, or another one with sessions and REST endpoints."""
 
     own = False
 
@@ -165,7 +165,7 @@ class HostedApi(Api):
         try:
             return ChatSession.model_validate({"user": user, **data})
         except ValidationError:
-            # Only the id is promised. Another odd field must not cost the session.
+            # Only the id is needed. Ignore other invalid fields.
             secret = secret if isinstance(secret, str) else None
             return ChatSession(id=str(session_id), user=user, client_secret=secret)
 
@@ -179,7 +179,7 @@ class HostedApi(Api):
         if not fits_header(session.client_secret):
             raise InvalidInputError(
                 "The session's client secret has a blank, a line break or another character that "
-                "no secret has; nothing was sent with it. Make a new session with "
+                "a header can't hold, so it was not sent. Make a new session with "
                 "create_session(...)."
             )
         return SecretStr(session.client_secret)
@@ -205,7 +205,7 @@ class OwnServer(Api):
     def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
         if any(value is not None for value in options.values()):
             raise InvalidInputError(
-                "A self-hosted server (server_url) has no sessions of the API: only user is taken."
+                "A self-hosted server (server_url) has no sessions of the API: pass only user."
             )
         session = ChatSession(id=f"local_{uuid.uuid4().hex}", user=text_argument("user", user))
         log_info(session.id, "session created")

@@ -1,8 +1,8 @@
-"""Adaptive polling: few polls while an answer is unlikely, close ones where it is likely.
+"""Adaptive polling: few polls while an answer is unlikely, many polls while it is likely.
 
-h(t) is the chance that an answer arrives at the second t if it has not arrived before. A number of
-polls finds answers earliest if they are as dense as the square root of h(t): see decision 18.
-Each poll of a client says for its piece of time whether an answer arrived in it.
+h(t) is the rate of answers at the second t, among runs without an answer so far. A given number of
+polls finds answers earliest if their density follows the square root of h(t): see decision 18.
+Each poll shows for an interval of time whether an answer arrived in it.
 """
 
 from __future__ import annotations
@@ -13,68 +13,67 @@ from collections import defaultdict
 from itertools import accumulate, pairwise
 
 USUAL_SECONDS = 111.0
-"""The middle of real runs: they took 60 to 205 s."""
+"""The median of real runs: they took 60 to 205 s."""
 USUAL_SPREAD = 0.4
-"""The standard deviation of their logarithm: between 60 and 205 s lie six of seven."""
+"""The standard deviation of their logarithm: six of seven runs take 60 to 205 s."""
 USUAL_WEIGHT = 8.0
-"""As many runs as the two numbers above count for, beside those that were seen."""
+"""The weight of the two numbers above, as a number of measured runs."""
 OTHERS = 0.1
-"""The part of these runs that take any other time; half of them answer at once."""
+"""The share of these runs with any other time; half of them answer at once."""
 ENOUGH = 5
-"""How many runs with a step must be seen before the time of the step predicts the answer."""
+"""After so many runs with a step, the time of the step predicts the answer."""
 STEP = 0.425
-"""The distance of two polls, as the integral of √h. A poll is worth STEP² / 2 seconds of delay."""
+"""The distance of two polls, as the integral of √h. A poll is worth STEP² / 2 s of delay."""
 AT_ONCE = 0.02
-"""The first poll comes at once if the chance that the answer is there is as high as this."""
+"""The first poll comes at once if the chance of an answer then is higher than this."""
 ADAPTIVE_ATTEMPTS = 400
-"""How many polls a run gets by default: enough for twice as long as other runs took, or longer."""
+"""The default number of polls: enough for twice as long as other runs took, or longer."""
 USUAL_INTERVAL = 3.0
-"""The pause between two polls that stands for all of them, in seconds."""
+"""The typical pause between two polls, in seconds."""
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
 PART_OF_PAUSE = 1 / 3
-"""After this part of a pause it is computed again: other runs may have answered."""
+"""After this part of a pause, the rest is computed again: other runs may have answered."""
 SHORTEST_PART = 1.0
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 MOST_STEPS = 20
-"""How many steps of a run are used."""
+"""The number of a run's steps that predict its answer."""
 MOST_SEEN = 500
-"""After so many runs, those that were seen count for half as much."""
+"""After so many runs, the weight of earlier runs is halved."""
 
-# The starts of pieces of time, in seconds, and the end of the last one, after an hour. Each is
-# 2.5 % later than the one before.
+# The limits of intervals of time, in seconds, up to an hour. Each is 2.5 % longer than the last.
 _STARTS = [0.0, *(0.25 * 1.025**number for number in range(390))]
 _WIDTHS = [end - start for start, end in pairwise(_STARTS)]
 
 
 class Clock:
-    """The rate of answers in each piece of time, counted from the start of a run or from a step.
+    """The rate of answers in each interval of time since the start of a run, or since a step.
 
-    Threads share it without a lock: a count that is lost does no harm.
+    Threads share it without a lock: a lost count does no harm.
 
     Args:
-        weight: As many runs are assumed to begin with.
-        others: The part of them that takes any time, and not the usual one.
+        weight: The number of assumed runs at the beginning.
+        others: The share of them that take any time, and not the usual time.
     """
 
     def __init__(self, weight: float, others: float) -> None:
         remaining = [
-            weight * _part_that_remains(piece, others) for piece in range(len(_WIDTHS) + 1)
+            weight * _part_that_remains(interval, others) for interval in range(len(_WIDTHS) + 1)
         ]
         pairs = list(pairwise(remaining))
-        # How many answers came, and how many seconds runs were without one.
+        # The number of answers, and the seconds that runs had no answer.
         self._assumed = [first - last for first, last in pairs]
         self._assumed_seconds = [
             (first + last) / 2 * width for (first, last), width in zip(pairs, _WIDTHS, strict=True)
         ]
         self._answers, self._seconds = list(self._assumed), list(self._assumed_seconds)
         self.count = self._notes = 0
-        # The integral of the rate's root at each of the starts, and what it is made of.
+        # The integral of the rate's root at each limit, and the counts when it was computed.
         self._integral: list[float] = []
-        self._known = 0, 0
+        self._counts = 0, 0
 
     def wait(self, start: float, end: float) -> None:
-        """Note a run that had no answer from one moment to another."""
+        """Note that a run had no answer between two moments."""
         if end > start:
             self._learn(start, end, answers=0.0)
 
@@ -89,33 +88,32 @@ class Clock:
     def _learn(self, start: float, end: float, answers: float) -> None:
         self._notes += 1
         last = min(bisect_left(_STARTS, end), len(_WIDTHS))
-        for piece in range(bisect_right(_STARTS, start) - 1, last):
-            seconds = min(end, _STARTS[piece + 1]) - max(start, _STARTS[piece])
-            # An answer is awaited for half of the time in which it came.
-            self._seconds[piece] += seconds * (1 - answers / 2)
-            self._answers[piece] += answers * seconds / (end - start)
+        for interval in range(bisect_right(_STARTS, start) - 1, last):
+            seconds = min(end, _STARTS[interval + 1]) - max(start, _STARTS[interval])
+            # On average, an answer arrives in the middle of its interval.
+            self._seconds[interval] += seconds * (1 - answers / 2)
+            self._answers[interval] += answers * seconds / (end - start)
 
     def chance_at_once(self) -> float:
-        """The part of the runs that answer at once."""
+        """The share of the runs that answer at once."""
         return self._answers[0] / self._seconds[0] * _WIDTHS[0]
 
     def next(self, moment: float, step: float) -> float:
-        """When the integral of the rate's root has grown by a step since a moment."""
-        count, notes = self._known
+        """The moment when the integral of the rate's root has grown by a step."""
+        count, notes = self._counts
         if not self._integral or self.count > count * 1.02 or self._notes > notes * 1.02:
-            self._known = self.count, self._notes
+            self._counts = self.count, self._notes
             counts = zip(self._answers, self._seconds, _WIDTHS, strict=True)
             growth = (math.sqrt(answers / seconds) * width for answers, seconds, width in counts)
             self._integral = list(accumulate(growth, initial=0.0))
         target = _between(_STARTS, self._integral, moment) + step
-        # After an hour nothing is known.
-        return (
-            math.inf if target >= self._integral[-1] else _between(self._integral, _STARTS, target)
-        )
+        if target >= self._integral[-1]:
+            return math.inf  # the clock ends after an hour
+        return _between(self._integral, _STARTS, target)
 
 
 def _between(xs: list[float], ys: list[float], x: float) -> float:
-    """The value at ``x`` of the line through these points; past its end, the last value."""
+    """The value at ``x`` of the line through these points; beyond an end, the value there."""
     place = bisect_left(xs, x)
     if place == 0 or place == len(xs):
         return ys[min(place, len(ys) - 1)]
@@ -123,13 +121,13 @@ def _between(xs: list[float], ys: list[float], x: float) -> float:
     return ys[place - 1] + part * (ys[place] - ys[place - 1])
 
 
-def _part_that_remains(piece: int, others: float) -> float:
-    """The part of the runs that is assumed to have no answer at the start of a piece of time."""
-    if piece == 0:
+def _part_that_remains(interval: int, others: float) -> float:
+    """The share of the assumed runs without an answer at the start of an interval of time."""
+    if interval == 0:
         return 1.0
-    deviation = math.log(_STARTS[piece] / USUAL_SECONDS) / USUAL_SPREAD
+    deviation = math.log(_STARTS[interval] / USUAL_SECONDS) / USUAL_SPREAD
     usual = math.erfc(deviation / math.sqrt(2)) / 2
-    return (1 - others) * usual + others * (1 - piece / len(_STARTS)) / 2
+    return (1 - others) * usual + others * (1 - interval / len(_STARTS)) / 2
 
 
 def _fade(counts: list[float], assumed: list[float]) -> list[float]:
@@ -137,10 +135,10 @@ def _fade(counts: list[float], assumed: list[float]) -> list[float]:
 
 
 class Durations:
-    """How long the runs of a client take, by clocks that all of its runs share.
+    """The durations of a client's runs, by clocks that its runs share.
 
-    The first clock counts from a run's start and knows real runs; the others count in multiples of
-    the time of the run's first, second, … step.
+    The first clock counts seconds since a run's start, and assumes real runs. Clock ``n`` counts in
+    multiples of the time of the run's step ``n``.
     """
 
     def __init__(self) -> None:
@@ -149,10 +147,10 @@ class Durations:
         self._runs = 0
 
     def learn(self, seconds: float) -> None:
-        """Note how long a run of another process took.
+        """Note the duration of a run of another process.
 
-        It teaches nothing of the first poll: those of this process show, too, whether the server
-        lists the users' messages, and so whether a message in doubt may be sent.
+        The first interval is left out, so that a first poll of this process comes at once. This
+        poll shows whether the server lists user messages, and so if a message in doubt may be sent.
         """
         self.clocks[0].wait(_STARTS[1], seconds)
         self.clocks[0].answer(seconds, seconds)
@@ -164,12 +162,12 @@ class Durations:
 
 
 class RunTiming:
-    """When a run was looked at, and when its steps were posted.
+    """The times of a run's polls and steps, and the pauses that follow from them.
 
     Args:
-        durations: What is known of other runs.
-        start: When the run was started, on the monotonic clock.
-        is_new: Whether it is followed from its start. Another run teaches nothing.
+        durations: The durations of other runs.
+        start: The start of the run, on the monotonic clock.
+        is_new: Whether the run is polled from its start. If not, the clocks learn nothing from it.
     """
 
     def __init__(self, durations: Durations, start: float, *, is_new: bool = True) -> None:
@@ -177,42 +175,43 @@ class RunTiming:
         self._start = start
         self._is_new = is_new
         self._step = durations.first_step()
-        self._has_looked = self._has_paused = False
-        # The times of the last two looks, and of each step; the first clock counts in seconds.
-        self._before = self._looked = self._end = 0.0
+        self._has_polled = self._has_paused = False
+        # The times of the last two polls, and of each step; the first clock counts in seconds.
+        self._before = self._begin = self._end = 0.0
         self._units = [1.0]
 
-    def look(self, begin: float, end: float, new_steps: int) -> None:
-        """Note a look that found so many new steps; its request took from ``begin`` to ``end``."""
-        self._before, self._looked, self._end = self._looked, begin - self._start, end - self._start
-        self._has_looked = True
+    def note_poll(self, begin: float, end: float, new_steps: int) -> None:
+        """Note a poll and its number of new steps; its request took from ``begin`` to ``end``."""
+        self._before, self._begin, self._end = self._begin, begin - self._start, end - self._start
+        self._has_polled = True
         if self._has_paused:
             self._step = STEP
-        # Something new was posted between two looks.
-        middle = max((self._before + self._looked) / 2, _STARTS[1])
-        self._units += [middle] * min(new_steps, MOST_STEPS + 1 - len(self._units))
+        if self._is_new:
+            # A new step was posted between two polls.
+            middle = max((self._before + self._begin) / 2, _STARTS[1])
+            self._units += [middle] * min(new_steps, MOST_STEPS + 1 - len(self._units))
 
     def pause(self, moment: float, since: float) -> float:
         """The seconds to the next poll, which change with the answers of other runs.
 
-        The last look, after which the pause began at ``since``, has found no answer.
+        The pause began at ``since``, after a poll that found no answer.
         """
         if self._is_new:
             for number, unit in enumerate(self._units):
-                self._clocks[number].wait(self._before / unit, self._looked / unit)
-            self._before = self._looked
-            if not self._has_looked and self._clocks[0].chance_at_once() > AT_ONCE:
+                self._clocks[number].wait(self._before / unit, self._begin / unit)
+            self._before = self._begin
+            if not self._has_polled and self._clocks[0].chance_at_once() > AT_ONCE:
                 return 0.0
         self._has_paused = True
         numbers = range(1, len(self._units))
         number = max((n for n in numbers if self._clocks[n].count >= ENOUGH), default=0)
         unit, begin = self._units[number], since - self._start
-        # The rate of answers is one for each unit of time.
+        # The clock's rate is per unit of time, so the step is scaled by the unit's root.
         end = self._clocks[number].next(begin / unit, self._step / math.sqrt(unit)) * unit
         return since + min(max(end - begin, SHORTEST_PAUSE), LONGEST_PAUSE) - moment
 
     def learn(self) -> None:
-        """Note that the last look found the answer."""
+        """Note that the last poll found the answer."""
         if self._is_new:
             for number, unit in enumerate(self._units):
                 self._clocks[number].answer(self._before / unit, self._end / unit)

@@ -1,4 +1,4 @@
-"""The messages of a run, and what they amount to: the table of answers."""
+"""The messages of a run, and their meaning: a response, an error, or a reason to wait."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ class _Post:
 
 @dataclass(slots=True)
 class Inbox:
-    """The messages of a run. Ids are hints: a text is known by itself, and is never replaced.
+    """The messages of a run. Ids are hints: a message is found by its text, and never replaced.
 
     Attributes:
-        run: What finds the run again.
-        sent: The text of the message, if it is known. Errors do not repeat it.
-        pending: The item that waits for the client, such as ``widget``; ``None`` if none does.
+        reference: The reference of the run.
+        message_text: The text of the run's message, if it is known. Errors do not repeat it.
+        pending: The item that waits for the client, such as ``widget``, or ``None``.
     """
 
     session: ChatSession
-    run: RunReference
+    reference: RunReference
     format: AnswerFormat = TRAINING_PROGRAM
-    sent: str | None = field(default=None, repr=False)
+    message_text: str | None = field(default=None, repr=False)
     pending: str | None = None
     _streamed: int = 0
     # By text, in the order of arrival.
@@ -68,10 +68,7 @@ class Inbox:
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
     def follow(self, streamed: Sequence[SessionMessage]) -> list[StepEvent]:
-        """Add what the run's stream has brought since the last call, and return the new steps.
-
-        A message that is complete may be a step, or already the answer.
-        """
+        """Add the messages of the run's stream since the last call, and return the new steps."""
         new = streamed[self._streamed :]
         self._streamed += len(new)
         return self._add_all(new)
@@ -79,16 +76,16 @@ class Inbox:
     def take(self, messages: Sequence[SessionMessage]) -> list[StepEvent]:
         """Add messages of a list, newest first, and return the new steps.
 
-        A list can have the answers to other messages. It repeats earlier ones, also those that the
-        stream has removed. A message that is missing in a later list stays.
+        A list can have answers to other messages. It repeats old messages, also those that the
+        stream has removed. A message that a later list lacks stays.
         """
-        answers = answers_to(messages, self.run)
-        if self.run.message_id is None and self.run.previous_id is not None:
-            # The server gave no id, or its response was lost: the list has it.
-            ours = message_of(messages, self.run)
+        answers = answers_to(messages, self.reference)
+        if self.reference.message_id is None and self.reference.previous_id is not None:
+            # The response to the message was lost or had no id: the list has it.
+            ours = message_of(messages, self.reference)
             update = {"message_id": None if ours is None else ours.id}
-            self.run = self.run.model_copy(update=update)
-        return self._add_all([one for one in answers if _text_of(one) not in self._removed])
+            self.reference = self.reference.model_copy(update=update)
+        return self._add_all([m for m in answers if _text_of(m) not in self._removed])
 
     def steps(self) -> tuple[str, ...]:
         """The texts of the messages that have no program, oldest first."""
@@ -133,14 +130,14 @@ class Inbox:
             self._partial = None
 
     def response(self, rule: AnswerRule, attempt: int, elapsed: float) -> WorkflowResponse | None:
-        """The response; ``None`` to wait on."""
+        """The response, or ``None`` to keep waiting."""
         if rule == "first":
             post = next(iter(self._posts.values()), None)
             final = (Program, InvalidProgram, Failure)
             if post is not None and post.message.partial and not isinstance(post.answer, final):
                 post = None
         else:
-            # What the workflow paid for says more than its words about a failure.
+            # A program that was paid for outweighs a failure.
             post = self._last(Program) or self._last(InvalidProgram) or self._last(Failure)
         if post is None:
             return None
@@ -157,7 +154,7 @@ class Inbox:
             text=post.message.text,
             message_id=post.message.id,
             session_id=self.session.id,
-            thread_id=self.run.thread_id,
+            thread_id=self.reference.thread_id,
             attempts=attempt,
             elapsed=elapsed,
             repaired=post.answer.repaired,
@@ -170,12 +167,12 @@ class Inbox:
             self._fail(self._most_telling())
         raise WorkflowTimeoutError(
             "The stream ended without an answer, which is the end of the run. Read the thread's "
-            f"items with {resume_call(self.run, awaited=awaited)}.",
+            f"items with {resume_call(self.reference, awaited=awaited)}.",
             **self._facts(),
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
-        """Raise the error for a run that may go on at the server, after the last attempt."""
+        """Raise the error after the last attempt. The run may continue on the server."""
         self._fail_if_pending()
         if self._posts and self._partial is None:
             post = self._most_telling()
@@ -186,8 +183,8 @@ class Inbox:
     def check_error(self, error: StreamError | None) -> None:
         """Raise the stream's ``error`` event, unless a program came before it.
 
-        It is not retried, whatever ``allow_retry`` says: that would be a second, paid run.
-        A cut answer before it says why it came.
+        It is not retried, even if it has ``allow_retry``: that would be a second, paid run. If the
+        answer before it is cut, this is the cause of the error.
         """
         if error is None or self.has_program():
             return
@@ -219,17 +216,18 @@ class Inbox:
         return next((post for post in posts if isinstance(post.answer, kinds)), None)
 
     def _most_telling(self) -> _Post:
-        """The newest message; the cut one if only prose came after it."""
+        """The newest message, or a cut answer that is newer than everything but prose."""
         posts = list(self._posts.values())
-        said = next((post for post in posts[::-1] if not isinstance(post.answer, Prose)), posts[-1])
-        return said if isinstance(said.answer, Truncated) else posts[-1]
+        answers = (post for post in posts[::-1] if not isinstance(post.answer, Prose))
+        newest = next(answers, posts[-1])
+        return newest if isinstance(newest.answer, Truncated) else posts[-1]
 
     def _facts(self, post: _Post | None = None) -> dict[str, Any]:
         text = post.message.text or post.message.refusal if post else self.newest_text()
-        return {"session": self.session, "message": self.run.message, "text": text}
+        return {"session": self.session, "message": self.reference.message, "text": text}
 
     def _quoted(self, reason: str) -> str:
-        words = quoted(reason, self.sent)
+        words = quoted(reason, self.message_text)
         return "" if words is None else f": {words.rstrip('.')}"
 
     def _fail_if_pending(self) -> None:
@@ -241,8 +239,8 @@ class Inbox:
             )
 
     def _fail(self, post: _Post, cause: str = "") -> NoReturn:
-        """Raise the error that a message without a program means."""
-        # No variable here holds the text: a traceback shows the variables.
+        """Raise the error for a message without a valid program."""
+        # No variable here holds the text, since tracebacks can show variables.
         answer = post.answer
         if isinstance(answer, InvalidProgram):
             raise ProgramValidationError(

@@ -1,4 +1,4 @@
-"""What a caller hands over: the input as the text that is sent, and checked ids and texts."""
+"""The caller's arguments: the input as the text that is sent, and checked ids and texts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from .._json import whole_characters
 from .._validation import validate
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
-from .logs import log_info
 
 WorkflowInput: TypeAlias = EDN360Input | Mapping[str, Any] | str
-"""What can be sent: the input, a mapping that is validated as one, or a text sent as it is."""
+"""The input, a mapping that is validated as one, or a text that is sent unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An input that is ready to be sent, or the error that keeps it from being sent.
+    """An input that is ready to be sent, or the error of an invalid input.
 
-    The repr has no text: it is the athlete's data. A text has no ``user_id``.
+    The repr hides the text, which is the athlete's data. A text has no ``user_id``.
     """
 
     text: str = field(repr=False)
@@ -31,30 +30,25 @@ class Prepared:
     error: Exception | None = field(default=None, repr=False)
 
     def check(self) -> Prepared:
-        """Return this input if it can be sent."""
+        """Return this input, or raise its error."""
         if self.error is not None:
             raise self.error
         return self
 
     def owner(self, user: str | None) -> str:
-        """The end user of a run with this input: the one named, or the input's."""
+        """The end user of a run with this input: ``user``, or the input's ``user_id``."""
         self.check()
         if user is None and self.user_id is None:
             raise InvalidInputError("A text has no user: pass user=... with it.")
         return text_argument("user", self.user_id if user is None else user)
 
-    def log(self, session_id: str) -> None:
-        """Log how much will be sent; never the text."""
-        size, count = len(self.text.encode()), self.questionnaires
-        log_info(session_id, "input prepared: %d bytes, %d questionnaires", size, count)
-
 
 def prepare(value: object) -> Prepared:
     """Validate an input and write it as the text that is sent.
 
-    It does not raise for an invalid input. The caller drops the raw input and then calls
-    :meth:`Prepared.check`, so that no traceback holds the athlete's data. A foreign exception
-    (a signal handler's, or that of a mapping of the caller's) is raised there as it is.
+    It does not raise. The caller deletes the raw input and then calls :meth:`Prepared.check`, so
+    that no traceback holds the athlete's data. Foreign exceptions, such as a signal handler's, are
+    raised there, too.
     """
     handled = sys.exc_info()[1]
     failure: Exception
@@ -78,7 +72,7 @@ def prepare(value: object) -> Prepared:
         failure.__cause__ = error
     except Exception as error:
         failure = error
-    # Without the frames below, whose variables hold the input.
+    # Drop the frames below, whose variables hold the input.
     link: BaseException | None = failure
     while link is not None and link is not handled:
         link.__traceback__ = None
@@ -90,17 +84,17 @@ def segment(kind: str, value: object) -> str:
     """An id as a segment of a path, quoted so that it can't change the path."""
     if not isinstance(value, str) or value.strip() in ("", ".", "..") or len(value) > 1000:
         raise InvalidInputError(
-            f"{kind} must be an id such as the server gave it: a string, not empty, '.' or "
-            "'..', and no longer than 1000 characters."
+            f"{kind} must be an id from the server: a string of at most 1000 characters that is "
+            "not empty, '.' or '..'."
         )
     return quote(text_argument(kind, value), safe="")
 
 
 def text_argument(name: str, value: object) -> str:
-    """A text of the caller's that is not empty and that UTF-8 can hold."""
+    """Check a text of the caller: it is not empty, and UTF-8 can hold it."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{name} must be a string that is not empty.")
-    # Not by encode(): its exception carries the whole text.
+    # Not with encode(): its exception holds the whole text.
     if not value.isascii() and whole_characters(value) != value:
         raise InvalidInputError(f"{name} has a lone surrogate (half a character).")
     return value

@@ -1,6 +1,6 @@
 """The entries of a list, as servers write them: session messages, thread items, threads.
 
-Ids and order are hints. Integer ids become text, and the order is read off the list.
+Ids and order are hints. Integer ids become text, and the entries' times show the order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import APIError
 from ..models.run import RunReference
 
 Role: TypeAlias = Literal["user", "assistant", "client", "other", "unknown"]
-"""``client`` waits for the client, ``other`` is no message (a task), ``unknown`` can be one."""
+"""``client`` waits for the client, ``other`` is not a message, ``unknown`` may be a message."""
 
 _ROLES: Mapping[str, Role] = {
     "user_message": "user",
@@ -37,12 +37,12 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-# A TypeAdapter reads the same, and takes 8 ms to build at import.
+# An equal TypeAdapter would take 8 ms at import.
 _MOMENT = SchemaValidator(core_schema.datetime_schema())
 
 
 class DoubtError(APIError):
-    """A list has something new, and it is unclear whether that is our message."""
+    """A list does not show whether our message is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class SessionMessage:
     """An entry of a list, or of a stream.
 
     Attributes:
-        text: The text of all its parts; for ``client``, the name of what waits.
+        text: The text of its parts; for ``client``, the name of the item that waits.
         created_at: The time of its creation, in unix seconds, if the server gives it.
         partial: Whether its stream broke before it was complete.
-        readable: Whether the text is all of its content.
-        removed: Whether the server removed it. Only a stream says so.
-        refusal: The text of its ``refusal``, if it has one.
+        readable: Whether its content is only text.
+        removed: Whether the stream removes it.
+        refusal: The text of its ``refusal``, or ``None``.
     """
 
     id: str | None
@@ -69,7 +69,7 @@ class SessionMessage:
 
 
 def read_message(entry: object) -> SessionMessage:
-    """Read one entry of a list."""
+    """Read an entry of a list."""
     fields = as_object(entry)
     message_id, created_at = id_of(fields.get("id")), _seconds(fields.get("created_at"))
     role = role_of(fields)
@@ -88,7 +88,7 @@ def read_message(entry: object) -> SessionMessage:
 
 
 def role_of(entry: Mapping[str, Any]) -> Role:
-    """What an entry is, by its type or its role."""
+    """The role of an entry, from its ``type`` or ``role``."""
     kind = _kind(entry)
     role = "client" if "approval" in kind else _ROLES.get(kind)
     if role == "client":
@@ -99,7 +99,7 @@ def role_of(entry: Mapping[str, Any]) -> Role:
 
 
 def name_of(entry: Mapping[str, Any]) -> str:
-    """The name of an item for errors, such as ``client_tool_call 'lookup'``."""
+    """The name of an item for errors: ``client_tool_call 'lookup'``."""
     name = as_text(entry.get("name"))
     return f"{_kind(entry)} {name[:100]!r}" if name else _kind(entry)
 
@@ -116,11 +116,11 @@ def id_of(value: object) -> str | None:
 
 
 def text_of(content: object) -> tuple[str, bool]:
-    """The text of a message's content, and whether it is all of the content."""
+    """The text of a message's content, and whether the content is only text."""
     if isinstance(content, str):
         return content, bool(content)
     parts = [as_object(part).get("text") for part in as_list(content)]
-    # OpenAI's Assistants API nests it: {"text": {"value": "..."}}.
+    # OpenAI's Assistants API nests the text: {"text": {"value": "..."}}.
     values = [as_object(text).get("value") if is_object(text) else text for text in parts]
     texts = [value for value in values if isinstance(value, str)]
     return "".join(texts), bool(parts) and len(texts) == len(parts)
@@ -133,7 +133,7 @@ def refusal_of(content: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    """A time as unix seconds. Only times of the same list are compared, so a zone is not needed."""
+    """A time as unix seconds. Only times of a list are compared, so the time zone is irrelevant."""
     try:
         moment: datetime = _MOMENT.validate_python(value)
     except ValidationError:
@@ -142,7 +142,7 @@ def _seconds(value: object) -> float | None:
 
 
 def direction(messages: Sequence[SessionMessage]) -> int:
-    """Whether times rise (above 0) or fall (below 0) in a list; 0 if they prove nothing."""
+    """Whether times rise (above 0) or fall (below 0) in a list; 0 if this is unclear."""
     times = [message.created_at for message in messages if message.role not in ("client", "other")]
     if None in times:
         return 0
@@ -152,10 +152,10 @@ def direction(messages: Sequence[SessionMessage]) -> int:
 def newest_first(
     messages: Sequence[SessionMessage], message_id: str | None = None, *, complete: bool = False
 ) -> list[SessionMessage]:
-    """Messages in the order newest first, whatever order the server lists them in.
+    """Messages sorted newest first, from a list in either order.
 
-    Without times, the order is read from the place of our message, but only in a complete list: a
-    first page may begin with our message and end with an older answer.
+    Without times, the position of our message shows the order, but only in a complete list: a first
+    page may begin with our message and end with an older answer.
     """
     rise = direction(messages)
     oldest_first = rise > 0 or (rise == 0 and complete and _ends_with_newest(messages, message_id))
@@ -166,7 +166,7 @@ def _ends_with_newest(messages: Sequence[SessionMessage], message_id: str | None
     ends = [message for message in messages if message.role in ("user", "assistant")]
     if not ends or ends[0].role != "user":
         return False
-    # A last message of the user's that is ours has no answer yet.
+    # If our message is the last user message, it has no answer yet.
     last = ends[-1]
     return last.role == "assistant" or (
         message_id is not None and last.id == message_id != ends[0].id
@@ -178,8 +178,8 @@ def answers_to(messages: Sequence[SessionMessage], run: RunReference) -> list[Se
 
     Args:
         messages: The messages, newest first.
-        run: The run. If it has no message id, its message is the next one after ``previous_id``. If
-            that is unknown too, it is the newest message.
+        run: The run. Without a message id, its message is the first after ``previous_id``. Without
+            both ids, it is the newest message.
 
     Returns:
         The assistant's messages and the items that wait for the client, oldest first.
@@ -196,13 +196,13 @@ def answers_to(messages: Sequence[SessionMessage], run: RunReference) -> list[Se
         if message.role in ("assistant", "client"):
             answers.append(message)
         elif message.role == "user":
-            # A later run of the same session: the messages above answer that one.
+            # A later run of the session: the messages above answer its message.
             answers = []
     return answers[::-1]
 
 
 def message_of(messages: Sequence[SessionMessage], run: RunReference) -> SessionMessage | None:
-    """The message that started a run, in a list; ``None`` if it is not listed."""
+    """Find the message that started a run; ``None`` if the list lacks it."""
     users = [message for message in messages if message.role == "user"]
     ids = [message.id for message in users]
     if users and run.message_id is None and run.previous_id is None:
@@ -210,7 +210,7 @@ def message_of(messages: Sequence[SessionMessage], run: RunReference) -> Session
     for message_id in (run.message_id, None):
         if run.message_id is not None and message_id in ids:
             return users[ids.index(message_id)]
-    # The server lists our message under another id than it gave it, or gave it none.
+    # The server lists our message under another id, or its response had no id.
     newer = None if run.previous_id is None else newer_than(users, run.previous_id)
     return newer[-1] if newer else None
 
@@ -218,9 +218,9 @@ def message_of(messages: Sequence[SessionMessage], run: RunReference) -> Session
 def newer_than(
     messages: Sequence[SessionMessage], message_id: str | None
 ) -> Sequence[SessionMessage] | None:
-    """The messages that are newer than another one; ``None`` if that one is not listed.
+    """The messages above another message; ``None`` if the list lacks that message.
 
-    All of them if the id is unknown, or empty for the beginning.
+    If its id is ``None`` or empty, every message is newer.
     """
     ids = [message.id for message in messages]
     if message_id and ids and message_id not in ids:

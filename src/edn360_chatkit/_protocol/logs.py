@@ -1,4 +1,4 @@
-"""The log of a run: each line names the run's session, and none has the athlete's data."""
+"""The log of a run. Each line names the run's session, and never has the athlete's data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Repair of malformed JSON, as models write it. Cut JSON is recognised, and never completed.
 
-``json-repair`` completes whatever it gets, so the brackets are counted here first.
+``json-repair`` completes every text, so this module counts the brackets first.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 from .._json import is_object, parse
 
 DEEPEST = 64
-"""How many brackets may be open at once. A program has about ten levels."""
+"""The largest number of open brackets. A program has about ten levels."""
 LONGEST, WORK = 400_000, 20_000_000
-"""The most characters, and characters times stray quotes: json-repair then takes 3 s at most."""
+"""The largest text, and the largest product of its size and stray quotes: json-repair then takes at
+most 3 s. Sizes are in characters."""
 
 _CLOSERS = {"}": "{", "]": "["}
 _TOKEN = re.compile(
     r"""\\.|["“”„']|[{}\[\]:,]|//[^\n]*|/\*.*?(?:\*/|\Z)|```|[^\s{}\[\]:,"“”„'\\/`]+""", re.DOTALL
 )
-# A quote ends a string if a comma and the next value or key, a colon or a bracket comes after it.
+# A quote ends a string before a colon, a bracket, or a comma with the next value or key.
 _AFTER_STRING = re.compile(
     r"""[\s\u200b\ufeff]*(?:[:}\]]|,[\s\u200b\ufeff]*(?:["“”„'{\[}\]]|//|/\*|\w+\s*:)|\Z)"""
 )
@@ -39,12 +40,11 @@ def json_repair() -> Callable[..., object]:
 
 
 def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
-    """Repair the object at the beginning of a text; what follows the object is ignored.
+    """Repair the object at the beginning of a text, and ignore the rest of the text.
 
     Returns:
-        The object, and whether the text stops before it ends. ``None`` if it can't be repaired, or
-        only in too much time. A cut object has a value only if nothing but the last brace is
-        missing.
+        The object, and whether it is cut. Instead of the object ``None`` if the repair is
+        impossible or takes too long, or if more than the last brace is missing.
     """
     scan = _Scan(text)
     cut = scan.end is None and len(scan.stack) < DEEPEST
@@ -70,15 +70,15 @@ def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
 
 
 class _Scan:
-    """One pass over malformed JSON that follows its strings and brackets.
+    """A pass over malformed JSON that follows its strings and brackets.
 
     Attributes:
-        end: Where the object ends; ``None`` if it does not.
-        stop: Where the JSON stops if the object does not end: a fence, or the end of the text.
-        stack: The brackets that are open.
+        end: The end of the object; ``None`` if it is cut.
+        stop: The end of the JSON if the object is cut: a fence, or the end of the text.
+        stack: The open brackets.
         complete: Whether the last token closes an object or list. A string may be cut.
-        stray: How many quotes neither begin nor end a string.
-        changes: What to replace before the repair: start, end, replacement.
+        stray: The number of quotes that neither begin nor end a string.
+        changes: The replacements before the repair, as start, end and text.
     """
 
     def __init__(self, text: str) -> None:
@@ -120,25 +120,26 @@ class _Scan:
     def _close(self, closer: str, position: int) -> None:
         if _CLOSERS[closer] not in self.stack:
             return
-        # Brackets between the two were forgotten.
+        # The model forgot to close the brackets between the two.
         while self.stack.pop() != _CLOSERS[closer]:
             pass
         if not self.stack:
             self.end = position
 
     def _string(self, text: str, opener: str, start: int, position: int) -> int:
-        """Find the end of a string; a negative number if there is none."""
+        """Find the end of a string; a negative number if the string is cut."""
         quotes = "'" if opener == "'" else '"”“'
         token = re.compile(rf"\\.|[{quotes}]", re.DOTALL)
         while match := token.search(text, position):
             position = match.end()
             if match.group()[0] == "\\":
                 continue
-            if _AFTER_STRING.match(text, position):
-                if opener in '"“”„' and (opener, match.group()) != ('"', '"'):
-                    if opener != '"':
-                        self.changes.append((start, start + 1, '"'))
-                    self.changes.append((match.start(), match.end(), '"'))
-                return position
-            self.stray += 1
+            if not _AFTER_STRING.match(text, position):
+                self.stray += 1
+                continue
+            if opener in "“”„":
+                self.changes.append((start, start + 1, '"'))
+            if opener != "'" and (opener, match.group()) != ('"', '"'):
+                self.changes.append((match.start(), match.end(), '"'))
+            return position
         return -1

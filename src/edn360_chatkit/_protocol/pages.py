@@ -17,7 +17,7 @@ from .responses import unusable
 T = TypeVar("T")
 
 MOST_PAGES = 100
-"""The largest number of pages that are read for one look."""
+"""The largest number of pages of a list that are read at once."""
 LARGEST_PAGE = 100
 """The largest page that the API gives."""
 
@@ -26,7 +26,7 @@ class Pages(Generic[T]):
     """A list that is read page after page.
 
     Args:
-        read: Reads an entry; a ``ValidationError`` says that it is of another kind.
+        read: Reads an entry; raises a ``ValidationError`` if the entry has the wrong form.
         strict: Whether a first page without ``data`` is an error, and not an empty list.
 
     Attributes:
@@ -50,23 +50,23 @@ class Pages(Generic[T]):
         self.more: bool = True
 
     def next(self, *, retried: bool = True) -> Operation[list[T]]:
-        """Ask for the next page."""
+        """Request the next page."""
         api, request = self._api, partial(self._request, self._query)
         response = yield from api.retry(request) if retried else api.fetch(request())
         entries = self._take(api.json(response))
-        # Not raised there, since the variables there hold the body.
+        # Raised here: in ``_take``, the variables hold the body.
         if isinstance(entries, ValidationError):
-            kind = "a list with an entry of another kind"
-            raise unusable(response, kind) from entries.with_traceback(None)
+            content = "a list with an invalid entry"
+            raise unusable(response, content) from entries.with_traceback(None)
         if entries is None:
-            raise unusable(response, "something that is no list")
+            raise unusable(response, "JSON that is not a list")
         return entries
 
     def _take(self, body: Mapping[str, Any]) -> list[T] | ValidationError | None:
-        """The entries of a page; ``None`` if it is no list."""
+        """The entries of a page; ``None`` if it is not a list."""
         data, before = body.get("data"), self._query.get("after")
         if data is None and before is None and not self._strict:
-            # Only a first page without data means "not yet"; a later one has failed.
+            # A first page without data means "not yet". A later one is an error.
             data = []
         if body.get("error") or not is_list(data):  # pyright: ignore[reportUnknownArgumentType]
             return None
@@ -95,7 +95,7 @@ def _read_pages(
 
 
 def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
-    """The entries of a list, newest first, at least the newest ones."""
+    """The newest entries of a list, newest first."""
     query: Query = {"limit": LARGEST_PAGE, "order": "desc"}
     pages = Pages(api, request, read_message, query, strict=True)
     # Only times that fall prove that the newest entries are on the first page.
@@ -106,7 +106,7 @@ def read_new(api: Api, request: PageRequest) -> Operation[list[SessionMessage]]:
 def read_back_to(
     api: Api, request: PageRequest, message_id: str | None, limit: int, *, strict: bool = True
 ) -> Operation[list[SessionMessage]]:
-    """The newest messages, at least back to a message of the user (``None``: the newest one)."""
+    """The newest messages, back to a user message or beyond it (``None``: the newest one)."""
 
     def enough(messages: list[SessionMessage]) -> bool:
         return direction(messages) <= 0 and any(

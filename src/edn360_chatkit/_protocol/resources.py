@@ -1,6 +1,6 @@
-"""The official endpoints of sessions and threads, in the manner of OpenAI's client.
+"""The official endpoints of sessions and threads, as in OpenAI's client.
 
-A self-hosted server has no such endpoints; the thread protocol has requests for the same.
+A self-hosted server has no endpoints: the thread protocol has requests for threads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _one(
     try:
         return model.model_validate({**defaults, **api.json(response)})
     except ValidationError as error:
-        # Without its frames, which hold the body.
+        # Drop the frames, which hold the body.
         raise unusable(response, f"no {model.__name__}") from error.with_traceback(None)
 
 

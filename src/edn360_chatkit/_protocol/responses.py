@@ -1,4 +1,4 @@
-"""From a response to its JSON, or to the error that it means."""
+"""The JSON of a response, and the error for a response that is not a success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .._config import HEADERS
 from .._effects import Request, Response
-from .._json import as_object, as_text, is_object, parse
+from .._json import as_object, as_text, is_object, parse, parse_or_none
 from ..errors import APIError, APIStatusError
 from .quoting import quoted, server_words
 from .statuses import STATUSES, Status, status_row
@@ -29,28 +29,20 @@ def json_object(response: Response, max_bytes: int) -> dict[str, Any]:
     if response.too_large:
         raise APIError(
             f"The answer is larger than {max_bytes} bytes. Raise max_response_bytes=... if you "
-            "trust the server; the run can be taken up again."
+            "trust the server; the run can be resumed."
         )
-    data = _parsed(response.content)
+    data = parse_or_none(response.content)
     if not is_object(data):
         del data
         raise unusable(response, "no JSON object")
     if len(response.content) > LARGE_BODY:
-        # It would be in memory twice while the program is made.
+        # The body would be in memory twice while the program is validated.
         response.content = b""
     return data
 
 
-def _parsed(content: str | bytes) -> object:
-    # The parser's exception is not kept: its frames hold the body.
-    try:
-        return parse(content)
-    except ValueError:
-        return None
-
-
 def unusable(response: Response, content: str) -> APIStatusError:
-    """The error for a 2xx response that does not hold what it should."""
+    """The error for a 2xx response with the wrong content."""
     body = _body(response)
     return APIStatusError(
         f"The server answered {response.status} with {content}"
@@ -63,12 +55,13 @@ def unusable(response: Response, content: str) -> APIStatusError:
 
 
 def status_error(response: Response, *, own: bool) -> APIStatusError:
-    """The error for a status, with the server's words and what to do."""
-    request, sent, body = response.request, _request_body(response), _body(response)
-    # Requests of the thread protocol go by their type.
-    params = sent.get("params")
+    """The error for a status, with the server's words and advice."""
+    request, message, body = response.request, _request_body(response), _body(response)
+    params = message.get("params")
     path = "" if request is None else urlsplit(request.url).path
-    name = "The request" if request is None else str(sent.get("type") or f"{request.method} {path}")
+    name = (
+        "The request" if request is None else str(message.get("type") or f"{request.method} {path}")
+    )
     row = status_row(response.status)
     if response.status == 404:
         about_thread = "thread_id" in params if params is not None else "/threads/" in path
@@ -81,7 +74,7 @@ def status_error(response: Response, *, own: bool) -> APIStatusError:
         )
     fields = as_object(as_object(body).get("error"))
     return row.error(
-        f"{name} was answered {response.status}{_words(body, sent)}. {advice}".strip(),
+        f"{name} was answered {response.status}{_words(body, message)}. {advice}".strip(),
         status_code=response.status,
         code=as_text(fields.get("code")),
         param=as_text(fields.get("param")),
@@ -93,20 +86,20 @@ def status_error(response: Response, *, own: bool) -> APIStatusError:
 
 
 def _not_found(words: str | None, *, about_thread: bool) -> Status:
-    """A 404's row. Without words of the API, a server's page for an unknown path has come."""
+    """The row of a 404. A response without an error message is a page for an unknown path."""
     bare = (words or "").strip().rstrip(".").casefold()
     if bare.startswith("chatkit session"):
         return STATUSES["404 session"]
-    # "Not Found" is what FastAPI says of a path that it does not have.
+    # "Not Found" is FastAPI's message for an unknown path.
     if not bare or bare.startswith("invalid url") or (bare == "not found" and not about_thread):
         return STATUSES["404 endpoint"]
     return STATUSES["404"]
 
 
-def _words(body: object, sent: dict[str, Any]) -> str:
-    """The server's words for an error's text, without the athlete's data in ``sent``."""
+def _words(body: object, message: dict[str, Any]) -> str:
+    """The server's words for an error's text, without the athlete's data in the request."""
     words = server_words(body)
-    content = sent.get("params", {}).get("input", sent).get("content")
+    content = message.get("params", {}).get("input", message).get("content")
     quote = quoted(words, str(content[0]["text"]) if content else None) if words else None
     return f": {quote.rstrip('.')}" if quote else ""
 
@@ -140,7 +133,7 @@ def _secrets(request: Request | None) -> list[str]:
         return []
     headers = request.headers.items()
     values = [v for name, v in headers if HEADERS.get(name.lower(), "secret") == "secret"]
-    # Also the token of a "Bearer ..." by itself.
+    # A "Bearer ..." also counts without its first word.
     values += [value.rpartition(" ")[2] for value in values]
     if request.credential is not None:
         values.append(request.credential.get_secret_value())

@@ -1,6 +1,6 @@
-"""Which failures are retried, and after what pause.
+"""Retries: the failures that are retried, and the pauses between attempts.
 
-The pauses are tenacity's. The loop is ours, so that a pause is an effect like any other.
+tenacity computes the pauses. The loop is ours, so that a pause is an effect.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LONGEST_RETRY_AFTER = 120.0
 def pauses() -> Callable[[int], float]:
     """The seconds to wait after each attempt: 0.5, 1, 2, ... to 8, with a random part.
 
-    The random part keeps clients from retrying together. tenacity brings asyncio with it, so it is
-    imported with the first client and not with the package.
+    The random part keeps clients from retrying together. tenacity imports asyncio, so the first
+    client imports it, and not the package.
     """
     from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
@@ -40,9 +40,9 @@ def pauses() -> Callable[[int], float]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request can succeed a little later."""
+    """Whether a retry of the request may succeed."""
     if isinstance(error, APIStatusError):
-        # An account without quota also answers 429, and no retry helps.
+        # An account without quota also gets a 429, but a retry does not help.
         return status_row(error.status_code).retried and error.code != "insufficient_quota"
     return isinstance(error, APIConnectionError) and error.retryable and not is_deadline(error)
 
@@ -64,13 +64,13 @@ def retrying(
     transient: Callable[[BaseException], bool] = is_transient,
     session_id: str | None = None,
 ) -> Operation[T]:
-    """Run an operation, and run it again if that can help."""
+    """Run an operation, and run it again if a retry may succeed."""
     number = 1
     while True:
         try:
             return (yield from attempt())
         except (APIConnectionError, APIStatusError) as error:
-            # A server that asks for a longer pause than we wait gets no retry.
+            # If the server asks for a pause that is too long, there is no retry.
             hopeless = retry_after(error) > LONGEST_RETRY_AFTER or not transient(error)
             if hopeless or number > max_retries:
                 raise
@@ -83,5 +83,5 @@ def retrying(
         except APITimeoutError:
             break
         number += 1
-    # The failure says more than the deadline that leaves no time for a retry.
+    # The failure tells more than the deadline, which leaves no time for a retry.
     raise failure

@@ -1,4 +1,4 @@
-"""One run in flight, and how it can be taken up when it is interrupted."""
+"""One run in flight, and how to resume it after an interruption."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Waiting:
 
     Attributes:
         poll_interval: The pause between two polls; ``None`` leaves it to ``durations``.
-        age: How long ago the run was started by an earlier call.
-        durations: How long earlier runs took.
+        age: The age of the run, if an earlier call has started it.
+        durations: The durations of earlier runs.
         awaited: Whether the client is async.
     """
 
@@ -48,7 +48,7 @@ class Waiting:
 
     @property
     def patience(self) -> float:
-        """How long all polls take, in seconds; a stream may be silent for as long."""
+        """The time of all polls, in seconds; a stream may be silent for as long."""
         return self.interval * self.max_attempts
 
 
@@ -57,15 +57,15 @@ class Run:
     """One run in flight.
 
     Attributes:
-        inbox: The messages of its workflow, and what finds the run.
-        started: When it began, on the driver's clock.
+        inbox: The messages of its workflow, and its reference.
+        started: The start of the call, on the driver's clock.
         is_sent: Whether the server has its message.
         watched: Whether the caller reads its events.
-        own_session: Whether the session was made for this run, so that no other message is in it.
-        held: Whether its stream is held open for a later call.
-        sent_before: What finds the run if an earlier process may have sent its message.
-        doubt: How to look for the message while the server may have taken it; else ``None``.
-        live: Its open stream, if this run has started it.
+        own_session: Whether the session was made for this run and has no other user message.
+        keep_open: Whether its stream stays open for a later call.
+        earlier_attempt: The run's reference, if an earlier process may have sent its message.
+        how_to_check: How the caller finds out whether the server has the message, while it may.
+        live: Its stream, if one is open.
     """
 
     inbox: Inbox
@@ -74,9 +74,9 @@ class Run:
     is_sent: bool = False
     watched: bool = False
     own_session: bool = False
-    held: bool = False
-    sent_before: RunReference | None = None
-    doubt: str | None = None
+    keep_open: bool = False
+    earlier_attempt: RunReference | None = None
+    how_to_check: str | None = None
     live: LiveRun | None = None
 
     @property
@@ -84,18 +84,15 @@ class Run:
         """The session of the run."""
         return self.inbox.session
 
-    @property
-    def reference(self) -> RunReference | None:
-        """What finds the run again, once its message may have been taken."""
-        return self.inbox.run if self.is_sent or self.doubt is not None else None
-
-    def take_over(self, live: LiveRun) -> None:
-        """Go on with a run whose stream another call has opened."""
-        self.live, self.inbox.run, self.inbox.sent = live, live.run, live.sent
+    def continue_with(self, live: LiveRun) -> None:
+        """Continue with the stream that another call has opened."""
+        self.live = live
+        self.inbox.reference = live.reference
+        self.inbox.message_text = live.message_text
 
     def resume_call(self) -> str:
-        """The Python call that takes the run up, from any process."""
-        return resume_call(self.inbox.run, awaited=self.waiting.awaited)
+        """The Python call that resumes the run, from any process."""
+        return resume_call(self.inbox.reference, awaited=self.waiting.awaited)
 
     def response(self) -> Operation[WorkflowResponse | None]:
         """The response, if the messages so far have it; a failed run raises its error."""
@@ -111,7 +108,7 @@ class Protocol(ABC):
         """Send the run's message once."""
 
     @abstractmethod
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+    def read_messages(self, run: Run) -> Operation[list[SessionMessage]]:
         """Read the run's messages from the server, newest first."""
 
     @abstractmethod
@@ -119,11 +116,11 @@ class Protocol(ABC):
         """Wait for the answer."""
 
     def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
-        """The response, if the server has it now; ``None`` while the run goes on.
+        """The response, if the server has it now; ``None`` while the run continues.
 
-        It waits for nothing. A run that has failed raises its error.
+        It does not wait. A failed run raises its error.
         """
-        run.inbox.take((yield from self.look(run)))
+        run.inbox.take((yield from self.read_messages(run)))
         return (yield from run.response())
 
 
@@ -138,25 +135,27 @@ def deliver(run: Run, response: WorkflowResponse) -> Emitting[WorkflowEvent, Wor
 
 @contextmanager
 def noted(run: Run) -> Generator[None, None, None]:
-    """Add to every exception that leaves the run how to take the run up.
+    """Add to every exception that leaves the run how to resume the run.
 
-    A ``ChatKitError`` gets it as attributes, a foreign exception as a note.
+    A ``ChatKitError`` has it as attributes, a foreign exception as a note.
     """
     try:
         yield
     except ChatKitError as error:
-        error.run, error.session = run.reference, error.session or run.session
+        may_be_stored = run.is_sent or run.how_to_check is not None
+        error.run = run.inbox.reference if may_be_stored else None
+        error.session = error.session or run.session
         if run.is_sent:
-            error.sent_message = run.inbox.run.message
+            error.sent_message = run.inbox.reference.message
             error.text = error.text or run.inbox.newest_text()
         raise
     except GeneratorExit:
         raise
     except BaseException as error:
-        text = f"the run was started, and is paid for: take it up with {run.resume_call()}"
+        text = f"the run was started, and is paid for: resume it with {run.resume_call()}"
         if not run.is_sent:
-            if run.doubt is None:
+            if run.how_to_check is None:
                 raise
-            text = f"the message may have been taken. Before you send it again, {run.doubt}"
+            text = f"the message may have been stored. Before you send it again, {run.how_to_check}"
         add_note(error, f"edn360-chatkit: {text}", run.session.id)
         raise

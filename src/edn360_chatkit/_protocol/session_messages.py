@@ -26,9 +26,9 @@ class SessionMessages(Protocol):
     def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
         return _Post(self._api, run, prepared).send_once()
 
-    def look(self, run: Run) -> Operation[list[SessionMessage]]:
+    def read_messages(self, run: Run) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
-        message_id = run.inbox.run.message_id
+        message_id = run.inbox.reference.message_id
         messages = yield from read_back_to(self._api, request, message_id, limit, strict=False)
         if any(message.role == "user" for message in messages):
             self._api.lists_users = True
@@ -49,9 +49,9 @@ def _list_request(api: Api, run: Run) -> PageRequest:
 
 
 class _Post(Sender):
-    """The message of a run, posted in its session."""
+    """Sends the message of a run as a message of its session."""
 
-    # A server that lists the messages of a session lists those that it has.
+    # A server that lists the messages of a session lists every message that it has.
     empty_is_proof = True
 
     def read_baseline(self) -> Operation[Baseline]:
@@ -62,7 +62,7 @@ class _Post(Sender):
         session, before = self.run.session, self.baseline
         previous_id = None if before is None else before.previous_id
         if not self.own and message_id and before and not before.hides_users:
-            # Where others may write, a listed message is ours by its id and not by its place.
+            # Where other runs may write, the id finds our message, and not its position.
             previous_id = None
         return RunReference(
             session_id=session.id,
@@ -73,7 +73,7 @@ class _Post(Sender):
 
     def send(self) -> Operation[RunReference]:
         request = user_message(self.api.rest_request("POST", _path(self.run)), self.prepared)
-        self.leaves()
+        self.mark_in_flight()
         response = yield from self.api.fetch(request)
         # A 2xx means that the message is stored. The rest of the response does not matter.
         try:
@@ -85,7 +85,7 @@ class _Post(Sender):
     def look(self) -> Operation[RunReference | None]:
         message = self.find((yield from self._messages()))
         if message is None and self.api.lists_users is False:
-            # This list would not have the message.
+            # The list hides user messages, so it is no proof.
             self._may_send = False
         return self.reference(message.id) if message else None
 

@@ -1,4 +1,4 @@
-"""What a session can be made with."""
+"""The body of the request that makes a session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_NAME = 64
 
 
 def session_body(workflow_id: object, user: str, options: Mapping[str, object]) -> dict[str, Any]:
-    """The body of ``POST /sessions``: the workflow, the user, and the options that are given."""
+    """The body of ``POST /sessions``: the workflow, the user, and the options."""
     values = {name: value for name, value in options.items() if value is not None}
     workflow_id = values.get("workflow_id", workflow_id)
     if workflow_id is None:
@@ -65,6 +65,6 @@ def _json(name: str, value: object) -> dict[str, Any]:
         copy = dict(cast("Mapping[str, Any]", value))
         json.dumps(copy, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, TypeError, RecursionError):
-        # Without its cause: a UnicodeEncodeError carries the whole text.
+        # Drop the cause: a UnicodeEncodeError holds the whole text.
         raise InvalidInputError(f"{name} must be a mapping that JSON can hold.") from None
     return copy

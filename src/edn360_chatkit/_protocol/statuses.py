@@ -1,4 +1,4 @@
-"""What each HTTP status means: its error, its advice, and what this package does about it.
+"""The meaning of each HTTP status: its error, its advice, and how this package reacts.
 
 Retries, polls, sending and error texts read this table.
 """
@@ -13,19 +13,19 @@ from typing import Literal, TypeAlias
 from .. import errors
 
 Polling: TypeAlias = Literal["wait", "twice", "final"]
-"""What a poll does that gets the status: it waits on, it gives up after two in a row (a proxy may
-have caused one), or it gives up at once."""
+"""The reaction of a poll: keep waiting, fail after two in a row (a proxy may cause one), or fail at
+once."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """The meaning of one status.
+    """The meaning of a status.
 
     Attributes:
-        own_advice: What the users of a self-hosted server can do, if that differs.
-        retried: Whether the same request is sent again.
-        taken: Whether the server may have taken a message that it answers like this. A status that
-            proves nothing leaves it in doubt.
+        own_advice: The advice for a self-hosted server, if it differs.
+        retried: Whether the request is sent again.
+        may_be_stored: Whether the server may have stored a message that it answers with this
+            status. ``False`` only if the status proves that it has not.
     """
 
     error: type[errors.APIStatusError]
@@ -33,7 +33,7 @@ class Status:
     own_advice: str | None = None
     polling: Polling = "twice"
     retried: bool = False
-    taken: bool = True
+    may_be_stored: bool = True
 
 
 _BODY = "The API does not accept the request; see .param and .body."
@@ -41,7 +41,7 @@ _CREDENTIALS = "Pass the server's credentials in headers=... or in $EDN360_SERVE
 _THREAD = "Your server does not know the thread, or not for this user."
 _LATER = "The server failed; try again later."
 
-_refusal = partial(Status, taken=False)
+_refusal = partial(Status, may_be_stored=False)
 _redirect = partial(
     Status,
     errors.APIStatusError,
@@ -51,10 +51,10 @@ _redirect = partial(
 
 STATUSES: Mapping[str, Status] = {
     "2xx": Status(errors.APIStatusError, polling="wait"),
-    # After a 301, 302 or 303 the same message is not sent again (RFC 9110): it may be taken.
+    # After a 301, 302 or 303 a client does not repeat the POST (RFC 9110): it may be stored.
     "3xx": _redirect(),
-    "307": _redirect(taken=False),
-    "308": _redirect(taken=False),
+    "307": _redirect(may_be_stored=False),
+    "308": _redirect(may_be_stored=False),
     "4xx": Status(errors.APIStatusError),
     # The server rejects the request (RFC 9110, RFC 6585).
     **dict.fromkeys(
@@ -99,7 +99,7 @@ STATUSES: Mapping[str, Status] = {
     "408": Status(errors.APIStatusError, polling="wait", retried=True),
     "409": _refusal(
         errors.ConflictError,
-        "Another request was in the way; try again.",
+        "The request conflicts with another request; try again.",
         polling="wait",
         retried=True,
     ),

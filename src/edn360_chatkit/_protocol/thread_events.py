@@ -1,4 +1,4 @@
-"""The streams of the thread protocol, and what they bring.
+"""Reads the streams of the thread protocol.
 
 The reference is OpenAI's published server package, ``openai-chatkit`` (``chatkit.types``). Unknown
 events, items and updates are passed on unchanged.
@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 from .._effects import Operation, Stream, read, sleep
-from .._json import as_list, as_object, as_text, is_list, is_object, parse
+from .._json import as_list, as_object, as_text, is_list, is_object, parse_or_none
 from ..errors import APIConnectionError, APIError
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
 from ..models.run import RunReference
@@ -30,9 +30,9 @@ _CHANGES: dict[object, _Change] = {
 _PART = "assistant_message.content_part."
 
 EMPTY = 400
-"""The size of a message or part without text, in characters: about what it takes in memory."""
+"""The size that a message or part counts without its text, in characters: about its memory."""
 TURN_EVENTS = 1000
-"""How many events are taken in before the clock is read and other tasks run."""
+"""The number of events that are read before the clock is read and other tasks run."""
 
 
 @dataclass(slots=True)
@@ -68,21 +68,21 @@ class StreamError:
 class ThreadReader:
     """Reads a stream of the thread protocol.
 
-    Ids are hints: many servers give every item of a run an equal id. A message that is complete
-    stays, whatever comes later with its id, until the server removes it.
+    Ids are hints: many servers give every item of a run an equal id. A complete message stays until
+    the server removes it, even if its id comes again.
 
     Attributes:
         message_id: The id of our message, once the server has stored it.
-        taken: Whether the server has stored our message.
+        message_stored: Whether the server has stored our message.
         messages: The complete messages, the removals, and the items that wait for the client.
-        error: The ``error`` event, if one came.
-        received: The size of all data so far, in characters.
-        size: The size of all texts so far in characters, and a share for each message.
+        error: The ``error`` event, or ``None``.
+        received: The size of the data so far, in characters.
+        size: The size of the texts so far, in characters, with ``EMPTY`` for each message.
     """
 
     thread_id: str | None = None
     message_id: str | None = None
-    taken: bool = False
+    message_stored: bool = False
     messages: list[SessionMessage] = field(default_factory=list[SessionMessage], repr=False)
     error: StreamError | None = None
     received: int = 0
@@ -94,27 +94,23 @@ class ThreadReader:
     _unknown_removed: bool = False
 
     def end(self, *, is_broken: bool = False) -> None:
-        """Count the messages that are being written: no more comes of them."""
+        """Complete the messages in progress: the stream has no more of them."""
         for item_id in list(self._writing):
             self._complete_item(item_id, partial=is_broken)
 
     def feed(self, data: str, *, watched: bool) -> Iterator[WorkflowEvent | None]:
-        """Read the data of one server-sent event: one event of the protocol, or a list of them.
+        """Read the data of a server-sent event: an event of the protocol, or a list of events.
 
-        Each event is taken in when its turn comes: a list may have millions.
+        A proxy's text is ignored. Events are read one by one: a list may have millions.
 
         Yields:
-            The events for the caller, each with its JSON in ``data``; unwatched ``None`` for each.
+            The events for the caller, each with its JSON in ``data``. If the run is not watched,
+            ``None`` for each event.
         """
         self.received += len(data)
-        try:
-            value = parse(data)
-        except ValueError:
-            # Not of this protocol: an empty event, or a proxy's text.
-            return
-        for entry in as_list(value) if is_list(value) else [value]:
-            if is_object(entry):
-                event = as_object(entry)
+        value = parse_or_none(data)
+        for event in value if is_list(value) else [value]:
+            if is_object(event):
                 self._take(event)
                 yield from _watched_events(event) if watched else (None,)
 
@@ -142,21 +138,21 @@ class ThreadReader:
     def _item(self, item: dict[str, Any], *, done: bool) -> None:
         kind, item_id = item.get("type"), str(item.get("id"))
         self.thread_id = self.thread_id or as_text(item.get("thread_id"))
-        if kind == "user_message" and not self.taken:
+        if kind == "user_message" and not self.message_stored:
             self.message_id = id_of(item.get("id"))
         elif kind == "assistant_message":
             self._assistant_item(item_id, item, done=done)
         elif done and role_of(item) == "client":
             self.messages.append(SessionMessage(item_id, "client", name_of(item)))
         # Any item shows that the server has stored our message.
-        self.taken = True
+        self.message_stored = True
 
     def _assistant_item(self, item_id: str, item: dict[str, Any], *, done: bool) -> None:
         contents = [text_of([part])[0] for part in as_list(item.get("content"))]
         refusal = refusal_of(item.get("content"))
         complete = None if item_id in self._writing else self._complete.get(item_id)
         if done and complete == "".join(contents) and not refusal:
-            return  # the same text again
+            return  # a repetition
         writing = self._begin(item_id)
         writing.refusal = refusal
         if any(contents):
@@ -164,7 +160,7 @@ class ThreadReader:
                 del writing.parts[index]
             for index, content in enumerate(contents):
                 self.size += writing.write(index, content, anew=True)
-        # adk-chatkit sends ``done`` without a text after each delta: the message goes on.
+        # adk-chatkit sends ``done`` without a text after each delta: the message continues.
         if done and (any(contents) or refusal or not writing.text()):
             self._complete_item(item_id)
 
@@ -206,29 +202,29 @@ class ThreadReader:
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run whose stream is open. Several calls can read it, one after the other.
+    """A run with its stream. One call at a time reads it.
 
     Attributes:
-        run: What finds the run again.
-        sent: The text of its message.
+        reference: The reference of the run.
+        message_text: The text of its message.
         limit: The most text that is kept of the stream, in characters.
-        events: The events that no caller has seen yet.
+        events: The events that are not delivered yet.
         ended: Whether the stream has ended.
-        failure: Why the stream broke, if it did.
+        failure: The error that broke the stream, or ``None``.
     """
 
     stream: Stream
     reader: ThreadReader
-    run: RunReference
-    sent: str | None = field(repr=False)
+    reference: RunReference
+    message_text: str | None = field(repr=False)
     limit: int
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
-    # What has arrived and is not taken in, and whether there may be more of it.
+    # The data that has arrived and is not read yet, and whether there may be more of it.
     _arrived: Iterator[WorkflowEvent | None] = field(default=iter(()), repr=False)
-    _goes_on: bool = False
-    # Who takes the only entry may read; taking it is atomic.
+    _has_more: bool = False
+    # The call that pops the only entry may read; ``pop`` is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
     @property
@@ -248,18 +244,20 @@ class LiveRun:
         self._turn.append(None)
 
     def catch_up(self) -> Operation[None]:
-        """Read what has arrived, without waiting."""
+        """Read the data that has arrived, without waiting."""
         with suppress(APIConnectionError):
             while (yield from self.read(watched=True, wait=False)):
                 pass
         if self.is_over:
-            # This call has read from it, and closes it.
+            # The driver closes a stream at the end of the operation that has read it.
             self.stream.keep_open = False
 
     def read(self, *, watched: bool, wait: bool = True) -> Operation[bool]:
-        """Read on; returns whether something came. An ``APIConnectionError``: the stream broke.
+        """Read from the stream; returns whether data has arrived.
 
-        No frame holds the data while others run.
+        Raises:
+            APIConnectionError: The stream broke.
+            APIError: The texts are too large.
         """
         if self.failure is not None:
             raise self.failure
@@ -267,7 +265,7 @@ class LiveRun:
             return False
         arrived = True
         try:
-            if self._goes_on:
+            if self._has_more:
                 yield from sleep(0)
             else:
                 data = yield from read(self.stream, wait=wait)
@@ -276,22 +274,22 @@ class LiveRun:
                 self._arrived = chain.from_iterable(map(feed, data or ()))
                 del data
         except APIConnectionError as error:
-            # The stream is the answer to the message.
+            # The stream answers the message, so the message has arrived.
             error.may_have_arrived = True
             self.failure = error
             self.reader.end(is_broken=True)
             raise
-        turn = list(islice(self._arrived, TURN_EVENTS))
-        self._goes_on = len(turn) == TURN_EVENTS
-        self.events += [event for event in turn if event is not None]
-        del turn
+        events = list(islice(self._arrived, TURN_EVENTS))
+        self._has_more = len(events) == TURN_EVENTS
+        self.events += [event for event in events if event is not None]
+        del events  # so that no frame holds the data while other code runs
         is_full = self.reader.size > self.limit
         if self.ended or is_full:
             self.reader.end(is_broken=not self.ended)
         if is_full:
             raise APIError(
-                f"The stream brought more than {self.limit} bytes to keep. Raise "
-                "max_response_bytes=... if you trust the server; the run can be taken up again."
+                f"The stream has more than {self.limit} bytes of text. Raise "
+                "max_response_bytes=... if you trust the server; the run can be resumed."
             )
         return arrived
 

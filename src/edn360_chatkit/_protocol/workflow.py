@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from .._config import Config
@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 
 class Workflow:
-    """The steps of a run as operations.
+    """The steps of a run as operations. Threads share it.
 
-    Threads share it. It learns the server's protocol with the first run, in one attribute.
+    With ``protocol="auto"`` the first run finds the server's protocol.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,23 +43,19 @@ class Workflow:
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
         self._protocol: Literal["auto", "messages", "threads"] = config.protocol
-        # Here and not within a run: a Ctrl-C leaves a broken-off import half loaded.
+        # Import now and not during a run: after a Ctrl-C, a module stays half loaded.
         pauses()
         json_repair()
         build_models()
-
-    def create_session(self, user: str, options: Mapping[str, object]) -> Operation[ChatSession]:
-        """The first step: a session of the API, or a local one for a self-hosted server."""
-        return self.api.create_session(user, options)
 
     def send_message(
         self, session: ChatSession, prepared: Prepared, waiting: Waiting
     ) -> Emitting[WorkflowEvent, RunReference]:
         """The second step: send a message in a session."""
         run = yield from _new_run(session, prepared, waiting)
-        run.held = True
+        run.keep_open = True
         yield from self._send(run, prepared)
-        return run.inbox.run
+        return run.inbox.reference
 
     def poll_response(
         self, session: ChatSession, reference: RunReference, waiting: Waiting, *, watched: bool
@@ -67,7 +63,7 @@ class Workflow:
         """The third step: wait for the answer."""
         inbox, started = Inbox(session, reference), (yield from now())
         run = Run(inbox, waiting, started, is_sent=True, watched=watched)
-        return (yield from self._take_up(run, lambda protocol: protocol.follow(run)))
+        return (yield from self._resume(run, lambda protocol: protocol.follow(run)))
 
     def retrieve_run(
         self, session: ChatSession, reference: RunReference, waiting: Waiting
@@ -76,13 +72,13 @@ class Workflow:
         inbox, started = Inbox(session, reference), (yield from now())
         run = Run(inbox, waiting, started, is_sent=True)
         try:
-            response = yield from self._take_up(run, lambda protocol: protocol.check(run))
+            response = yield from self._resume(run, lambda protocol: protocol.check(run))
         except WorkflowError as error:
             # Its frames hold the answer.
             error.__traceback__ = None
             return RunStatus(run=reference, state="failed", steps=inbox.steps(), error=error)
         return RunStatus(
-            run=inbox.run,
+            run=inbox.reference,
             state="running" if response is None else "done",
             steps=inbox.steps(),
             response=response,
@@ -93,9 +89,9 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, RunReference]:
         """A session and the message, for another call to follow."""
         run = yield from self._begin(prepared, user, waiting)
-        run.held = True
+        run.keep_open = True
         yield from self._send(run, prepared)
-        return run.inbox.run
+        return run.inbox.reference
 
     def run(
         self, prepared: Prepared, user: str, waiting: Waiting, *, watched: bool
@@ -110,12 +106,12 @@ class Workflow:
     ) -> Emitting[WorkflowEvent, WorkflowResponse]:
         """As :meth:`run`, in the session where an earlier process may have sent the message."""
         run = yield from _new_run(reference.session, prepared, waiting)
-        run.own_session, run.sent_before = True, reference
+        run.own_session, run.earlier_attempt = True, reference
         return (yield from self._send_and_follow(run, prepared))
 
     def _begin(self, prepared: Prepared, user: str, waiting: Waiting) -> Operation[Run]:
         started = yield from now()
-        session = yield from self.create_session(user, {})
+        session = yield from self.api.create_session(user, {})
         run = yield from _new_run(session, prepared, waiting)
         run.started, run.own_session = started, True
         return run
@@ -127,16 +123,16 @@ class Workflow:
         with noted(run):
             return (yield from protocol.follow(run))
 
-    def _take_up(self, run: Run, method: Callable[[Protocol], Emitting[E, T]]) -> Emitting[E, T]:
-        """Call a method of the protocol of an earlier run."""
-        in_thread = run.inbox.run.thread_id or self._threads.state_of(run.session).thread_id
+    def _resume(self, run: Run, method: Callable[[Protocol], Emitting[E, T]]) -> Emitting[E, T]:
+        """Call a method of an earlier run's protocol."""
+        in_thread = run.inbox.reference.thread_id or self._threads.state_of(run.session).thread_id
         protocol = self._threads if in_thread else self._current()
         undecided = protocol is self._messages and self._protocol == "auto"
         with noted(run):
             try:
                 return (yield from method(protocol))
             except EndpointNotFoundError as error:
-                # The protocol stays undecided: the reference may be at fault.
+                # The protocol stays undecided: the reference may be wrong.
                 if not undecided or not _is_refused(error):
                     raise
             return (yield from method(self._threads))
@@ -145,30 +141,30 @@ class Workflow:
         return self._threads if self._protocol == "threads" else self._messages
 
     def _send(self, run: Run, prepared: Prepared) -> Emitting[WorkflowEvent, Protocol]:
-        """Send the message; returns the protocol that has taken it."""
+        """Send the message; returns the protocol that has sent it."""
         with noted(run):
             protocol = yield from self._start(run, prepared)
-            yield from emit(MessageSentEvent(run=run.inbox.run))
+            yield from emit(MessageSentEvent(run=run.inbox.reference))
             return protocol
 
     def _start(self, run: Run, prepared: Prepared) -> Emitting[WorkflowEvent, Protocol]:
-        # Several runs may start before one of them has learned the protocol.
+        # Other runs may start before this run has found the protocol.
         undecided = self._protocol == "auto"
         protocol = self._current()
         try:
             yield from protocol.start(run, prepared)
         except EndpointNotFoundError as error:
             decided = not undecided or self._protocol == "messages"
-            if decided or not _is_refused(error, in_doubt=run.sent_before is not None):
+            if decided or not _is_refused(error, in_doubt=run.earlier_attempt is not None):
                 raise
             refusal = error
         else:
             # Without an id, the response may be a proxy's page and not the API's.
-            if self._protocol == "auto" and run.inbox.run.message_id is not None:
+            if self._protocol == "auto" and run.inbox.reference.message_id is not None:
                 self._protocol = "messages"
             return protocol
-        if run.sent_before is None:
-            # This call has sent the message, so its refusal shows what the server has.
+        if run.earlier_attempt is None:
+            # This call has sent the message, so the refusal is proof: the endpoint is missing.
             self._protocol = "threads"
             if run.session.client_secret is None:
                 refusal.message += (
@@ -183,15 +179,16 @@ class Workflow:
 
 def _new_run(session: ChatSession, prepared: Prepared, waiting: Waiting) -> Operation[Run]:
     """A run whose message is not sent yet."""
-    prepared.log(session.id)
+    size, count = len(prepared.text.encode()), prepared.questionnaires
+    log_info(session.id, "input prepared: %d bytes, %d questionnaires", size, count)
     reference = RunReference(session_id=session.id, user=session.user)
-    return Run(Inbox(session, reference, sent=prepared.text), waiting, (yield from now()))
+    return Run(Inbox(session, reference, message_text=prepared.text), waiting, (yield from now()))
 
 
 def _is_refused(error: EndpointNotFoundError, *, in_doubt: bool = False) -> bool:
-    """Whether the API itself says that it has no such endpoint.
+    """Whether the API itself reports that the endpoint does not exist.
 
-    Unless it was in doubt before, no message may be in doubt.
+    The message must not be in doubt, unless it was before this request (``in_doubt``).
     """
     words = server_words(error.body) or ""
     return words.startswith("Invalid URL") and (in_doubt or not error.may_have_been_taken)

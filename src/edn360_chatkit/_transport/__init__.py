@@ -1,4 +1,4 @@
-"""The drivers, and all that touches a socket or a clock."""
+"""The drivers: the only code that uses a socket or a clock."""
 
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings

@@ -1,6 +1,6 @@
 """The I/O of async clients: under asyncio or trio, with anyio.
 
-Imported when the first async client is made: sync clients do without asyncio and anyio.
+The first async client imports it: sync clients need neither asyncio nor anyio.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from .limits import TimeLimit
 from .pending import CLOSING_SECONDS, Home, Pending, Perform, Step
 
 GRACE = 0.05
-"""How much later a request is cancelled, in seconds. httpx's own timeouts come first."""
+"""The seconds from a time limit to the cancellation, so that httpx's own timeouts come first."""
 
 # asyncio keeps only weak references to its tasks.
 _tasks: set[asyncio.Task[None]] = set()
 
 
 class TaskPending(Pending):
-    """An async effect, in a task of its own.
+    """An async effect, in its own task.
 
-    A cancellation of asyncio's (``task.cancel()``) that strikes inside httpcore loses a
-    connection. Here it strikes only the task that waits: the effect goes on, or a cancel scope of
-    anyio ends it, also when its time is over.
+    A native cancellation (``task.cancel()``) inside httpcore loses a connection. Here it hits only
+    the task that waits: the effect continues, or anyio's cancel scope ends it.
     """
 
     def __init__(self, perform: Perform, home: Home) -> None:
@@ -113,7 +112,7 @@ class AsyncNetwork:
                 if home == self.home():
                     await close()
 
-        # asyncio and trio close the async generators that are left at the end of their loops.
+        # At the end of their loops, asyncio and trio close async generators.
         generator = wait_for_end()
         with suppress(StopIteration):
             generator.__anext__().send(None)
@@ -150,8 +149,8 @@ class AsyncNetwork:
 
     async def close(self, item: Any, chunks: Any = None) -> None:
         if chunks is not None:
-            # trio warns of generators that are dropped at a yield. A cancelled scope ends each of
-            # them at its next read; the shield keeps an outer cancellation out of it.
+            # trio warns of generators that are dropped at a yield. The cancelled scope ends each of
+            # them at its next read; the shield keeps outer cancellations away.
             with suppress(Exception), anyio.CancelScope(shield=True), anyio.CancelScope() as scope:
                 scope.cancel()
                 async for _ in chunks:

@@ -1,4 +1,4 @@
-"""How effects are performed: written once, for both drivers."""
+"""Performs effects, for both drivers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from .streams import OpenStream, is_event_stream
 class BaseDriver:
     """Performs effects.
 
-    Each process and each event loop has its own pool. After an
-    exception that struck inside httpx, the pool is replaced as a whole.
-    The caller's HTTP client is never closed here.
+    Each process and each event loop has its own pool. A foreign exception inside httpx replaces the
+    pool as a whole. The caller's HTTP client is never closed.
 
     Raises:
-        ConfigurationError: The HTTP client is another object, or can't be set up.
+        ConfigurationError: The HTTP client has another type, or can't be set up.
     """
 
     def __init__(self, settings: TransportSettings, network: Network, http_client: Any) -> None:
@@ -44,15 +43,15 @@ class BaseDriver:
             self._make = transport_factory(kind, settings.url, SHARD_SIZE)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
-        # Where the caller's HTTP client first used a network.
+        # The home in which the caller's HTTP client first used the network.
         self._network_home: Home | None = None
 
     def start(self, effect: Effect[object], until: float) -> Pending:
-        """Start one effect; ``until`` is the end of the operation's time (monotonic clock)."""
+        """Start an effect; ``until`` is the end of the operation's time (monotonic clock)."""
         return self.network.start(lambda pending: self._perform(effect, until, pending))
 
     async def close_items(self, items: Sequence[Closable], *, wait: bool = True) -> None:
-        """Close things in a task of their own: a cancellation harms httpx."""
+        """Close items in a separate task, since a cancellation harms httpx."""
         pending = self.network.start(lambda _: close_items(items))
         if wait:
             await pending.wait_shielded()
@@ -81,7 +80,7 @@ class BaseDriver:
         return pool
 
     async def _perform(self, effect: Effect[object], until: float, pending: Pending) -> object:
-        # The exception that the caller is handling stays as it is.
+        # The caller may be handling an exception, which must not change.
         handled = sys.exc_info()[1]
         if isinstance(effect, Sleep):
             if effect.seconds > until - time.monotonic():
@@ -111,7 +110,7 @@ class BaseDriver:
     def _exchange(self, request: Request, limit: TimeLimit) -> Exchange:
         if self._closed:
             raise closed_error()
-        if not limit.left():
+        if not limit.remaining():
             raise deadline_error(may_have_arrived=False)
         pool = self._pool()
         if not pool.owned and self._network_home not in (None, pool.home):
@@ -127,7 +126,7 @@ class BaseDriver:
         try:
             with exchange.limit:
                 if items := take_dropped(pool.home):
-                    # Not waited for: TLS may wait for the server's answer.
+                    # Do not wait: the end of TLS may wait for the server.
                     await self.close_items(items, wait=False)
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 exchange.shard = shard
@@ -161,9 +160,9 @@ class BaseDriver:
     def _result_of(
         self, error: BaseException, exchange: Exchange, handled: BaseException | None
     ) -> Response:
-        """The response that an exception stands for; else raises its meaning.
+        """The response, if a hook of the caller raised because of it; raises other exceptions.
 
-        A foreign exception replaces the pool, also one that the library took for a failure.
+        A foreign exception replaces the pool, even if the HTTP library has wrapped it.
         """
         pool, shard = exchange.pool, exchange.shard
         closed = self._closed or (not pool.owned and shard is not None and shard.http.is_closed)
@@ -172,7 +171,7 @@ class BaseDriver:
             return meaning
         foreign = error if meaning is None else signal_exception(error, handled)
         if meaning is not error and (foreign is None or pool.owned):
-            # Below a client of ours there is no code of the caller's to debug.
+            # Keep the frames only if the caller's client may have called the caller's code.
             drop_tracebacks(error, handled)
         if foreign is not None and pool.owned and self._pools.get(pool.home) is pool:
             self._pools.pop(pool.home, pool).retire()

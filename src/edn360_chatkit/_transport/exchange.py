@@ -1,4 +1,4 @@
-"""One request on its way, and the response to it."""
+"""A request in flight, and its response."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .pool import Pool, Shard
 
 @dataclass(eq=False, repr=False)
 class Exchange:
-    """A request, and what the transport reports of it.
+    """A request, and the transport's reports about it.
 
     Attributes:
         limit: The time limit of the request, or of a read in its stream.
         pool: The connections that it uses.
         shard: The HTTP client that it uses, once it has a place there.
         traced: Whether the transport has reported a step, so that it has a connection.
-        sent: Whether bytes of the request may have left.
+        may_have_left: Whether bytes of the request may have left.
         message: The request as the HTTP library has it.
         head: The status and headers of the response, once they have arrived.
         proxy_status: The status of the proxy's answer to ``CONNECT``.
@@ -36,7 +36,7 @@ class Exchange:
     pool: Pool
     shard: Shard | None = None
     traced: bool = False
-    sent: bool = False
+    may_have_left: bool = False
     message: httpx.Request | None = None
     head: tuple[int, httpx.Headers] | None = None
     proxy_status: int | None = None
@@ -52,7 +52,7 @@ class Exchange:
         """Make the request as the HTTP library has it."""
         request, owned = self.request, self.pool.owned
         # A transport of the caller's may report no steps.
-        self.sent = not owned
+        self.may_have_left = not owned
         make = self.library.Request if owned else http.build_request
         message: httpx.Request = make(
             request.method,
@@ -61,12 +61,12 @@ class Exchange:
             # An answer is tens of kilobytes: it needs no compression.
             headers={**request.headers, "Accept-Encoding": "identity"},
             extensions={
-                "timeout": self.settings.steps(request.max_silence, self.limit.left()),
+                "timeout": self.settings.steps(request.max_silence, self.limit.remaining()),
                 "trace": trace,
             },
         )
         if not owned:
-            # The caller's client may have params= of its own, which replace our query.
+            # The caller's client may have ``params=``, which replace our query.
             message.url = self.library.URL(request.url)
         if request.content is not None:
             message.stream = body_class(self.library)(request.content)
@@ -79,14 +79,14 @@ class Exchange:
     def remove_credential(self) -> None:
         """Remove the credential: exceptions of httpx keep their request."""
         if self.message is not None and self.request.credential is not None:
-            # A hook of the caller's may have removed it.
+            # A hook of the caller may have removed it.
             self.message.headers.pop("Authorization", None)
 
     def take_step(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in a step of the request: httpx's ``trace`` extension."""
+        """Handle a step of the request, from httpx's ``trace`` extension."""
         if not self.traced:
-            self.traced, self.sent = True, False
-            # The time that a request waits for a connection is not the server's.
+            self.traced, self.may_have_left = True, False
+            # The timeout of the server starts after the wait for a connection.
             if self.settings.request_seconds is not None:
                 silence = self.request.max_silence or 0.0
                 self.limit.shorten(max(self.settings.request_seconds, silence))
@@ -94,7 +94,7 @@ class Exchange:
         if step == "send_request_headers.started":
             # A proxy gets a CONNECT before the request.
             self._connecting = info["request"].method == b"CONNECT"
-            self.sent = self.sent or not self._connecting
+            self.may_have_left = self.may_have_left or not self._connecting
         elif step == "receive_response_headers.complete":
             # The places of the status and the headers differ in HTTP/1.1 and HTTP/2.
             parts: tuple[Any, ...] = info["return_value"]
@@ -102,7 +102,7 @@ class Exchange:
             if self._connecting:
                 self.proxy_status = status
             elif not self.pool.owned:
-                # A hook of the caller's may raise before there is a response.
+                # A hook of the caller may raise before there is a response.
                 self.head = status, httpx.Headers(parts[-1])
 
     def feed(self, chunk: bytes | None) -> bool:

@@ -1,7 +1,7 @@
-"""What an exception of the HTTP library means.
+"""The meaning of the HTTP library's exceptions.
 
-Only failures of the transport become errors of ours. All other exceptions belong to the caller:
-Ctrl-C, a signal handler's, those of hooks and transports.
+Only failures of the transport become our errors. Other exceptions are foreign: Ctrl-C, and those of
+signal handlers, and of the caller's hooks and transports.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BUSY_CLIENT = (
     "pass http_client= with larger limits."
 )
 _UNTRUSTED = (
-    "Its certificate is not trusted. If your network has a certificate authority of its own, set "
+    "Its certificate is not trusted. If your network has its own certificate authority, set "
     "SSL_CERT_FILE to its certificates."
 )
 _PROXY = "Check its address and credentials in HTTPS_PROXY, or add the host to NO_PROXY."
 _NETWORK = (
     "Check the network, the proxy settings, and the server's address (base_url or server_url)."
 )
-_REFUSED = "The connection was refused: the server may not run, or on another port."
+_REFUSED = "The connection was refused: the server may be down, or use another port."
 _REASONS = {
     ConnectionRefusedError: _REFUSED,
     socket.gaierror: "The name of the host was not resolved.",
@@ -59,8 +59,9 @@ def closed_error() -> ConfigurationError:
 def meaning_of(
     error: BaseException, exchange: Exchange, *, closed: bool
 ) -> ChatKitError | Response | None:
-    """What an exception means: an error of ours for a failure of the transport; a response where a
-    hook of the caller's raised because of its status; ``None`` for a foreign exception.
+    """Our error for a failure of the transport, or ``None`` for a foreign exception.
+
+    If a hook of the caller raised because of a response's status, the response.
     """
     library = exchange.library
     if isinstance(error, ChatKitError):
@@ -77,7 +78,7 @@ def meaning_of(
         # A hook has called raise_for_status().
         return _response_in(error, exchange)
     if isinstance(error, library.ResponseNotRead) and exchange.head is not None:
-        # A hook has looked at the body before it was read.
+        # A hook has used the body before it was read.
         status, headers = exchange.head
         return Response(status, headers, b"", exchange.request) if status >= 300 else None
     return None
@@ -101,8 +102,8 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
             "you trust the server."
         )
     busy = isinstance(error, library.PoolTimeout)
-    # A PoolTimeout says by itself that the request has not left.
-    arrived = exchange.sent and (exchange.traced or not busy)
+    # A PoolTimeout proves that the request has not left.
+    arrived = exchange.may_have_left and (exchange.traced or not busy)
     if not isinstance(error, (OutOfTimeError, library.TimeoutException)):
         advice, retryable = _advice(error, exchange)
         text = f"No answer from {host} ({kind}). {advice}"
@@ -116,7 +117,7 @@ def _error_of(error: Exception, exchange: Exchange) -> ChatKitError:
 
 
 def _advice(error: Exception, exchange: Exchange) -> tuple[str, bool]:
-    """What helps, and whether a retry may."""
+    """The advice for an exception, and whether a retry may help."""
     causes = exception_chain(error)
     # anyio tries each address of a host, and groups the failures.
     causes += [failure for cause in causes for failure in getattr(cause, "exceptions", ())]

@@ -1,7 +1,7 @@
-"""The HTTP library: httpx, or httpx2 where the caller passes one of its clients.
+"""The HTTP library: httpx, or httpx2 if the caller passes a client of it.
 
-httpx2 has the same API in a module of another name. It is never imported here: a client of it can
-only exist where the caller has imported it.
+httpx2 has the API of httpx. This module never imports it: a caller who passes a client of it has
+imported it.
 """
 
 from __future__ import annotations
@@ -72,19 +72,21 @@ def body_class(library: HttpLibrary) -> Any:
 
 
 def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[..., Any]:
-    """A function that makes transports for one server; they share one SSL context.
+    """A function that makes transports for a server, with a common SSL context.
 
-    They are httpx's connections without the client around them, which keeps cookies: these could
-    tie the requests of one athlete to those of another. It also logs URLs, and costs a quarter of a
-    request's CPU. The function takes how many connections are kept for later requests.
+    A transport is httpx's connections without its client. The client would keep cookies, which can
+    link the requests of two athletes. It also logs URLs, and costs a quarter of a request's CPU.
+    The function's argument is the number of connections that are kept for later requests.
 
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
     handled = sys.exc_info()[1]
 
-    def make(kept: int) -> Any:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=kept)
+    def make(idle_connections: int) -> Any:
+        limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=idle_connections
+        )
         return kind(verify=ssl_context, proxy=proxy, trust_env=False, limits=limits)
 
     try:
@@ -104,10 +106,10 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
 
 
 def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
-    """The environment's proxy for a server; none for loopback.
+    """The environment's proxy for a server; ``None`` for loopback.
 
-    httpx would read ``NO_PROXY`` for all hosts, and fails with some IPv6 addresses in it. Here
-    only one host matters.
+    httpx would read each entry of ``NO_PROXY``, and fails for some IPv6 addresses in it. Here only
+    the server's host matters.
     """
     with suppress(ValueError):
         if url.host == "localhost" or ipaddress.ip_address(url.host).is_loopback:
@@ -122,5 +124,5 @@ def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     with suppress(httpx.InvalidURL):
         # Its repr hides the password.
         return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    # Without its cause, which quotes a part of the URL: that may be the password.
+    # Drop the cause: it quotes a part of the URL, which may be the password.
     raise ValueError("The proxy's URL is invalid.")

@@ -1,7 +1,7 @@
-"""The limits of a request: how long it may take, and how much it may bring.
+"""The limits of a request: its time, and the size of its response.
 
-httpx limits each step of a request, so a server that sends a byte now and then makes it endless.
-An async request is cancelled when its time is over; see :func:`limit_network_stream` for sync.
+httpx limits each step of a request, and a server that sends single bytes makes it endless. So an
+async request is cancelled when its time is over; see :func:`limit_network_stream` for sync.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .pending import Pending
 from .signals import raise_unchanged, signal_exception
 
 WRITE_SIZE = 65536
-"""How many bytes are written before the clock is read again."""
+"""The number of bytes that are written before the clock is read again."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class TransportSettings:
     Attributes:
         url: The server's address.
         timeout: The timeout of each step of a request.
-        request_seconds: The timeout of a whole request, in seconds; ``None`` for no such limit.
-        deadline: How long an operation may take, in seconds.
-        max_response_bytes: How large a response, or one event of a stream, may be, in bytes
-            after decompression.
+        request_seconds: The timeout of a whole request, in seconds, or ``None``.
+        deadline: The longest time of an operation, in seconds.
+        max_response_bytes: The largest response, or event of a stream, in bytes after
+            decompression.
     """
 
     url: str
@@ -41,16 +41,17 @@ class TransportSettings:
     deadline: float
     max_response_bytes: int
 
-    def steps(self, max_silence: float | None, left: float) -> dict[str, float]:
+    def steps(self, max_silence: float | None, seconds: float) -> dict[str, float]:
         """The timeout of each step of a request, in the form of httpx's ``timeout`` extension."""
         steps: dict[str, float | None] = dict(self.timeout.as_dict())
         if max_silence is not None:
             steps["read"] = max(max_silence, steps["read"] or max_silence)
-        return {step: left if value is None else min(value, left) for step, value in steps.items()}
+        values = {step: seconds if value is None else value for step, value in steps.items()}
+        return {step: min(value, seconds) for step, value in values.items()}
 
 
 class TooLargeError(Exception):
-    """A response, or one event of a stream, is larger than the limit."""
+    """A response, or an event of a stream, is larger than the limit."""
 
 
 class OutOfTimeError(Exception):
@@ -58,11 +59,11 @@ class OutOfTimeError(Exception):
 
 
 class TimeLimit:
-    """The time for one effect. Its ``with`` block limits the socket reads and writes of the thread.
+    """The time of an effect. Its ``with`` block limits the socket reads and writes of the thread.
 
     Attributes:
-        deadline: When the operation's time is over, on the monotonic clock.
-        until: When the effect's time is over; at most ``deadline``.
+        deadline: The end of the operation's time, on the monotonic clock.
+        until: The end of the effect's time; at most ``deadline``.
     """
 
     _token: Token[TimeLimit | None]
@@ -71,10 +72,10 @@ class TimeLimit:
         self.deadline: float = deadline
         self.until: float = deadline
         self._pending = pending
-        pending.limit(self.left())
+        pending.limit(self.remaining())
 
-    def left(self) -> float:
-        """The time that is left, in seconds; 0 when it is over."""
+    def remaining(self) -> float:
+        """The remaining time in seconds; 0 when it is over."""
         return max(0.0, self.until - time.monotonic())
 
     def check(self) -> None:
@@ -83,9 +84,9 @@ class TimeLimit:
             raise OutOfTimeError
 
     def shorten(self, seconds: float) -> None:
-        """Leave at most so many seconds from now."""
+        """Set the end to at most so many seconds from now."""
         self.until = min(self.until, time.monotonic() + seconds)
-        self._pending.limit(self.left())
+        self._pending.limit(self.remaining())
 
     def __enter__(self) -> None:
         self.check()
@@ -128,4 +129,4 @@ def _shortened(timeout: float | None) -> float | None:
     if limit is None:
         return timeout
     limit.check()
-    return limit.left() if timeout is None else min(timeout, limit.left())
+    return limit.remaining() if timeout is None else min(timeout, limit.remaining())

@@ -1,7 +1,7 @@
-"""The I/O in which sync and async differ; all other code is written once, as coroutines.
+"""The I/O that differs between sync and async; other code is written once, as coroutines.
 
-Those of :class:`SyncNetwork` never suspend, so that ``finish`` runs them to their end. The async
-ones are in ``async_network.py``.
+The coroutines of :class:`SyncNetwork` never suspend, so ``finish`` runs them to their end. Those of
+async clients are in ``async_network.py``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SyncNetwork:
 
     async def take_place(self, places: Any, limit: TimeLimit) -> None:
         """Wait for a place."""
-        if not places.acquire(timeout=limit.left()):
+        if not places.acquire(timeout=limit.remaining()):
             raise OutOfTimeError
 
     def trace(self, step: Step) -> Step:
@@ -78,7 +78,7 @@ class SyncNetwork:
         response: httpx.Response = (
             http.handle_request(message)
             if owned
-            # Its own ``auth`` would replace the credential.
+            # The client's ``auth`` would replace the credential.
             else http.send(message, stream=True, auth=None, follow_redirects=False)
         )
         # A connection that was open before has had no trace.

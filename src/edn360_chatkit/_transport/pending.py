@@ -1,4 +1,4 @@
-"""Effects in flight, and where they belong; shared by the sync and async networks."""
+"""Effects in flight, and their home. The sync and async networks share it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Home: TypeAlias = tuple[int, object]
-"""Where connections belong: a process id and an event loop, which is ``None`` for sync ones."""
+"""The owner of connections: a process id, and an event loop (``None`` for sync)."""
 
 CLOSING_SECONDS = 1.0
-"""How long closing a stream may take, in seconds."""
+"""The longest time to close a stream, in seconds."""
 Step: TypeAlias = Callable[[str, Mapping[str, Any]], None]
-"""Takes in a step of a request, as httpx's ``trace`` extension reports it."""
+"""Handles a step of a request, as httpx's ``trace`` extension reports it."""
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -36,7 +36,7 @@ def is_over(home: Home) -> bool:
 
 
 class Closable(Protocol):
-    """A thing that is closed at its own home."""
+    """An item that can be closed in its home."""
 
     @property
     def home(self) -> Home: ...
@@ -44,9 +44,9 @@ class Closable(Protocol):
 
 
 class Pending:
-    """An effect that was started, with its value or error; this class is for one that has ended."""
+    """A started effect with its value or error. This class is for an effect that has ended."""
 
-    home: Home = (0, None)  # only an effect in flight needs one
+    home: Home = (0, None)  # only effects in flight need it
 
     def __init__(self, value: object = None, error: BaseException | None = None) -> None:
         self.value = value
@@ -69,14 +69,14 @@ class Pending:
         """Wait for the end; a cancelled wait leaves the effect in flight."""
 
     async def wait_shielded(self, seconds: float | None = None) -> None:
-        """Wait for the end, also where the caller is cancelled."""
+        """Wait for the end, also if the caller is cancelled."""
 
     async def close(self) -> None:
         """Cancel the effect, and do not wait for its end."""
 
 
 NO_EFFECT = Pending()
-"""Stands for the effect before the first one, and after an event."""
+"""The placeholder before the first effect, and after an event."""
 
 Perform: TypeAlias = Callable[[Pending], Coroutine[Any, Any, object]]
 """Performs an effect; it takes the effect's own ``Pending``."""

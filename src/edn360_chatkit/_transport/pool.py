@@ -1,7 +1,7 @@
 """The connections of a client. Each process and each event loop has its own pool.
 
-httpcore looks at each connection of a transport for each request. So a pool has several transports
-with few connections each: some for short requests, others for streams.
+For each request, httpcore checks every connection of its transport. So a pool has several
+transports with few connections each: some for short requests, others for streams.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .network import Network
 from .pending import Closable, Home, finish, is_over
 
 MAX_CONNECTIONS = 100
-"""How many connections a client of ours has at most for short requests."""
+"""The largest number of connections for short requests, in a client of ours."""
 SHARD_SIZE = 10
-"""How many connections each transport of a pool has."""
+"""The number of connections of a transport."""
 REQUEST_SHARD_SIZE = 2
-"""The same for short requests: each one costs a look at every idle connection of its transport."""
+"""The number of short requests at once on a transport: each checks every idle connection."""
 
 
 @dataclass(eq=False)
 class Shard:
-    """A transport for streams or for requests, and how many of its connections are in use."""
+    """A transport for streams or for requests, and the number of its connections in use."""
 
     http: Any
     streaming: bool
@@ -36,10 +36,10 @@ class Shard:
 
 
 class Pool:
-    """The connections of one process and one event loop.
+    """The connections of a home.
 
-    ``make`` makes a transport of ours that keeps so many connections; it is not used with the
-    caller's http_client.
+    ``make`` makes a transport of ours that keeps a number of connections. Without it, the caller's
+    ``http_client`` is used.
 
     Attributes:
         home: The process and the event loop.
@@ -65,7 +65,7 @@ class Pool:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not closed, and neither is its event loop."""
+        """Whether neither the pool nor its event loop is closed."""
         return self in _live and not is_over(self.home)
 
     async def enter(self, limit: TimeLimit, *, streaming: bool) -> Shard:
@@ -110,13 +110,14 @@ class Pool:
             await self._close()
 
     async def _close(self) -> None:
-        # On a retired pool, the last request or stream to end closes what it uses.
+        # A retired pool closes a transport after its last request or stream.
         for stream in [] if self._retired else list(self.streams):
             await stream.close()
         with self._lock:
-            kept = [one for one in self._shards if (one.used and self._retired) or not self.owned]
-            unused = [one for one in self._shards if one not in kept]
-            self._shards = kept
+            retired = self._retired
+            busy = [shard for shard in self._shards if (shard.used and retired) or not self.owned]
+            unused = [shard for shard in self._shards if shard not in busy]
+            self._shards = busy
         for shard in unused:
             await self._network.close(shard.http)
         _live.discard(self)
@@ -124,21 +125,21 @@ class Pool:
 
 # Pools stay alive until they are closed, so that no garbage collection closes a connection.
 _live: set[Pool] = set()
-# What finalizers have dropped, by home. The items of a parent process stay here for ever: their
+# The items that finalizers have dropped, by home. Items of a parent process stay here, since their
 # locks may be held.
 _dropped: dict[Home, deque[Closable]] = {}
 
 
 def drop(item: Closable) -> None:
-    """Keep a thing until the next request or close, or the end of the process, closes it.
+    """Keep an item until the next request or close, or the end of the process, closes it.
 
-    A finalizer can run at any moment, also while httpcore holds a lock: it only calls this.
+    A finalizer calls only this: it can run at any moment, also while httpcore holds a lock.
     """
     _dropped.setdefault(item.home, deque()).append(item)
 
 
 def take_dropped(home: Home) -> list[Closable]:
-    """Take what was dropped in this process and event loop, to close it."""
+    """Take the items that were dropped in a home, to close them there."""
     items: list[Closable] = []
     queue = _dropped.get(home)
     while queue:
@@ -150,7 +151,7 @@ def take_dropped(home: Home) -> list[Closable]:
 
 
 def forget_closed_loops() -> None:
-    """Drop the pools of event loops that did not end well: nothing can close them any more."""
+    """Forget the pools of event loops that were closed first: they can't be closed any more."""
     for pool in list(_live):
         if is_over(pool.home):
             _live.discard(pool)

@@ -39,7 +39,7 @@ class BaseRun(Generic[E, T]):
         """The next event; ``None`` when the operation has returned."""
         try:
             while not self._finished:
-                # If this wait is cancelled, the next one waits for the same effect.
+                # If this wait is cancelled, the next wait continues with its effect.
                 await self._pending.wait()
                 self._adopt(self._pending.value)
                 effect = self._step()
@@ -68,7 +68,7 @@ class BaseRun(Generic[E, T]):
             else:
                 effect = self._operation.throw(error)
                 if not isinstance(error, ChatKitError):
-                    # A foreign exception ends the operation, also one that catches it.
+                    # A foreign exception ends the operation, even if the operation catches it.
                     self._operation.close()
                     raise error
             while isinstance(effect, Now):
@@ -82,7 +82,7 @@ class BaseRun(Generic[E, T]):
             raise
 
     async def _leave(self, error: BaseException | None) -> None:
-        """End the operation where it is, by ``error`` if there is one, and close its streams."""
+        """End the operation at its current effect, by ``error`` if it is set; close its streams."""
         pending, self._pending = self._pending, NO_EFFECT
         if self._finished and pending is NO_EFFECT and not self._streams:
             return
@@ -117,8 +117,8 @@ class BaseRun(Generic[E, T]):
     def _response(self) -> T:
         if self._outcome is None:
             raise ChatKitError(
-                "The run was left before its response came. Ask for it inside the with block, or "
-                "take the run up with poll_response(run): the MessageSentEvent has its reference."
+                "The run was left before its response arrived. Get it inside the with block, or "
+                "resume the run with poll_response(run): the MessageSentEvent has its reference."
             )
         if self._outcome.error is not None:
             raise self._outcome.error
@@ -134,10 +134,10 @@ class BaseRun(Generic[E, T]):
         return streams
 
     def __del__(self) -> None:
-        # The operation gives up its streams.
+        # The operation's ``finally`` blocks release its streams.
         self._operation.close()
         if self._pending.in_flight:
-            # It closes the stream that it opens.
+            # The effect closes the stream that it opens.
             self._pending.is_cancelled = True
             drop(self._pending)
         self._adopt(self._pending.value)
@@ -172,7 +172,7 @@ class OperationRun(BaseRun[E, T]):
             The response.
 
         Raises:
-            ChatKitError: As the call that runs it to its end does.
+            ChatKitError: The run failed, as in ``run_workflow``.
         """
         for _ in self:
             pass
@@ -186,8 +186,8 @@ class OperationRun(BaseRun[E, T]):
 class AsyncOperationRun(BaseRun[E, T]):
     """:class:`OperationRun` for ``async with`` and ``async for``.
 
-    A wait for the next event that is cancelled, as by ``asyncio.wait_for(anext(run), 5)``, leaves
-    the run as it is: the next one waits for the same request.
+    If a wait for an event is cancelled, as by ``asyncio.wait_for(anext(run), 5)``, the run stays
+    usable: the next wait continues with its request.
     """
 
     async def __aenter__(self) -> AsyncOperationRun[E, T]:
@@ -264,10 +264,9 @@ class AsyncDriver(BaseDriver):
         """Run an operation to its end; ``on_event`` may be a coroutine function."""
         async with self.watch(operation, deadline=deadline) as run:
             async for event in run:
-                if on_event is not None:
-                    result = on_event(event)
-                    if inspect.isawaitable(result):
-                        await result
+                result = None if on_event is None else on_event(event)
+                if inspect.isawaitable(result):
+                    await result
             return await run.get_response()
 
     def watch(

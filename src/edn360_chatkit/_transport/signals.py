@@ -1,7 +1,7 @@
 """Exceptions that a signal handler raises.
 
-A Celery or RQ time limit may be an ``OSError``, like the failures of a socket. It is told apart by
-its traceback: a signal handler is called with the frame that it interrupts, its caller.
+A Celery or RQ time limit may be an ``OSError``, as the failure of a socket is. Its traceback shows
+the difference: a signal handler has the frame of its caller as an argument.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def exception_chain(
 def signal_exception(
     error: BaseException, handled: BaseException | None = None
 ) -> BaseException | None:
-    """The exception of a signal handler that an exception stands for, if there is one."""
+    """The exception of a signal handler among an exception and its causes, or ``None``."""
     handlers = _installed_handlers()
     for exception in exception_chain(error, handled):
         caller: FrameType | None = None
         for frame, _ in walk_tb(exception.__traceback__):
-            # A handler may delete its arguments; then its code is known while it is installed.
+            # A handler may delete its arguments. While it is installed, its code identifies it.
             if frame.f_code in handlers or (caller is not None and _has_argument(frame, caller)):
                 return exception
             caller = frame
@@ -50,9 +50,9 @@ def raise_unchanged(error: BaseException) -> NoReturn:
 
 
 def _installed_handlers() -> set[CodeType]:
-    """The code of all signal handlers."""
+    """The code of the installed signal handlers."""
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    # The code of an object that can be called is that of its class.
+    # A callable object has its code in its class.
     owners = [*handlers, *(type(handler).__call__ for handler in handlers if callable(handler))]
     codes = (getattr(owner, "__code__", None) for owner in owners)
     return {code for code in codes if isinstance(code, CodeType)}

@@ -15,7 +15,7 @@ from .network import Network
 from .pending import Home
 
 BATCH = 65536
-"""How many bytes of events are decoded at once; then the clock is read."""
+"""The number of bytes of events that are decoded before the clock is read again."""
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8"}
 # An event ends with an empty line, and a line with \n, \r\n or \r.
 _EVENT_ENDS = (b"\n\n", b"\n\r", b"\r\r")
@@ -37,7 +37,7 @@ class EventBuffer:
         return True
 
     def take(self) -> tuple[str, ...] | None:
-        """The data of events that are complete, about ``BATCH`` bytes; ``None`` for no event."""
+        """The data of complete events, about ``BATCH`` bytes; ``None`` without an event."""
         end = self._find_end()
         if self._searched > self._limit:
             raise TooLargeError
@@ -81,7 +81,7 @@ class OpenStream(Stream):
     async def read(self, *, wait: bool = True) -> tuple[str, ...] | None:
         """The data of the events that have arrived; ``None`` at the end."""
         if self.home != self._network.home():
-            # The answers of another process or event loop could arrive.
+            # The read could return the answers of another process or event loop.
             raise APIConnectionError("The stream belongs to another process or event loop.")
         limit, network = self.exchange.limit, self._network
         while not (events := self._events.take()):

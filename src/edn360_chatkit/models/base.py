@@ -1,4 +1,4 @@
-"""The base of all models: known keys are typed, unknown keys are kept."""
+"""The base of the models: known keys are typed, unknown keys are kept."""
 
 import threading
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ from pydantic import (
 Moment: TypeAlias = (
     StrictStr | Annotated[datetime, Strict()] | Annotated[date, Strict()] | StrictInt | StrictFloat
 )
-"""A point in time. Text and unix seconds stay as they were written; ``datetime`` and ``date``
-objects go out as ISO 8601."""
+"""A point in time. Texts and unix seconds stay unchanged; ``datetime`` and ``date`` objects become
+ISO 8601 in JSON."""
 
 
 def plain_number(value: Any) -> Any:
-    """A ``Decimal`` as the int or float that it is; every other value as it is."""
+    """A ``Decimal`` as an equal int or float; other values unchanged."""
     if not isinstance(value, Decimal):
         return value
     if not value.is_finite():
@@ -36,14 +36,14 @@ def plain_number(value: Any) -> Any:
 NumberOrText: TypeAlias = Annotated[
     StrictInt | StrictFloat | StrictStr | None, BeforeValidator(plain_number)
 ]
-"""A number or a text that stays what it was: 8 does not become 8.0, nor "8" become 8."""
+"""A number or a text, without conversion: 8 does not become 8.0, and "8" does not become 8."""
 
 
 _building = threading.RLock()
 
 
 class FrozenModel(BaseModel):
-    """A frozen model. Its validator is built when it is needed, and not with the import.
+    """A frozen model. Its validator is built at its first use, and not during the import.
 
     Validation errors never quote the invalid value: it may be health data.
     """
@@ -69,13 +69,20 @@ class OpenModel(FrozenModel):
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # Without the unknown keys: a repr ends up in logs and tracebacks.
+        # Without the unknown keys, since logs and tracebacks show the repr.
         fields = type(self).model_fields.items()
         return [(name, getattr(self, name, None)) for name, field in fields if field.repr]
 
 
+class Card(OpenModel):
+    """A model that a notebook shows as a table of the fields in its repr."""
+
+    def _repr_html_(self) -> str:
+        return card_html(type(self).__name__, **{str(n): v for n, v in self.__repr_args__()})
+
+
 def build_models() -> None:
-    """Build all validators: a client does so before its first run."""
+    """Build the validators of the models: a client does so before its first run."""
     kinds: list[type[FrozenModel]] = [FrozenModel]
     for kind in kinds:
         kind.model_rebuild()
@@ -83,7 +90,7 @@ def build_models() -> None:
 
 
 def card_html(title: str, **values: object) -> str:
-    """A small HTML table for notebooks, without a style of its own; ``None`` is left out."""
+    """A small HTML table for notebooks. Values that are ``None`` are left out."""
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
         for name, value in values.items()

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import OpenModel, card_html
+from .base import Card
 
 
-class ChatSession(OpenModel):
+class ChatSession(Card):
     """A ChatKit session. It can be stored and loaded, but without its client secret.
 
     Attributes:
@@ -29,15 +29,12 @@ class ChatSession(OpenModel):
         state = super().__getstate__()
         return {**state, "__dict__": {**state["__dict__"], "client_secret": None}}
 
-    def _repr_html_(self) -> str:
-        return card_html("ChatSession", id=self.id, user=self.user, status=self.status)
 
-
-class Message(OpenModel):
+class Message(Card):
     """The message that started a run. It can be stored and loaded.
 
     Attributes:
-        id: The message's id; ``None`` if the server gave no id. The run is then the newest one
+        id: The message's id; ``None`` if the server gave no id. The run is then the newest run
             of its session.
         session_id: The id of the message's session.
         thread_id: The id of the message's thread; ``None`` with session messages.
@@ -47,13 +44,4 @@ class Message(OpenModel):
     id: str | None = None
     session_id: str
     thread_id: str | None = None
-    previous_id: str | None = None
-
-    def _repr_html_(self) -> str:
-        ids = {"id": self.id, "session_id": self.session_id, "thread_id": self.thread_id}
-        return card_html("Message", **ids)
-
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        names = ["id", "session_id", "thread_id"]
-        names += ["previous_id"] if self.previous_id is not None else []
-        return [(name, getattr(self, name)) for name in names]
+    previous_id: str | None = Field(default=None, repr=False)

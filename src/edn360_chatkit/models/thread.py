@@ -13,8 +13,8 @@ class Thread(OpenModel):
     Attributes:
         id: The thread's id (``cthr_…``).
         created_at: The time when it was created, in unix seconds.
-        status: Its status, as the server wrote it.
-        title: Its title, if it has one.
+        status: Its status, unchanged.
+        title: Its title, or ``None``.
         user: Its end user.
     """
 
