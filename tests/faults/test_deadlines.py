@@ -126,6 +126,11 @@ def half_an_event() -> Iterator[bytes]:
     yield from silence()
 
 
+def many_events_in_one() -> Iterator[bytes]:
+    yield b"data: [" + b"{}," * 200_000 + b"{}]\n\n"
+    yield from silence()
+
+
 @pytest.mark.parametrize("rest", [keep_alives, progress_without_end, half_an_event, silence])
 def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
@@ -148,11 +153,12 @@ def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
     assert caught.value.message.thread_id == "thr_1"
 
 
-def test_watched_stream_ends_at_deadline(make_client: MakeClient) -> None:
+@pytest.mark.parametrize("rest", [keep_alives, many_events_in_one])
+def test_watched_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         yield stream_head()
         yield MESSAGE_STORED
-        yield from keep_alives()
+        yield from rest()
 
     with own_server(answer) as server:
         client = make_client(server_url=server.server_url, timeout=1800)

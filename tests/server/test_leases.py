@@ -16,7 +16,7 @@ from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, Use
 from sqlalchemy.exc import SQLAlchemyError
 
 from edn360_chatkit.server import _storage
-from edn360_chatkit.server._storage import ITEMS, LEASED, THREADS, ThreadStore
+from edn360_chatkit.server._storage import HAS_LEASE, ITEMS, THREADS, ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import stored, texts
 
@@ -41,7 +41,7 @@ def add_thread(tables: ThreadStore, thread_id: str) -> str:
 def runs(tables: ThreadStore) -> list[str]:
     """The threads whose runs have a lease."""
     with tables.engine.connect() as db:
-        return list(db.scalars(sa.select(ITEMS.c.owner).where(LEASED)))
+        return list(db.scalars(sa.select(ITEMS.c.owner).where(HAS_LEASE)))
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ def test_run_of_dead_process_is_reported(serve: Serve, clock: list[float]) -> No
 def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> None:
     """Processes look at each other's runs, and only the one whose lease stands still ends."""
     tables = ThreadStore(database)
-    tables.alive.add(add_thread(tables, "thr_alive"))
+    tables.own_runs.add(add_thread(tables, "thr_alive"))
     add_thread(tables, "thr_dead")
     watcher = copy(tables)
-    watcher.alive, watcher._seen = set(), {}
+    watcher.own_runs, watcher._other_leases = set(), {}
     answered = add_thread(tables, "thr_answered")
-    tables.alive.add(answered)
+    tables.own_runs.add(answered)
     answer_item = _storage.assistant_message(f"{answered}_answer", "thr_answered", "{}")
     asyncio.run(tables.add_thread_item("thr_answered", answer_item, "ana"))
     for _ in range(4):
@@ -89,9 +89,9 @@ def test_lease_of_living_run_is_renewed(database: str, clock: list[float]) -> No
 def test_lease_renewed_at_last_moment_stays(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner renews the lease between the other's look and its end of the run."""
     tables = ThreadStore(database)
-    tables.alive.add(add_thread(tables, "thr_1"))
+    tables.own_runs.add(add_thread(tables, "thr_1"))
     watcher = copy(tables)
-    watcher.alive, watcher._seen = set(), {}
+    watcher.own_runs, watcher._other_leases = set(), {}
     watcher.fail_expired_runs()
     renewals: list[float] = []
 

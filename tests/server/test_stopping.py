@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from edn360_chatkit import ConfigurationError
-from edn360_chatkit.server import _process, build_app
+from edn360_chatkit.server import _process, _storage, build_app
 from tests.server.conftest import Serve
 from tests.support.own_server import (
     ROOT_KEY,
@@ -186,14 +186,15 @@ def test_late_answer_replaces_error(serve: Serve) -> None:
     server = serve(gate)
     thread_id, stream = server.begin()
     wait_for(gate.begun.is_set)
-    assert len(server.tables.alive) == 1
-    server.tables.fail_runs()
+    assert len(server.tables.own_runs) == 1
+    with server.tables.engine.begin() as db:
+        _storage.fail_runs(db)
     assert "server stopped" in texts(server.items(thread_id))[0]
     gate.opened.set()
     list(stream)
     (text,) = texts(server.items(thread_id))
     assert "After the gate" in text
-    assert server.tables.alive == set()
+    assert server.tables.own_runs == set()
 
 
 def test_second_server_needs_postgres(serve: Serve, database: str) -> None:
@@ -231,7 +232,7 @@ def test_threads_survive_restart(serve: Serve) -> None:
 def test_workflow_that_ignores_cancellation_is_left_behind(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_process, "CLOSING", 0.1)
+    monkeypatch.setattr(_process, "CLOSE_TIMEOUT", 0.1)
     begun = threading.Event()
 
     async def run(edn360_input: dict[str, Any]) -> None:

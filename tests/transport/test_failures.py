@@ -130,6 +130,13 @@ def test_os_error_of_signal_handler_passes_through(library: Any, handler: Handle
             http.close()
 
 
+def test_time_limit_strikes_while_client_is_made() -> None:
+    """Nearly all the time, certificates are loaded: a failure there is an ``OSError``, too."""
+    drivers = (SyncDriver(settings(URL), None) for _ in range(1000))
+    with alarm(0.1, TimeoutError), pytest.raises(TimeoutError, match="time limit"):
+        list(drivers)
+
+
 def test_cause_of_transport_error_has_no_traceback() -> None:
     driver = SyncDriver(settings(URL), None)
     with pytest.raises(APIConnectionError) as caught:
