@@ -225,6 +225,11 @@ def test_order_may_continue_in_next_block() -> None:
     ]
 
 
+def test_null_list_has_no_type_finding() -> None:
+    program = EnrichedTrainingProgram.model_validate({"sessions": [{"blocks": None}]})
+    assert findings_of(program) == [("error", "empty_session", "sessions.0")]
+
+
 def test_unknown_session_time_is_not_compared() -> None:
     program = program_with(f"{EXERCISE}.reps", "AMRAP").model_copy(
         update={"session_duration_min": 200}

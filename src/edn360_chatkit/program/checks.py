@@ -118,12 +118,12 @@ def _finding(severity: Severity, code: str, path: str, **values: str | int) -> F
 
 
 def _check_types(part: ProgramPart, path: str) -> Iterator[Finding]:
-    """Fields with a value of another type. 4.0 is a valid whole number."""
+    """Fields with a value of another type. 4.0 is a valid whole number, and null an empty list."""
     for name, value in part.other_kinds().items():
         typed = getattr(part, name)
-        if isinstance(value, float) and value == typed:
+        if value is None or (isinstance(value, float) and value == typed):
             continue
-        if typed is not None and name not in ("sessions", "blocks", "exercises"):
+        if typed is not None:
             yield _finding("info", "other_kind", f"{path}.{name}", field=name, value=_quote(typed))
         elif not says_nothing(value):
             yield _finding("warning", "field_unreadable", f"{path}.{name}", field=name)

@@ -109,7 +109,7 @@ class _Markup(PlainText):
 
     def sets(self, sets: Sequence[tuple[str, float]]) -> Html:
         """A bar chart as SVG."""
-        most = max(number for _, number in sets) or 1
+        most = max(number for _, number in sets)
         bars = (self._bar(name, number, 100 * number / most) for name, number in sets)
         title, method = self.words.field("weekly_sets"), self.words.field("how_counted")
         caption = element("figcaption", element("b", title), " ", element("span", method))
