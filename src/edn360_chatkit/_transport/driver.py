@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -20,6 +21,9 @@ from .pending import Closable, Home, Pending
 from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take_dropped
 from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
+
+# The home in which each caller's HTTP client first used the network, below any of our clients.
+_network_homes: WeakKeyDictionary[Any, Home] = WeakKeyDictionary()
 
 
 class BaseDriver:
@@ -43,8 +47,6 @@ class BaseDriver:
             self._make = transport_factory(kind, settings.url, SHARD_SIZE)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
-        # The home in which the caller's HTTP client first used the network.
-        self._network_home: Home | None = None
 
     def start(self, effect: Effect[object], until: float) -> Pending:
         """Start an effect; ``until`` is the end of the operation's time (monotonic clock)."""
@@ -113,7 +115,7 @@ class BaseDriver:
         if not limit.remaining():
             raise deadline_error(may_have_arrived=False)
         pool = self._pool()
-        if not pool.owned and self._network_home not in (None, pool.home):
+        if not pool.owned and _network_homes.get(self._http_client, pool.home) != pool.home:
             raise ConfigurationError(
                 "The http_client was used in another process or event loop, where its connections "
                 "belong. Make a client in each; nothing was sent."
@@ -139,9 +141,9 @@ class BaseDriver:
                 return answer
         finally:
             exchange.remove_credential()
-            if exchange.traced and self._network_home is None:
+            if exchange.traced and not pool.owned:
                 # Only a transport with real connections reports its steps.
-                self._network_home = pool.home
+                _network_homes.setdefault(self._http_client, pool.home)
             if not isinstance(answer, OpenStream):
                 exchange.leave()
 
