@@ -24,12 +24,13 @@ def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
 
     stop = threading.Event()
     sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # nohup, or a shell that runs the tests in the background, hands down that it is ignored.
+    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, default)
     sender.start()
     try:
         yield
     finally:
         stop.set()
         sender.join()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
