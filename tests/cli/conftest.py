@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,13 @@ def environment(
         monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
         monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
     Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
+
+
+@pytest.fixture(autouse=True)
+def default_signals() -> Iterator[None]:
+    """nohup, and shells for processes in the background, hand down that signals are ignored."""
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, default) for number, default in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

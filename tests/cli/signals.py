@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +23,9 @@ def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
 
     stop = threading.Event()
     sender = threading.Thread(target=send)
-    # nohup, or a shell that runs the tests in the background, hands down that it is ignored.
-    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    before = signal.signal(number, default)
     sender.start()
     try:
         yield
     finally:
         stop.set()
         sender.join()
-        signal.signal(number, before)
