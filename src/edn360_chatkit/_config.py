@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import httpx
 from pydantic import SecretStr
@@ -169,7 +169,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
         return next((text.strip() for text in texts if text.strip()), None)
 
     protocol, timeout = settings["protocol"], settings["timeout"]
-    checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
+    checked_choice("protocol", protocol, get_args(ProtocolName), ConfigurationError)
     base_url, server_url = text("base_url"), text("server_url")
     if server_url is None and base_url is None:
         # An address that is passed as an argument takes precedence over the environment.
