@@ -70,6 +70,7 @@ def lowest(session: nox.Session) -> None:
         "tests/clients",
         "tests/program",
         "tests/protocol",
+        "--ignore-glob=*_in_a_browser.py",  # they need packages of the group dev
         *session.posargs,
     )
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import httpx
 from pydantic import SecretStr
@@ -161,7 +161,7 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     settings: dict[str, Any] = {**_DEFAULTS, **options}
     text = partial(_text, settings, environ)
     protocol, timeout = settings["protocol"], settings["timeout"]
-    checked_choice("protocol", protocol, ("auto", "messages", "threads"), ConfigurationError)
+    checked_choice("protocol", protocol, get_args(ProtocolName), ConfigurationError)
     base_url, server_url = _addresses(text)
     own_server = server_url is not None
     key = text("api_key", "EDN360_OPENAI_API_KEY", "OPENAI_API_KEY")

@@ -14,7 +14,15 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from ._json import is_object
 from ._validation import field_error, invalid, validate
-from .models.base import FrozenModel, Moment, NumberOrText, OpenModel, card_html, plain_number
+from .models.base import (
+    FrozenModel,
+    Moment,
+    NumberOrText,
+    OpenModel,
+    build_models,
+    card_html,
+    plain_number,
+)
 
 
 def _not_blank(text: str) -> str:
@@ -150,6 +158,8 @@ class EDN360Input(AthleteData):
         Raises:
             InvalidInputError: A value has no JSON form. The error has its path, never the value.
         """
+        # pydantic 2.11 can't dump by serialize_as_any before the models below this one are built.
+        build_models()
         try:
             data = self.model_dump(exclude_unset=True, serialize_as_any=True, warnings=False)
         except ValueError:  # a value that contains itself

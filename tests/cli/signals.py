@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.support.patience import PATIENCE
-
-
-@contextmanager
-def ctrl_c_raises() -> Iterator[None]:
-    """Let Ctrl-C interrupt, also if the tests run in the background, where shells ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -36,10 +25,9 @@ def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
 
     stop = threading.Event()
     sender = threading.Thread(target=send)
-    with ctrl_c_raises():
-        sender.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            sender.join()
+    sender.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sender.join()

@@ -36,8 +36,8 @@ def test_search_finds_circle_of_imports() -> None:
 
 def test_package_import_loads_no_event_loop() -> None:
     code = (
-        "import sys, edn360_chatkit;"
-        "loaded = {'anyio', 'tenacity', 'json_repair'} & set(sys.modules);"
+        "import sys, httpx; before = set(sys.modules); import edn360_chatkit;"
+        "loaded = {'anyio', 'tenacity', 'json_repair'} & (set(sys.modules) - before);"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -47,6 +47,18 @@ def test_readme_code_runs_from_top_to_bottom(
     assert names["result"].response.program.title
 
 
+def test_documented_tests_pass(sim: ChatKitSimulator) -> None:
+    names: dict[str, Any] = {}
+    for name in ("guide.md", "simulated-workflow.md"):
+        for block in python_blocks(ROOT / "docs" / name):
+            if "def test_" in block:
+                exec(compile(block, name, "exec"), names)
+                arguments = [sim] if "(chatkit_simulator)" in block else []
+                names[re.findall(r"def (test_\w+)", block)[0]](*arguments)
+    assert names["test_a_broken_stream_starts_no_second_run"]
+    assert names["test_my_service"]
+
+
 def test_linked_files_exist() -> None:
     assert ROOT / "CONTRIBUTING.md" in PAGES
     assert ROOT / "docs" / "decisions" / "README.md" in PAGES

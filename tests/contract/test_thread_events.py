@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from chatkit import types as chatkit
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from edn360_chatkit import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent
+from edn360_chatkit import WorkflowEvent
 from edn360_chatkit._protocol.thread_events import ThreadReader
 from tests.support.samples import json_objects, json_values, texts
 
@@ -89,7 +89,7 @@ def check(event: dict[str, Any]) -> None:
     results = list(ThreadReader().feed(json.dumps(event), watched=True))
     assert results
     for result in results:
-        assert isinstance(result, (ProgressEvent, NoticeEvent, TaskEvent, TextDeltaEvent, RawEvent))
+        assert isinstance(result, get_args(WorkflowEvent))
         assert result.data == event
 
 

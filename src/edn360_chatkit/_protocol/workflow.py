@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from .._config import Config
+from .._config import Config, ProtocolName
 from .._effects import Emitting, Operation, emit, now
 from ..errors import EndpointNotFoundError, WorkflowError
 from ..events import (
@@ -42,7 +42,7 @@ class Workflow:
         self.api: Api = make_api(config)
         self._messages = SessionMessages(self.api)
         self._threads = Threads(self.api)
-        self._protocol: Literal["auto", "messages", "threads"] = config.protocol
+        self._protocol: ProtocolName = config.protocol
         # Import now and not during a run: after a Ctrl-C, a module stays half loaded.
         pauses()
         json_repair()

@@ -7,6 +7,7 @@ imported it.
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -92,6 +93,8 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
     try:
         proxy = _proxy_for(httpx.URL(url))
         # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
+        if certificates := os.environ.get("SSL_CERT_FILE"):
+            os.stat(certificates)  # httpx 0.27 ignores a file that does not exist
         ssl_context = httpx.create_ssl_context()
         make(0)
     except (ValueError, OSError, ImportError) as error:
