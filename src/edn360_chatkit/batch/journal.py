@@ -83,21 +83,14 @@ class Journal:
                 )
             raise ConfigurationError(f"The journal {self.path} {fault}") from None
 
-    def __del__(self) -> None:
-        # After the last worker of a dropped batch. No lock: no other thread has the journal.
-        if hasattr(self, "_connection"):
-            self._close()
-
     def close(self) -> None:
         """Close the file."""
         if os.getpid() == self._process:
             with self._lock:
-                self._close()
+                self._connection.close()
 
-    def _close(self) -> None:
-        if os.getpid() == self._process:
-            self._connection.close()
-        else:
+    def __del__(self) -> None:
+        if os.getpid() != self._process and hasattr(self, "_connection"):
             # In a forked child a close would remove changes of the parent, so never close it.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 

@@ -176,7 +176,6 @@ class _Tasks(Workers[Pending]):
         self._driver = driver
         self._inputs = inputs
         self._news = anyio.Event()
-        self._running[-1] = driver.network.start(lambda _: self._feed())
 
     def notify(self) -> None:
         self._news.set()
@@ -191,6 +190,8 @@ class _Tasks(Workers[Pending]):
 
     async def next_result(self) -> BatchResult | None:
         """Wait for the next result. Returns ``None`` at the end."""
+        if self.has_inputs and -1 not in self._running:
+            self._running[-1] = self._driver.network.start(lambda _: self._feed())
         while (result := self.pop_result()) is None:
             if self.is_over():
                 return None
@@ -270,16 +271,12 @@ class AsyncBatchRun:
 
     def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         self._batch = batch
-        self._driver = driver
-        self._inputs = inputs
-        self._tasks: _Tasks | None = None
+        self._tasks = _Tasks(batch, driver, inputs)
 
     def __aiter__(self) -> AsyncBatchRun:
         return self
 
     async def __anext__(self) -> BatchResult:
-        if self._tasks is None:
-            self._tasks = _Tasks(self._batch, self._driver, self._inputs)
         try:
             result = await self._tasks.next_result()
         except Exception:
@@ -295,10 +292,7 @@ class AsyncBatchRun:
 
     async def aclose(self) -> None:
         """Start no further run, and cancel the runs in flight."""
-        if self._tasks is None:
-            self._inputs = ()
-        else:
-            await self._tasks.close()
+        await self._tasks.close()
         self._batch.close()
 
     async def __aenter__(self) -> AsyncBatchRun:
@@ -308,10 +302,9 @@ class AsyncBatchRun:
         try:
             await self.aclose()
         finally:
-            if error is not None and self._tasks is not None:
+            if error is not None:
                 self._tasks.note_runs(error)
 
     def __del__(self) -> None:
-        tasks: _Tasks | None = getattr(self, "_tasks", None)
-        if tasks is not None:
-            tasks.drop()
+        if hasattr(self, "_tasks"):
+            self._tasks.drop()
