@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE, finish_runs, wait_for
+from tests.support.samples import ANSWER
 
 from .samples import athlete
 
@@ -126,17 +127,17 @@ def test_repeated_command_continues_interrupted_batch(
 ) -> None:
     inputs, results = tmp_path / "inputs.jsonl", tmp_path / "results.jsonl"
     write_lines(inputs, 6)
-    sim.delay = 1.0
+    sim.delay = 600
     arguments = ["batch", str(inputs), "-o", str(results), *server, "--concurrency", "4"]
     command = [sys.executable, "-m", "edn360_chatkit", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while sim.runs < 4:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        wait_for(lambda: sim.runs == 4)
         os.kill(process.pid, signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert "Go on with the same command" in errors
+    finish_runs(sim, ANSWER)
+    sim.delay = 0
     assert main(arguments) == 0
     assert len(read_lines(results)) == 6
     assert sim.runs == 6

@@ -6,7 +6,6 @@ import _thread
 import asyncio
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import wait_for
 
 from .samples import athletes, settings
 
@@ -22,14 +22,12 @@ PREFIX = "edn360-chatkit: the runs of this batch"
 
 @pytest.fixture
 def sim() -> Iterator[ChatKitSimulator]:
-    with ChatKitSimulator(delay=60.0) as simulator:
+    with ChatKitSimulator(delay=600.0) as simulator:
         yield simulator
 
 
 def wait_for_runs(sim: ChatKitSimulator, count: int) -> None:
-    deadline = time.monotonic() + 10.0
-    while sim.runs < count and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: sim.runs >= count)
 
 
 def batch_notes(error: BaseException) -> list[str]:

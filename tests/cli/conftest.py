@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 from edn360_chatkit import cli
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
+
+from .shell import EVOLUTION, NEW, OLD, write
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +40,20 @@ def environment(
         monkeypatch.setenv("EDN360_OPENAI_API_KEY", sim.api_key)
         monkeypatch.setenv("EDN360_TRAINING_WORKFLOW_ID", "wf_demo")
     Path("athlete.json").write_text(json.dumps(ATHLETE), "utf-8")
+
+
+@pytest.fixture
+def evolution(environment: None) -> None:
+    """The example of an athlete with a previous program: both, and the program after it."""
+    for name, value in (("athlete", EVOLUTION), ("old", OLD), ("new", NEW)):
+        write(f"{name}.json", value)
+
+
+@pytest.fixture
+def give_stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """A function that makes standard input these bytes."""
+
+    def give(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+    return give

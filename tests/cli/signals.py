@@ -9,13 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tests.support.patience import PATIENCE
+
+
+@contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    """Let Ctrl-C interrupt, also if the tests run in the background, where shells ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 
 @contextmanager
 def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
     """Send this process a signal as soon as a condition holds."""
 
     def send() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and not stop.is_set():
             if is_time():
                 os.kill(os.getpid(), number)
@@ -24,12 +36,10 @@ def signal_when(is_time: Callable[[], bool], number: int) -> Iterator[None]:
 
     stop = threading.Event()
     sender = threading.Thread(target=send)
-    # A shell that runs the tests in the background hands down that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    sender.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        sender.join()
-        signal.signal(signal.SIGINT, before)
+    with ctrl_c_raises():
+        sender.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            sender.join()

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -18,14 +17,12 @@ import pytest
 
 from edn360_chatkit import ChatKitClient, RunReference
 from edn360_chatkit.cli import main
-from edn360_chatkit.cli.files import Destination
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE, finish_runs, wait_for
 from tests.support.samples import ANSWER, ATHLETE
 
+from .references import RUN, start, wait_for_part
 from .signals import signal_when
-
-RUN = ["run", "athlete.json", "-o", "out.json", "--poll-interval", "0.05"]
-OTHER_RUN = '{"session_id": "of_another_command"}'
 
 pytestmark = pytest.mark.usefixtures("sim")
 
@@ -69,13 +66,14 @@ def test_run_is_resumed_from_file_or_text(
     world: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, world)
-    sim.delay = 2.0
+    sim.delay = 600
     process = start(*RUN, *options)
-    wait_for(Path("out.json.run"), '"message_id"')
+    wait_for_part(Path("out.json.run"), '"message_id"')
     assert main(["status", "out.json.run", *options]) == 0
     assert capsys.readouterr().out.startswith("running, steps so far: ")
     process.kill()
     process.wait()
+    finish_runs(sim, ANSWER)
     text = Path("out.json.run").read_text("utf-8")
     assert RunReference.model_validate_json(text).user == "athlete-1"
     assert main(["resume", text, *options]) == 0
@@ -89,17 +87,22 @@ def test_run_is_resumed_from_file_or_text(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_run_that_was_killed_while_it_was_sent_is_resumed(
+def test_run_killed_while_sending_is_resumed(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = server(sim, "self-hosted")
-    sim.answer = slow_answer
+    killed = threading.Event()
+
+    def answer(text: str) -> str:
+        killed.wait(PATIENCE)
+        return ANSWER
+
+    sim.answer = answer
     process = start(*RUN, *options)
-    wait_for(Path("out.json.run"), '"message_digest"')
-    while not any(b"threads.create" in request.body for request in sim.requests):
-        time.sleep(0.02)
+    wait_for(lambda: any(b"threads.create" in request.body for request in sim.requests))
     process.kill()
     process.wait()
+    killed.set()
     assert '"thread_id"' not in Path("out.json.run").read_text("utf-8")
     assert main([*RUN, *options]) == 0
     assert "which may have started" in capsys.readouterr().err
@@ -124,114 +127,13 @@ def test_existing_output_is_kept_on_request(
     assert sim.runs == 1
 
 
-@pytest.mark.parametrize("file", ["out.json", "out.json.run"])
-def test_file_of_another_command_ends_run_before_it_is_sent(
-    file: str, sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Another command delivers, or starts its run, while this one makes its session."""
-    sim.fail_next("create_session", status=503)
-
-    def write() -> None:
-        while not sim.requests:
-            time.sleep(0.001)
-        Path(file).write_text("{}", "utf-8")
-
-    other = threading.Thread(target=write)
-    other.start()
-    assert main([*RUN, "--skip-existing"]) == 2
-    other.join()
-    assert f"Another command has written {file}; nothing was sent." in capsys.readouterr().err
-    assert Path(file).read_text("utf-8") == "{}"
-    assert (sim.runs, len(list(Path().glob("out.json*")))) == (0, 1)
-
-
-@pytest.mark.parametrize("has_started", [False, True])
-def test_command_keeps_file_of_another_run(has_started: bool, sim: ChatKitSimulator) -> None:
-    """Another command writes the file, before this one has a run and while it waits for it."""
-    sim.delay = 0.3
-    if not has_started:
-        sim.fail_next("create_session", status=503)
-        sim.fail_next("create_session", status=403)
-
-    def write() -> None:
-        if has_started:
-            wait_for(Path("out.json.run"), '"message_id"')
-        while not sim.requests:
-            time.sleep(0.001)
-        Path("out.json.run").write_text(OTHER_RUN, "utf-8")
-
-    other = threading.Thread(target=write)
-    other.start()
-    assert main(RUN) == (0 if has_started else 1)
-    other.join()
-    assert Path("out.json.run").read_text("utf-8") == OTHER_RUN
-
-
-def test_one_of_two_commands_writes_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    Destination("new").write("1", is_new=True)
-    with pytest.raises(FileExistsError):
-        Destination("new").write("2", is_new=True)
-
-    def refuse(*names: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "link", refuse)  # a file system without hard links
-    with pytest.raises(FileExistsError):
-        Destination("new").write("3", is_new=True)
-    Destination("other").write("4", is_new=True)
-    assert (Path("new").read_text("utf-8"), Path("other").read_text("utf-8")) == ("1", "4")
-
-
-@pytest.mark.parametrize("has_links", [True, False])
-def test_one_of_many_commands_at_once_writes_new_file(
-    has_links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*names: object) -> None:
-        raise PermissionError
-
-    if not has_links:
-        monkeypatch.setattr(os, "link", refuse)
-    commands = 8
-    start = threading.Barrier(commands)
-
-    def write(name: str, number: int) -> bool:
-        start.wait()
-        try:
-            Destination(name).write(str(number), is_new=True)
-        except FileExistsError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(commands) as pool:
-        for name in map(str, range(20)):
-            winners = list(pool.map(write, [name] * commands, range(commands)))
-            assert sum(winners) == 1
-            assert Path(name).read_text("utf-8") == str(winners.index(True))
-
-
-def slow_answer(text: str) -> str:
-    time.sleep(0.5)
-    return ANSWER
-
-
-def test_run_without_its_thread_is_told_in_options(
+def test_run_without_thread_names_options(
     sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = json.dumps({"session_id": "local_1", "user": "athlete-1"})
     assert main(["status", run, "--server-url", sim.server_url]) == 2
     err = capsys.readouterr().err
     assert err.endswith("the user's newest threads, and add its thread_id to RUN.\n")
-
-
-def start(*args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "edn360_chatkit", *args])
-
-
-def wait_for(file: Path, part: str) -> None:
-    deadline = time.monotonic() + 20
-    while not file.exists() or part not in file.read_text("utf-8"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_status_of_a_failed_run_is_1(
@@ -408,4 +310,4 @@ def end_after(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)

@@ -67,13 +67,19 @@ def test_servers_have_statuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["simulate", "--port", "0"]) == 1
 
 
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+SIGNALS = {
+    signal.SIGINT: "Interrupted.",
+    signal.SIGTERM: "Ended by SIGTERM.",
+    signal.SIGHUP: "Ended by SIGHUP.",
+}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the open file
-@SIGNALS
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("name", FILES)
-def test_signal_while_reading_a_file_is_the_status(name: str, number: int) -> None:
+def test_signal_while_reading_sets_the_status(
+    name: str, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     os.mkfifo("pipe")
     writers: list[int] = []
 
@@ -85,10 +91,11 @@ def test_signal_while_reading_a_file_is_the_status(name: str, number: int) -> No
     with signal_when(is_read, number):
         assert main([name, "pipe", *FILES[name][1:]]) == 128 + number
     os.close(writers[0])
+    assert capsys.readouterr() == ("", f"edn360-chatkit: {SIGNALS[number]}\n")
 
 
-@SIGNALS
-def test_simulate_ends_with_0_after_ctrl_c_only(number: int) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_only_ctrl_c_ends_simulate_with_0(number: int) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,8 +111,8 @@ def test_simulate_ends_with_0_after_ctrl_c_only(number: int) -> None:
 
 # --- errors ---------------------------------------------------------------------------------
 
-# Texts that no command can meet: it passes no HTTP client, no headers and no state variables,
-# starts and leaves no run by hand, and prints no notes of exceptions.
+# Texts that no command can meet: it passes no HTTP client, headers or state variables, does not
+# start or leave a run by hand, and does not print notes of exceptions.
 NOT_MET = ("http_client", "state_variables", "pickled", "after=", "with block", "same run_many")
 PYTHON = re.compile(r"\w=(?!\w*\d)|\w\((?!s\))|\bclient\.|\s\.[a-z]|\b(?!wf_)[a-z]+_[a-z_]+\b")
 # Names of fields and of root keys are those of the athlete's own files.

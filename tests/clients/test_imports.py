@@ -75,3 +75,15 @@ def test_first_client_builds_all_models() -> None:
         "assert e.RawEvent.__pydantic_complete__ and e.Exercise.__pydantic_complete__"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_loads_no_analysis() -> None:
+    code = (
+        "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
+        "rooms = ['edn360_chatkit.program.' + name"
+        " for name in ('numbers', 'checks', 'diff', 'rendering.html')];"
+        "assert not set(rooms) & set(sys.modules);"
+        "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
+        "from edn360_chatkit import *; Finding, ProgramDiff"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

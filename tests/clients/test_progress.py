@@ -136,7 +136,7 @@ def test_real_notebook_shows_the_progress_and_is_interrupted(
 
     process = client.NotebookClient.process_message
     monkeypatch.setattr(client.NotebookClient, "process_message", process_message)
-    client.NotebookClient(notebook, timeout=60, allow_errors=True).execute()
+    client.NotebookClient(notebook, timeout=300, allow_errors=True).execute()
     assert shown[0] == "0:00 · Connecting to the server"
     assert any(re.fullmatch(r"0:0\d · program received after \d s · profile", t) for t in shown)
     assert shown[-1].startswith("0:0")

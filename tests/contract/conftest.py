@@ -66,6 +66,9 @@ class BlockingRun:
 
 MakeClient = Callable[..., Any]
 
+# The clients share the code that checks arguments and reads answers.
+sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+
 lost_answers = pytest.mark.parametrize(
     ("make_client", "status", "stored"),
     [

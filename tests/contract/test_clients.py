@@ -1,52 +1,34 @@
-"""Session messages over real HTTP against the simulator: sync, under asyncio, and under trio."""
+"""Runs over session messages, against the simulator: sync, under asyncio, and under trio."""
 
 from __future__ import annotations
 
 import json
-import logging
 import pickle
-import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 
 from edn360_chatkit import (
-    APIConnectionError,
-    APITimeoutError,
-    AsyncChatKitClient,
-    AuthenticationError,
-    ChatKitClient,
     ChatKitError,
     ChatSession,
-    ConfigurationError,
     EDN360Input,
     InvalidInputError,
     InvalidResponseError,
     Message,
     MissingProgramError,
-    NotFoundError,
     ProgramValidationError,
-    RateLimitError,
-    SessionNotFoundError,
     TruncatedResponseError,
     WorkflowFailedError,
     WorkflowTimeoutError,
 )
 from edn360_chatkit.testing import AnswerKind, ChatKitSimulator
-from tests.contract.conftest import MakeClient, lost_answers
-from tests.support.samples import ANSWER, ATHLETE
-
-# The clients share the code that checks arguments and reads answers.
-sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
+from tests.contract.conftest import MakeClient, sync_only
+from tests.support.patience import PATIENCE
+from tests.support.samples import ATHLETE
 
 
 def test_three_steps_deliver_program(client: Any, sim: ChatKitSimulator) -> None:
@@ -234,282 +216,14 @@ def test_another_process_resumes_run(client: Any, sim: ChatKitSimulator) -> None
     assert sum(request.method == "POST" for request in sim.requests) == 2
 
 
-# --- failures ----------------------------------------------------------------------------------
-
-
-@lost_answers
-def test_lost_answer_starts_no_second_run(
-    client: Any, sim: ChatKitSimulator, status: int | None, stored: bool
-) -> None:
-    sim.fail_next("send_message", status=status, taken=stored)
-    response = client.run_workflow(ATHLETE)
-    runs = [r for r in sim.requests if r.method == "POST" and r.path.endswith("/messages")]
-    assert len(runs) == (1 if stored else 2)
-    listed = httpx.get(
-        f"{sim.base_url}/sessions/{response.session_id}/messages",
-        headers={"Authorization": f"Bearer {sim.api_key}", "OpenAI-Beta": "chatkit_beta=v1"},
-    ).json()["data"]
-    assert [item["role"] for item in listed] == ["assistant", "user"]
-
-
-def test_failed_poll_does_not_end_run(client: Any, sim: ChatKitSimulator) -> None:
-    sim.fail_next("list_messages", status=503)
-    sim.fail_next("list_messages", status=429, headers={"retry-after": "0.1"})
-    sim.fail_next("list_messages", status=None)
-    sim.fail_next("list_messages", status=200, body="<html>a proxy</html>")
-    response = client.run_workflow(ATHLETE)
-    assert response.attempts == 5
-    assert response.elapsed > 0.1
-
-
-def test_failed_request_is_retried(client: Any, sim: ChatKitSimulator) -> None:
-    sim.fail_next("create_session", status=503, headers={"retry-after-ms": "1"})
-    assert client.create_session("u").id
-
-
-@sync_only
-@pytest.mark.parametrize(
-    ("call", "cls"),
-    [
-        (lambda c: c.create_session("u", workflow_id="nope"), NotFoundError),
-        (lambda c: c.send_message("cksess_nope", ATHLETE), SessionNotFoundError),
-        (lambda c: c.poll_response("cksess_nope"), SessionNotFoundError),
-        (lambda c: c.poll_response("a/b"), InvalidInputError),
-        (lambda c: c.poll_response(".."), InvalidInputError),
-        (lambda c: c.poll_response(None), InvalidInputError),
-        (lambda c: c.poll_response("x", after=""), InvalidInputError),
-        (lambda c: c.poll_response("x", after=5), InvalidInputError),
-        (lambda c: c.poll_response("x", max_attempts=0), ConfigurationError),
-        (lambda c: c.poll_response("x", poll_interval=-1), ConfigurationError),
-        (lambda c: c.poll_response("x", answer="last"), ConfigurationError),
-        (lambda c: c.send_message("", ATHLETE), InvalidInputError),
-        (lambda c: c.send_message("x", {}), InvalidInputError),
-        (lambda c: c.run_workflow({"user_profile": {}}), InvalidInputError),
-        (lambda c: c.run_workflow(ATHLETE, user=""), InvalidInputError),
-        (lambda c: c.stream_workflow({}), InvalidInputError),
-    ],
-)
-def test_invalid_argument_raises_its_error(client: Any, call: Any, cls: type[Exception]) -> None:
-    with pytest.raises(cls) as caught:
-        call(client)
-    assert type(caught.value) is cls
-
-
-@pytest.mark.parametrize("bad", [{}, {"user_profile": {"user_id": "a"}, "questionnaires": []}])
-def test_invalid_input_sends_no_request(client: Any, sim: ChatKitSimulator, bad: Any) -> None:
-    with pytest.raises(InvalidInputError):
-        client.run_workflow(bad)
-    assert sim.requests == []
-
-
-def test_rejected_key_is_not_shown(make_client: MakeClient, sim: ChatKitSimulator) -> None:
-    with pytest.raises(AuthenticationError, match="EDN360_OPENAI_API_KEY") as caught:
-        make_client(api_key="sk-wrong-hidden").run_workflow(ATHLETE)
-    assert (caught.value.code, caught.value.status_code) == ("invalid_api_key", 401)
-    assert caught.value.request_id is not None
-    assert "hidden" not in str(caught.value)
-    assert len(sim.requests) == 1
-
-
-def test_rate_limit_error_has_retry_after(make_client: MakeClient, sim: ChatKitSimulator) -> None:
-    sim.fail_next("create_session", status=429, headers={"retry-after": "3"})
-    with pytest.raises(RateLimitError) as caught:
-        make_client(max_retries=0).create_session("u")
-    assert caught.value.retry_after == 3.0
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never responds."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-def test_silent_server_raises_timeout_error(make_client: MakeClient, silent_port: int) -> None:
-    client = make_client(base_url=f"http://127.0.0.1:{silent_port}", timeout=0.1, max_retries=0)
-    with pytest.raises(APITimeoutError, match="timeout") as caught:
-        client.create_session("u")
-    # Either httpx's timeout or our timeout for the whole request comes first.
-    assert caught.value.__cause__ is not None
-    assert caught.value.may_have_arrived
-
-
-def test_missing_server_raises_connection_error(make_client: MakeClient) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    client = make_client(base_url=f"http://127.0.0.1:{port}", max_retries=0)
-    with pytest.raises(APIConnectionError, match="base_url") as caught:
-        client.create_session("u")
-    assert not caught.value.may_have_arrived
-
-
-def test_closed_client_raises_configuration_error(make_client: MakeClient) -> None:
-    client = make_client()
-    getattr(client, "close" if isinstance(client, ChatKitClient) else "aclose")()
-    with pytest.raises(ConfigurationError, match="closed"):
-        client.create_session("u")
-
-
-# --- secrets -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirect_is_not_followed(client: Any, sim: ChatKitSimulator, status: int) -> None:
-    with ChatKitSimulator() as other:
-        target = {"location": f"{other.base_url}/sessions"}
-        sim.fail_next("create_session", status=status, headers=target)
-        with pytest.raises(ChatKitError, match="base_url"):
-            client.create_session("u")
-        assert other.requests == []
-
-
-def test_logs_of_libraries_show_no_secret(
-    client: Any, sim: ChatKitSimulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    session = client.create_session("u")
-    client.poll_response(session, after=client.send_message(session, ATHLETE))
-    with pytest.raises(ChatKitError):
-        client.poll_response("nope")
-    assert "response received" in caplog.text
-    for secret in (sim.api_key, session.client_secret, "Ejemplo"):
-        assert secret not in caplog.text
-
-
-def test_default_logging_prints_nothing(sim: ChatKitSimulator) -> None:
-    sim.fail_next("list_messages", status=503)
-    program = textwrap.dedent(
-        f"""
-        from edn360_chatkit import ChatKitClient
-        client = ChatKitClient(
-            api_key={sim.api_key!r}, base_url={sim.base_url!r}, workflow_id="wf_demo",
-            poll_interval=0.01,
-        )
-        with client:
-            client.run_workflow({ATHLETE!r})
-        """
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-# --- the caller's own HTTP client, threads and tasks ----------------------------------------------
-
-
-def test_callers_http_client_stays_open(sim: ChatKitSimulator) -> None:
-    paths: list[str] = []
-    hooks = {"request": [lambda request: paths.append(request.url.path)]}
-    with httpx.Client(event_hooks=hooks, auth=("user", "password"), follow_redirects=True) as http:
-        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-        with ChatKitClient(**settings, workflow_id="wf_demo", http_client=http) as client:
-            assert client.run_workflow(ATHLETE).attempts == 1
-        assert len(paths) == 3
-        assert http.get(sim.base_url).status_code == 404
-
-
-def test_threads_share_one_client(sim: ChatKitSimulator) -> None:
-    sim.empty_polls = 2
-    settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-    with ChatKitClient(**settings, workflow_id="wf_demo", poll_interval=0.01) as client:
-
-        def run(number: int) -> str:
-            data = {**ATHLETE, "user_profile": {"user_id": f"athlete-{number}"}}
-            session_id: str = client.run_workflow(data).session_id
-            return session_id
-
-        with ThreadPoolExecutor(16) as pool:
-            session_ids = list(pool.map(run, range(40)))
-    users = [r.json["user"] for r in sim.requests if r.path.endswith("/sessions")]
-    assert sorted(users) == sorted(f"athlete-{number}" for number in range(40))
-    assert len(set(session_ids)) == 40
-    assert sum(r.method == "POST" for r in sim.requests) == 80
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_tasks_share_one_client(sim: ChatKitSimulator, backend: str) -> None:
-    sim.empty_polls = 2
-    days: dict[int, int] = {}
-
-    async def main() -> None:
-        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-        async with AsyncChatKitClient(
-            **settings, workflow_id="wf_demo", poll_interval=0.01
-        ) as client:
-
-            async def run(number: int) -> None:
-                payload = {"days_per_week": 2 + number % 3}
-                data = {**ATHLETE, "questionnaires": [{"payload": payload}]}
-                response = await client.run_workflow(data)
-                days[number] = len(response.program.sessions)
-
-            async with anyio.create_task_group() as tasks:
-                for number in range(40):
-                    tasks.start_soon(run, number)
-
-    anyio.run(main, backend=backend)
-    assert days == {number: 2 + number % 3 for number in range(40)}
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_on_event_can_be_coroutine_function(sim: ChatKitSimulator, backend: str) -> None:
-    kinds: list[str] = []
-
-    async def listen(event: Any) -> None:
-        await anyio.sleep(0)
-        kinds.append(event.type)
-
-    async def main() -> None:
-        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-        async with AsyncChatKitClient(**settings, workflow_id="wf_demo") as client:
-            await client.run_workflow(ATHLETE, on_event=listen)
-
-    anyio.run(main, backend=backend)
-    assert kinds == ["session.created", "message.sent", "response"]
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_client_works_after_cancelled_run(sim: ChatKitSimulator, backend: str) -> None:
-    sim.answer = "nothing"
-
-    async def main() -> None:
-        settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-        async with AsyncChatKitClient(
-            **settings, workflow_id="wf_demo", poll_interval=0.01
-        ) as client:
-            with anyio.move_on_after(0.2) as scope:
-                await client.run_workflow(ATHLETE, max_attempts=10**6)
-            assert scope.cancelled_caught
-            sim.answer = "program"
-            assert (await client.run_workflow(ATHLETE)).attempts == 1
-
-    anyio.run(main, backend=backend)
-
-
-def test_stream_is_read_in_another_thread(sim: ChatKitSimulator) -> None:
-    settings: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.base_url}
-    kinds: list[str] = []
-    with (
-        ChatKitClient(**settings, workflow_id="wf_demo") as client,
-        client.stream_workflow(ATHLETE) as run,
-    ):
-        kinds.append(next(run).type)
-        thread = threading.Thread(target=lambda: kinds.extend(event.type for event in run))
-        thread.start()
-        thread.join()
-    assert kinds == ["session.created", "message.sent", "response"]
-
-
 def test_poll_interval_can_be_zero(make_client: MakeClient, sim: ChatKitSimulator) -> None:
     sim.empty_polls = 2
     started = time.monotonic()
-    response = make_client(poll_interval=60).run_workflow(
+    response = make_client(poll_interval=600).run_workflow(
         ATHLETE, poll_interval=0, max_attempts=10_000
     )
     assert response.attempts == 3
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None:
@@ -518,43 +232,4 @@ def test_elapsed_ends_with_last_poll(client: Any, sim: ChatKitSimulator) -> None
     response = client.run_workflow(ATHLETE, poll_interval=0.05)
     seconds = time.monotonic() - started
     assert 0.25 <= response.elapsed <= seconds
-    # A busy machine makes fewer polls.
-    assert response.attempts <= 7
-
-
-IMPORTS_OF_A_RUN = """
-import sys
-from edn360_chatkit import AsyncChatKitClient, ChatKitClient
-
-base_url, is_async, athlete = sys.argv[1], sys.argv[2] == "async", {athlete!r}
-options = dict(base_url=base_url, api_key="sk-simulated-key", workflow_id="wf_demo")
-options |= dict(poll_interval=0.01, max_retries=5)
-if is_async:
-    import anyio
-
-    async def main():
-        async with AsyncChatKitClient(**options) as client:
-            before = set(sys.modules)
-            await client.run_workflow(athlete)
-            return set(sys.modules) - before
-
-    imported = anyio.run(main)
-else:
-    with ChatKitClient(**options) as client:
-        before = set(sys.modules)
-        client.run_workflow(athlete)
-        imported = set(sys.modules) - before
-print([name for name in sorted(imported) if name.split(".")[0] not in sys.stdlib_module_names])
-"""
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_run_imports_no_module(sim: ChatKitSimulator, kind: str) -> None:
-    """A Ctrl-C during an import can leave a package half loaded, for all later runs."""
-    malformed = ANSWER.replace(', "', ' "', 1)
-    sim.answer = lambda _: malformed
-    sim.fail_next("create_session", status=503)
-    code = IMPORTS_OF_A_RUN.format(athlete=ATHLETE)
-    command = [sys.executable, "-c", code, sim.base_url, kind]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert (result.stdout.strip(), result.stderr) == ("[]", "")
+    assert response.attempts <= seconds / 0.05 + 1

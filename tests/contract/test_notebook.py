@@ -40,7 +40,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
             environment.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
         place = {"metadata": {"path": str(folder)}}
-        NotebookClient(notebook, timeout=60, resources=place).execute()
+        NotebookClient(notebook, timeout=300, resources=place).execute()
     assert [file.name for file in folder.iterdir()] == ["program.html"]
     return {cell.id: cell for cell in notebook.cells}
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE
 
 pytest.importorskip("fastapi")
 
@@ -44,7 +45,7 @@ def service(
     command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *options]
     with (
         subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
     ):
         try:
             wait_until_ready(client)
@@ -54,7 +55,7 @@ def service(
 
 
 def wait_until_ready(client: httpx.Client) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             client.get("/")

@@ -19,6 +19,7 @@ import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE
 from tests.support.samples import ATHLETE
 
 WORLDS = ["messages", "threads", "self-hosted"]
@@ -50,7 +51,7 @@ def sim() -> Iterator[ChatKitSimulator]:
 
 
 def settings(sim: ChatKitSimulator, world: str) -> dict[str, Any]:
-    options = {"poll_interval": 0.02, "deadline": 10.0}
+    options = {"poll_interval": 0.02, "deadline": 120.0}
     if world == "self-hosted":
         return {"server_url": sim.server_url, **options}
     hosted = {"api_key": sim.api_key, "base_url": sim.base_url, "workflow_id": "wf_demo"}
@@ -219,5 +220,5 @@ client.run_workflow({ATHLETE!r})
 """
     for end in ("", "del client\nimport gc\ngc.collect()\n"):
         command = [sys.executable, "-X", "dev", "-W", "error", "-c", lines + end]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         assert (process.returncode, process.stderr) == (0, "")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -15,12 +13,14 @@ import pytest
 
 from edn360_chatkit import (
     APITimeoutError,
+    ChatKitError,
     ConfigurationError,
     InternalServerError,
     Message,
     WorkflowTimeoutError,
 )
 from tests.contract.conftest import MakeClient
+from tests.support.patience import growing
 from tests.support.raw_server import (
     MESSAGE_STORED,
     SESSION,
@@ -36,32 +36,16 @@ from tests.support.raw_server import (
 from tests.support.samples import ANSWER, ATHLETE
 
 DEADLINE = 0.6
-TOLERANCE = 0.5
-"""How late a call may end, in seconds, on an idle machine."""
+LATEST = 60.0
+"""When a call must have ended that would wait for ever, or for its timeout of 30 minutes."""
 
 
 @contextmanager
-def in_time(deadline: float = DEADLINE) -> Iterator[None]:
-    """Check that the block ends in time. A thread measures by how much the machine is late."""
-    delays: list[float] = []
-    ended = threading.Event()
-
-    def measure() -> None:
-        while not ended.is_set():
-            target = time.monotonic() + 0.01
-            ended.wait(0.01)
-            delays.append(max(0.0, time.monotonic() - target))
-
-    thread = threading.Thread(target=measure)
-    thread.start()
+def in_time() -> Iterator[None]:
+    """Check that the block ends because of its deadline: nothing else ends it so soon."""
     started = time.monotonic()
-    try:
-        yield
-    finally:
-        elapsed = time.monotonic() - started
-        ended.set()
-        thread.join()
-    assert elapsed < deadline + TOLERANCE + sum(delays)
+    yield
+    assert time.monotonic() - started < LATEST
 
 
 def never_ending_headers() -> Iterator[bytes]:
@@ -88,8 +72,9 @@ def endless_blanks() -> Iterator[bytes]:
 
 
 def silence() -> Iterator[bytes]:
-    time.sleep(2 * DEADLINE)
-    yield b""
+    while True:
+        yield b""
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("protocol", ["messages", "threads"])
@@ -98,7 +83,7 @@ def silence() -> Iterator[bytes]:
 )
 def test_poll_ends_at_deadline(make_client: MakeClient, poll: Any, protocol: str) -> None:
     with raw_server(lambda exchange: poll()) as server:
-        client = make_client(base_url=server.base_url, protocol=protocol)
+        client = make_client(base_url=server.base_url, protocol=protocol, timeout=1800)
         message = Message(id="msg_1", session_id="s_1", thread_id="thr_1")
         after = message if protocol == "threads" else "msg_1"
         with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
@@ -137,9 +122,13 @@ def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
             yield reply({}, status=500)
 
     with own_server(answer) as server:
-        client = make_client(server_url=server.server_url)
-        with in_time(), pytest.raises(WorkflowTimeoutError) as caught:
-            client.run_workflow(ATHLETE, deadline=DEADLINE)
+        client = make_client(server_url=server.server_url, timeout=1800)
+        for deadline in growing(DEADLINE):
+            with in_time(), pytest.raises(ChatKitError) as caught:
+                client.run_workflow(ATHLETE, deadline=deadline)
+            if getattr(caught.value, "message", None) is not None:
+                break
+    assert isinstance(caught.value, WorkflowTimeoutError)
     assert caught.value.message
     assert caught.value.message.thread_id == "thr_1"
 
@@ -151,14 +140,18 @@ def test_watched_stream_ends_at_deadline(make_client: MakeClient) -> None:
         yield from keep_alives()
 
     with own_server(answer) as server:
-        client = make_client(server_url=server.server_url)
-        with (
-            in_time(),
-            client.stream_workflow(ATHLETE, deadline=DEADLINE) as run,
-            pytest.raises(WorkflowTimeoutError),
-        ):
-            for _ in run:
-                pass
+        client = make_client(server_url=server.server_url, timeout=1800)
+        for deadline in growing(DEADLINE):
+            with (
+                in_time(),
+                client.stream_workflow(ATHLETE, deadline=deadline) as run,
+                pytest.raises(ChatKitError) as caught,
+            ):
+                for _ in run:
+                    pass
+            if getattr(caught.value, "message", None) is not None:
+                break
+    assert isinstance(caught.value, WorkflowTimeoutError)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +164,13 @@ def test_deadline_error_names_message_in_doubt(make_client: MakeClient, hanging:
         yield reply(SESSION)
 
     with raw_server(answer) as server:
-        client = make_client(base_url=server.base_url)
-        with in_time(), pytest.raises(APITimeoutError) as caught:
-            client.run_workflow(ATHLETE, deadline=DEADLINE)
-    in_doubt = hanging.endswith("cksess_1")
+        client = make_client(base_url=server.base_url, timeout=1800)
+        in_doubt = hanging.endswith("cksess_1")
+        for deadline in growing(DEADLINE):
+            with in_time(), pytest.raises(APITimeoutError) as caught:
+                client.run_workflow(ATHLETE, deadline=deadline)
+            if caught.value.may_have_been_taken or not in_doubt:
+                break
     assert caught.value.deadline_passed
     assert caught.value.may_have_been_taken is in_doubt
     assert ("may have been taken" in str(caught.value)) is in_doubt
@@ -184,29 +180,34 @@ def test_deadline_error_names_message_in_doubt(make_client: MakeClient, hanging:
 def test_deadline_between_retries_raises_last_error(make_client: MakeClient) -> None:
     failure = reply({}, status=503, headers="retry-after: 30\r\n")
     with raw_server(lambda exchange: [failure]) as server:
-        client = make_client(base_url=server.base_url, max_retries=50, deadline=5.0)
-        with in_time(5.0), pytest.raises(InternalServerError):
+        client = make_client(base_url=server.base_url, max_retries=50, deadline=29.0)
+        with in_time(), pytest.raises(InternalServerError):
             client.create_session("athlete-1")
 
 
 def test_write_ends_at_deadline(make_client: MakeClient) -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         yield reply(SESSION)
-        # The next request is not read.
-        time.sleep(2 * deadline)
+        # Of the next request, only the beginning is read.
+        exchange.connection.recv(1)
+        yield from silence()
 
-    deadline = 2.0  # long enough for the session, also on a busy machine
     with raw_server(answer) as server:
-        client = make_client(base_url=server.base_url)
-        with in_time(deadline), pytest.raises(APITimeoutError) as caught:
-            client.run_workflow("x" * 12_000_000, user="athlete-1", deadline=deadline)
+        client = make_client(base_url=server.base_url, timeout=1800)
+        for deadline in growing(0.6):
+            with in_time(), pytest.raises(APITimeoutError) as caught:
+                client.run_workflow("x" * 12_000_000, user="athlete-1", deadline=deadline)
+            if caught.value.may_have_been_taken:
+                break
     assert caught.value.deadline_passed
     assert caught.value.may_have_been_taken
 
 
 def test_tls_handshake_ends_at_deadline(make_client: MakeClient) -> None:
     with raw_server(lambda exchange: silence()) as server:
-        client = make_client(base_url=f"https://127.0.0.1:{server.port}", deadline=DEADLINE)
+        client = make_client(
+            base_url=f"https://127.0.0.1:{server.port}", deadline=DEADLINE, timeout=1800
+        )
         with in_time(), pytest.raises(APITimeoutError) as caught:
             client.create_session("athlete-1")
     assert not caught.value.may_have_arrived
@@ -221,16 +222,26 @@ def test_timeout_limits_whole_request(make_client: MakeClient) -> None:
     with raw_server(answer) as server:
         client = make_client(base_url=server.base_url, timeout=0.3)
         with in_time():
-            response = client.poll_response("s_1", after="msg_1", deadline=20)
-    assert response.attempts == 2
+            response = client.poll_response("s_1", after="msg_1", deadline=600)
+    assert response.attempts >= 2  # more if the machine is slow
     assert response.program.title
 
 
 def test_httpx_timeout_limits_each_step(make_client: MakeClient) -> None:
-    text = json.dumps(SESSION).encode()
-    with raw_server(lambda exchange: dribble(reply(text), every=0.003)) as server:
-        client = make_client(base_url=server.base_url, timeout=httpx.Timeout(0.2))
-        assert client.create_session("athlete-1").id == "cksess_1"
+    """Each byte comes in time, and all of them together do not."""
+    steps = growing(0.2)
+
+    def answer(exchange: Exchange) -> Iterator[bytes]:
+        return dribble(reply(SESSION), every=timeout / 60)
+
+    with raw_server(answer) as server:
+        for timeout in steps:
+            options = {"base_url": server.base_url, "max_retries": 0}
+            client = make_client(timeout=httpx.Timeout(timeout), **options)
+            with suppress(APITimeoutError):
+                assert client.create_session("athlete-1").id == "cksess_1"
+                return
+    pytest.fail("a step took too long")
 
 
 def test_last_poll_precedes_deadline(make_client: MakeClient) -> None:
@@ -238,9 +249,13 @@ def test_last_poll_precedes_deadline(make_client: MakeClient) -> None:
         is_first = len(server.requests) == 1
         yield reply({"data": []} if is_first else message_list(ANSWER))
 
-    with raw_server(answer) as server:
-        client = make_client(base_url=server.base_url, poll_interval=60)
-        assert client.poll_response("s_1", after="msg_1", deadline=1.6).attempts == 2
+    for deadline in growing(1.6):
+        with raw_server(answer) as server:
+            client = make_client(base_url=server.base_url, poll_interval=600)
+            with suppress(WorkflowTimeoutError):
+                assert client.poll_response("s_1", after="msg_1", deadline=deadline).attempts == 2
+                return
+    pytest.fail("there was no last poll")
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "soon", float("nan"), float("inf"), 10**9])

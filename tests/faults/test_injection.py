@@ -21,7 +21,7 @@ from edn360_chatkit import (
 )
 from edn360_chatkit._config import HEADERS
 from tests.contract.conftest import MakeClient
-from tests.program.test_rendering import READER, Page, one_exercise
+from tests.support.pages import READER, Page, one_exercise
 from tests.support.raw_server import Exchange, RawServer
 from tests.support.recorder import FAST, KEY, Recorder, client_of, headers_of
 from tests.support.samples import ATHLETE

@@ -161,8 +161,6 @@ CALLS: dict[str, Argument] = {
     **arguments("threads.list", names="user limit order"),
     **arguments("threads.items", "thr_1", names="limit order"),
 }
-sync_only = pytest.mark.parametrize("make_client", ["sync"], indirect=True)
-async_only = pytest.mark.parametrize("make_client", ["asyncio", "trio"], indirect=True)
 
 
 @sync_only

@@ -26,6 +26,7 @@ from edn360_chatkit.events import TaskEvent, TextDeltaEvent
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.contract.conftest import MakeClient
 from tests.support.calls import call
+from tests.support.patience import PATIENCE
 from tests.support.secrets import PRIVATE, TOKEN, USER, all_secrets, athlete, options, secrets_in
 
 FAULTS: dict[str, tuple[Any, int]] = {"protocol": ("conversation", 1), "server_url": ("server", 2)}
@@ -53,6 +54,7 @@ def test_logs_at_all_levels_show_no_secret(
     records = [(record.getMessage(), repr(record.args)) for record in caplog.records]
     loggers = {record.name.partition(".")[0] for record in caplog.records}
     assert loggers >= {"httpcore", "edn360_chatkit"}
+    assert "response received" in caplog.text
     assert secrets_in(repr(records), (*secrets, USER)) == []
 
 
@@ -169,7 +171,7 @@ def test_errors_pass_between_processes() -> None:
     queue: Any = context.Queue()
     process = context.Process(target=put_errors, args=(queue,))
     process.start()
-    first, second = queue.get(timeout=30), queue.get(timeout=30)
+    first, second = queue.get(timeout=PATIENCE), queue.get(timeout=PATIENCE)
     process.join()
     assert (type(first), first.errors) == (ProgramValidationError, (FIELD,))
     assert (type(second), second.deadline_passed) == (APITimeoutError, True)

@@ -1,42 +1,17 @@
-"""The comparison of two programs, and an input with the previous program."""
+"""The comparison of two programs: which exercises are paired, and which values changed."""
 
 from __future__ import annotations
 
-import json
 import time
-from html.parser import HTMLParser
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
-from edn360_chatkit import EDN360Input, EnrichedTrainingProgram, InvalidInputError, ProgramDiff
-from edn360_chatkit.program.change import ExerciseChange, Place
-from tests.support.samples import ATHLETE, inputs, programs
+from edn360_chatkit import EnrichedTrainingProgram, ProgramDiff
+from tests.support.samples import programs
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def program(
-    *blocks: list[dict[str, Any] | str], session: str = "D1", **fields: Any
-) -> EnrichedTrainingProgram:
-    """A program with a single session. An exercise may be only a name."""
-    block_data = [
-        {"id": letter, "exercises": [{"name": e} if isinstance(e, str) else e for e in block]}
-        for letter, block in zip("ABC", blocks, strict=False)
-    ]
-    sessions = [{"id": session, "blocks": block_data}]
-    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions, **fields})
-
-
-def places(values: tuple[Place, ...]) -> list[str]:
-    return [f"{p.exercise.name} {p.session}{p.block}{p.number} {p.path}" for p in values]
-
-
-def names(changes: tuple[ExerciseChange, ...]) -> list[tuple[str | None, str | None]]:
-    return [(change.old.exercise.name, change.new.exercise.name) for change in changes]
+from .compared import case, names, places, program
 
 
 def test_added_and_removed_exercises_have_places() -> None:
@@ -144,52 +119,6 @@ def test_repeated_exercise_is_paired_in_its_block() -> None:
     assert (change.old.session, change.new.session) == ("D1", "D1")
 
 
-def test_shifted_exercise_is_not_moved() -> None:
-    diff = program(["New", "Squat", "Row"]).diff(program(["Squat", "Row"]))
-    assert diff.moved == ()
-    swapped = program(["Row", "Squat"]).diff(program(["Squat", "Row"]))
-    assert names(swapped.moved) == [("Row", "Row"), ("Squat", "Squat")]
-    other_block = program(["Squat"], ["Row"]).diff(program(["Squat", "Row"]))
-    assert names(other_block.moved) == [("Row", "Row")]
-    monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
-    old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
-    monday, friday = program(["Row"], session="D1"), program(["Dip", "Squat"], session="D2")
-    new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
-    assert names(new.diff(old).moved) == [("Squat", "Squat")]
-
-
-def days(*ids: str | None, blocks: str = "AB") -> EnrichedTrainingProgram:
-    """Sessions with equal exercises in two blocks, and an exercise of their own."""
-    sessions = [
-        {
-            "id": identity,
-            "blocks": [
-                {"id": blocks[0], "exercises": [{"name": "Squat"}, {"name": f"Own {day}"}]},
-                {"id": blocks[1], "exercises": [{"name": "Row"}]},
-            ],
-        }
-        for day, identity in enumerate(ids)
-    ]
-    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": sessions})
-
-
-@pytest.mark.parametrize(
-    "now",
-    [("Día 1", "Día 2"), ("d1 ", "D2"), ("D1", None), (None, None), ("Lunes", "D2"), ("D1", "D1")],
-)
-def test_renamed_session_moves_no_exercise(now: tuple[str | None, ...]) -> None:
-    assert not days(*now).diff(days("D1", "D2"))
-    assert not days("D1", "D2").diff(days(*now))
-    assert not days("D1", "D2", blocks="12").diff(days(*now))
-
-
-def test_session_id_counts_before_the_position() -> None:
-    old, swapped = days("D1", "D2"), days("D2", "D1")
-    assert [change.old.exercise.name for change in swapped.diff(old).moved] == ["Own 0", "Own 1"]
-    reversed_days = old.model_copy(update={"sessions": old.sessions[::-1]})
-    assert not reversed_days.diff(old)
-
-
 def test_order_field_gives_the_position() -> None:
     def ordered(*orders: int | None) -> EnrichedTrainingProgram:
         pairs = zip(("Squat", "Row", "Dip"), orders, strict=False)
@@ -228,54 +157,6 @@ def test_change_of_a_program_field_is_listed() -> None:
     diff = program(weeks=6, goal="Fuerza").diff(program(weeks=4, goal="fuerza", summary="x"))
     assert list(diff.program) == [("weeks", 4, 6)]
     assert diff
-
-
-def test_changes_have_text_in_both_languages() -> None:
-    old = program(
-        [{"name": "Squat", "series": 3, "primary_group": "Legs"}, "Lunge"], ["Dip"], weeks=4
-    )
-    new = program(
-        [{"name": "Squat", "series": 4, "primary_group": "Legs"}, "Step"],
-        [],
-        ["Dip", "Row"],
-        weeks=6,
-    )
-    assert new.diff(old).to_text(lang="en") == (
-        "Program\n- Weeks: 4 → 6\n\n"
-        "D1\n- Squat: A · 1, sets 3 → 4\n"
-        "- Lunge → Step: replaced, A · 2\n"
-        "- Dip: moved, B · 1 → C · 1\n"
-        "- Row: new, C · 2\n\n"
-        "Weekly sets per muscle group\n- Legs: 3 → 4 (+1)\n"
-    )
-    assert "sustituido" in new.diff(old).to_text()
-    assert "sustituido" in new.diff(old)._repr_html_()
-    assert new.diff(new).to_text() == "Sin cambios.\n"
-    assert "No changes." in new.diff(new).to_html(lang="en")
-    for write in (new.diff(old).to_text, new.diff(old).to_html):
-        with pytest.raises(ValueError, match="lang"):
-            write(lang="fr")  # type: ignore[arg-type]
-
-
-class Elements(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.add(tag)
-
-
-def test_markup_in_changes_is_escaped() -> None:
-    bad = '</li><script>alert(1)</script><img src=x onerror="x">'
-    old = program([{"name": bad + "1", "reps": bad}], session=bad, goal=bad)
-    new = program(
-        [{"name": bad + "2", "primary_group": bad, "series": 3}], session=bad, goal=bad + "!"
-    )
-    html = new.diff(old).to_html()
-    assert not Elements(html).names & {"script", "img"}
-    assert "&lt;script&gt;" in html
 
 
 @settings(deadline=None)
@@ -329,95 +210,6 @@ def test_comparison_takes_linear_time(part: str, count: int) -> None:
     assert seconds(8 * count) < 14 * seconds(count)
 
 
-def test_mappings_are_accepted_as_models() -> None:
-    old = program([{"name": "Squat", "series": 3, "more": {"kept": 1}}])
-    new = program([{"name": "Barbell squat", "series": 4}])
-    before = old.model_dump(mode="json", exclude_unset=True)
-    assert new.diff(MappingProxyType(before)) == new.diff(old)
-    athlete_input = EDN360Input.model_validate(ATHLETE)
-    assert [finding.code for finding in new.check(against=ATHLETE)] == [
-        finding.code for finding in new.check(against=athlete_input)
-    ]
-    assert "days_not_as_asked" in {finding.code for finding in new.check(against=ATHLETE)}
-    assert athlete_input.with_previous_program(before) == athlete_input.with_previous_program(old)
-
-
-def test_invalid_mapping_is_reported_with_its_fields() -> None:
-    new = program(["Squat"])
-    athlete_input = EDN360Input.model_validate(ATHLETE)
-    secret = {"user_profile": {"user_id": 5, "name": "secreta"}}
-    with pytest.raises(InvalidInputError) as caught:
-        new.check(against=secret)
-    paths = [fault["path"] for fault in caught.value.errors]
-    assert paths == ["user_profile.user_id", "questionnaires"]
-    assert "secreta" not in str(caught.value)
-    for call in (new.diff, athlete_input.with_previous_program):
-        with pytest.raises(InvalidInputError) as caught:
-            call({"title": "t"})
-        assert [fault["path"] for fault in caught.value.errors] == ["sessions"]
-        with pytest.raises(InvalidInputError, match="not a str"):
-            call("a text")  # type: ignore[arg-type]
-
-
-# --- the previous program -----------------------------------------------------------------------
-
-
-def test_input_with_previous_program_equals_the_example() -> None:
-    text = (EXAMPLES / "athlete_evolution.json").read_text("utf-8")
-    expected = json.loads(text)
-    plan = expected["context"].pop("previous_training_plan")
-    before = EDN360Input.model_validate(expected)
-    previous = EnrichedTrainingProgram.model_validate(plan["plan_data"])
-    now = before.with_previous_program(
-        previous, created_at=plan["created_at"], source=plan["source"]
-    )
-    assert json.loads(now.to_json_text()) == json.loads(text)
-    assert json.loads(before.to_json_text()) == expected
-
-
-def test_input_without_request_type_becomes_an_evolution() -> None:
-    previous = program(["Squat"])
-    without = EDN360Input.model_validate({k: v for k, v in ATHLETE.items() if k != "context"})
-    data = json.loads(without.with_previous_program(previous).to_json_text())
-    assert data["context"] == {
-        "request_type": "evolution",
-        "previous_training_plan": {"plan_data": previous.model_dump(exclude_unset=True)},
-    }
-    athlete_input = EDN360Input.model_validate(ATHLETE).with_previous_program(previous)
-    assert athlete_input.context is not None
-    assert athlete_input.context.request_type == "initial"
-
-
-@settings(deadline=None)
-@given(inputs, programs)
-def test_previous_program_keeps_other_input(
-    input_data: dict[str, Any], data: dict[str, Any]
-) -> None:
-    before = EDN360Input.model_validate(input_data)
-    previous = EnrichedTrainingProgram.model_validate(data)
-    now = json.loads(before.with_previous_program(previous, source="db").to_json_text())
-    assert now["context"].pop("previous_training_plan") == {"plan_data": data, "source": "db"}
-    context = {**(input_data.get("context") or {})}
-    context.pop("previous_training_plan", None)
-    if context.get("request_type") is None:
-        context["request_type"] = "evolution"
-    assert now == {**input_data, "context": context}
-    assert json.loads(before.to_json_text()) == input_data
-
-
-# --- the cases of a coach -----------------------------------------------------------------------
-
-CASES: dict[str, dict[str, Any]] = {
-    case["why"]: case
-    for case in json.loads((Path(__file__).parents[1] / "cases" / "diff.json").read_text("utf-8"))
-}
-
-
-def case(why: str) -> ProgramDiff:
-    old, new = (EnrichedTrainingProgram.model_validate(CASES[why][side]) for side in ("old", "new"))
-    return new.diff(old)
-
-
 def test_plural_and_small_words_keep_the_exercise() -> None:
     assert not case("the plural is no other exercise")
     assert not case("small words and capitals make no other exercise")
@@ -451,187 +243,5 @@ def test_another_implement_is_a_replacement() -> None:
     assert len(case("another implement is another exercise").replaced) == 1
 
 
-def test_replaced_exercise_shows_new_values() -> None:
-    diff = case("the RPE of an exercise that is replaced changed, too")
-    line = "Remo en máquina → Jalón al pecho: sustituido, A · 1, 3 × 10, RPE 7 → 9"
-    assert f"D1\n- {line}\n" == diff.to_text()
-
-
-def test_change_of_reserve_is_shown_as_reserve() -> None:
-    before, now = ({"name": "Squat", "rpe": rpe} for rpe in ("RIR 2", "RIR 1"))
-    text = program([now], session="Legs").diff(program([before], session="Legs")).to_text()
-    assert text == "Legs\n- Squat: A · 1, RIR 2 → RIR 1\n"
-
-
-def test_session_name_equal_to_id_is_shown_once() -> None:
-    week = [{"id": "Push", "name": "Push", "blocks": [{"exercises": [{"name": "Dip"}]}]}]
-    new = EnrichedTrainingProgram.model_validate({"sessions": week})
-    text = new.diff(program(["Squat"], ["Row"])).to_text()
-    assert "\nPush\n" in text
-    assert "Push · Push" not in text
-
-
 def test_equal_reserve_and_rpe_are_no_change() -> None:
     assert not case("RPE 8 and RIR 2 say the same").changed
-
-
-def test_swapped_sessions_give_a_single_line() -> None:
-    diff = case("two sessions changed places, and their ids were written anew")
-    assert (diff.moved, diff.replaced, diff.added, diff.removed) == ((), (), (), ())
-    assert diff.to_text() == "Programa\n- Torso ↔ Pierna: D1 ↔ D2\n"
-
-
-@pytest.mark.parametrize("name", ["Día {}", "Full body {}", ""])
-def test_sessions_with_position_names_can_be_swapped(name: str) -> None:
-    days = [["Remo", "Press", "Curl"], ["Sentadilla", "Puente", "Plancha"]]
-    old, new = (
-        EnrichedTrainingProgram.model_validate(
-            {
-                "sessions": [
-                    {
-                        "id": f"D{n}",
-                        "name": name.format(n),
-                        "blocks": [{"exercises": [{"name": exercise} for exercise in exercises]}],
-                    }
-                    for n, exercises in enumerate(week, 1)
-                ]
-            }
-        )
-        for week in (days, days[::-1])
-    )
-    diff = new.diff(old)
-    assert diff.moved == ()
-    assert len(diff.to_text().splitlines()) == 2
-    assert "D1 ↔ D2" in diff.to_text()
-
-
-def test_new_and_removed_sessions_show_exercises() -> None:
-    week = days("D1", "D2", "D3")
-    shorter = week.model_copy(update={"sessions": week.sessions[:2]})
-    more, fewer = week.diff(shorter), shorter.diff(week)
-    assert "Program\n- New session: D3\n\nD3\n- Squat: new" in more.to_text(lang="en")
-    assert "Program\n- Session removed: D3\n\nD3\n- Squat: removed" in fewer.to_text(lang="en")
-    assert (len(more.added), len(fewer.removed)) == (3, 3)
-
-
-def test_removed_session_moves_no_other_exercise() -> None:
-    pairs = zip(("Torso", "Pierna", "Cuerpo"), days("D1", "D2", "D3").sessions, strict=True)
-    week = [session.model_copy(update={"name": name}) for name, session in pairs]
-    remaining = [
-        session.model_copy(update={"id": f"D{day}"}) for day, session in enumerate(week[::2], 1)
-    ]
-    old, new = (
-        program().model_copy(update={"sessions": sessions}) for sessions in (week, remaining)
-    )
-    diff = new.diff(old)
-    assert (diff.moved, diff.replaced, diff.added) == ((), (), ())
-    assert [place.exercise.name for place in diff.removed] == ["Squat", "Own 1", "Row"]
-    assert "Cuerpo: D3 → D2" in diff.to_text()
-
-
-def test_moved_exercise_shows_previous_session() -> None:
-    monday, friday = program(["Squat", "Row"], session="D1"), program(["Dip"], session="D2")
-    old = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
-    monday, friday = program(["Squat"], session="D1"), program(["Dip", "Row"], session="D2")
-    new = monday.model_copy(update={"sessions": [*monday.sessions, *friday.sessions]})
-    assert new.diff(old).to_text() == "D2\n- Row: cambia de sitio, D1 · A · 2 → A · 2\n"
-
-
-def test_notes_rest_and_tempo_are_compared() -> None:
-    before = {"name": "Squat", "notes": "a", "descanso": "60 s", "tempo": "2-0-2-0"}
-    now = {"name": "Squat", "notes": "b", "rest": "90 s", "tempo": "2-0-2-0", "progression": ["c"]}
-    diff = program([now], general_notes="new").diff(program([before]))
-    (change,) = diff.details
-    assert [field.field for field in change.details] == ["notes", "rest", "progression"]
-    assert change.details[1] == ("rest", "60 s", "90 s")
-    assert diff.changed == ()
-    notes = "notas: texto nuevo, descanso 60 s → 90 s, progresión: texto nuevo"
-    assert "Notas generales: texto nuevo" in diff.to_text()
-    assert f"Squat: A · 1, {notes}" in " ".join(diff.to_text().split())
-
-
-def both(part: str, before: Any, now: Any, key: str) -> ProgramDiff:
-    """The comparison of two programs that differ in one key of one part."""
-
-    def build(value: Any) -> EnrichedTrainingProgram:
-        own = {key: value}
-        block = {"id": "A", "exercises": [{"name": "Squat", **(own if part == "exercise" else {})}]}
-        block |= own if part == "block" else {}
-        session = {"id": "D1", "blocks": [block], **(own if part == "session" else {})}
-        data = {"sessions": [session], **(own if part == "program" else {})}
-        return EnrichedTrainingProgram.model_validate(data)
-
-    return build(now).diff(build(before))
-
-
-LINES = {
-    "program": "Programa\n- own key: {}\n",
-    "session": "D1\n- own key: {}\n",
-    "block": "D1\n- Bloque A: own key {}\n",
-    "exercise": "D1\n- Squat: A · 1, own key {}\n",
-}
-
-
-@pytest.mark.parametrize("part", LINES)
-@pytest.mark.parametrize(
-    ("before", "now", "shown"),
-    [
-        (3, 4, "3 → 4"),
-        (None, "cada 2 min", "- → cada 2 min"),
-        (["a", 1], ["a", 2], "a, 1 → a, 2"),
-        (True, False, "true → -"),
-        ({"a": 1}, {"a": 2}, '{"a": 1} → {"a": 2}'),
-    ],
-)
-def test_change_of_an_unknown_key_is_shown_by_its_key(
-    part: str, before: Any, now: Any, shown: str
-) -> None:
-    assert both(part, before, now, "own_key").to_text() == LINES[part].format(shown)
-
-
-@pytest.mark.parametrize("part", LINES)
-def test_long_text_of_an_unknown_key_is_a_new_text(part: str) -> None:
-    text = " ".join(both(part, "a" * 300, "b" * 300, "own_key").to_text().split())
-    assert "own key: texto nuevo" in text
-    assert "aaa" not in text
-
-
-@pytest.mark.parametrize("part", LINES)
-@pytest.mark.parametrize(
-    ("before", "now"), [("3", 3), (False, None), ([], {}), ("", None), (["Remo"], "remo")]
-)
-def test_unknown_key_that_says_the_same_is_no_change(part: str, before: Any, now: Any) -> None:
-    assert not both(part, before, now, "own_key")
-
-
-def test_fields_of_a_block_are_compared() -> None:
-    def week(rounds: int, rest: str, *more: Any) -> EnrichedTrainingProgram:
-        block = {"id": "A", "rounds": rounds, "descanso": rest, "exercises": [{"name": "Squat"}]}
-        return EnrichedTrainingProgram.model_validate(
-            {"sessions": [{"id": "D1", "blocks": [block, *more]}]}
-        )
-
-    diff = week(4, "90 s", {"id": "B", "notes": "Cinta"}).diff(week(3, "60 s"))
-    (session,) = diff.sessions
-    assert [(block.block, block.path, block.fields) for block in session.blocks] == [
-        ("A", "sessions.0.blocks.0", (("rounds", 3, 4), ("rest", "60 s", "90 s"))),
-        ("B", "sessions.0.blocks.1", (("notes", None, "Cinta"),)),
-    ]
-    assert diff.to_text(lang="en") == (
-        "D1\n- Block A: rounds 3 → 4, rest 60 s → 90 s\n- Block B: notes: new text\n"
-    )
-    back = week(3, "60 s").diff(week(3, "60 s", {"notes": "Cinta"}))
-    assert "Bloque 2: notas: sin texto" in back.to_text()
-
-
-@pytest.mark.parametrize(
-    ("part", "key"),
-    [
-        *(("program", key) for key in ("id", "summary")),
-        *(("session", key) for key in ("id", "name")),
-        *(("block", key) for key in ("id", "primary_muscles", "secondary_muscles")),
-        *(("exercise", key) for key in ("id", "order", "video_url", "db_id", "primary_group")),
-    ],
-)
-def test_place_video_and_muscles_are_not_compared(part: str, key: str) -> None:
-    assert not both(part, "1", "2", key)

@@ -1,25 +1,19 @@
-"""The numbers of an exercise, and their sums by week and by session."""
+"""The numbers of an exercise: sets, repetitions, seconds and effort."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edn360_chatkit import EnrichedTrainingProgram, Exercise, Range
-from edn360_chatkit.program.muscles import muscle_key
+from edn360_chatkit import Exercise, Range
 from edn360_chatkit.program.numbers import MOST, read_reps, read_rpe, read_seconds, read_series
-from edn360_chatkit.program.vocabulary import read_file
-from tests.support.samples import programs
+from tests.support.samples import cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "numbers.json").read_text("utf-8"))
+CASES = cases("numbers")
 READERS = {"series": read_series, "reps": read_reps, "seconds": read_seconds, "rpe": read_rpe}
 
 
@@ -32,12 +26,6 @@ def test_number_of_real_program_is_read(case: dict[str, Any]) -> None:
 
 def exercise(**fields: Any) -> Exercise:
     return Exercise.model_validate({"name": "Squat", **fields})
-
-
-def program(*blocks: dict[str, Any], **fields: Any) -> EnrichedTrainingProgram:
-    """A program with a single session."""
-    session = {"id": "D1", "blocks": list(blocks)}
-    return EnrichedTrainingProgram.model_validate({"title": "t", "sessions": [session], **fields})
 
 
 @pytest.mark.parametrize(
@@ -366,118 +354,6 @@ def test_properties_are_no_fields() -> None:
     read = Exercise.model_validate(data)
     assert read.sets == 3.5
     assert read.model_dump(mode="json", exclude_unset=True) == data
-
-
-# --- a week and a session -----------------------------------------------------------------------
-
-
-def test_exercises_come_with_session_and_block() -> None:
-    week = program(
-        {"id": "A", "exercises": [{"name": "Squat"}, {"name": "Row"}]},
-        {"id": "B", "exercises": [{"name": "Plank"}]},
-    )
-    places = [(s.id, b.id, e.name) for s, b, e in week.exercises()]
-    assert places == [("D1", "A", "Squat"), ("D1", "A", "Row"), ("D1", "B", "Plank")]
-
-
-def test_set_counts_half_for_secondary_muscle() -> None:
-    week = program(
-        {
-            "exercises": [
-                {"name": "a", "series": 4, "primary_group": "Pecho", "secondary_group": "Tríceps"},
-                {"name": "b", "series": "3-4", "primary_group": "TRICEPS "},
-                {"name": "c", "series": 2, "primary_group": "Core", "secondary_group": "core"},
-                {"name": "d", "series": "AMRAP", "primary_group": "Espalda"},
-                {"name": "e", "series": 1},
-            ]
-        }
-    )
-    assert list(week.weekly_sets_by_muscle().items()) == [
-        ("Tríceps", 5.5),
-        ("Pecho", 4),
-        ("Core", 2),
-    ]
-    assert week.weekly_sets() == 10.5
-
-
-def test_exercise_without_muscles_uses_those_of_block() -> None:
-    week = program(
-        {
-            "primary_muscles": ["Quads", "Glutes"],
-            "secondary_muscles": ["Core", "Quads"],
-            "exercises": [
-                {"name": "a", "series": 2},
-                {"name": "b", "series": 2, "primary_group": "Calves / Feet", "secondary_group": ""},
-            ],
-        }
-    )
-    assert week.weekly_sets_by_muscle() == {
-        "Quads": 3,  # half of the sets of b, whose secondary group is empty
-        "Glutes": 2,
-        "Calves": 2,
-        "Feet": 2,
-        "Core": 2,
-    }
-
-
-@pytest.mark.parametrize("no_muscle", ["N/A", "None", "No aplica", "ninguno", "—", "-", " n.a. "])
-def test_text_for_no_muscle_is_ignored(no_muscle: str) -> None:
-    planned = {"name": "a", "series": 2, "primary_group": no_muscle, "secondary_group": no_muscle}
-    assert program({"exercises": [planned]}).weekly_sets_by_muscle() == {}
-    block = {"primary_muscles": [no_muscle, f"Core, {no_muscle}"], "exercises": [planned]}
-    assert program(block).weekly_sets_by_muscle() == {"Core": 2}
-
-
-@pytest.mark.parametrize(
-    ("text", "muscles"),
-    [
-        ("Glúteos y femorales", ["Glúteos", "femorales"]),
-        ("Pecho e isquios", ["Pecho", "isquios"]),
-        ("Chest AND triceps", ["Chest", "triceps"]),
-        ("Glutes | Hams", ["Glutes", "Hams"]),
-        ("Bayeta", ["Bayeta"]),
-        ("Glúteo, glúteos, Femoral / femorales", ["Glúteo", "Femoral"]),
-        ("Quad, quads, tríceps, TRICEPS, bíceps", ["Quad", "tríceps", "bíceps"]),
-    ],
-)
-def test_muscles_in_a_text_are_separated(text: str, muscles: list[str]) -> None:
-    week = program({"exercises": [{"name": "a", "series": 1, "primary_group": text}]})
-    assert list(week.weekly_sets_by_muscle()) == muscles
-
-
-def test_one_muscle_has_one_key_in_all_languages() -> None:
-    for key, names in read_file()["muscles"].items():
-        for name in names.split(", "):
-            assert muscle_key(name.upper()) == muscle_key(name) == key
-    for name in ("Isquiosurales", "Femorales", "hamstrings", "Bíceps femoral"):
-        assert muscle_key(name) == "hamstrings"
-    for name in ("Pectorales", "CHEST", "Pecho (superior)"):
-        assert muscle_key(name) == "chest"
-
-
-def test_import_loads_no_analysis() -> None:
-    code = (
-        "import sys, edn360_chatkit.cli; edn360_chatkit.Exercise;"
-        "rooms = ['edn360_chatkit.program.' + name"
-        " for name in ('numbers', 'checks', 'diff', 'rendering.html')];"
-        "assert not set(rooms) & set(sys.modules);"
-        "edn360_chatkit.Range; assert rooms[0] in sys.modules;"
-        "from edn360_chatkit import *; Finding, ProgramDiff"
-    )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
-
-
-@settings(deadline=None)  # the first example imports the modules
-@given(programs)
-def test_every_program_has_numbers(data: dict[str, Any]) -> None:
-    week = EnrichedTrainingProgram.model_validate(data)
-    assert week.weekly_sets() >= 0
-    sizes = list(week.weekly_sets_by_muscle().values())
-    assert sizes == sorted(sizes, reverse=True)
-    assert len(week.estimated_session_minutes()) == len(week.sessions)
-    assert len(list(week.exercises())) == sum(
-        len(b.exercises) for s in week.sessions for b in s.blocks
-    )
 
 
 def test_negative_zero_is_read_as_zero() -> None:

@@ -345,9 +345,9 @@ def seconds(text: str) -> float:
     """The lowest CPU time of three readings."""
     times: list[float] = []
     for _ in range(3):
-        started = time.process_time()
+        started = time.thread_time()
         read_answer(text)
-        times.append(time.process_time() - started)
+        times.append(time.thread_time() - started)
     return min(times)
 
 

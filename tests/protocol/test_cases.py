@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from edn360_chatkit import ChatSession, RunReference, WorkflowResponse
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.listing import SessionMessage
 from edn360_chatkit._protocol.thread_events import ThreadReader
+from tests.support.samples import cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "answers.json").read_text("utf-8"))
+CASES = cases("answers")
 
 
 def inbox() -> Inbox:

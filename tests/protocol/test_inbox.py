@@ -307,12 +307,12 @@ def test_repair_is_logged_with_the_session(caplog: pytest.LogCaptureFixture) -> 
 def test_small_messages_take_linear_time() -> None:
     def seconds(count: int) -> float:
         box, reader = inbox(), ThreadReader(message_id="m")
-        started = time.process_time()
+        started = time.thread_time()
         for number in range(count):
             reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
             box.follow(reader.messages)
         assert box.response("program", 1, 0.0) is None
-        return time.process_time() - started
+        return time.thread_time() - started
 
     assert seconds(10_000) < 40 * (seconds(1_000) + 0.01)
 

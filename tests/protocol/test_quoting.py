@@ -48,9 +48,9 @@ def test_data_at_length_limit_is_replaced() -> None:
 def test_quoting_takes_linear_time() -> None:
     def seconds(count: int) -> float:
         message = json.dumps({str(n): f"value {n} of many" for n in range(count)})
-        started = time.process_time()
+        started = time.thread_time()
         quoted("The value is not accepted here. " * 20, message)
-        return time.process_time() - started
+        return time.thread_time() - started
 
     assert seconds(100_000) < 40 * (seconds(10_000) + 0.01)
 

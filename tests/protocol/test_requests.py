@@ -1,10 +1,7 @@
-"""A single request: its parts, the error of each status, and its retries."""
+"""A single request: its parts, and the error of each status."""
 
 from __future__ import annotations
 
-import copy
-import json
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,26 +10,19 @@ import pytest
 
 import edn360_chatkit
 from edn360_chatkit import (
-    APIConnectionError,
-    APIError,
     APIStatusError,
-    APITimeoutError,
     AuthenticationError,
     BadRequestError,
-    ChatKitError,
-    ChatSession,
     ConfigurationError,
     ConflictError,
     EndpointNotFoundError,
     InternalServerError,
     InvalidInputError,
-    Message,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     SessionNotFoundError,
     UnprocessableEntityError,
-    WorkflowError,
 )
 from edn360_chatkit._effects import Request, Response
 from edn360_chatkit._protocol.api import make_api
@@ -244,154 +234,6 @@ def test_invalid_id_is_refused(value: Any) -> None:
 )
 def test_id_stays_in_its_segment(value: str, quoted: str) -> None:
     assert segment("session", value) == quoted
-
-
-# --- retries ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        api_error(408),
-        api_error(409),
-        api_error(429),
-        api_error(500),
-        api_error(502),
-        api_error(529),
-        APIConnectionError("x"),
-        APITimeoutError("x"),
-    ],
-    ids=["408", "409", "429", "500", "502", "529", "connection", "timeout"],
-)
-def test_transient_failure_is_retried(first: Any) -> None:
-    play = Play([first, answer(SESSION)])
-    assert create(play).id == "cksess_1"
-    assert len(play.sleeps) == 1
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        *map(api_error, (301, 400, 401, 403, 404, 422, 501, 505)),
-        api_error(429, code="insufficient_quota"),
-    ],
-    ids=["301", "400", "401", "403", "404", "422", "501", "505", "quota"],
-)
-def test_final_failure_is_not_retried(first: Response) -> None:
-    play = Play([first])
-    with pytest.raises(APIStatusError):
-        create(play)
-    assert not play.sleeps
-
-
-def test_retries_are_bounded_with_growing_pauses() -> None:
-    play = Play([api_error(503)] * 5)
-    with pytest.raises(InternalServerError):
-        create(play, max_retries=4)
-    # The pause starts at 0.5 s and doubles, with up to 0.5 s of jitter.
-    for pause, least in zip(play.sleeps, (0.5, 1.0, 2.0, 4.0), strict=True):
-        assert least <= pause <= least + 0.5
-
-
-def test_jitter_differs_between_clients() -> None:
-    pauses: set[float] = set()
-    for _ in range(5):
-        play = Play([api_error(503), answer(SESSION)])
-        create(play)
-        pauses.add(play.sleeps[0])
-    assert len(pauses) > 1
-
-
-def test_pause_between_retries_is_bounded() -> None:
-    play = Play([api_error(503)] * 9)
-    with pytest.raises(InternalServerError):
-        create(play, max_retries=8)
-    assert all(8.0 <= pause <= 8.5 for pause in play.sleeps[4:])
-
-
-def test_retry_after_sets_the_pause() -> None:
-    play = Play([api_error(429, retry_after="20"), answer(SESSION)])
-    create(play)
-    assert play.sleeps == [20.0]
-
-
-def test_short_retry_after_keeps_our_pause() -> None:
-    play = Play([api_error(429, retry_after="0.1"), answer(SESSION)])
-    create(play)
-    assert play.sleeps[0] >= 0.5
-
-
-def test_long_retry_after_is_not_retried() -> None:
-    play = Play([api_error(429, retry_after="121")])
-    with pytest.raises(RateLimitError) as caught:
-        create(play)
-    assert caught.value.retry_after == 121
-    assert not play.sleeps
-
-
-def test_zero_retries_raise_at_once() -> None:
-    play = Play([api_error(503)])
-    with pytest.raises(InternalServerError):
-        create(play, max_retries=0)
-
-
-# --- the errors themselves --------------------------------------------------------------------
-
-
-def every_error() -> list[type[ChatKitError]]:
-    public = (getattr(edn360_chatkit, name) for name in edn360_chatkit.__all__)
-    return [cls for cls in public if isinstance(cls, type) and issubclass(cls, ChatKitError)]
-
-
-def test_error_tree_is_as_documented() -> None:
-    parents = {cls.__name__: cls.__mro__[1].__name__ for cls in every_error()}
-    assert parents == {
-        "ChatKitError": "Exception",
-        "ConfigurationError": "ChatKitError",
-        "InvalidInputError": "ChatKitError",
-        "APIError": "ChatKitError",
-        "APIConnectionError": "APIError",
-        "APITimeoutError": "APIConnectionError",
-        "APIStatusError": "APIError",
-        "BadRequestError": "APIStatusError",
-        "AuthenticationError": "APIStatusError",
-        "PermissionDeniedError": "APIStatusError",
-        "NotFoundError": "APIStatusError",
-        "SessionNotFoundError": "NotFoundError",
-        "EndpointNotFoundError": "NotFoundError",
-        "ConflictError": "APIStatusError",
-        "UnprocessableEntityError": "APIStatusError",
-        "RateLimitError": "APIStatusError",
-        "InternalServerError": "APIStatusError",
-        "WorkflowError": "ChatKitError",
-        "WorkflowFailedError": "WorkflowError",
-        "WorkflowTimeoutError": "WorkflowError",
-        "InvalidResponseError": "WorkflowError",
-        "TruncatedResponseError": "InvalidResponseError",
-        "MissingProgramError": "InvalidResponseError",
-        "ProgramValidationError": "InvalidResponseError",
-    }
-    assert issubclass(InvalidInputError, ValueError)
-    assert issubclass(edn360_chatkit.WorkflowTimeoutError, TimeoutError)
-
-
-@pytest.mark.parametrize("cls", every_error())
-def test_error_pickles_with_its_attributes(cls: type[ChatKitError]) -> None:
-    run = {"session": ChatSession(id="s"), "message": Message(session_id="s")}
-    error = cls("what to do", **(run if issubclass(cls, WorkflowError) else {}))
-    for name in vars(error):
-        if name not in ("message", "session", "sent_message", "steps"):
-            setattr(error, name, f"the {name}")
-    for duplicate in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(duplicate) is cls
-        assert vars(duplicate) == vars(error)
-        assert str(duplicate) == str(error) == "what to do"
-
-
-def test_api_error_message_is_its_text() -> None:
-    assert (
-        json.dumps({"message": APIError("what happened").message}) == '{"message": "what happened"}'
-    )
 
 
 @pytest.mark.parametrize("escaped", [r"abc\/def\/ghi", r"abc\u002Fdef\u002fghi", "abc/def/ghi"])

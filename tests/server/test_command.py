@@ -23,10 +23,11 @@ from tests.support.own_server import ROOT_KEY, echo, message, request, texts
 from tests.support.samples import ATHLETE
 
 WORKFLOW = """
-import time
+import pathlib, time
 
 def run(edn360_input):
-    time.sleep(0.5)
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
     return {"title": "Mine", "sessions": []}
 
 value = 1
@@ -97,9 +98,12 @@ def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
         with httpx.stream("POST", f"{url}/chatkit", json=body) as response:
             next(response.iter_raw())
         server.send_signal(signal.SIGTERM)
-        _, log = server.communicate()
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "Stopping" in line)
+        Path("go").touch()
+        server.communicate()
         assert server.returncode == 0
-    assert "Stopping. Runs under way: 1, for 240 s at most." in log
+    assert "Stopping. Runs under way: 1, for 240 s at most." in line
 
     again = serve()
     (thread,) = again.get("threads.list")["data"]

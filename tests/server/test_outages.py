@@ -23,8 +23,8 @@ from tests.support.own_server import (
     stored,
     texts,
     thread_of,
-    wait_for,
 )
+from tests.support.patience import wait_for
 from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.slow

@@ -21,6 +21,7 @@ from tests.support.own_server import (
     texts,
     thread_of,
 )
+from tests.support.patience import PATIENCE
 
 
 def test_events_of_run_arrive_in_order(serve: Serve) -> None:
@@ -137,7 +138,7 @@ def test_progress_of_worker_thread_is_reported(serve: Serve) -> None:
 
     def work() -> bool:
         report_progress("in a thread")
-        return arrived.wait(1)
+        return arrived.wait(PATIENCE)
 
     async def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         return {"seen": await asyncio.to_thread(work)}

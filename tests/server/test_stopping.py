@@ -26,7 +26,6 @@ from edn360_chatkit.server import _process, _storage, build_app
 from edn360_chatkit.server._storage import ITEMS, LEASED, THREADS, ThreadStore
 from tests.server.conftest import Serve
 from tests.support.own_server import (
-    PATIENCE,
     ROOT_KEY,
     Gate,
     User,
@@ -37,8 +36,8 @@ from tests.support.own_server import (
     stored,
     texts,
     thread_of,
-    wait_for,
 )
+from tests.support.patience import PATIENCE, wait_for
 
 
 def test_hang_up_does_not_end_run(serve: Serve) -> None:
@@ -141,7 +140,7 @@ def test_stopping_server_reads_and_refuses_runs(serve: Serve) -> None:
     wait_for(gate.begun.is_set)
     assert server.http.get("/health").json() == {"status": "ok", "runs": 1, "draining": False}
     server.begin_to_stop()
-    time.sleep(0.3)
+    wait_for(lambda: server.http.get("/health").json()["draining"])
 
     refused = server.ask("threads.create", input=message())
     assert refused.status_code == 503
@@ -192,14 +191,15 @@ def test_other_asgi_server_lets_runs_finish(database: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with httpx.Client(base_url=url, timeout=PATIENCE) as http:
             _, stream = User(http, "ana").begin()
             wait_for(gate.begun.is_set)
             stream.close()
         server.should_exit = True
         time.sleep(0.3)  # it has begun to stop
         gate.opened.set()
-        thread.join(2 * PATIENCE)
+        thread.join(PATIENCE)
     assert gate.ended == 1
     assert stored(database) == ["user_message", "assistant_message"]
 

@@ -30,8 +30,8 @@ from tests.support.own_server import (
     echo,
     texts,
     thread_of,
-    wait_for,
 )
+from tests.support.patience import PATIENCE, wait_for
 from tests.support.samples import ATHLETE
 
 CUT = '{"client_training_program_enriched": {"title": "Strong in sp'
@@ -60,7 +60,7 @@ def test_generator_is_refused(tmp_path: Path) -> None:
 
 
 def test_sync_functions_run_concurrently(serve: Serve) -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def run(edn360_input: dict[str, Any]) -> dict[str, Any]:
         report_progress("in a thread")

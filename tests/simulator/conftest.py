@@ -9,12 +9,13 @@ import httpx
 import pytest
 
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE
 from tests.support.thread_client import ThreadClient
 
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=5.0) as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         yield client
 
 
@@ -22,7 +23,8 @@ def http() -> Iterator[httpx.Client]:
 def rest(sim: ChatKitSimulator) -> Iterator[httpx.Client]:
     """Sends the headers that the REST endpoints require."""
     headers = {"Authorization": f"Bearer {sim.api_key}", "OpenAI-Beta": "chatkit_beta=v1"}
-    with httpx.Client(base_url=sim.base_url, headers=headers) as client:
+    client = httpx.Client(base_url=sim.base_url, headers=headers, timeout=PATIENCE)
+    with client:
         yield client
 
 

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from edn360_chatkit.testing import ChatKitSimulator
+from tests.support.patience import PATIENCE
 from tests.support.samples import ATHLETE
 
 
@@ -33,6 +34,7 @@ def start_thread(openai_client: openai.OpenAI, sim: ChatKitSimulator) -> StartTh
         session = openai_client.beta.chatkit.sessions.create(user=user, workflow={"id": "wf_demo"})
         response = httpx.post(
             f"{sim.base_url}/conversation",
+            timeout=PATIENCE,
             headers={"Authorization": f"Bearer {session.client_secret}"},
             json={
                 "type": "threads.create",

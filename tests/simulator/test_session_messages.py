@@ -13,6 +13,7 @@ from edn360_chatkit import EnrichedTrainingProgram
 from edn360_chatkit.program.model import ROOT_KEY
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.simulator.conftest import SESSION
+from tests.support.patience import growing
 from tests.support.samples import ATHLETE
 from tests.support.thread_client import error
 
@@ -202,13 +203,22 @@ def test_answer_can_be_function(sim: ChatKitSimulator, rest: httpx.Client, sessi
 def test_steps_and_answer_divide_delay(
     sim: ChatKitSimulator, rest: httpx.Client, session_id: str
 ) -> None:
-    sim.delay, sim.steps = 0.3, ["first", "second"]
-    rest.post(f"/sessions/{session_id}/messages", json=message())
-    counts: list[int] = []
-    for _ in range(4):
-        counts.append(len(rest.get(f"/sessions/{session_id}/messages").json()["data"]) - 1)
-        time.sleep(0.11)
-    assert counts == [0, 1, 2, 3]
+    path = f"/sessions/{session_id}/messages"
+    sim.steps = ["first", "second"]
+    for delay in growing(0.3):
+        sim.delay = delay
+        before = len(rest.get(path).json()["data"])
+        started = time.monotonic()
+        rest.post(path, json=message())
+        counts = {0}
+        while max(counts) < 3:
+            count = len(rest.get(path).json()["data"]) - before - 1
+            # A slow machine may show a message late, but never early.
+            assert time.monotonic() - started >= delay * count / 3 - 0.01
+            counts.add(count)
+        if counts == {0, 1, 2, 3}:
+            return
+    pytest.fail("the messages came together")
 
 
 def test_empty_polls_hide_only_new_run(

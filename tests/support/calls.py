@@ -8,7 +8,7 @@ from typing import Any
 from tests.contract.conftest import Blocking
 from tests.support.raw_server import Exchange, reply
 
-FAST: dict[str, Any] = {"max_retries": 0, "max_attempts": 1, "deadline": 2}
+FAST: dict[str, Any] = {"max_retries": 0, "max_attempts": 1, "deadline": 60}
 HOSTED: dict[str, Any] = {"api_key": "sk-simulated-key", "workflow_id": "wf_demo", **FAST}
 UNREACHABLE = "http://127.0.0.1:1"
 

@@ -130,7 +130,6 @@ class ChatKitHost:
         finish_after_cut: Whether a run continues after its stream is cut.
         requests: Method and path of each request, or its type in the thread protocol.
         stream_bytes: The bytes of the last complete stream.
-        end_time: The monotonic time of the last byte of a stream.
     """
 
     cut_at: int | None = None
@@ -139,7 +138,6 @@ class ChatKitHost:
     requests: list[str] = field(default_factory=list[str])
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     stream_bytes: bytes = b""
-    end_time: float = 0.0
     users: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
@@ -278,7 +276,6 @@ class EventStream(Response):
             data += chunk
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         self.host.stream_bytes = data
-        self.host.end_time = time.monotonic()
         with suppress(asyncio.CancelledError):
             await send({"type": "http.response.body", "body": b""})
 

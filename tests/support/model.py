@@ -1,4 +1,4 @@
-"""A ChatKit server, a network and its clients as models, for ``test_state_machine``.
+"""A ChatKit server, a network and its clients as models, for the state machine.
 
 The server stores messages, counts runs and answers lists. The network loses, delays and changes
 responses. A call is a real operation. There is no I/O, and the state machine makes all decisions.

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import threading
-import time
 import warnings
 from collections.abc import Callable, Generator
 from datetime import datetime
@@ -25,17 +24,10 @@ with warnings.catch_warnings():
     from edn360_chatkit.server._process import DrainingServer
     from edn360_chatkit.server._storage import ThreadStore
 
-PATIENCE = 5.0
+from .patience import PATIENCE, wait_for
+
 ROOT_KEY = "client_training_program_enriched"
 Workflow = Callable[[dict[str, Any]], Any]
-
-
-def wait_for(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    end = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
-    return value
 
 
 class OwnServer:
@@ -60,7 +52,7 @@ class OwnServer:
     def stop(self) -> None:
         if self._thread.is_alive():
             self.begin_to_stop()
-        self._thread.join(2 * PATIENCE)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "it does not stop"
 
 
@@ -112,7 +104,8 @@ class Server(User):
         self.port = self._server.port
         self.tables = self._server.tables
         self.begin_to_stop = self._server.begin_to_stop
-        super().__init__(httpx.Client(base_url=f"http://127.0.0.1:{self.port}"), "ana")
+        http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
+        super().__init__(http, "ana")
 
     def stop(self) -> None:
         self.http.close()

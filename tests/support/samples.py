@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -33,6 +34,14 @@ PROGRAM: dict[str, Any] = {
 }
 
 ANSWER = json.dumps({ROOT_KEY: PROGRAM}, ensure_ascii=False)
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    """The cases of ``tests/cases/{name}.json``."""
+    text = (Path(__file__).parents[1] / "cases" / f"{name}.json").read_text("utf-8")
+    read: list[dict[str, Any]] = json.loads(text)
+    return read
+
 
 # Strict JSON in UTF-8: no NaN, and no half characters.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

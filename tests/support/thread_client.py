@@ -7,7 +7,6 @@ missing, additional or renamed field.
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,16 +105,6 @@ def has_program(item: dict[str, Any]) -> bool:
         return ROOT_KEY in json.loads(item["content"][0]["text"])
     except ValueError:
         return False
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
-    """Whether the condition becomes true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def events_of(response: httpx.Response) -> list[Event]:

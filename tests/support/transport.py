@@ -17,15 +17,17 @@ from edn360_chatkit._effects import (
 )
 from edn360_chatkit._transport import TransportSettings
 
+from .patience import PATIENCE
+
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 
 
 def settings(url: str, **changes: Any) -> TransportSettings:
     fields: dict[str, Any] = {
         "url": url,
-        "timeout": httpx.Timeout(5.0, pool=None),
-        "request_seconds": 5.0,
-        "deadline": 10.0,
+        "timeout": httpx.Timeout(PATIENCE, pool=None),
+        "request_seconds": PATIENCE,
+        "deadline": 2 * PATIENCE,
         "max_response_bytes": 1_000_000,
     }
     return TransportSettings(**{**fields, **changes})

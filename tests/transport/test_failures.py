@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
+from tests.support.patience import PATIENCE, Hold
 from tests.support.raw_server import Exchange, raw_server, reply
 from tests.support.transport import get, post, settings, status
 
@@ -69,7 +70,7 @@ def test_exception_of_signal_handler_passes_through(error: type[BaseException]) 
 
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), None)
-        with alarm(60, error), pytest.raises(error, match="time limit") as caught:
+        with alarm(PATIENCE, error), pytest.raises(error, match="time limit") as caught:
             driver.run(get(server.server_url))
         # The frames of httpx and httpcore hold headers and bodies.
         frames = "".join(traceback.format_tb(caught.value.__traceback__))
@@ -105,21 +106,27 @@ class CallableHandler:
 )
 def test_os_error_of_signal_handler_passes_through(library: Any, handler: Handler) -> None:
     """The handler raises during a write, where httpcore ignores an ``OSError``."""
+    left = threading.Event()
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         yield reply({})
-        time.sleep(0.5)  # the second request is not read
+        # Of the second request, only the beginning is read.
+        exchange.connection.recv(1)
+        time.sleep(0.1)  # the buffers are full by now
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        left.wait(PATIENCE)
 
     http = library and library.Client()
     with raw_server(answer) as server:
         driver = SyncDriver(settings(server.server_url), http)
         driver.run(get(server.server_url))
         with (
-            alarm(0.1, TimeoutError, handler),
+            alarm(PATIENCE, TimeoutError, handler),
             pytest.raises(OSError, match="time limit") as caught,
         ):
             driver.run(post(server.server_url, bytes(20_000_000)))
         assert caught.value.__context__ is None
+        left.set()
         driver.close()
         if http is not None:
             http.close()
@@ -301,19 +308,15 @@ def test_transport_error_is_not_quoted(failure: type[httpx.TransportError]) -> N
 
 
 def test_request_queued_in_callers_pool_did_not_arrive() -> None:
-    def answer(exchange: Exchange) -> Iterable[bytes]:
-        time.sleep(1.5)
-        yield reply({})
-
-    with (
-        raw_server(answer) as server,
-        httpx.Client(limits=httpx.Limits(max_connections=1), timeout=5) as http,
-    ):
+    hold = Hold()
+    limits = httpx.Limits(max_connections=1)
+    with raw_server(hold) as server, httpx.Client(limits=limits, timeout=PATIENCE) as http:
         busy = threading.Thread(target=http.get, args=(server.server_url,))
         busy.start()
-        time.sleep(0.2)
+        assert hold.arrived.wait(PATIENCE)
         with pytest.raises(APITimeoutError, match="busy") as caught:
             SyncDriver(settings(server.server_url), http).run(get(server.server_url), deadline=0.3)
+        hold.released.set()
         busy.join()
     assert not caught.value.may_have_arrived
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 import anyio
@@ -35,6 +36,7 @@ from edn360_chatkit._transport.pool import (
     forget_closed_loops,
     take_dropped,
 )
+from tests.support.patience import PATIENCE, Hold, becomes_true, eventually
 from tests.support.raw_server import Exchange, RawServer, raw_server, reply
 from tests.support.transport import STREAM_HEAD, first_events, get, settings, status
 
@@ -50,13 +52,13 @@ ports_by_server: dict[int, list[int]] = {}
 
 
 @contextmanager
-def counting_server(delay: float = 0.0) -> Iterator[RawServer]:
-    """Answer each request with its path, and record the connections."""
+def counting_server(wait: Callable[[], object] = int) -> Iterator[RawServer]:
+    """Answer each request with its path after a wait, and record the connections."""
     connections: list[int] = []
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         connections.append(exchange.connection.getpeername()[1])
-        time.sleep(delay)
+        wait()
         yield reply({"path": exchange.line.partition(" ")[2]})
 
     with raw_server(answer) as server:
@@ -69,15 +71,6 @@ def forget_loops() -> None:
     """Suppress Python's warning about connections of an ended event loop: they can't be closed."""
     forget_closed_loops()
     gc.collect()
-
-
-async def becomes_true(condition: Callable[[], bool]) -> bool:
-    """Whether a condition is true within some seconds."""
-    for _ in range(500):
-        if condition():
-            return True
-        await anyio.sleep(0.01)
-    return False
 
 
 def open_streams() -> Any:
@@ -114,18 +107,25 @@ def read_on(stream: Stream) -> Operation[tuple[str, ...] | None]:
 
 
 def test_interruption_replaces_the_pool() -> None:
+    numbers, left = count(1), threading.Event()
+
     def strike(*args: object) -> None:
         raise KeyboardInterrupt
 
+    def interrupt_second_request() -> None:
+        if next(numbers) == 2:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+            left.wait(PATIENCE)
+
     before = signal.signal(signal.SIGALRM, strike)
     try:
-        with counting_server(delay=0.3) as server:
+        with counting_server(interrupt_second_request) as server:
             driver = SyncDriver(settings(server.server_url), None)
             driver.run(get(server.server_url))
             pool = driver._pool()
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(KeyboardInterrupt):
                 driver.run(get(server.server_url))
+            left.set()
             driver.run(get(server.server_url))
             assert driver._pool() is not pool
             assert len(ports(server)) == 2
@@ -135,13 +135,15 @@ def test_interruption_replaces_the_pool() -> None:
 
 
 def test_request_in_flight_ends_on_the_old_pool() -> None:
-    with counting_server(delay=0.5) as server, ThreadPoolExecutor(1) as threads:
+    hold = Hold()
+    with raw_server(hold) as server, ThreadPoolExecutor(1) as threads:
         driver = SyncDriver(settings(server.server_url), None)
         result = threads.submit(driver.run, status(server.server_url))
-        time.sleep(0.2)
+        assert hold.arrived.wait(PATIENCE)
         (pool,) = driver._pools.values()
         driver._pools.clear()
         pool.retire()
+        hold.released.set()
         assert driver.run(status(server.server_url)) == 200
         assert result.result() == 200
         driver.close()
@@ -150,25 +152,25 @@ def test_request_in_flight_ends_on_the_old_pool() -> None:
 def test_late_request_of_a_replaced_pool_is_not_cut() -> None:
     """Another thread has taken the pool, but not yet a place, when the pool is replaced."""
     pool = Pool(SyncNetwork(), lambda kept: httpx.HTTPTransport(), None)
-    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
+    limit = TimeLimit(time.monotonic() + PATIENCE, NO_EFFECT)
     pool.retire()
     late = finish(pool.enter(limit, streaming=True))
     finish(pool.close())
     assert pool._shards == [late]
     pool.leave(late)
-    assert anyio.run(becomes_true, lambda: not pool._shards)
+    assert eventually(lambda: not pool._shards)
 
 
 def test_lock_that_an_interruption_left_blocks_nothing() -> None:
     http = httpx.HTTPTransport()
     pool = Pool(SyncNetwork(), lambda kept: http, None)
-    limit = TimeLimit(time.monotonic() + 5, NO_EFFECT)
+    limit = TimeLimit(time.monotonic() + PATIENCE, NO_EFFECT)
     pool.leave(finish(pool.enter(limit, streaming=False)))
     lock = http._pool._optional_thread_lock
     with lock:
         thread = threading.Thread(target=pool.retire, daemon=True)
         thread.start()
-        thread.join(5)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -226,8 +228,9 @@ def test_left_run_has_ended_its_request(backend: str) -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         async with driver.watch(get(url)) as run:
-            with anyio.move_on_after(0.2):
-                await anext(run)
+            while not server.requests:
+                with anyio.move_on_after(0.05):
+                    await anext(run)
             (shard,) = driver._pool()._shards
             assert shard.used == 1
         assert shard.used == 0
@@ -291,13 +294,15 @@ def test_cancellation_reaches_the_operation() -> None:
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         task = asyncio.create_task(driver.run(operation(url)))
-        await asyncio.sleep(0.2)
+        assert await becomes_true(hold.arrived.is_set)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        hold.released.set()
         await driver.aclose()
 
-    with counting_server(delay=1) as server:
+    hold = Hold()
+    with raw_server(hold) as server:
         asyncio.run(main(server.server_url))
     assert notes == ["CancelledError"]
 
@@ -393,7 +398,7 @@ def test_event_loop_closes_its_connections_at_its_end(backend: str) -> None:
                 anyio.run(main, driver, server.server_url, backend=backend)
             assert len(connections) == 6
             # The server closes its end when the other end is closed.
-            assert anyio.run(becomes_true, lambda: all(c.fileno() < 0 for c in connections))
+            assert eventually(lambda: all(c.fileno() < 0 for c in connections))
     finally:
         gc.enable()
 
@@ -434,7 +439,7 @@ def test_dropped_run_is_closed_later() -> None:
         gc.collect()
         assert pool.streams == {stream}
         driver.run(first_events(server.server_url))
-        assert anyio.run(becomes_true, lambda: stream not in pool.streams)
+        assert eventually(lambda: stream not in pool.streams)
         driver.close()
 
 
@@ -474,7 +479,7 @@ def test_dropped_client_is_closed_by_another() -> None:
         other = SyncDriver(settings(server.server_url), None)
         other.run(get(server.server_url))
         # The server closes its end when the other end is closed.
-        assert anyio.run(becomes_true, lambda: connections[0].fileno() < 0)
+        assert eventually(lambda: connections[0].fileno() < 0)
         other.close()
 
 
@@ -497,7 +502,8 @@ def test_request_does_not_wait_for_dropped_streams(backend: str) -> None:
         driver = AsyncDriver(settings(url), None)
         item = SlowItem(driver.network.home())
         drop(item)
-        assert await driver.run(status(url), deadline=2) == 200
+        # The item waits for longer than this deadline.
+        assert await driver.run(status(url), deadline=PATIENCE / 2) == 200
         item.may_end.set()
         assert await becomes_true(item.has_ended.is_set)
         await driver.aclose()
@@ -519,19 +525,22 @@ def test_sequential_requests_share_connection() -> None:
 
 
 def test_concurrent_requests_use_several_transports() -> None:
+    requests = 3 * REQUEST_SHARD_SIZE
+    together = threading.Barrier(requests, timeout=PATIENCE)
+
     async def main(url: str) -> int:
         driver = AsyncDriver(settings(url), None)
         async with anyio.create_task_group() as tasks:
-            for _ in range(3 * REQUEST_SHARD_SIZE):
+            for _ in range(requests):
                 tasks.start_soon(driver.run, get(url))
         (pool,) = driver._pools.values()
         transports = len(pool._shards)
         await driver.aclose()
         return transports
 
-    with counting_server(delay=0.2) as server:
+    with counting_server(together.wait) as server:
         assert anyio.run(main, server.server_url) == 3
-        assert len(ports(server)) == 3 * REQUEST_SHARD_SIZE
+        assert len(ports(server)) == requests
 
 
 def test_requests_share_a_hundred_connections() -> None:
@@ -543,12 +552,16 @@ def test_requests_share_a_hundred_connections() -> None:
         await driver.aclose()
 
     lock, at_work, counts = threading.Lock(), set[int](), list[int]()
+    full = threading.Event()
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
         with lock:
             at_work.add(id(exchange))
             counts.append(len(at_work))
-        time.sleep(0.1)
+        if len(at_work) >= 100:
+            full.set()
+        full.wait(PATIENCE)
+        time.sleep(0.1)  # for another connection, if there were one
         with lock:
             at_work.discard(id(exchange))
         yield reply({})
@@ -556,7 +569,7 @@ def test_requests_share_a_hundred_connections() -> None:
     with raw_server(answer) as server:
         anyio.run(main, server.server_url)
         assert len(server.requests) == 300
-        assert 10 < max(counts) <= 100
+        assert max(counts) == 100
 
 
 @pytest.mark.parametrize("streams", [250, pytest.param(1000, marks=pytest.mark.slow)])
@@ -592,10 +605,11 @@ def test_wait_for_connection_ends_at_deadline(kind: str, monkeypatch: pytest.Mon
         driver = SyncDriver(settings(url), None)
         busy = threading.Thread(target=driver.run, args=(get(url),))
         busy.start()
-        time.sleep(0.1)
+        assert hold.arrived.wait(PATIENCE)
         try:
             driver.run(get(url), deadline=0.2)
         finally:
+            hold.released.set()
             busy.join()
             driver.close()
 
@@ -604,9 +618,10 @@ def test_wait_for_connection_ends_at_deadline(kind: str, monkeypatch: pytest.Mon
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(driver.run, get(url))
-                await anyio.sleep(0.1)
+                assert await becomes_true(hold.arrived.is_set)
                 with pytest.raises(APITimeoutError) as caught:
                     await driver.run(get(url), deadline=0.2)
+                hold.released.set()
         finally:
             await driver.aclose()
         raise caught.value
@@ -617,7 +632,8 @@ def test_wait_for_connection_ends_at_deadline(kind: str, monkeypatch: pytest.Mon
         else:
             anyio.run(wait_async, url)
 
-    with counting_server(delay=1) as server, pytest.raises(APITimeoutError, match="busy") as caught:
+    hold = Hold()
+    with raw_server(hold) as server, pytest.raises(APITimeoutError, match="busy") as caught:
         wait_either(server.server_url)
     assert not caught.value.may_have_arrived
     assert caught.value.deadline_passed
@@ -674,26 +690,28 @@ def test_run_dropped_at_event_closes_stream() -> None:
         gc.collect()
         finish(close_items(take_dropped(pool.home)))
         # A thread of another test may have closed the stream.
-        assert anyio.run(becomes_true, lambda: not pool.streams)
+        assert eventually(lambda: not pool.streams)
         driver.close()
 
 
 def test_stream_of_a_dropped_run_is_closed() -> None:
     """The stream opens after the run is dropped."""
-    closed = threading.Event()
+    dropped, closed = threading.Event(), threading.Event()
 
     async def main(url: str) -> None:
         driver = AsyncDriver(settings(url), None)
         run = driver.watch(Waiting(url).run())
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(anext(run), 0.1)
+        while not server.requests:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(run), 0.05)
         del run
         gc.collect()
+        dropped.set()
         assert await becomes_true(closed.is_set)
         await driver.aclose()
 
     def answer(exchange: Exchange) -> Iterable[bytes]:
-        time.sleep(0.5)
+        dropped.wait(PATIENCE)
         yield STREAM_HEAD + b"data: x\n\n"
         with suppress(OSError):
             exchange.connection.recv(1)
@@ -727,9 +745,7 @@ def test_second_cancellation_does_not_keep_streams_open() -> None:
             with suppress(asyncio.CancelledError):
                 await task
         del task
-        with anyio.fail_after(5):
-            while driver._pool().streams:
-                await asyncio.sleep(0.01)
+        assert await becomes_true(lambda: not driver._pool().streams)
         await driver.aclose()
 
     with open_streams() as server:
