@@ -51,11 +51,11 @@ def test_second_command_resumes_first_run(
     assert main(command) == 1
     err = capsys.readouterr().err
     assert err.startswith("The run is in out.json.run until its program is delivered.\n")
-    assert "The run may go on at the server, and is paid for." in err
+    assert "The run may continue at the server, and is paid for." in err
     assert "input_sha256" in Path("out.json.run").read_text("utf-8")
     assert main(command) == 0
     err = capsys.readouterr().err
-    assert err == "Taking up the run in out.json.run. To start a new one, remove that file.\n"
+    assert err == "Resuming the run in out.json.run. To start a new one, remove that file.\n"
     assert "title" in json.loads(Path("out.json").read_text("utf-8"))
     assert not Path("out.json.run").exists()
     assert sim.runs == 1
@@ -226,7 +226,7 @@ def test_lost_answer_leaves_the_reference(
     sim.fail_next("threads.create", status=503, taken=True)
     sim.fail_next("threads.list", status=404, times=10)
     assert main(command) == 1
-    assert "If the athlete's data arrived, the run may go on" in capsys.readouterr().err
+    assert "If the athlete's data arrived, the run may continue" in capsys.readouterr().err
     assert main(command) == 1
     assert sim.runs == 1
 

@@ -126,8 +126,8 @@ class Workers(Generic[W]):
             return
         path, awaited = self._batch.journal_path, self._batch.waiting.awaited
         if path is not None:
-            text = f"{_NOTE} are taken up by the same run_many, with journal={os.fspath(path)!r}"
+            text = f"{_NOTE} are resumed by the same run_many, with journal={os.fspath(path)!r}"
         else:
             calls = "\n".join(resume_call(run, awaited=awaited) for run in runs)
-            text = f"{_NOTE} may be paid for, and are in no journal. Take each up:\n{calls}"
+            text = f"{_NOTE} may be paid for, and are in no journal. Resume each with:\n{calls}"
         add_note(error, text)

@@ -1,6 +1,6 @@
 """Run the workflow for many athletes, each once.
 
-All inputs are checked before the first message is sent. A journal records each run: a repeated
+All inputs are checked before the first request. A journal records each run: a repeated
 command continues the batch, even after a crash, and pays for no run twice. RESULTS.jsonl has a line
 for each input, with its key and its program or error. A folder gets KEY.json, or KEY.error.json.
 Without --poll-interval, the polls adapt to the duration of the runs.
@@ -60,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.simulate:
         options.setdefault("poll_interval", POLL_INTERVAL)
     command = shlex.join([NAME, *sys.argv[1:]])
-    advice = "" if journal is None else f"Go on with the same command:\n  {command}"
+    advice = "" if journal is None else f"Continue with the same command:\n  {command}"
     try:
         # The journal is opened before the output, which another process may be writing.
         with (
@@ -218,7 +218,7 @@ class State:
         rest = f", {clock((self._total - self._ended) / rate)} left" if rate else ""
         return (
             f"{self._ended - self.failed} done, {self.failed} failed, "
-            f"{self._read - self._ended} under way, {60 * rate:.0f} a minute{rest}"
+            f"{self._read - self._ended} running, {60 * rate:.0f} a minute{rest}"
         )
 
     def summary(self) -> str:

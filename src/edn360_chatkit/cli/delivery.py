@@ -118,7 +118,7 @@ class Delivery:
         if self._run is None or self._args.simulate:
             return ""
         run = "The run" if is_sent(self._run) else "If the athlete's data arrived, the run"
-        text = f"{run} may go on at the server, and is paid for. Take it up with:\n"
+        text = f"{run} may continue at the server, and is paid for. Resume it with:\n"
         lines = [] if is_named else [f"{text}  {self._resume_command(self._run)}"]
         if self._file is not None and not is_sent(self._run):
             lines.append(f"To start a new run instead, remove {self._file.name}.")

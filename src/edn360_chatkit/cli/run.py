@@ -1,6 +1,6 @@
 """Run the workflow on an athlete's data, and write the training program as JSON.
 
-Input and output are checked before the message is sent. The API key is read only from the
+Input and output are checked before the first request. The API key is read only from the
 environment, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the
 arguments of its commands. OUT.json.run refers to the run until its program is delivered. As long as
 it exists, a repeated command resumes the run and starts no second run. An answer without a program
@@ -65,5 +65,5 @@ def _earlier_run(args: argparse.Namespace, file: str, digest: str) -> RunReferen
             "up that run; nothing was sent."
         )
     doubt = "" if is_sent(run) else ", which may have started"
-    say(f"Taking up the run in {file}{doubt}. To start a new one, remove that file.")
+    say(f"Resuming the run in {file}{doubt}. To start a new one, remove that file.")
     return run
