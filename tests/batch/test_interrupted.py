@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,12 @@ def test_dropped_batch_closes_its_journal(sim: ChatKitSimulator, tmp_path: Path)
     assert [result.error for result in results] == [None] * 3
     assert errors != [None]
     assert sim.runs == 3
+
+
+def test_refused_inputs_leave_the_journal_free(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    sim.delay = 0.1
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db", "poll_interval": 0.05}
+    with ChatKitClient(**settings(sim)) as client:
+        with pytest.raises(TypeError, match="not iterable"):
+            client.run_many(5, **options)  # type: ignore[arg-type]
+        assert len(list(client.run_many(athletes(2), **options))) == 2

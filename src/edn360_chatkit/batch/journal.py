@@ -90,7 +90,12 @@ class Journal:
                 self._connection.close()
 
     def __del__(self) -> None:
-        if os.getpid() != self._process and hasattr(self, "_connection"):
+        if not hasattr(self, "_connection"):
+            return
+        if os.getpid() == self._process:
+            # SQLite's connection is in a cycle, and keeps its lock until the garbage collection.
+            self._connection.close()
+        else:
             # In a forked child a close would remove changes of the parent, so never close it.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -203,7 +204,7 @@ class _Tasks(Workers[Pending]):
         """Start a run for each input, as places become free."""
         try:
             inputs = self._inputs
-            source = aiter(inputs) if isinstance(inputs, AsyncIterable) else iter(inputs)
+            source = aiter(inputs) if isinstance(inputs, AsyncIterable) else chain(inputs)
             while self.has_inputs and (value := await _read(source)) is not _END:
                 number, operation = self.operation(value)
                 # No frame of a traceback holds the athlete's data.
@@ -256,9 +257,7 @@ class _Tasks(Workers[Pending]):
 async def _read(source: Iterator[object] | AsyncIterator[object]) -> object:
     """The next input, or ``_END``."""
     try:
-        if isinstance(source, AsyncIterator):
-            return await source.__anext__()
-        return next(source)
+        return next(source) if isinstance(source, Iterator) else await source.__anext__()
     except (StopIteration, StopAsyncIteration):
         return _END
 
