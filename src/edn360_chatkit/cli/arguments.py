@@ -36,11 +36,7 @@ RUN = option("run", "RUN", "the file of a run, such as OUT.json.run, or its JSON
 SERVER = (
     option("--base-url", "URL", "the ChatKit API; default $EDN360_CHATKIT_BASE_URL"),
     option("--server-url", "URL", "a self-hosted server; default $EDN360_CHATKIT_SERVER_URL"),
-    option(
-        "--protocol",
-        ("auto", "messages", "threads"),
-        "default auto: the protocol that the server has",
-    ),
+    option("--protocol", ("auto", "messages", "threads"), "default auto: that of the server"),
     option("--timeout", float, "the time limit of a request; default 30"),
     option("--max-response-bytes", int, "the largest response; default 16 MiB"),
 )
@@ -53,10 +49,5 @@ WAITING = (
     option("--poll-interval", float, "time between polls; default 2, or 0.25 with a simulator"),
     option("--max-attempts", int, "the limit of polls; default 60"),
     option("--deadline", float, "the limit of the whole wait; default 3600"),
-    option(
-        "--answer",
-        ("program", "first"),
-        "wait for the program, or take the first message",
-        default="program",
-    ),
+    option("--answer", ("program", "first"), "program, or the first message", default="program"),
 )

@@ -34,17 +34,11 @@ ARGUMENTS = (
     option("--host", "HOST", "default 127.0.0.1", default="127.0.0.1"),
     option("--port", int, "default 8000; 0 for a free port", default=8000),
     option("--token-file", "FILE", "bearer tokens, besides $EDN360_SERVER_TOKEN", type=Path),
-    option(
-        "--authenticate",
-        "MODULE:FUNCTION",
-        "a function from a bearer token to its user, or to None",
-    ),
+    option("--authenticate", "MODULE:FUNCTION", "a function of a bearer token: its user, or None"),
     option("--max-runs", int, "runs at the same time; default no limit"),
     option("--run-timeout", float, "the time limit of a run; default 1800"),
     option("--grace", float, "the time for runs to finish after SIGTERM; default 240"),
-    option(
-        "--retention", float, "the time to keep idle threads", metavar="DAYS", dest="retention_days"
-    ),
+    option("--retention", float, "age of idle threads", metavar="DAYS", dest="retention_days"),
     option("--max-request-bytes", int, "the largest request; default 10 MB"),
 )
 
