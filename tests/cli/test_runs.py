@@ -298,7 +298,7 @@ def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimu
         missing = [name for name in names if not Path(f"{name}.out").exists()]
         processes = [start("run", f"{n}.json", "-o", f"{n}.out", *options) for n in missing]
         for process in processes:
-            end_after(process, moments.uniform(0.3, 1.5 + patience / 10))
+            end_after(process, moments.uniform(0.3, 1.5 + patience / 2))
     assert all("title" in Path(f"{name}.out").read_text("utf-8") for name in names)
     assert sim.runs == len(names)
     assert not list(Path().glob("*.run"))

@@ -38,7 +38,7 @@ ARGUMENTS = (
     option("--max-runs", int, "runs at the same time; default no limit"),
     option("--run-timeout", float, "the time limit of a run; default 1800"),
     option("--grace", float, "the time for runs to finish after SIGTERM; default 240"),
-    option("--retention", float, "age of idle threads", metavar="DAYS", dest="retention_days"),
+    option("--retention", float, "delete older threads", metavar="DAYS", dest="retention_days"),
     option("--max-request-bytes", int, "the largest request; default 10 MB"),
 )
 
