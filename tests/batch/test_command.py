@@ -128,7 +128,8 @@ def test_repeated_command_continues_interrupted_batch(
     inputs, results = tmp_path / "inputs.jsonl", tmp_path / "results.jsonl"
     write_lines(inputs, 6)
     sim.delay = 600
-    arguments = ["batch", str(inputs), "-o", str(results), *server, "--concurrency", "4"]
+    patient = ["--concurrency", "4", "--max-attempts", "10000"]
+    arguments = ["batch", str(inputs), "-o", str(results), *server, *patient]
     command = [sys.executable, "-m", "edn360_chatkit", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: sim.runs == 4)

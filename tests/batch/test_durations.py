@@ -116,7 +116,7 @@ def test_other_durations_are_learned(seconds: float, most_polls: int) -> None:
 
 
 @pytest.mark.parametrize(("runs", "seconds", "most"), [(1000, 60.0, 6.0), (200, 20.0, 3.0)])
-def test_runs_of_a_batch_learn_from_each_other(runs: int, seconds: float, most: float) -> None:
+def test_runs_of_batch_share_their_durations(runs: int, seconds: float, most: float) -> None:
     """Those that start together are polled at different times, and none again and again."""
     polls, delay = poll_batch(runs, seconds, 200.0, Durations())
     assert polls < most
@@ -128,7 +128,7 @@ def test_first_runs_of_seconds_are_not_late() -> None:
     assert delay < 5.0
 
 
-def test_first_poll_comes_at_once_until_runs_are_known() -> None:
+def test_first_poll_of_first_runs_is_immediate() -> None:
     durations = Durations()
     assert RunTiming(durations, 0.0).pause(0.0, 0.0) == 0.0
     figures(real_duration, durations, runs=30)

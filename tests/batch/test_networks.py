@@ -29,7 +29,7 @@ COUNT = 8
         pytest.param("refuse", marks=pytest.mark.slow),
     ],
 )
-def test_proxy_that_breaks_connections_loses_and_doubles_no_run(
+def test_breaking_proxy_loses_and_doubles_no_run(
     sim: ChatKitSimulator, tmp_path: Path, kind: Kind
 ) -> None:
     journal = tmp_path / "runs.db"
@@ -57,7 +57,7 @@ def test_proxy_that_breaks_connections_loses_and_doubles_no_run(
 
 
 @pytest.mark.parametrize("survives", [True, False])
-def test_runs_whose_streams_were_left_are_not_sent_again(
+def test_runs_of_left_streams_stay_single(
     sim: ChatKitSimulator, tmp_path: Path, survives: bool
 ) -> None:
     sim.delay, sim.survives_hang_up = 600, survives

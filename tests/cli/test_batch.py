@@ -21,7 +21,7 @@ import pytest
 from edn360_chatkit import ChatKitClient
 from edn360_chatkit.cli import main
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.patience import PATIENCE, eventually, finish_runs
+from tests.support.patience import PATIENCE, eventually, finish_runs, wait_for
 from tests.support.samples import ANSWER, ATHLETE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and terminals")
@@ -84,13 +84,13 @@ def test_only_a_terminal_shows_a_bar(
     sim.delay = 600
     main_end, terminal = os.openpty()
     command = [sys.executable, "-m", "edn360_chatkit", *BATCH]
-    options = ["--concurrency", "2", "--poll-interval", "0.1", "--max-attempts", "5000"]
+    options = ["--concurrency", "2", "--poll-interval", "0.1", "--max-attempts", "10000"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     # Before the first result, too. The runs end when their state is shown.
     states = [
-        r"0 done, 0 failed, 2 running, 0 a minute",
-        r"2 done, 0 failed, 2 running, \d+ a minute, \d+:\d\d left",
+        r"0 done, 0 failed, 2 in flight, 0 a minute",
+        r"2 done, 0 failed, 2 in flight, \d+ a minute, \d+:\d\d left",
     ]
     shown, text = b"", ""
     while True:
@@ -101,6 +101,8 @@ def test_only_a_terminal_shows_a_bar(
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode(errors="replace"))
         if states and re.search(states[0], text):
             del states[0]
+            # A run counts as under way before its message arrives.
+            wait_for(lambda: sim.runs == 4 - 2 * len(states))
             finish_runs(sim, ANSWER)
     os.close(main_end)
     out, _ = process.communicate(timeout=PATIENCE)

@@ -141,7 +141,7 @@ def test_any_data_is_accepted(data: str) -> None:
 
 def test_unwatched_events_are_not_returned() -> None:
     event = {"type": "progress_update", "text": "Reading"}
-    assert not list(ThreadReader().feed(json.dumps(event), watched=False))
+    assert not any(ThreadReader().feed(json.dumps(event), watched=False))
 
 
 def feed(*events: dict[str, Any]) -> ThreadReader:

@@ -126,8 +126,9 @@ def a_stream(data: bytes) -> None:
     with linear(len(data)):
         for event in events:
             for result in watched.feed(event, watched=True):
+                assert result is not None
                 result.model_dump_json()
-            assert not list(unwatched.feed(event, watched=False))
+            assert not any(unwatched.feed(event, watched=False))
         watched.end(is_broken=True)
     unwatched.end(is_broken=True)
     assert watched.messages == unwatched.messages

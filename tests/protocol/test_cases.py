@@ -38,7 +38,7 @@ def read_stream(events: list[dict[str, Any]]) -> WorkflowResponse:
     """The response to a stream."""
     box, reader = inbox(), ThreadReader(message_id="m")
     for event in events:
-        reader.feed(json.dumps(event), watched=False)
+        list(reader.feed(json.dumps(event), watched=False))
     reader.end()
     box.follow(reader.messages)
     box.check_error(reader.error)

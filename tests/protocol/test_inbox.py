@@ -77,7 +77,7 @@ def follow(*events: dict[str, Any], each: bool = False) -> tuple[Inbox, ThreadRe
     """An inbox after a stream; ``each``: it is filled after each event."""
     box, reader = inbox(), ThreadReader(message_id="m")
     for event in events:
-        reader.feed(json.dumps(event), watched=False)
+        list(reader.feed(json.dumps(event), watched=False))
         if each:
             box.follow(reader.messages)
     reader.end(is_broken=True)
@@ -309,7 +309,7 @@ def test_small_messages_take_linear_time() -> None:
         box, reader = inbox(), ThreadReader(message_id="m")
         started = time.thread_time()
         for number in range(count):
-            reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False)
+            list(reader.feed(json.dumps(item(f"Step {number}", str(number))), watched=False))
             box.follow(reader.messages)
         assert box.response("program", 1, 0.0) is None
         return time.thread_time() - started

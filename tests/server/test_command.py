@@ -103,7 +103,7 @@ def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
         Path("go").touch()
         server.communicate()
         assert server.returncode == 0
-    assert "Stopping. Runs under way: 1, for 240 s at most." in line
+    assert "Stopping. Runs in flight: 1, for 240 s at most." in line
 
     again = serve()
     (thread,) = again.get("threads.list")["data"]

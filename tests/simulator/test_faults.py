@@ -206,5 +206,5 @@ def test_next_request_fails_as_set(sim: ChatKitSimulator, rest: httpx.Client) ->
 
 
 def test_failure_of_unknown_endpoint_is_refused(sim: ChatKitSimulator) -> None:
-    with pytest.raises(ValueError, match=r"no endpoint 'sesions'; there are create_session, "):
+    with pytest.raises(ValueError, match="endpoint 'sesions'; the endpoints are create_session, "):
         sim.fail_next("sesions")  # type: ignore[arg-type]

@@ -17,15 +17,6 @@ PATIENCE = 120.0
 """How long a test waits for something that must happen, in seconds."""
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """Wait until a condition is true, and return its value."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
-    return value
-
-
 def eventually(condition: Callable[[], object]) -> bool:
     """Whether a condition becomes true."""
     end = time.monotonic() + PATIENCE
@@ -34,6 +25,11 @@ def eventually(condition: Callable[[], object]) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true."""
+    assert eventually(condition), "it did not happen"
 
 
 async def becomes_true(condition: Callable[[], object]) -> bool:

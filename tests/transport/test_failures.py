@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-import socket
-import ssl
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,16 +15,17 @@ import anyio
 import httpx
 import httpx2
 import pytest
-import trustme
 from pydantic import SecretStr
 
 from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
+from edn360_chatkit._effects import Emitting, emit
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from tests.support.patience import PATIENCE, Hold
 from tests.support.raw_server import Exchange, raw_server, reply
 from tests.support.transport import get, post, settings, status
 
-LIBRARIES = [httpx, httpx2]
+from .servers import LIBRARIES
+
 URL = "http://127.0.0.1:9/chatkit"
 
 
@@ -130,6 +128,13 @@ def test_os_error_of_signal_handler_passes_through(library: Any, handler: Handle
         driver.close()
         if http is not None:
             http.close()
+
+
+def test_time_limit_strikes_while_client_is_made() -> None:
+    """Nearly all the time, certificates are loaded: a failure there is an ``OSError``, too."""
+    drivers = (SyncDriver(settings(URL), None) for _ in range(1000))
+    with alarm(0.1, TimeoutError), pytest.raises(TimeoutError, match="time limit"):
+        list(drivers)
 
 
 def test_cause_of_transport_error_has_no_traceback() -> None:
@@ -251,9 +256,6 @@ def test_closed_client_is_refused_before_sending() -> None:
         SyncDriver(settings(URL), http).run(get(URL))
 
 
-# --- whether the request may have arrived ---------------------------------------------------------
-
-
 @pytest.mark.parametrize("library", [None, *LIBRARIES])
 def test_refused_connection_did_not_arrive(library: Any) -> None:
     http = library and library.Client()
@@ -307,7 +309,7 @@ def test_transport_error_is_not_quoted(failure: type[httpx.TransportError]) -> N
     assert "hidden" not in str(caught.value)
 
 
-def test_request_queued_in_callers_pool_did_not_arrive() -> None:
+def test_request_queued_by_caller_did_not_arrive() -> None:
     hold = Hold()
     limits = httpx.Limits(max_connections=1)
     with raw_server(hold) as server, httpx.Client(limits=limits, timeout=PATIENCE) as http:
@@ -319,106 +321,6 @@ def test_request_queued_in_callers_pool_did_not_arrive() -> None:
         hold.released.set()
         busy.join()
     assert not caught.value.may_have_arrived
-
-
-# --- proxies and certificates ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("answer", "retryable"), [(407, False), (403, False), (502, True)])
-def test_proxy_that_refuses_is_not_retried(
-    answer: int, retryable: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with raw_server(lambda exchange: [reply({}, status=answer)]) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{proxy.port}")
-        driver = SyncDriver(settings("https://api.example.com/v1"), None)
-        with pytest.raises(APIConnectionError, match="HTTPS_PROXY") as caught:
-            driver.run(get("https://api.example.com/v1"))
-        driver.close()
-    assert proxy.requests == ["CONNECT api.example.com:443"]
-    assert caught.value.retryable is retryable
-    assert not caught.value.may_have_arrived
-
-
-def test_loopback_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with (
-        raw_server(lambda exchange: [reply({})]) as server,
-        closing(SyncDriver(settings(server.server_url), None)) as driver,
-    ):
-        assert driver.run(status(server.server_url)) == 200
-
-
-@pytest.mark.parametrize("no_proxy", ["[::1]", "fd00::/8", "::1", "[::1"])
-def test_ipv6_in_no_proxy_is_accepted(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", no_proxy)
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    SyncDriver(settings("https://api.example.com/v1"), None).close()
-
-
-def test_unusable_proxy_names_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:9")
-    with pytest.raises(ConfigurationError, match=r"HTTPS_PROXY.*NO_PROXY"):
-        SyncDriver(settings("https://api.example.com/v1"), None)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a key, a certificate for 127.0.0.1, and the authority that signed it."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    pem = issued.private_key_and_cert_chain_pem.bytes() + authority.cert_pem.bytes()
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(pem)
-    return path
-
-
-@contextmanager
-def tls_server(certificate: Path) -> Iterator[str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(connection, server_side=True) as secure:
-                    secure.recv(65536)
-                    secure.sendall(reply({}))
-            except OSError:
-                connection.close()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield f"https://127.0.0.1:{listener.getsockname()[1]}/chatkit"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join(5)
-
-
-def test_untrusted_certificate_is_not_retried(certificate: Path) -> None:
-    with (
-        tls_server(certificate) as url,
-        closing(SyncDriver(settings(url), None)) as driver,
-        pytest.raises(APIConnectionError, match="SSL_CERT_FILE") as caught,
-    ):
-        driver.run(get(url))
-    assert not caught.value.retryable
-    assert not caught.value.may_have_arrived
-
-
-def test_certificate_variable_counts_for_loopback(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with tls_server(certificate) as url, closing(SyncDriver(settings(url), None)) as driver:
-        assert driver.run(status(url)) == 200
-
-
-# --- the request itself ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("library", [None, *LIBRARIES])
@@ -452,3 +354,15 @@ def test_other_http_client_is_refused(kind: str) -> None:
     wrong = httpx.AsyncClient() if kind == "Client" else httpx.Client()
     with pytest.raises(ConfigurationError, match=rf"httpx\.{kind}"):
         make(settings(URL), wrong)
+
+
+def test_stop_iteration_of_a_callback_passes_through() -> None:
+    def fail(event: str) -> None:
+        raise StopIteration
+
+    def operation() -> Emitting[str, None]:
+        yield from emit("event")
+
+    driver = SyncDriver(settings("http://127.0.0.1:1"), None)
+    with pytest.raises(StopIteration):
+        driver.run(operation(), fail)

@@ -143,7 +143,11 @@ def test_event_loop_runs_during_flood(backend: str, answer: object) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: driver.run(all_events(url), deadline=PATIENCE / 2))
             for turn in range(1, 4):
-                assert await becomes_true(lambda turn=turn: len(sent) > 10 * turn)
+
+                def is_flooded(least: int = 10 * turn) -> bool:
+                    return len(sent) > least
+
+                assert await becomes_true(is_flooded)
             tasks.cancel_scope.cancel()
         await driver.aclose()
 

@@ -6,14 +6,14 @@ events, items and updates are passed on unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
-from .._effects import Operation, Stream, read
+from .._effects import Operation, Stream, read, sleep
 from .._json import as_list, as_object, as_text, is_list, is_object, parse
 from ..errors import APIConnectionError, APIError
 from ..events import NoticeEvent, ProgressEvent, RawEvent, TaskEvent, TextDeltaEvent, WorkflowEvent
@@ -31,6 +31,8 @@ _PART = "assistant_message.content_part."
 
 EMPTY = 400
 """The size of a message or part without text, in characters: about what it takes in memory."""
+TURN_EVENTS = 1000
+"""How many events are taken in before the clock is read and other tasks run."""
 
 
 @dataclass(slots=True)
@@ -96,22 +98,25 @@ class ThreadReader:
         for item_id in list(self._writing):
             self._complete_item(item_id, partial=is_broken)
 
-    def feed(self, data: str, *, watched: bool) -> Iterable[WorkflowEvent]:
+    def feed(self, data: str, *, watched: bool) -> Iterator[WorkflowEvent | None]:
         """Read the data of one server-sent event: one event of the protocol, or a list of them.
 
-        Returns the events for the caller, each with its JSON in ``data``.
+        Each event is taken in when its turn comes: a list may have millions.
+
+        Yields:
+            The events for the caller, each with its JSON in ``data``; unwatched ``None`` for each.
         """
         self.received += len(data)
         try:
             value = parse(data)
         except ValueError:
             # Not of this protocol: an empty event, or a proxy's text.
-            return ()
-        entries = as_list(value) if is_list(value) else [value]
-        events = [as_object(entry) for entry in entries if is_object(entry)]
-        for event in events:
-            self._take(event)
-        return chain.from_iterable(map(_watched_events, events)) if watched else ()
+            return
+        for entry in as_list(value) if is_list(value) else [value]:
+            if is_object(entry):
+                event = as_object(entry)
+                self._take(event)
+                yield from _watched_events(event) if watched else (None,)
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, item = event.get("type"), as_object(event.get("item"))
@@ -220,6 +225,9 @@ class LiveRun:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
+    # What has arrived and is not taken in, and whether there may be more of it.
+    _arrived: Iterator[WorkflowEvent | None] = field(default=iter(()), repr=False)
+    _goes_on: bool = False
     # Who takes the only entry may read; taking it is atomic.
     _turn: list[None] = field(default_factory=lambda: [None])
 
@@ -257,17 +265,26 @@ class LiveRun:
             raise self.failure
         if self.ended:
             return False
+        arrived = True
         try:
-            data = yield from read(self.stream, wait=wait)
+            if self._goes_on:
+                yield from sleep(0)
+            else:
+                data = yield from read(self.stream, wait=wait)
+                self.ended, arrived = data is None, bool(data)
+                feed = partial(self.reader.feed, watched=watched)
+                self._arrived = chain.from_iterable(map(feed, data or ()))
+                del data
         except APIConnectionError as error:
+            # The stream is the answer to the message.
+            error.may_have_arrived = True
             self.failure = error
             self.reader.end(is_broken=True)
             raise
-        self.ended, arrived = data is None, bool(data)
-        self.events += chain.from_iterable(
-            map(partial(self.reader.feed, watched=watched), data or ())
-        )
-        del data
+        turn = list(islice(self._arrived, TURN_EVENTS))
+        self._goes_on = len(turn) == TURN_EVENTS
+        self.events += [event for event in turn if event is not None]
+        del turn
         is_full = self.reader.size > self.limit
         if self.ended or is_full:
             self.reader.end(is_broken=not self.ended)

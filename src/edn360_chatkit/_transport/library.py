@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from ..errors import ConfigurationError
+from .signals import raise_unchanged, signal_exception
 
 HttpLibrary: TypeAlias = ModuleType
 """The module ``httpx`` or ``httpx2``."""
@@ -80,6 +81,7 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
     Raises:
         ConfigurationError: The proxy or the certificates of the environment can't be used.
     """
+    handled = sys.exc_info()[1]
 
     def make(kept: int) -> Any:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=kept)
@@ -91,6 +93,8 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
         ssl_context = httpx.create_ssl_context()
         make(0)
     except (ValueError, OSError, ImportError) as error:
+        if (exception := signal_exception(error, handled)) is not None:
+            raise_unchanged(exception)
         raise ConfigurationError(
             f"The HTTP client can't be set up ({type(error).__name__}). Check the environment's "
             "proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and certificates "

@@ -218,7 +218,7 @@ class State:
         rest = f", {clock((self._total - self._ended) / rate)} left" if rate else ""
         return (
             f"{self._ended - self.failed} done, {self.failed} failed, "
-            f"{self._read - self._ended} running, {60 * rate:.0f} a minute{rest}"
+            f"{self._read - self._ended} in flight, {60 * rate:.0f} a minute{rest}"
         )
 
     def summary(self) -> str:

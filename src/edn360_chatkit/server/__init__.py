@@ -1,6 +1,6 @@
-"""A ChatKit server around a workflow of one's own (``pip install "edn360-chatkit[server]"``).
+"""A ChatKit server around your own workflow (``pip install "edn360-chatkit[server]"``).
 
-``build_app(run, database=...)`` is an ASGI application; ``serve`` runs it until SIGTERM. The
+``build_app(run, database=...)`` returns an ASGI application; ``serve`` runs it until SIGTERM. The
 command ``edn360-chatkit serve MODULE:FUNCTION`` does both.
 """
 

@@ -1,23 +1,22 @@
-"""A run as ChatKit's events."""
+"""The events of a run, in ChatKit's form."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import anyio
 from chatkit import types as ck
-from chatkit.errors import CustomStreamError
 from chatkit.server import ChatKitServer
 
 from ._settings import ServerSettings
-from ._storage import ANSWER, ThreadStore, assistant_message
+from ._storage import ANSWER_SUFFIX, ThreadStore, assistant_message
 from ._workflows import Answer, Run, execute
 
 
 class WorkflowServer(ChatKitServer[str]):
-    """ChatKit's protocol around one workflow. The context of a request is its user."""
+    """ChatKit's protocol around a workflow. The context of a request is its user."""
 
     def __init__(self, threads: ThreadStore, run: Run, settings: ServerSettings) -> None:
         super().__init__(threads)
@@ -29,50 +28,46 @@ class WorkflowServer(ChatKitServer[str]):
     async def respond(
         self, thread: ck.ThreadMetadata, input_user_message: ck.UserMessageItem | None, context: str
     ) -> AsyncIterator[ck.ThreadStreamEvent]:
-        """Run the workflow. The base class stores every item that is done, and so the answer."""
-        assert input_user_message is not None  # only requests with a message are served
+        """Run the workflow. The base class stores the item of each ``ThreadItemDoneEvent``."""
+        assert input_user_message is not None  # requests without a message are refused
         message_id = input_user_message.id
-        loop = asyncio.get_running_loop()
-        reports: asyncio.Queue[str | None] = asyncio.Queue()
-
-        def report(text: str) -> None:
-            # By way of the event loop, so that a run may report from its own threads as well.
-            loop.call_soon_threadsafe(reports.put_nowait, text)
-
         text = "".join(part.text for part in input_user_message.content)
-        self._threads.alive.add(message_id)
-        running = asyncio.create_task(self._answer(text, report))
-        running.add_done_callback(lambda _: reports.put_nowait(None))
+        self._threads.own_runs.add(message_id)
+        step: str | Answer = ""
         try:
-            while (progress := await reports.get()) is not None:
-                yield ck.ProgressUpdateEvent(icon="agent", text=progress)
-            answer = running.result()
-            if answer.earlier:
+            async for step in self._execute(text):
+                if isinstance(step, str):
+                    yield ck.ProgressUpdateEvent(icon="agent", text=step)
+            assert isinstance(step, Answer)  # the last step
+            if step.earlier_text:
                 earlier_id = self.store.generate_item_id("message", thread, context)
-                item = assistant_message(earlier_id, thread.id, answer.earlier)
-                yield ck.ThreadItemDoneEvent(item=item)
-            item = assistant_message(message_id + ANSWER, thread.id, answer.text)
-            yield ck.ThreadItemDoneEvent(item=item)
-            if answer.failure:
-                raise CustomStreamError(answer.failure)
-        except (Exception, asyncio.CancelledError):  # cancelled: the server stops
+                yield _message(earlier_id, thread, step.earlier_text)
+            yield _message(message_id + ANSWER_SUFFIX, thread, step.text)
+            if step.failure:
+                yield ck.ErrorEvent(code="custom", message=step.failure, allow_retry=False)
+        except (Exception, asyncio.CancelledError):  # the server stops and cancels the run
             await self._threads.fail_run(message_id)
             raise
         finally:
-            self._threads.alive.discard(message_id)
-            running.cancel()
+            self._threads.own_runs.discard(message_id)
 
-    async def _answer(self, text: str, report: Callable[[str], None]) -> Answer:
+    async def _execute(self, text: str) -> AsyncIterator[str | Answer]:
+        """Wait for a place, and run the workflow."""
         if self._places.available_tokens < 1:
-            report(f"Queued, with {self._places.statistics().tasks_waiting} runs ahead")
+            yield f"Queued, with {self._places.statistics().tasks_waiting} runs ahead"
         async with self._places:
-            return await execute(self._run, text, report, self._timeout)
+            async for step in execute(self._run, text, self._timeout):
+                yield step
 
     async def handle_stream_cancelled(
         self, thread: ck.ThreadMetadata, pending_items: list[ck.ThreadItem], context: str
     ) -> None:
-        """Store nothing: only a stop of the server cancels a run, and ``respond`` says so."""
+        """Store no item: only a stop of the server cancels a run, and ``respond`` stores that."""
 
     def get_stream_options(self, thread: ck.ThreadMetadata, context: str) -> ck.StreamOptions:
-        """Offer no stop button, since hanging up does not stop a run."""
+        """Offer no stop button, because a hang-up does not stop a run."""
         return ck.StreamOptions(allow_cancel=False)
+
+
+def _message(id: str, thread: ck.ThreadMetadata, text: str) -> ck.ThreadItemDoneEvent:
+    return ck.ThreadItemDoneEvent(item=assistant_message(id, thread.id, text))

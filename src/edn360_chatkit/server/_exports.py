@@ -1,8 +1,8 @@
-"""Exports of Agent Builder: their input, their agents as steps, their results.
+"""Exports of Agent Builder: their input, the progress of their agents, and their results.
 
-An export calls ``Runner.run``. ``StepRunner`` takes the place of the SDK's default runner and
-streams: only a stream has the text of a response that ends incomplete. The SDK calls its runner
-experimental; ``tests/server/test_exports.py`` fails when it changes.
+An export calls ``Runner.run``. ``StepRunner`` replaces the SDK's default runner and uses a stream,
+because only a stream has the text of an incomplete response. The SDK calls its runner experimental;
+``tests/server/test_exports.py`` fails when it changes.
 """
 
 from __future__ import annotations
@@ -13,26 +13,29 @@ from typing import Any
 
 from agents import (
     Agent,
+    AgentUpdatedStreamEvent,
     InputGuardrailTripwireTriggered,
     OutputGuardrailTripwireTriggered,
+    RawResponsesStreamEvent,
     RunResult,
     RunResultStreaming,
 )
 from agents.run import AgentRunner, set_default_agent_runner
 from openai import BadRequestError
+from openai.types.responses import ResponseCreatedEvent, ResponseTextDeltaEvent
 from pydantic import BaseModel
 
 from .._json import as_list, as_object
 from ._state import RunState, current_run, json_text, report_progress
 
 INPUT_FIELD = "input_as_text"
-"""The field in which Agent Builder's code takes the message."""
+"""The field for the message in Agent Builder's code."""
 
 
 class StepRunner(AgentRunner):
-    """Reports each agent as progress, and keeps its text and its result in the run's state."""
+    """Reports each agent as progress, and stores its text and its result in the run's state."""
 
-    async def run(  # type: ignore[override]  # a streamed result has what an export reads
+    async def run(  # type: ignore[override]  # an export can read both results
         self, starting_agent: Agent[Any], input: Any, **kwargs: Any
     ) -> RunResult | RunResultStreaming:
         state = current_run.get()
@@ -43,10 +46,10 @@ class StepRunner(AgentRunner):
         try:
             result = await self._stream(state, starting_agent, input, kwargs)
         except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
-            state.text = ""  # a guardrail takes the text back
+            state.text = ""  # the guardrail withdraws the text
             raise
         except BadRequestError as error:
-            # Some models stream only to verified organizations; nothing has run then.
+            # Some models stream only to verified organizations. Then no agent has run yet.
             if error.param != "stream":
                 raise
             result = await super().run(starting_agent, input, **kwargs)
@@ -58,14 +61,15 @@ class StepRunner(AgentRunner):
     ) -> RunResultStreaming:
         result = self.run_streamed(agent, input, **options)
         async for event in result.stream_events():
-            if event.type == "agent_updated_stream_event":
-                if event.new_agent is not agent:  # a handoff
-                    report_progress(event.new_agent.name)
-            elif event.type == "raw_response_event":
-                if event.data.type == "response.created":
+            match event:
+                case AgentUpdatedStreamEvent(new_agent=current) if current is not agent:
+                    report_progress(current.name)  # after a handoff
+                case RawResponsesStreamEvent(data=ResponseCreatedEvent()):
                     state.text = ""
-                elif event.data.type == "response.output_text.delta":
-                    state.text += event.data.delta
+                case RawResponsesStreamEvent(data=ResponseTextDeltaEvent(delta=delta)):
+                    state.text += delta
+                case _:
+                    pass
         return result
 
     def run_streamed(
@@ -78,10 +82,14 @@ class StepRunner(AgentRunner):
 def as_export(
     workflow: Callable[..., Any], run: Callable[[object], Awaitable[object]]
 ) -> Callable[[dict[str, Any]], Awaitable[object]] | None:
-    """A run of an export, recognised by its parameter; ``None`` for any other function."""
-    model, name = _export_input(workflow)
-    if model is None:
+    """Make a run from an export, or return ``None`` for any other function.
+
+    An export is recognised by its first parameter.
+    """
+    export_input = _export_input(workflow)
+    if export_input is None:
         return None
+    model, name = export_input
     set_default_agent_runner(StepRunner())
 
     async def run_export(edn360_input: dict[str, Any]) -> object:
@@ -91,30 +99,30 @@ def as_export(
     return run_export
 
 
-def _export_input(workflow: Callable[..., Any]) -> tuple[type[BaseModel] | None, str]:
-    """The model of a function's first parameter, and its field for the message."""
+def _export_input(workflow: Callable[..., Any]) -> tuple[type[BaseModel], str] | None:
+    """The model of an export's first parameter, and its field for the message."""
     try:
-        parameters = inspect.signature(workflow, eval_str=True).parameters.values()
-    except (NameError, TypeError, ValueError):
-        return None, ""
-    for parameter in list(parameters)[:1]:
-        model = parameter.annotation
-        if inspect.isclass(model) and issubclass(model, BaseModel):
-            fields = model.model_fields
-            required = [name for name, field in fields.items() if field.is_required()]
-            names = [INPUT_FIELD] if INPUT_FIELD in fields else required
-            if len(names) == 1 and fields[names[0]].annotation is str:
-                return model, names[0]
-    return None, ""
+        first, *_ = inspect.signature(workflow, eval_str=True).parameters.values()
+    except (NameError, TypeError, ValueError):  # a ValueError if there is no parameter
+        return None
+    model = first.annotation
+    if not (inspect.isclass(model) and issubclass(model, BaseModel)):
+        return None
+    fields = model.model_fields
+    required = [name for name, field in fields.items() if field.is_required()]
+    names = [INPUT_FIELD] if INPUT_FIELD in fields else required
+    if len(names) == 1 and fields[names[0]].annotation is str:
+        return model, names[0]
+    return None
 
 
 def _export_result(result: object, argument: BaseModel) -> object:
-    """What an export returned, or its last agent's output if it ends without a ``return``."""
+    """The result of an export, or its last agent's output if it returns ``None``."""
     state = current_run.get()
     if result is None and state is not None:
         return state.result
     fields = as_object(result)
-    # So Agent Builder ends the branch of a refused approval. An answer may have the same keys.
+    # Agent Builder's code returns the input if an approval is refused. An answer may have its keys.
     if result is argument or fields == argument.model_dump():
         return _error("The export returned its input: it ended before an agent wrote an answer.")
     if refusals := _refusals(fields):
@@ -126,7 +134,7 @@ def _export_result(result: object, argument: BaseModel) -> object:
 
 
 def _refusals(fields: dict[str, Any]) -> list[str]:
-    """The guardrails that have failed, of the result of Agent Builder's guardrail node."""
+    """The names of the failed guardrails in the result of Agent Builder's guardrail node."""
     if fields.get("failed") is True:  # in exports of 2025
         failures = map(as_object, as_list(fields.get("failures")))
         return [str(failure.get("guardrail_name")) for failure in failures] or ["no name given"]

@@ -10,52 +10,46 @@ from types import FrameType
 import uvicorn
 
 from ..errors import ConfigurationError
-from ._app import CLOSING, WorkflowApp
+from ._app import CLOSE_TIMEOUT, WorkflowApp
 from ._settings import TOKEN_VARIABLE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-logger = logging.getLogger("uvicorn.error")  # of uvicorn's own lines about start and stop
+logger = logging.getLogger("uvicorn.error")  # uvicorn logs its start and stop here, too
 
 
 class DrainingServer(uvicorn.Server):
-    """Goes on reading while runs finish; uvicorn alone closes its port at the first signal.
+    """Answers reads while its runs finish. uvicorn alone closes its port at the first signal.
 
     A second signal stops it at once.
     """
 
     def __init__(self, app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
         config = uvicorn.Config(
-            app, host=host, port=port, lifespan="on", timeout_graceful_shutdown=CLOSING
+            app, host=host, port=port, lifespan="on", timeout_graceful_shutdown=CLOSE_TIMEOUT
         )
         super().__init__(config)
         self._app = app
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until it has stopped, and leave behind what ignores its cancellation."""
-        loop = asyncio.new_event_loop()  # asyncio.run would wait for such a workflow
+        """Serve until it has stopped. Do not wait for tasks that ignore their cancellation."""
+        loop = asyncio.new_event_loop()  # asyncio.run would wait for these tasks
         try:
-            loop.run_until_complete(self._run(sockets))
+            loop.run_until_complete(self.serve(sockets))
         finally:
-            loop.close()
-
-    async def _run(self, sockets: list[socket.socket] | None) -> None:
-        try:
-            await self.serve(sockets)
-        finally:
-            if others := asyncio.all_tasks() - {asyncio.current_task()}:
-                for task in others:
+            if tasks := asyncio.all_tasks(loop):
+                for task in tasks:
                     task.cancel()
-                await asyncio.wait(others, timeout=CLOSING)
+                loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSE_TIMEOUT))
+            loop.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, stop."""
         if self._app.deadline is None:
             grace = self._app.settings.grace
             self._app.drain(grace)
-            logger.info(
-                "Stopping. Runs under way: %d, for %g s at most.", len(self._app.runs), grace
-            )
+            count = len(self._app.runs)
+            logger.info("Stopping. Runs in flight: %d, for %g s at most.", count, grace)
         else:
             self._app.drain(0)
             super().handle_exit(sig, frame)
@@ -71,11 +65,11 @@ class DrainingServer(uvicorn.Server):
 def serve(app: WorkflowApp, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Run an application of ``build_app`` until SIGTERM or Ctrl-C.
 
-    New runs are refused then, with 503 and ``retry-after``, and reading goes on, until the runs
-    have finished or ``grace`` is over. A second signal stops it at once.
+    After the signal it refuses new runs with 503 and ``retry-after``, and answers reads until the
+    runs have finished or ``grace`` is over. A second signal stops it at once.
 
     Raises:
-        ConfigurationError: There is no token, and the host is not loopback; or the port is taken.
+        ConfigurationError: The host is not loopback and no token is set, or the port is in use.
     """
     if host not in LOOPBACK and not app.settings.protected:
         raise ConfigurationError(

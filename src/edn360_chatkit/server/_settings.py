@@ -14,25 +14,26 @@ from ..errors import ConfigurationError
 TOKEN_VARIABLE = "EDN360_SERVER_TOKEN"  # noqa: S105 - its name
 
 Authenticate: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"]
-"""Verifies a bearer token, empty if there is none, and returns its user.
+"""Verifies a bearer token, which may be empty, and returns its user.
 
-``None`` or an exception means 401.
+``None`` or an exception refuses the request with 401.
 """
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Limits of a server, and who may use it.
+    """The limits of a server, and the callers that it accepts.
 
     Attributes:
-        token: The bearer tokens that callers may present, separated by blanks; by default
-            ``$EDN360_SERVER_TOKEN``. Without a token and a ``token_file``, nobody is refused.
-        token_file: A file with more tokens. It is read at each request, so that tokens can be
-            rotated while the server runs.
+        token: The bearer tokens of the callers, separated by blanks; by default
+            ``$EDN360_SERVER_TOKEN``. Without a token and a ``token_file``, every caller is
+            accepted.
+        token_file: A file with more tokens. It is read at each request, so tokens can change
+            while the server runs.
         authenticate: A function that verifies a bearer token and returns its user; ``None`` or
             an exception refuses the request. It replaces the tokens and ``metadata.user``.
-        max_runs: The number of runs at the same time; further runs wait in order.
-        run_timeout: The longest time of a run, in seconds, without the time in the queue.
+        max_runs: The number of concurrent runs; further runs wait in order.
+        run_timeout: The longest time of a run, in seconds, without its time in the queue.
         grace: The time that runs have to finish when the server stops, in seconds. Real runs
             take up to 205 s.
         max_request_bytes: The largest request.
@@ -55,16 +56,19 @@ class ServerSettings:
         """Whether requests need a token."""
         return bool(self.token.strip() or self.token_file or self.authenticate)
 
-    def accepts(self, presented: str) -> bool:
-        """Whether a bearer token is one of the tokens, in constant time."""
-        tokens = [token.encode() for token in self.tokens()]
-        return any(secrets.compare_digest(presented.encode(), token) for token in tokens)
+    def accepts(self, token: str) -> bool:
+        """Whether a bearer token is valid. The comparisons take constant time."""
+        return any(secrets.compare_digest(token.encode(), each.encode()) for each in self.tokens())
 
     def tokens(self) -> list[str]:
-        """The tokens of the setting and of the file; raise ``ConfigurationError`` without it."""
+        """The valid tokens.
+
+        Raises:
+            ConfigurationError: The token file can't be read.
+        """
         try:
-            more = self.token_file.read_text("utf-8") if self.token_file else ""
+            text = self.token_file.read_text("utf-8") if self.token_file else ""
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"The token file can't be read: {reason}.") from error
-        return f"{self.token} {more}".split()
+        return f"{self.token} {text}".split()

@@ -11,14 +11,14 @@ from .._json import whole_characters
 
 
 class IncompleteAnswerError(Exception):
-    """A workflow raises it to keep the part of the answer that a model has written.
+    """Raised by a workflow to keep the part of the answer that a model has written.
 
-    The part is stored in the thread. If its JSON is cut, the client raises
-    ``TruncatedResponseError`` with it, else ``WorkflowFailedError``.
+    The part is stored in the thread. If its JSON is truncated, the client raises
+    ``TruncatedResponseError`` with it, and ``WorkflowFailedError`` if it is not.
 
     Args:
         text: The part of the answer.
-        reason: Why it is incomplete.
+        reason: The reason why it is incomplete.
     """
 
     def __init__(self, text: str, reason: str = "The answer is incomplete.") -> None:
@@ -28,7 +28,7 @@ class IncompleteAnswerError(Exception):
 
 @dataclass
 class RunState:
-    """A run in its context: where it reports to, and the last agent's text and result."""
+    """The state of a run: the receiver of its progress, and the last agent's text and result."""
 
     report: Callable[[str], None]
     text: str = field(default="", repr=False)
@@ -39,13 +39,13 @@ current_run: ContextVar[RunState | None] = ContextVar("current_run", default=Non
 
 
 def report_progress(text: str) -> None:
-    """Report what the run does now. Call it in the workflow, from any thread.
+    """Report the current step of the run. Call it in the workflow, from any thread.
 
-    Outside of a run it does nothing, so a workflow can be tested without a server.
+    It is ignored outside of a run, so a workflow can be tested without a server.
     """
     state = current_run.get()
     if state is not None:
-        state.report(whole_characters(str(text)))  # JSON must hold it, or the run is lost
+        state.report(whole_characters(str(text)))  # a lone surrogate would end the run
 
 
 def json_text(data: object) -> str:

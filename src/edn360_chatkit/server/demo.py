@@ -1,4 +1,4 @@
-"""A workflow that only shows how a server works: no training advice."""
+"""A workflow that shows how a server works. It gives no training advice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._state import report_progress
 
 
 async def run_workflow(edn360_input: dict[str, Any]) -> dict[str, Any]:
-    """Return a program of one exercise after a second and a half."""
+    """Return a program with a single exercise after 1.5 seconds."""
     for step in ("Reading the questionnaires", "Planning the week", "Choosing exercises"):
         report_progress(step)
         await asyncio.sleep(0.5)

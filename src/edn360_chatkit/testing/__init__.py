@@ -1,4 +1,4 @@
-"""For tests and demos: a ChatKit server on loopback, with a simulated EDN360 workflow.
+"""A ChatKit server on loopback with a simulated EDN360 workflow, for tests and demos.
 
 It needs the extra ``simulator``: ``pip install "edn360-chatkit[simulator]"``.
 """

@@ -1,6 +1,6 @@
 """The requests of all endpoints, and errors in the form of OpenAI's API.
 
-The simulator has models of its own, so that it does not depend on the code that it tests.
+The simulator has its own models, so it does not depend on the code that it tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Feature = dict[str, bool | int | None]
 
 
 class APIError(Exception):
-    """A request that is refused, with its response."""
+    """A refused request, with its response."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
@@ -27,14 +27,14 @@ class APIError(Exception):
         self.response = JSONResponse({"error": error}, status)
 
 
-def read(model: type[M], data: Any, under: str = "") -> M:
-    """Validate a part of a request; ``under`` is its place. Raises an ``APIError``."""
+def read(model: type[M], data: Any, path: str = "") -> M:
+    """Validate the part of a request at a path. Raises an ``APIError``."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         problem = error.errors()[0]
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
-    param = (under + "".join(parts)).lstrip(".")
+    param = (path + "".join(parts)).lstrip(".")
     text, code = {
         "extra_forbidden": (f"Unknown parameter: '{param}'.", "unknown_parameter"),
         "missing": (f"Missing required parameter: '{param}'.", "missing_required_parameter"),
@@ -87,7 +87,7 @@ class NewMessage(Strict):
 
 
 class ListParams(BaseModel):
-    """A list of the thread protocol; like ``openai-chatkit``, it ignores unknown parameters."""
+    """A list of the thread protocol. Like ``openai-chatkit``, it ignores unknown parameters."""
 
     limit: Annotated[int, Field(ge=0, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
@@ -137,7 +137,7 @@ PARAMS: dict[str, type[BaseModel]] = {
 
 
 class Envelope(BaseModel):
-    """A request of the thread protocol; ``PARAMS`` has the models of its parameters."""
+    """A request of the thread protocol. ``PARAMS`` has the models of its parameters."""
 
     type: str
     params: dict[str, Any]

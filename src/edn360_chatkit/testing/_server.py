@@ -1,6 +1,6 @@
 """The simulated servers: OpenAI's REST API, and the thread protocol, hosted and self-hosted.
 
-The answers of the thread protocol are those of the published ``openai-chatkit`` package.
+The responses of the thread protocol are those of the ``openai-chatkit`` package.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _ENDPOINTS = {
     "conversation": ("POST", f"{PREFIX}/conversation"),
     "server": ("POST", SERVER_PATH),
 }
-# Items of the thread protocol that OpenAI's API does not list.
-_NOT_LISTED = ("end_of_turn", "generated_image", "structured_input")
-# The fields that OpenAI's API has for items of events.json, by their type.
+# OpenAI's API does not list these items of the thread protocol.
+_HIDDEN_ITEMS = ("end_of_turn", "generated_image", "structured_input")
+# The fields of OpenAI's API for the items of events.json, by their type.
 _API_FIELDS: Data = SCRIPTS["in_lists_of_the_api"]
 
 
@@ -56,25 +56,24 @@ def build_app(store: Store) -> Starlette:
 
 async def _respond(store: Store, name: str, request: Request, _: object = None) -> Response:
     recorded = await _record(store, request)
-    names = [name]
     match recorded.json:
         case {"type": str(kind)}:
-            names.append(kind)
+            names = [name, kind]
         case _:
-            pass
-    fault: tuple[bool, Response] | None = store.take_fault(*names)
-    if fault is not None and not fault[0]:
-        return fault[1]
+            names = [name]
+    failure = store.next_failure(names)
+    if failure is not None and not failure.taken:
+        return failure.response
     try:
         _check(store, name, recorded)
-        answer = _answer(store, name, recorded, request.path_params.get("id", ""))
-        response = answer if isinstance(answer, Response) else JSONResponse(answer)
+        result = _execute(store, name, recorded, request.path_params.get("id", ""))
+        response = result if isinstance(result, Response) else JSONResponse(result)
     except APIError as error:
         response = error.response
-    if fault is not None:
+    if failure is not None:
         if isinstance(response, Turn):
-            response.hang_up()  # its client gets the failure instead
-        response = fault[1]
+            response.hang_up()
+        response = failure.response
     response.headers.setdefault("x-request-id", f"req_sim_{secrets.token_hex(4)}")
     return response
 
@@ -92,9 +91,9 @@ async def _record(store: Store, request: Request) -> RecordedRequest:
 
 
 def _check(store: Store, name: str, request: RecordedRequest) -> None:
-    """Refuse an endpoint that is not there, and wrong headers."""
-    off = () if store.messages_endpoint else ("send_message", "list_messages")
-    if name in ("unknown", *off):
+    """Refuse an unknown endpoint and wrong headers."""
+    disabled = () if store.messages_endpoint else ("send_message", "list_messages")
+    if name in ("unknown", *disabled):
         raise APIError(404, f"Invalid URL ({request.method} {request.path})")
     headers = request.headers
     if name == "server":
@@ -114,8 +113,8 @@ def _check(store: Store, name: str, request: RecordedRequest) -> None:
         raise APIError(400, text, code="content_type")
 
 
-def _answer(store: Store, name: str, request: RecordedRequest, path_id: str) -> Data | Response:
-    """Carry out a request; ``path_id`` is the id in its path."""
+def _execute(store: Store, name: str, request: RecordedRequest, path_id: str) -> Data | Response:
+    """Execute a request with the id in its path, and return its response."""
     match name:
         case "create_session":
             return _create_session(store, read(models.NewSession, request.json))
@@ -138,7 +137,7 @@ def _answer(store: Store, name: str, request: RecordedRequest, path_id: str) -> 
             return {"id": path_id, "object": "chatkit.thread.deleted", "deleted": True}
         case "list_items":
             query = read(models.ListQuery, request.query)
-            items = [i for i in store.thread(path_id).items if i["type"] not in _NOT_LISTED]
+            items = [i for i in store.thread(path_id).items if i["type"] not in _HIDDEN_ITEMS]
             return _list([_listed_item(item) for item in items], query)
         case "conversation":
             return _converse(store, request, _session_of_secret(store, request))
@@ -169,8 +168,8 @@ def _send_message(store: Store, session_id: str, message: models.NewMessage) -> 
         raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
     content = message.model_dump(include={"content"})
     turn = Turn(store, session.thread, content, session.data["workflow"]["version"])
-    session.empty_polls, session.seen = store.empty_polls, len(session.thread.items)
-    turn.hang_up()  # it goes on
+    session.empty_polls, session.visible_items = store.empty_polls, len(session.thread.items)
+    turn.hang_up()  # the run continues without a client
     return _listed_message(turn.message)
 
 
@@ -180,7 +179,7 @@ def _messages(session: Session, query: models.ListQuery) -> list[Data]:
     items = session.thread.items
     if session.empty_polls > 0:
         session.empty_polls -= 1
-        items = items[: session.seen]
+        items = items[: session.visible_items]
     return [_listed_message(i) for i in items if i["type"] in ("user_message", "assistant_message")]
 
 
@@ -205,10 +204,10 @@ def _listed_item(item: Data) -> Data:
         fields = {"content": content, "attachments": [], "inference_options": options}
     elif kind == "workflow":
         kind, tasks = "task_group", item["workflow"]["tasks"]
-        sources = {"type": "type", "heading": "title", "summary": "content"}
-        fields = {"tasks": [{k: task.get(v) for k, v in sources.items()} for task in tasks]}
-    names = {"thread_id": item["thread_id"], "type": f"chatkit.{kind}"}
-    return _listed(item, "thread_item", **{**fields, **names})
+        names = {"type": "type", "heading": "title", "summary": "content"}
+        fields = {"tasks": [{new: task.get(old) for new, old in names.items()} for task in tasks]}
+    fields = {**fields, "thread_id": item["thread_id"], "type": f"chatkit.{kind}"}
+    return _listed(item, "thread_item", **fields)
 
 
 def _listed(data: Data, kind: str, **fields: Any) -> Data:
@@ -225,34 +224,34 @@ def _list(entries: list[Data], query: models.ListQuery) -> Data:
 
 
 def _page(entries: list[Data], params: ListParams) -> Data:
-    """A page of entries that are sorted by age, oldest first."""
+    """A page of entries, which are sorted by age, oldest first."""
     rest = entries if params.order == "asc" else entries[::-1]
-    for name, place in (("before", params.before), ("after", params.after)):
-        ids = [entry["id"] for entry in rest]
-        if place in ids:
-            rest = rest[: ids.index(place)] if name == "before" else rest[ids.index(place) + 1 :]
-        elif place is not None:
-            text = f"Invalid value for '{name}': No entry found with id '{place}'."
+    ids = [entry["id"] for entry in rest]
+    for name, entry_id in (("after", params.after), ("before", params.before)):
+        if entry_id not in (None, *ids):
+            text = f"Invalid value for '{name}': No entry found with id '{entry_id}'."
             raise APIError(400, text, param=name, code="invalid_value")
-    more = len(rest) > params.limit
+    start = 0 if params.after is None else ids.index(params.after) + 1
+    end = len(ids) if params.before is None else ids.index(params.before)
+    page = rest[start:end][: params.limit]
     if params.before is not None and params.after is None:
-        rest = rest[max(len(rest) - params.limit, 0) :]
-    return {"data": rest[: params.limit], "has_more": more}
+        page = rest[max(end - params.limit, 0) : end]  # the entries next to ``before``
+    return {"data": page, "has_more": len(page) < end - start}
 
 
 def _session_of_secret(store: Store, request: RecordedRequest) -> Data:
     header = request.headers.get("authorization", "")
-    for session_id in store.sessions:
-        data = store.session(session_id).data
-        if header == f"Bearer {data['client_secret']}":
-            if data["status"] != "active":
-                raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
-            return data
-    raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
+    sessions = [s for s in store.sessions.values() if header == f"Bearer {s.data['client_secret']}"]
+    if not sessions:
+        raise APIError(401, "Incorrect client secret provided.", code="invalid_client_secret")
+    data = store.session(sessions[0].data["id"]).data
+    if data["status"] != "active":
+        raise APIError(401, f"The session is {data['status']}.", code="invalid_session")
+    return data
 
 
 def _converse(store: Store, request: RecordedRequest, session: Data | None) -> Data | Response:
-    """Answer a request of the thread protocol, hosted in a session or else self-hosted."""
+    """Execute a request of the thread protocol. A self-hosted server has no session."""
     envelope, hosted = read(models.Envelope, request.json), session is not None
     kind, user = envelope.type, str((session or envelope.metadata).get("user", "default"))
     if kind not in models.PARAMS:
@@ -263,7 +262,7 @@ def _converse(store: Store, request: RecordedRequest, session: Data | None) -> D
         thread = store.thread(params.thread_id, user, hosted=hosted)
     elif isinstance(params, ListParams):
         threads = store.threads_of(user, hosted=hosted)
-        return _page_with_cursor([thread.view() for thread in threads], params)
+        return _page_with_cursor([each.view() for each in threads], params)
     else:
         thread = store.new_thread(user, hosted=hosted)
         store.threads[thread.data["id"]] = thread

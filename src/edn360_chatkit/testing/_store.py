@@ -1,7 +1,7 @@
-"""The settings of a simulator, and everything that it remembers.
+"""The settings and the memory of a simulator.
 
-There is one store. The threads are shared by session messages, the thread protocol and the REST
-endpoints, which differ only in their form.
+Session messages, the thread protocol and the REST endpoints share the threads, and differ only in
+their form.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from starlette.responses import Response
+
 from ._requests import APIError
 from ._workflow import AnswerKind, Data, Lang
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request that the simulator got.
+    """A request to the simulator.
 
     Attributes:
         method: The HTTP method.
         path: The path, percent-decoded.
         query: The query's parameters.
-        headers: The headers, names in lower case.
+        headers: The headers; their names are in lower case.
         body: The raw body.
-        json: The body, parsed; ``None`` for an empty body and for one that is no JSON.
+        json: The parsed body; ``None`` for a body that is empty or not JSON.
     """
 
     method: str
@@ -40,7 +42,7 @@ class RecordedRequest:
 
 @dataclass(slots=True)
 class Thread:
-    """A thread and its items, oldest first; an item that is still being written is not in it."""
+    """A thread and its complete items, oldest first."""
 
     data: Data
     user: str
@@ -48,26 +50,43 @@ class Thread:
     items: list[Data] = field(default_factory=list[Data])
 
     def view(self, page: Data | None = None) -> Data:
-        """The thread in the form of the thread protocol, with a page of its items or none."""
+        """The thread in the form of the thread protocol, with a page of items or an empty page."""
         return {**self.data, "items": page or {"data": [], "has_more": False}}
 
 
 @dataclass(slots=True)
 class Session:
-    """A session as its JSON data; no endpoint lists the thread that has its messages.
+    """A session and the thread of its messages. No endpoint lists this thread.
 
-    The next ``empty_polls`` polls see only the first ``seen`` items.
+    The next ``empty_polls`` polls see only the first ``visible_items`` items.
     """
 
     data: Data
     thread: Thread
     empty_polls: int = 0
-    seen: int = 0
+    visible_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The failure of a request. If it is ``taken``, the request is executed before it fails."""
+
+    endpoint: str
+    response: Response
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """A fault after so many bytes of events: a pause of ``seconds``, or a broken connection."""
+
+    position: int
+    seconds: float | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Store:
-    """The settings, which ``ChatKitSimulator`` documents, and the memory behind all endpoints."""
+    """The settings, documented in ``ChatKitSimulator``, and the memory behind the endpoints."""
 
     api_key: str = "sk-simulated-key"
     workflow_ids: Sequence[str] | None = None
@@ -89,40 +108,44 @@ class Store:
     unknown_events: bool = False
 
     def forget(self) -> None:
-        """Begin with an empty memory."""
+        """Start with an empty memory."""
         self.requests: list[RecordedRequest] = []
         self.runs: int = 0
         self.sessions: dict[str, Session] = {}
         self.threads: dict[str, Thread] = {}
-        # An endpoint's fault: whether the request is taken, and the response that it gets.
-        # The fault of "cut" or "stall": the byte at which it happens, and the seconds of a stall.
-        self._faults: list[tuple[str, Any]] = []
+        self._failures: list[Failure] = []
+        self._cuts: list[StreamFault] = []
+        self._stalls: list[StreamFault] = []
         self._numbers = itertools.count(1)
 
-    def take_fault(self, *names: str) -> Any:
-        """The oldest fault that is set for one of these names, if any."""
-        fault = next((fault for fault in self._faults if fault[0] in names), None)
-        if fault is None:
-            return None
-        self._faults.remove(fault)
-        return fault[1]
+    def next_failure(self, names: Sequence[str]) -> Failure | None:
+        """Remove the oldest failure of an endpoint with one of these names, and return it."""
+        failure = next((each for each in self._failures if each.endpoint in names), None)
+        if failure is not None:
+            self._failures.remove(failure)
+        return failure
+
+    def next_stream_faults(self) -> list[StreamFault]:
+        """Remove the oldest cut and the oldest stall, and return them in their order."""
+        faults = [queue.pop(0) for queue in (self._cuts, self._stalls) if queue]
+        return sorted(faults, key=lambda fault: fault.position)
 
     def new_id(self, prefix: str) -> str:
-        """An id that was not given before."""
+        """A new id."""
         return f"{prefix}_sim{next(self._numbers):06d}"
 
     def new(self, prefix: str, **fields: Any) -> Data:
         """A new thread or item, in the form of the thread protocol."""
-        # Local time without a zone: openai-chatkit's server writes it so.
+        # openai-chatkit's server writes local time without a zone.
         return {"id": self.new_id(prefix), "created_at": datetime.now().isoformat(), **fields}
 
     def new_thread(self, user: str, *, hosted: bool) -> Thread:
-        """A thread without items that is not stored yet."""
+        """A new thread without items. It is not stored yet."""
         fields: Data = {"status": {"type": "active"}, "metadata": {}}
         return Thread(self.new("cthr" if hosted else "thr", **fields), user, hosted)
 
     def session(self, session_id: str) -> Session:
-        """A session; raises an ``APIError`` for an unknown id."""
+        """The session with an id. Raises an ``APIError`` for an unknown id."""
         session = self.sessions.get(session_id)
         if session is None:
             raise APIError(404, f"Chatkit Session with id '{session_id}' not found.")
@@ -131,13 +154,13 @@ class Store:
         return session
 
     def threads_of(self, user: str | None, *, hosted: bool = True) -> list[Thread]:
-        """The hosted or the self-hosted threads of a user, or of all users; oldest first."""
+        """The hosted or self-hosted threads of a user, or of every user; oldest first."""
         threads = tuple(self.threads.values())
         return [t for t in threads if t.hosted == hosted and user in (None, t.user)]
 
     def thread(self, thread_id: str, user: str | None = None, *, hosted: bool = True) -> Thread:
-        """One thread of ``threads_of``; raises an ``APIError`` for an unknown id."""
-        thread = self.threads.get(thread_id)
-        if thread is None or thread not in self.threads_of(user, hosted=hosted):
-            raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")
-        return thread
+        """The thread of ``threads_of`` with an id. Raises an ``APIError`` for an unknown id."""
+        for thread in self.threads_of(user, hosted=hosted):
+            if thread.data["id"] == thread_id:
+                return thread
+        raise APIError(404, f"Chatkit Thread with id '{thread_id}' not found.")

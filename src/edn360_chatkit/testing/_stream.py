@@ -1,7 +1,7 @@
-"""One turn of a thread as a stream of events: the user's message, and the workflow's run for it.
+"""A user's message and the workflow's run for it, as a stream of events.
 
-The events have the names, fields and order of ``openai-chatkit``'s own server. An item is stored
-before the event that announces it.
+The events have the names, fields and order of ``openai-chatkit``'s server. An item is stored before
+its event is sent.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from starlette.types import Receive, Scope, Send
 from ._store import Store, Thread
 from ._workflow import Data, answer_text, dumps, output_text, read_data, step_texts
 
-# Events as bytes, and monotonic times to wait for.
 Steps: TypeAlias = Generator[bytes | float, None, None]
+"""Events as bytes, and monotonic times until which the run waits."""
 
+COMMENT = b": keep-alive\n\n"
 SCRIPTS: Data = read_data("events.json")
-_tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references
+_tasks: set[asyncio.Task[None]] = set()  # the event loop has only weak references
 
 
 class Turn(StreamingResponse):
-    """One turn of a thread, on its way to the client."""
+    """The response to a user's message."""
 
     def __init__(self, store: Store, thread: Thread, message: Data, version: str | None) -> None:
         super().__init__((), headers={"cache-control": "no-cache"}, media_type="text/event-stream")
         self._store, self._thread, self._settings = store, thread, copy(store)
-        self._mood = {"mood": "curious"} if store.unknown_events else {}
+        self._unknown_field = {"mood": "curious"} if store.unknown_events else {}
         self.message = self._new("user_message", **message)
-        self._posts = self._run_workflow(version)
+        self._messages = self._run_workflow(version)
         self._started = time.monotonic()
         self._steps = self._make_steps()
         thread.items.append(self.message)
 
     def _run_workflow(self, version: str | None) -> list[str | None]:
-        """The steps of a version of the workflow, and its answer or ``None``."""
+        """The texts of the workflow's messages. The last text is the answer, or ``None``."""
         settings, text = self._settings, "".join(part["text"] for part in self.message["content"])
         self._store.runs += 1
         steps = step_texts(text, settings.lang) if settings.steps is True else settings.steps or ()
@@ -49,7 +50,7 @@ class Turn(StreamingResponse):
         return [*steps, answer if settings.stream_error is None else None]
 
     def hang_up(self) -> None:
-        """End the stream: the run goes on without a client, or is cancelled."""
+        """End the stream. The run continues without a client, or is cancelled."""
         if self._thread.hosted or self._settings.survives_hang_up:
             task = asyncio.get_running_loop().create_task(_finish(self._steps))
             _tasks.add(task)
@@ -59,42 +60,45 @@ class Turn(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        # After the request's body, the next message is the client's hang-up.
+        # The request has been read, so the next message is the client's hang-up.
         disconnect = asyncio.ensure_future(receive())
         for step in self._steps_with_faults():
             if isinstance(step, bytes):
                 await send({"type": "http.response.body", "body": step, "more_body": True})
-                await asyncio.sleep(0)  # let the hang-up arrive
+                await asyncio.sleep(0)  # a hang-up can arrive now
             elif step is not None:
                 await asyncio.wait({disconnect}, timeout=max(0.0, step - time.monotonic()))
             if step is None or disconnect.done():
                 self.hang_up()
-                break  # uvicorn breaks the connection of a response without a last chunk
+                break  # without a last chunk, uvicorn breaks the connection
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         disconnect.cancel()
 
     def _steps_with_faults(self) -> Generator[bytes | float | None, None, None]:
-        """The steps with their comments and faults; ``None`` breaks the connection."""
-        taken = [self._store.take_fault(name) for name in ("cut", "stall")]
-        faults: list[tuple[int, float | None]] = [fault for fault in taken if fault is not None]
-        faults.sort(key=lambda fault: fault[0])
-        every, sent = self._settings.keep_alive, 0
-        for step in self._steps:
-            if not isinstance(step, bytes):
-                while every and (now := time.monotonic()) + every < step:
-                    yield now + every
-                    yield b": keep-alive\n\n"
+        """The steps, comments and faults of the stream; ``None`` breaks the connection."""
+        faults, position = self._store.next_stream_faults(), 0
+        for step in self._steps_with_comments():
+            if not isinstance(step, bytes) or step is COMMENT:
                 yield step
                 continue
-            data, end = step, sent + len(step)
-            while faults and faults[0][0] <= end:
-                at, seconds = faults.pop(0)
-                yield data[: at - sent]
-                yield None if seconds is None else time.monotonic() + seconds
-                data, sent = data[at - sent :], at
-            sent = end
+            data, end = step, position + len(step)
+            while faults and faults[0].position <= end:
+                fault = faults.pop(0)
+                yield data[: fault.position - position]
+                yield None if fault.seconds is None else time.monotonic() + fault.seconds
+                data, position = data[fault.position - position :], fault.position
+            position = end
             yield data
+
+    def _steps_with_comments(self) -> Steps:
+        """The steps, with comments that keep a waiting stream open."""
+        interval = self._settings.keep_alive
+        for step in self._steps:
+            while interval and not isinstance(step, bytes) and time.monotonic() + interval < step:
+                yield time.monotonic() + interval
+                yield COMMENT
+            yield step
 
     def _make_steps(self) -> Steps:
         thread, settings = self._thread, self._settings
@@ -110,14 +114,14 @@ class Turn(StreamingResponse):
         for name in ("every_event", "unknown_events"):
             if getattr(settings, name):
                 yield from self._play(name)
-        count = len(self._posts)
-        for stage, post in enumerate(self._posts, start=1):
-            yield self._event("progress_update", icon="bolt", text=f"Step {stage} of {count}")
-            yield from self._play("work", self._started + settings.delay * stage / count)
-            if post is not None:
-                yield from self._assistant_message(post)
+        count = len(self._messages)
+        for number, text in enumerate(self._messages, start=1):
+            yield self._event("progress_update", icon="bolt", text=f"Step {number} of {count}")
+            yield from self._play("work", self._started + settings.delay * number / count)
+            if text is not None:
+                yield from self._assistant_message(text)
         if settings.stream_error is not None:
-            # openai-chatkit writes the first for a CustomStreamError, the second for any other.
+            # openai-chatkit sends no message if an exception is not its CustomStreamError.
             custom = {"code": "custom", "message": settings.stream_error}
             error = custom if settings.stream_error else {"code": "stream.error"}
             yield self._event("error", **error, allow_retry=settings.allow_retry)
@@ -126,38 +130,47 @@ class Turn(StreamingResponse):
 
     def _assistant_message(self, text: str) -> Steps:
         item = self._new("assistant_message", content=[])
-        size, written = self._settings.delta_size, 0
-        try:
-            if size is not None:
-                yield self._event("thread.item.added", item=item)
-                yield self._part(item, "added", content=output_text(""))
-                while written < len(text):
-                    delta = text[written : written + (size or len(text))]
-                    written += len(delta)
-                    yield self._part(item, "text_delta", delta=delta)
-                yield self._part(item, "done", content=output_text(text))
-        except GeneratorExit:
-            # openai-chatkit's server stores a pending message when its client hangs up.
-            if text[:written].strip():
-                item["content"] = [output_text(text[:written])]
-                self._thread.items.append(item)
-            raise
+        if self._settings.delta_size is not None:
+            yield from self._deltas(item, text)
         item["content"] = [output_text(text)]
         if self._settings.unknown_events:
             item["content"].append({"type": "output_hologram", "depth": 3})
         self._thread.items.append(item)
         yield self._event("thread.item.done", item=item)
 
+    def _deltas(self, item: Data, text: str) -> Steps:
+        """The updates of an assistant's message.
+
+        After a hang-up its text so far is stored, as in openai-chatkit's server.
+        """
+        size, position = self._settings.delta_size or len(text), 0
+        try:
+            yield self._event("thread.item.added", item=item)
+            yield self._part(item, "added", content=output_text(""))
+            while position < len(text):
+                delta = text[position : position + size]
+                position += len(delta)
+                yield self._part(item, "text_delta", delta=delta)
+            yield self._part(item, "done", content=output_text(text))
+        except GeneratorExit:
+            if text[:position].strip():
+                item["content"] = [output_text(text[:position])]
+                self._thread.items.append(item)
+            raise
+
     def _part(self, item: Data, kind: str, **fields: Any) -> bytes:
-        """An update of the one content part of an assistant's message."""
+        """An update of the single content part of an assistant's message."""
         update = {"type": f"assistant_message.content_part.{kind}", "content_index": 0, **fields}
         return self._event("thread.item.updated", item_id=item["id"], update=update)
 
     def _play(self, name: str, until: float = 0.0) -> Steps:
-        """The events of a list in ``events.json``; an item with a type is a new one."""
+        """The events of a script in ``events.json``. An item with a type is a new item."""
         items = self._thread.items
         item = items[-1]
         for kind, data in SCRIPTS[name]:
+            if kind == "wait":
+                yield until
+                continue
             changes = data.get("item", {})
             item = self._new(**changes) if "type" in changes else item
             item.update(changes)
@@ -165,21 +178,21 @@ class Turn(StreamingResponse):
                 items.append(item)
             elif kind == "thread.item.removed":
                 items.remove(item)
-            filled = {"item": item, "item_id": item["id"]}
-            fields = {key: filled.get(key, data[key]) for key in data}
-            yield until if kind == "wait" else self._event(kind, **fields)
+            values = {**data, "item": item, "item_id": item["id"]}
+            yield self._event(kind, **{name: values[name] for name in data})
 
     def _new(self, type: str, **fields: Any) -> Data:
         prefix = "cthi" if self._thread.hosted else "msg"
         new = self._store.new(prefix, thread_id=self._thread.data["id"], type=type)
-        return {**new, **fields, **self._mood}
+        return {**new, **fields, **self._unknown_field}
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        return f"data: {dumps({'type': kind, **fields, **self._mood})}\n\n".encode()
+        return f"data: {dumps({'type': kind, **fields, **self._unknown_field})}\n\n".encode()
 
 
 async def _finish(steps: Steps) -> None:
+    """Finish a run without a client."""
     for step in steps:
-        # Without a delay the run ends before the loop reads the next request.
+        # Without a delay, the run ends before the event loop reads the next request.
         if not isinstance(step, bytes) and (rest := step - time.monotonic()) > 0:
             await asyncio.sleep(rest)

@@ -1,6 +1,6 @@
-"""The simulated workflow: it answers with a canned program of ``data/programs.json``.
+"""The simulated workflow: its answer is a canned program of ``data/programs.json``.
 
-It plans nothing. A text in the data is written ``"Spanish | English"``.
+A text in the data has the form ``"Spanish | English"``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pydantic import ValidationError
 
 from ..inputs import EDN360Input
 
-# Spelled here on purpose: a test double that imported it would not notice a wrong one.
+# Repeated on purpose: a double that imports the key of the package can't notice a wrong key.
 ROOT_KEY = "client_training_program_enriched"
 
 Lang: TypeAlias = Literal["es", "en"]
 Data: TypeAlias = dict[str, Any]
 AnswerKind: TypeAlias = Literal[
-    "program",  # the JSON alone
-    "fenced",  # in a ``` fence
-    "prose",  # with prose around it
-    "beside",  # with other root keys beside it
-    "invalid",  # the root key, but no valid program under it
+    "program",  # only the JSON
+    "fenced",  # the JSON in a ``` fence
+    "prose",  # the JSON between prose
+    "beside",  # the JSON with other root keys
+    "invalid",  # the root key with an invalid program
     "error",  # {"error": ...}
     "truncated",  # JSON that stops in the middle
     "step",  # another JSON object
     "text",  # no JSON
-    "nothing",  # no message at all
+    "nothing",  # no message
 ]
 
 _DAYS = re.compile(r"d[ií]as|days", re.IGNORECASE)
@@ -44,7 +44,7 @@ def dumps(value: Any) -> str:
 
 
 def output_text(text: str) -> Data:
-    """A text as a part of an assistant's message."""
+    """A content part of an assistant's message."""
     return {"annotations": [], "text": text, "type": "output_text"}
 
 
@@ -57,13 +57,13 @@ _WITHOUT_PROGRAM: dict[str, str | None] = {
 
 
 def read_data(name: str, lang: Lang = "en", complete: Callable[[Data], Data] | None = None) -> Any:
-    """A data file of the simulator, with the texts of one language."""
+    """A data file of the simulator, with its texts in a language."""
     text = (resources.files("edn360_chatkit.testing") / "data" / name).read_text("utf-8")
     return json.loads(_TEXT.sub(r'"\1"' if lang == "es" else r'"\2"', text), object_hook=complete)
 
 
 def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None:
-    """The answer of a kind to a message that is an ``EDN360Input`` as JSON."""
+    """The answer to a message, which should be an ``EDN360Input`` as JSON."""
     if kind in _WITHOUT_PROGRAM:
         return _WITHOUT_PROGRAM[kind]
     try:
@@ -86,13 +86,13 @@ def answer_text(kind: AnswerKind, message: str, lang: Lang = "es") -> str | None
 def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> Data:
     """The canned program for the athlete's training days, as JSON data without the root key.
 
-    In that of an evolution, replacements stand for the exercises that load the knee most.
+    An evolution has other exercises instead of those that load the knee most.
     """
     exercises = read_data("exercises.json", lang)
     evolution = _is_evolution(edn360_input)
 
     def complete(data: Data) -> Data:
-        if "key" in data:  # an exercise; a name of null leaves its name out
+        if "key" in data:  # an exercise; it has no name if its name is null
             exercise = exercises[data.pop("key")]
             if evolution and "replacement" in exercise:
                 exercise = exercises[exercise["replacement"]]
@@ -112,7 +112,7 @@ def simulated_program(edn360_input: EDN360Input, lang: Lang = "es") -> Data:
 
 
 def step_texts(message: str, lang: Lang = "es") -> list[str]:
-    """Three typical steps, or none for a message that is no ``EDN360Input``."""
+    """Three typical steps, or an empty list if the message is no ``EDN360Input``."""
     try:
         edn360_input = EDN360Input.model_validate_json(message)
     except ValidationError:
@@ -129,15 +129,17 @@ def step_texts(message: str, lang: Lang = "es") -> list[str]:
 
 
 def training_days(edn360_input: EDN360Input) -> int:
-    """Training days a week: the newest answer to a question about days; 2 to 6, 3 without one."""
+    """Training days a week, from 2 to 6; 3 if no questionnaire has a number of days."""
     for questionnaire in reversed(edn360_input.questionnaires):
         for question, answer in questionnaire.content.items():
-            if _DAYS.search(question) and not _REST.search(question):
-                if isinstance(answer, list):
-                    answer = len(cast("list[object]", answer))
-                if number := re.search(r"\b[1-7]\b", str(answer)):
-                    return min(max(int(number[0]), 2), 6)
+            is_about_days = _DAYS.search(question) and not _REST.search(question)
+            if is_about_days and (number := re.search(r"\b[1-7]\b", _days_text(answer))):
+                return min(max(int(number[0]), 2), 6)
     return 3
+
+
+def _days_text(answer: object) -> str:
+    return str(len(cast("list[object]", answer)) if isinstance(answer, list) else answer)
 
 
 def _is_evolution(edn360_input: EDN360Input) -> bool:

@@ -1,6 +1,6 @@
 """Fixtures for pytest: ``pytest_plugins = ["edn360_chatkit.testing.fixtures"]`` in ``conftest.py``.
 
-``chatkit_simulator`` is a simulator without memory of earlier tests, started once a test session.
+``chatkit_simulator`` starts once per test session, and is reset for each test.
 """
 
 from __future__ import annotations

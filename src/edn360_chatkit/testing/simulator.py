@@ -14,14 +14,14 @@ from starlette.responses import Response
 
 from ._requests import APIError
 from ._server import PREFIX, SERVER_PATH, build_app
-from ._store import Store
+from ._store import Failure, Store, StreamFault
 
 # fmt: off
 Endpoint: TypeAlias = Literal[
     "create_session", "cancel_session", "send_message", "list_messages",
-    # all requests of the thread protocol: hosted, self-hosted
+    # the thread protocol: hosted, self-hosted
     "conversation", "server",
-    # its requests of one type, at both
+    # the requests of a type, hosted and self-hosted
     "threads.create", "threads.add_user_message", "threads.get_by_id", "threads.list",
     "threads.delete", "items.list",
     # the REST endpoints for threads
@@ -32,25 +32,26 @@ Endpoint: TypeAlias = Literal[
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ChatKitSimulator(Store):
-    """A ChatKit server on loopback, in a thread of its own; for sync and async tests alike.
+    """A ChatKit server on loopback in its own thread, for sync and async tests.
 
     It has the session messages protocol, ChatKit's thread protocol (hosted and self-hosted) and
     OpenAI's REST endpoints for threads. It refuses the requests that the real servers refuse.
-    All settings but ``host``, ``port`` and ``api_key`` can be changed while it runs. A change holds
+    Settings can change while it runs, except ``host``, ``port`` and ``api_key``. A change holds
     from the next message on.
 
     Args:
-        api_key: The only API key that it accepts.
+        api_key: The API key that it accepts.
         workflow_ids: The ids of its workflows; by default, every id that begins with ``wf_``.
-        answer: An :data:`AnswerKind`, or a function that makes the answer's text of the message's.
+        answer: An :data:`AnswerKind`, or a function that makes the answer from the message's text.
         lang: The language of the canned programs, ``"es"`` or ``"en"``.
         steps: The messages before the answer: ``True`` for three typical steps, or their texts.
-        delay: Seconds from the message to the answer; the steps come evenly before.
+        delay: Seconds from the message to the answer. The steps divide this time evenly.
         empty_polls: The number of polls that do not see a new run.
-        messages_endpoint: Whether there are session messages; OpenAI's published API has none.
-        server_headers: Headers that the self-hosted server demands, by name; 401 without them.
-        delta_size: Characters of a text delta; 0 for one delta, ``None`` for no deltas.
-        keep_alive: Seconds between the comments that keep a waiting stream open; 0 for none.
+        messages_endpoint: Whether session messages exist. OpenAI's published API has no such
+            endpoint.
+        server_headers: Headers that the self-hosted server requires, by name; 401 without them.
+        delta_size: Characters of a text delta; 0 for a single delta, ``None`` for no deltas.
+        keep_alive: Seconds between the comments that keep a waiting stream open; 0 for no comments.
         survives_hang_up: Whether a self-hosted run continues after a hang-up. A hosted run always
             continues; a real self-hosted server cancels it.
         stream_error: The message of an ``error`` event instead of the answer; ``""`` for the code
@@ -64,8 +65,8 @@ class ChatKitSimulator(Store):
         port: The port; 0 for any free port.
 
     Attributes:
-        requests: Every request that it got, in order.
-        runs: The number of runs of all protocols; a message that is sent twice starts two.
+        requests: Every request, in order.
+        runs: The number of runs of every protocol. A message that arrives twice starts two runs.
         sessions: The sessions, by id.
         threads: The threads, by id, hosted and self-hosted.
 
@@ -107,57 +108,57 @@ class ChatKitSimulator(Store):
     ) -> None:
         """Make the next requests to an endpoint fail.
 
-        It has six parameters, since a failing answer has a status, headers and a body.
+        It has six parameters, since a failure has a status, headers and a body.
 
         Args:
             endpoint: The endpoint, or the type of a request of the thread protocol.
-            status: The status of the answer; ``None`` breaks the connection.
-            times: How many requests fail.
-            taken: Whether the request is carried out before its answer fails. A run's stream then
-                hangs up at its start.
-            headers: Headers of the answer, such as ``{"retry-after": "1"}``.
-            body: The body of the answer; by default, the API's error body for the status.
+            status: The status of the response; ``None`` breaks the connection.
+            times: The number of requests that fail.
+            taken: Whether the request is executed before its response fails. The stream of a run
+                then hangs up at its start.
+            headers: Headers of the response; for example, ``{"retry-after": "1"}``.
+            body: The body of the response; by default, the API's error body for the status.
 
         Raises:
             ValueError: The endpoint is unknown.
         """
         if endpoint not in get_args(Endpoint):
             names = ", ".join(get_args(Endpoint))
-            raise ValueError(f"There is no endpoint {endpoint!r}; there are {names}.")
+            raise ValueError(f"There is no endpoint {endpoint!r}; the endpoints are {names}.")
         if status is None:
-            # A body that is shorter than its announced length breaks the connection.
+            # A body that is shorter than its content-length breaks the connection.
             response = Response(b"{", headers={"content-length": "1000"})
         elif body is None:
             response = APIError(status, f"Simulated failure {status}.").response
         else:
             response = Response(body, status)
         response.headers.update(headers or {})
-        self._faults += [(endpoint, (taken, response))] * times
+        self._failures += [Failure(endpoint, response, taken)] * times
 
     def cut_next_stream(self, at: int) -> None:
         """Break the connection of the next stream after ``at`` bytes of its events.
 
-        A shorter stream is not cut. Called twice, it breaks the next two streams.
+        A shorter stream is not cut. Two calls break the next two streams.
         """
-        self._faults.append(("cut", (at, None)))
+        self._cuts.append(StreamFault(at))
 
     def stall_next_stream(self, at: int, seconds: float) -> None:
         """Pause the next stream and its run, without comments, after ``at`` bytes of its events.
 
-        Called twice, it pauses the next two streams.
+        Two calls pause the next two streams.
         """
-        self._faults.append(("stall", (at, seconds)))
+        self._stalls.append(StreamFault(at, seconds))
 
     def reset(self) -> None:
-        """Forget all sessions, threads, requests and failures, and restore the first settings."""
+        """Forget sessions, threads, requests and failures, and restore the first settings."""
         vars(self).update({**self._first_settings, "api_key": self.api_key})
         self.forget()
 
     def start(self) -> ChatKitSimulator:
-        """Start to listen; ``with`` does this by itself.
+        """Start to listen. ``with`` calls it.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is in use.
         """
         # asyncio sets TCP_NODELAY only on a socket that was made with IPPROTO_TCP.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -182,14 +183,14 @@ class ChatKitSimulator(Store):
         return self
 
     def stop(self) -> None:
-        """Stop to listen and break open connections; ``with`` does this by itself."""
+        """Stop to listen, and break open connections. ``with`` calls it."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
         self._server = self._thread = None
 
     def wait(self) -> None:
-        """Block until it is stopped, for a simulator that runs on its own."""
+        """Block until the simulator is stopped."""
         while self._thread is not None and self._thread.is_alive():
             self._thread.join(0.2)
 
