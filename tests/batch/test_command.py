@@ -136,7 +136,7 @@ def test_repeated_command_continues_interrupted_batch(
         os.kill(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
-    assert "Go on with the same command" in errors
+    assert "Continue with the same command" in errors
     finish_runs(sim, ANSWER)
     sim.delay = 0
     assert main(arguments) == 0

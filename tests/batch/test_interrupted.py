@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,26 @@ def test_exception_of_the_loop_names_undelivered_runs(sim: ChatKitSimulator, cou
     text = "".join(notes)
     named = {key for key in (f"athlete-{n}" for n in range(count)) if key in text}
     assert named == {"athlete-0", "athlete-1", "athlete-2"} - set(keys) if count > 1 else not named
+
+
+def test_dropped_batch_closes_its_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    """Even while the caller keeps an error, whose traceback refers to the batch."""
+    sim.delay, journal, errors = 0.3, tmp_path / "runs.db", list[object]()
+    sim.fail_next("create_session", status=400)
+    with ChatKitClient(**settings(sim)) as client:
+        for result in client.run_many(athletes(3), journal=journal, poll_interval=0.05):
+            errors.append(result.error)
+            break
+        results = list(client.run_many(athletes(3), journal=journal, poll_interval=0.05))
+    assert [result.error for result in results] == [None] * 3
+    assert errors != [None]
+    assert sim.runs == 3
+
+
+def test_refused_inputs_leave_the_journal_free(sim: ChatKitSimulator, tmp_path: Path) -> None:
+    sim.delay = 0.1
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db", "poll_interval": 0.05}
+    with ChatKitClient(**settings(sim)) as client:
+        with pytest.raises(TypeError, match="not iterable"):
+            client.run_many(5, **options)  # type: ignore[arg-type]
+        assert len(list(client.run_many(athletes(2), **options))) == 2

@@ -27,7 +27,7 @@ def test_unused_time_allows_no_burst() -> None:
 def test_429_stops_all_requests() -> None:
     pace = Pace(rate=None)
     times(pace, 10)
-    pace.refused(sent=0.0, moment=1.0, seconds=30.0)
+    pace.refused(start=0.0, moment=1.0, seconds=30.0)
     assert pace.is_frozen(30.9)
     assert not pace.is_frozen(31.0)
     assert times(pace, 1, moment=2.0) == [31.0]
@@ -36,7 +36,7 @@ def test_429_stops_all_requests() -> None:
 @pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 1.0), (5.0, 5.0), (1e6, 120.0)])
 def test_pause_after_429_has_bounds(retry_after: float, pause: float) -> None:
     pace = Pace(rate=None)
-    pace.refused(sent=0.0, moment=1.0, seconds=retry_after)
+    pace.refused(start=0.0, moment=1.0, seconds=retry_after)
     assert times(pace, 1, moment=1.0) == [1.0 + pause]
 
 
@@ -44,10 +44,10 @@ def test_concurrent_429s_count_once() -> None:
     pace = Pace(rate=600)
     times(pace, 101)
     for _ in range(5):
-        pace.refused(sent=9.9, moment=10.0, seconds=1.0)
+        pace.refused(start=9.9, moment=10.0, seconds=1.0)
     first, second, *_ = times(pace, 50, moment=11.0)
     assert second - first == pytest.approx(0.2, rel=0.05)
-    pace.refused(sent=20.0, moment=21.0, seconds=1.0)
+    pace.refused(start=20.0, moment=21.0, seconds=1.0)
     first, second = times(pace, 2, moment=30.0)
     assert second - first > 0.35
 
@@ -55,7 +55,7 @@ def test_concurrent_429s_count_once() -> None:
 def test_pace_recovers_step_by_step() -> None:
     pace = Pace(rate=600)
     times(pace, 100)
-    pace.refused(sent=0.0, moment=10.0, seconds=1.0)
+    pace.refused(start=0.0, moment=10.0, seconds=1.0)
     gaps: list[float] = []
     moment = 20.0
     for _ in range(300):
@@ -72,7 +72,7 @@ def test_pace_recovers_step_by_step() -> None:
 def test_pace_without_rate_recovers_completely() -> None:
     pace = Pace(rate=None)
     times(pace, 100)
-    pace.refused(sent=0.0, moment=10.0, seconds=1.0)
+    pace.refused(start=0.0, moment=10.0, seconds=1.0)
     for _ in range(200):
         pace.succeeded()
     assert times(pace, 3, moment=20.0) == [20.0] * 3
@@ -93,7 +93,7 @@ def test_429_delays_waiting_request() -> None:
 
     assert seconds_of(next_effect()) == 1.0
     moment = 1.0
-    pace.refused(sent=0.0, moment=0.9, seconds=10.0)
+    pace.refused(start=0.0, moment=0.9, seconds=10.0)
     assert seconds_of(next_effect()) >= 9.9
     moment = 30.0
     assert isinstance(next_effect(), Send)

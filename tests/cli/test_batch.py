@@ -58,7 +58,7 @@ def test_ended_batch_names_how_to_go_on(
         return sim.runs == 4 and part in shown.getvalue()
 
     def end() -> None:
-        for part in ("", "Go on with the same command:\n  edn360-chatkit batch in.jsonl"):
+        for part in ("", "Continue with the same command:\n  edn360-chatkit batch in.jsonl"):
             if not eventually(partial(shows, part)):
                 return
             moments.append(time.monotonic())
@@ -86,8 +86,8 @@ def test_only_a_terminal_shows_a_bar(
     os.close(terminal)
     # Before the first result, too. The runs end when their state is shown.
     states = [
-        r"0 done, 0 failed, 2 under way, 0 a minute",
-        r"2 done, 0 failed, 2 under way, \d+ a minute, \d+:\d\d left",
+        r"0 done, 0 failed, 2 in flight, 0 a minute",
+        r"2 done, 0 failed, 2 in flight, \d+ a minute, \d+:\d\d left",
     ]
     shown, text = b"", ""
     while True:
@@ -138,7 +138,7 @@ def test_full_disk_loses_and_doubles_no_run(sim: ChatKitSimulator) -> None:
     ended = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "The journal out.jsonl.journal can't be written: " in ended.stderr
-    assert "Go on with the same command" in ended.stderr
+    assert "Continue with the same command" in ended.stderr
     assert main([*BATCH, "--poll-interval", "0"]) == 0
     assert results() == {f"athlete-{number}": ["program"] for number in range(4)}
     assert sim.runs == 4
@@ -182,7 +182,7 @@ def test_unwritten_results_are_in_the_journal(
     assert main([*command, "-o", "/dev/full"]) == 1
     err = capsys.readouterr().err
     assert "/dev/full can't be written: No space left on device.\n" in err
-    assert "Go on with the same command" in err
+    assert "Continue with the same command" in err
     assert main(command) == 0
     assert len(results()) == 4
     assert sim.runs == 4

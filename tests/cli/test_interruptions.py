@@ -48,7 +48,7 @@ def test_ctrl_c_names_the_resume_command(
     # A signal that comes early waits for the message, and says so first.
     assert err.endswith(
         "edn360-chatkit: Interrupted.\n"
-        f"The run may go on at the server, and is paid for. Take it up with:\n  {resume}\n"
+        f"The run may continue at the server, and is paid for. Resume it with:\n  {resume}\n"
     )
 
 
@@ -92,7 +92,7 @@ def test_ctrl_c_waits_for_response_to_message(
     assert main(["run", "athlete.json", "-o", "out.json"]) == 130
     err = capsys.readouterr().err
     assert err.startswith("Waiting for the server to take the message.")
-    assert "edn360-chatkit: Interrupted.\nThe run may go on at the server" in err
+    assert "edn360-chatkit: Interrupted.\nThe run may continue at the server" in err
     assert "message_id" in Path("out.json.run").read_text("utf-8")
     assert sim.runs == 1
 
@@ -151,7 +151,7 @@ def test_signals_end_real_processes(sim: ChatKitSimulator) -> None:
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (128 + number, "")
-        assert err.startswith(f"edn360-chatkit: {text}\nThe run may go on")
+        assert err.startswith(f"edn360-chatkit: {text}\nThe run may continue")
         assert """edn360-chatkit resume '{"session_id":"cksess_""" in err
         assert "Traceback" not in err
 

@@ -51,11 +51,11 @@ def test_second_command_resumes_first_run(
     assert main(command) == 1
     err = capsys.readouterr().err
     assert err.startswith("The run is in out.json.run until its program is delivered.\n")
-    assert "The run may go on at the server, and is paid for." in err
+    assert "The run may continue at the server, and is paid for." in err
     assert "input_sha256" in Path("out.json.run").read_text("utf-8")
     assert main(command) == 0
     err = capsys.readouterr().err
-    assert err == "Taking up the run in out.json.run. To start a new one, remove that file.\n"
+    assert err == "Resuming the run in out.json.run. To start a new one, remove that file.\n"
     assert "title" in json.loads(Path("out.json").read_text("utf-8"))
     assert not Path("out.json.run").exists()
     assert sim.runs == 1
@@ -226,7 +226,7 @@ def test_lost_answer_leaves_the_reference(
     sim.fail_next("threads.create", status=503, taken=True)
     sim.fail_next("threads.list", status=404, times=10)
     assert main(command) == 1
-    assert "If the athlete's data arrived, the run may go on" in capsys.readouterr().err
+    assert "If the athlete's data arrived, the run may continue" in capsys.readouterr().err
     assert main(command) == 1
     assert sim.runs == 1
 
@@ -294,11 +294,11 @@ def test_loop_under_timeout_sends_each_athlete_once(world: str, sim: ChatKitSimu
         profile = {**ATHLETE["user_profile"], "user_id": name}
         Path(f"{name}.json").write_text(json.dumps({**ATHLETE, "user_profile": profile}), "utf-8")
     options += ["--poll-interval", "0.2"]
-    for patience in range(40):
+    for patience in range(300):  # rounds without a missing program are empty
         missing = [name for name in names if not Path(f"{name}.out").exists()]
         processes = [start("run", f"{n}.json", "-o", f"{n}.out", *options) for n in missing]
         for process in processes:
-            end_after(process, moments.uniform(0.3, 1.5 + patience / 10))
+            end_after(process, moments.uniform(0.3, 1.5 + patience / 2))
     assert all("title" in Path(f"{name}.out").read_text("utf-8") for name in names)
     assert sim.runs == len(names)
     assert not list(Path().glob("*.run"))

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .._config import WaitOptions, checked_count
@@ -45,13 +46,13 @@ class BatchOptions(WaitOptions, total=False):
 
 @dataclass(slots=True)
 class Item:
-    """One input of a batch, ready to be sent.
+    """An input of a batch, ready to be sent.
 
     Attributes:
         key: The key of the pair. Without a pair: the ``user_id``, or else the number of the input.
-        earlier: What the journal knows from an earlier batch.
-        run: What finds the run again, once its message may have been sent.
-        sent_at: When the server took its message, on the monotonic clock.
+        earlier: The journal's entry of an earlier batch.
+        run: The reference of the run, once its message may have been sent.
+        sent_at: The time at which the server stored the message, on the monotonic clock.
     """
 
     key: str
@@ -62,19 +63,20 @@ class Item:
 
 
 def read_item(value: object, number: int) -> Item:
-    """Validate an input of a batch. An invalid one has its error in ``prepared``."""
-    if not isinstance(value, tuple):
+    """Validate an input of a batch. An invalid input has its error in ``prepared``."""
+    key = f"input-{number}"
+    try:
+        if isinstance(value, tuple):
+            name, value = cast("tuple[object, ...]", value)
+            return Item(text_argument("key", name), prepare(value))
         prepared = prepare(value)
         if prepared.error is None and prepared.user_id is None:
-            error = InvalidInputError("A text has no key: pass a (key, text) pair. It is not sent.")
-            prepared = Prepared("", error=error)
-        return Item(prepared.user_id or f"input-{number}", prepared)
-    try:
-        key, value = cast("tuple[object, ...]", value)
-        return Item(text_argument("key", key), prepare(value))
+            raise InvalidInputError("A text has no key")
+        return Item(prepared.user_id or key, prepared)
     except ValueError as error:
-        text = f"A tuple must be a (key, input) pair: {error}. It is not sent."
-        return Item(f"input-{number}", Prepared("", error=InvalidInputError(text)))
+        reason = str(error).rstrip(".")
+        text = f"{reason}. Pass a (key, input) pair. This input is not sent."
+        return Item(key, Prepared("", error=InvalidInputError(text)))
 
 
 class Batch:
@@ -88,17 +90,15 @@ class Batch:
         self.max_concurrency: int = checked_count("max_concurrency", concurrency, most=100_000)
         self.ordered: bool = bool(options.get("ordered"))
         self.waiting: Waiting = waiting
+        self.journal_path: str | os.PathLike[str] | None = options.get("journal")
         self._retry_failed = bool(options.get("retry_failed"))
         self._workflow = workflow
         self._pace = Pace(rate)
-        self.journal_path: str | os.PathLike[str] | None = options.get("journal")
-        path = self.journal_path
         self._journal: Journal | None = None
-        if path is not None:
-            # Here, since few batches need SQLite.
-            from .journal import Journal
+        if self.journal_path is not None:
+            from .journal import Journal  # few batches need SQLite
 
-            self._journal = Journal(path)
+            self._journal = Journal(self.journal_path)
             for seconds in self._journal.durations():
                 waiting.durations.learn(seconds)
 
@@ -109,54 +109,49 @@ class Batch:
 
     def run(self, item: Item) -> Emitting[Pause, BatchResult]:
         """Run an input, or resume its run from an earlier batch."""
-        error: ChatKitError
         try:
             item.prepared.check()
-            return (yield from self._run(item))
-        except ChatKitError as raised:
-            error = raised
-        self._note_error(item, error)
-        return BatchResult(item.key, error=error, run=error.run or item.run)
+            if (result := self._earlier_result(item)) is not None:
+                return result
+            response = yield from paced(self._run(item), self._pace, partial(self._note, item))
+            self._note_response(item, response)
+            return BatchResult(item.key, response=response, run=item.run)
+        except ChatKitError as error:
+            self._note_error(item, error)
+            return BatchResult(item.key, error=error, run=error.run or item.run)
 
-    def _run(self, item: Item) -> Emitting[Pause, BatchResult]:
+    def _earlier_result(self, item: Item) -> BatchResult | None:
+        """Find the item's run in the journal. Returns its result if it has ended."""
         earlier = None if self._journal is None else self._journal.find(item.key)
-        if earlier is not None and earlier.state == "failed" and self._retry_failed:
-            earlier = None
-        item.earlier = earlier
-        if earlier is not None:
-            item.run = RunReference.model_validate_json(earlier.run)
-            if not earlier.is_of(item.prepared.text):
-                raise InvalidInputError(
-                    f"The journal has a run of {item.key!r} with another input. Use another "
-                    "journal for a new batch, or another key for a new run; this one was not sent."
-                )
-            if earlier.result is not None and earlier.state == "failed":
-                error = error_from_json(earlier.result)
-                return BatchResult(item.key, error=error, run=item.run)
-            if earlier.result is not None:
-                response = WorkflowResponse.model_validate_json(earlier.result)
-                return BatchResult(item.key, response=response, run=item.run)
-        operation = self._operation(item)
-        response = yield from paced(operation, self._pace, lambda event: self._note(item, event))
-        if self._journal is not None:
-            sent_at = item.sent_at if earlier is None else None
-            seconds = None if sent_at is None else time.monotonic() - sent_at
-            self._journal.ended(item.key, "done", response.model_dump_json(), seconds)
+        if earlier is None or (earlier.state == "failed" and self._retry_failed):
+            return None
+        item.earlier, item.run = earlier, RunReference.model_validate_json(earlier.run)
+        if not earlier.is_of(item.prepared.text):
+            raise InvalidInputError(
+                f"The journal has a run of {item.key!r} with another input. Use another "
+                "journal for a new batch, or another key for a new run; this one was not sent."
+            )
+        if earlier.result is None:
+            return None
+        if earlier.state == "failed":
+            error = error_from_json(earlier.result)
+            return BatchResult(item.key, error=error, run=item.run)
+        response = WorkflowResponse.model_validate_json(earlier.result)
         return BatchResult(item.key, response=response, run=item.run)
 
-    def _operation(self, item: Item) -> Emitting[WorkflowEvent, WorkflowResponse]:
+    def _run(self, item: Item) -> Emitting[WorkflowEvent, WorkflowResponse]:
         earlier, run, waiting = item.earlier, item.run, self.waiting
-        if earlier is not None and run is not None and earlier.state == "started":
-            age = max(0.0, time.time() - (earlier.started or 0.0))
-            waiting = replace(waiting, age=age)
-            return self._workflow.poll_response(run.session, run, waiting, watched=False)
-        if run is not None:
+        if earlier is None or run is None:
+            user = item.prepared.user_id or item.key
+            return self._workflow.run(item.prepared, user, waiting, watched=False)
+        if earlier.state == "sending":
             return self._workflow.run_in_doubt(item.prepared, run, waiting)
-        user = item.prepared.user_id or item.key
-        return self._workflow.run(item.prepared, user, waiting, watched=False)
+        age = max(0.0, time.time() - (earlier.started or 0.0))
+        waiting = replace(waiting, age=age)
+        return self._workflow.poll_response(run.session, run, waiting, watched=False)
 
     def _note(self, item: Item, event: WorkflowEvent) -> None:
-        """Write the run's progress into the journal, before the run goes on."""
+        """Write an event into the journal, before the run continues."""
         if isinstance(event, SessionCreatedEvent):
             item.run = event.run
             if self._journal is not None:
@@ -166,12 +161,19 @@ class Batch:
             if self._journal is not None:
                 self._journal.started(item.key, str(item.run))
 
+    def _note_response(self, item: Item, response: WorkflowResponse) -> None:
+        if self._journal is not None:
+            # A resumed run teaches no duration.
+            sent_at = item.sent_at if item.earlier is None else None
+            seconds = None if sent_at is None else time.monotonic() - sent_at
+            self._journal.ended(item.key, "done", response.model_dump_json(), seconds)
+
     def _note_error(self, item: Item, error: ChatKitError) -> None:
-        """Write down a failed run; forget one that was not sent, so that it can be sent again."""
+        """Store the error of a failed run. Delete a run that was not sent, so that it can be."""
         if self._journal is None or item.run is None:
             return
         if isinstance(error, WorkflowError) and not isinstance(error, WorkflowTimeoutError):
-            # The first message was the answer that was asked for, but need not be the run's last.
+            # With answer="first", the run may continue after its first message.
             if self.waiting.answer == "program":
                 self._journal.ended(item.key, "failed", error_json(error))
             return

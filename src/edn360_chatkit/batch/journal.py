@@ -1,4 +1,4 @@
-"""The journal of a batch: a SQLite file that knows how far each run is."""
+"""The journal of a batch: a SQLite file with the state of each run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ State: TypeAlias = Literal["sending", "started", "done", "failed"]
 """``sending``: the message may have been sent. ``started``: the server has it."""
 
 LOCK_SECONDS = 1.0
-"""How long a journal is waited for, in seconds: a batch that was left just now still closes it."""
+"""How long to wait for the lock of a journal, in seconds: an ended batch may still be closing."""
 
 FORMAT = 0x0ED36001
-"""SQLite's ``application_id`` of a journal. Other tables need another number."""
+"""SQLite's ``application_id`` of a journal. A change of the tables needs a new number."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     key TEXT PRIMARY KEY,
     input TEXT NOT NULL,    -- a digest of the input
     state TEXT NOT NULL,
-    run TEXT NOT NULL,      -- the reference as JSON; at first without the message's id
+    run TEXT NOT NULL,      -- the reference as JSON; without the message's id while "sending"
     result TEXT,            -- the response or the error as JSON
     started REAL,           -- unix time
-    seconds REAL            -- how long the run took
+    seconds REAL            -- the duration of the run
 ) WITHOUT ROWID;
 CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
@@ -42,7 +42,7 @@ CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run in the journal; ``run`` and ``result`` are JSON, ``started`` is unix time."""
+    """A run in the journal. ``run`` and ``result`` are JSON, and ``started`` is unix time."""
 
     input: str
     state: State
@@ -51,16 +51,16 @@ class Entry:
     started: float | None
 
     def is_of(self, text: str) -> bool:
-        """Whether this is the input that was sent."""
+        """Whether this is the input of the run."""
         return self.input == _digest(text)
 
 
 class Journal:
     """The states of a batch's runs, by key. Threads share it.
 
-    A killed process loses no change. A power failure does not lose that a message will be sent,
-    which is on the disk before it is; it can lose later changes, which the server still knows.
-    The file holds programs, so only its owner can read it; it holds no credentials.
+    A killed process loses no change. "sending" is on the disk before the message leaves, so a power
+    failure loses only later changes, which the server can tell. The file holds programs, so only
+    its owner can read it. It holds no credentials.
 
     Raises:
         ConfigurationError: The file is in use by another batch, is no journal, or can't be
@@ -79,31 +79,28 @@ class Journal:
                 fault = (
                     "is in use by another batch, in this process or another one. Wait for its end, "
                     "or use another journal; nothing was sent. A with block around a batch closes "
-                    "it when it is left early."
+                    "it after an early exit."
                 )
             raise ConfigurationError(f"The journal {self.path} {fault}") from None
-
-    def __del__(self) -> None:
-        # The last worker of a batch that was dropped lets go of the journal. No lock: no other
-        # thread has the journal any more.
-        if hasattr(self, "_connection"):
-            self._close()
 
     def close(self) -> None:
         """Close the file."""
         if os.getpid() == self._process:
             with self._lock:
-                self._close()
+                self._connection.close()
 
-    def _close(self) -> None:
+    def __del__(self) -> None:
+        if not hasattr(self, "_connection"):
+            return
         if os.getpid() == self._process:
+            # SQLite's connection is in a cycle, and keeps its lock until the garbage collection.
             self._connection.close()
         else:
-            # In a forked child, closing would remove what the parent has written: keep it for ever.
+            # In a forked child a close would remove changes of the parent, so never close it.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 
     def find(self, key: str) -> Entry | None:
-        """The run with a key, once for each batch.
+        """Find the run with a key. A batch can do this once for each key.
 
         Raises:
             InvalidInputError: The batch had the key before.
@@ -118,7 +115,7 @@ class Journal:
         return None if row is None else Entry(*row)
 
     def sending(self, key: str, text: str, run: str) -> None:
-        """Note that the message will be sent now."""
+        """Note that the message is sent next."""
         values = "(key, input, state, run) VALUES (?, ?, 'sending', ?)"
         statement = f"INSERT OR REPLACE INTO runs {values}"
         self._execute(statement, key, _digest(text), run, synchronous="FULL")
@@ -131,16 +128,16 @@ class Journal:
     def ended(
         self, key: str, state: Literal["done", "failed"], result: str, seconds: float | None = None
     ) -> None:
-        """Note a run's response or error, and how long it took."""
+        """Note the response or error of a run, and its duration in seconds."""
         change = "UPDATE runs SET state = ?, result = ?, seconds = ? WHERE key = ?"
         self._execute(change, state, result, seconds, key)
 
     def not_sent(self, key: str) -> None:
-        """Note that the message was not taken, so that the next batch sends it."""
+        """Note that the message was not sent, so that the next batch sends it."""
         self._execute("DELETE FROM runs WHERE key = ?", key)
 
     def durations(self) -> list[float]:
-        """How long some of the runs took, in seconds."""
+        """The durations of some of the runs, in seconds."""
         query = "SELECT seconds FROM runs WHERE seconds IS NOT NULL LIMIT ?"
         return [seconds for (seconds,) in self._execute(query, MOST_SEEN)]
 
@@ -154,29 +151,29 @@ class Journal:
                 self._connection.execute(f"PRAGMA synchronous = {synchronous}")
                 return self._connection.execute(statement, values)
         except sqlite3.Error as error:
-            # No ChatKitError, which would end one run: without its journal a batch must end.
+            # Not a ChatKitError, which would end only its run: without its journal a batch ends.
             raise OSError(f"The journal {self.path} can't be written: {error}.") from None
 
 
 def _digest(text: str) -> str:
-    """A digest of a message's text, without the time at which the input was made.
+    """A digest of a message's text, without its timestamp.
 
-    A program that is started again often writes another time into the same input.
+    A restarted program often writes a new time into its input.
     """
     try:
         data = json.loads(text)
         data["context"].pop("timestamp", None)
         text = json.dumps(data, sort_keys=True)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        pass  # another text, or no context
+        pass  # no JSON object, or no context
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Only SQLite opens a file that exists: when a process closes a file, POSIX drops all of its
-    # locks there, also that of another batch.
+    # Only SQLite opens an existing file: if a process closes a file, POSIX drops each lock that the
+    # process has there, and so the lock of another batch.
     with suppress(FileExistsError):
-        # Created by us, so that no other user can open it before its mode is set.
+        # SQLite would create it with a mode that lets other users open it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if not os.access(path, os.W_OK):
         raise PermissionError("it is read-only")
@@ -186,7 +183,7 @@ def _open(path: Path) -> sqlite3.Connection:
         path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        # The lock is held until the file is closed or the process ends, however it ends.
+        # The lock lasts until the file is closed or the process ends, even by a kill.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute(f"PRAGMA application_id = {FORMAT}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -198,19 +195,19 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _check(path: Path) -> None:
-    """Raise a ``ValueError`` for another program's file, which we must not change."""
-    # Immutable: without a lock, which another batch may hold.
+    """Raise a ``ValueError`` for the file of another program, which must not change."""
+    # "immutable" needs no lock, which another batch may hold.
     try:
         number, tables = _content(path, "mode=ro&immutable=1")
     except sqlite3.DatabaseError:
-        # Where the disk was full, SQLite finds the rest of the file in its log.
+        # After a full disk, a part of the content is only in SQLite's log.
         number, tables = _content(path, "mode=rw")
     if tables and number != FORMAT:
         raise ValueError("it is no journal of this version")
 
 
 def _content(path: Path, options: str) -> tuple[int, int]:
-    """The ``application_id`` of a SQLite file, and how many tables it has."""
+    """The ``application_id`` of a SQLite file, and the number of its tables."""
     uri = f"{path.absolute().as_uri()}?{options}"
     with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
         (number,) = connection.execute("PRAGMA application_id").fetchone()

@@ -1,10 +1,9 @@
-"""The result of one input of a batch, and its form in the journal."""
+"""The result of an input of a batch, and its form in the journal."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -25,13 +24,13 @@ _MODELS: dict[str, type[ChatSession] | type[Message] | type[RunReference]] = {
 
 @dataclass(frozen=True)
 class BatchResult:
-    """The result of one input: a response or an error.
+    """The result of an input: a response or an error.
 
     Attributes:
-        key: The key of the input: that of its ``(key, input)`` pair, else its ``user_id``.
+        key: The key of the input: the key of its ``(key, input)`` pair, or its ``user_id``.
         response: The response with the program; ``None`` if there is an error.
-        error: Why there is no response.
-        run: The reference of the run, if its message was sent or may have been.
+        error: The error; ``None`` if there is a response.
+        run: The reference of the run, if its message was sent or may have been sent.
     """
 
     key: str
@@ -41,7 +40,7 @@ class BatchResult:
 
 
 def error_json(error: WorkflowError) -> str:
-    """An error as JSON. Its session is without the client secret."""
+    """An error as JSON, without the client secret of its session."""
     data = {"type": type(error).__name__, "text": str(error), "attributes": error.__dict__}
     return to_json(data, fallback=str).decode()
 
@@ -53,12 +52,8 @@ def error_from_json(text: str) -> WorkflowError:
     error = kind.__new__(kind)
     error.args = (data["text"],)
     for name, value in data["attributes"].items():
-        setattr(error, name, _attribute(name, value))
+        if name in _MODELS and value is not None:
+            value = _MODELS[name].model_validate(value)
+        # The lists of an error are tuples.
+        setattr(error, name, tuple(value) if is_list(value) else value)
     return error
-
-
-def _attribute(name: str, value: Any) -> Any:
-    if name in _MODELS and isinstance(value, dict):
-        return _MODELS[name].model_validate(value)
-    # The errors keep their lists as tuples.
-    return tuple(value) if is_list(value) else value

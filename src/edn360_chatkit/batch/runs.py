@@ -1,15 +1,16 @@
-"""A batch under way: the iterators that ``run_many`` returns.
+"""A batch in flight: the iterators that ``run_many`` returns.
 
-The sync one has a thread for each run, the async one a task. No worker refers to the iterator, so
-that an iterator that is dropped is collected, and ends them.
+The sync batch has a thread for each run, and the async batch has a task. No worker refers to the
+iterator. So a dropped iterator is collected, and its finalizer ends the workers.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -18,7 +19,6 @@ from .._transport import AsyncDriver, SyncDriver
 from .._transport.pending import Pending
 from .._transport.pool import drop
 from .core import Batch, BatchInput
-from .notes import note_runs
 from .pace import Pause
 from .results import BatchResult
 from .workers import Workers
@@ -27,6 +27,7 @@ AsyncInputs: TypeAlias = Iterable[BatchInput] | AsyncIterable[BatchInput]
 
 CLOSING_SECONDS = 5.0
 """How long closing a batch waits for the requests in flight, in seconds."""
+_END = object()
 
 
 class _Threads(Workers[threading.Thread]):
@@ -43,16 +44,16 @@ class _Threads(Workers[threading.Thread]):
         self._ended.put((-1, None))
 
     def next_result(self) -> BatchResult | None:
-        """Wait for the next result; ``None`` at the end."""
-        # One input is read for each result, also while more results are there.
+        """Wait for the next result. Returns ``None`` at the end."""
+        # Each result reads an input, even if more results have arrived.
         self._start_next()
-        while (result := self.pop()) is None:
+        while (result := self.pop_result()) is None:
             if not self._start_next():
                 if self.is_over():
                     return None
                 # Windows raises a KeyboardInterrupt only between two waits.
                 with suppress(Empty):
-                    self.take(*self._ended.get(timeout=0.5))
+                    self.receive(*self._ended.get(timeout=0.5))
         return result
 
     def _start_next(self) -> bool:
@@ -77,35 +78,44 @@ class _Threads(Workers[threading.Thread]):
             thread.start()
         except RuntimeError as error:  # the system has no more threads
             self.fail(error)
-            self.leave(number)
+            self.end(number)
         return True
 
     def _work(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
         result = None
         try:
-            with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
-                if self._is_closed:
-                    return
-                for pause in run:
-                    self.pauses(number)
-                    with suppress(Empty):
-                        self._stop.get(timeout=max(0.0, pause.seconds))
-                        self._stop.put(None)  # for the next thread
-                        return
-                result = run.get_response()
+            result = self._run(number, operation)
         except BaseException as error:
             self.fail(error)
         finally:
-            self.leave(number, result)
+            self.end(number, result)
+
+    def _run(self, number: int, operation: Emitting[Pause, BatchResult]) -> BatchResult | None:
+        with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
+            if self._is_closed:
+                return None
+            for pause in run:
+                self.note_pause(number)
+                if self._is_stopped_within(pause.seconds):
+                    return None
+            return run.get_response()
+
+    def _is_stopped_within(self, seconds: float) -> bool:
+        """Wait, and return whether the batch was stopped meanwhile."""
+        with suppress(Empty):
+            self._stop.get(timeout=max(0.0, seconds))
+            self._stop.put(None)  # for the next thread
+            return True
+        return False
 
     def close(self) -> None:
         """End the pauses, and wait for the requests in flight."""
-        threads, until = self.stop(), time.monotonic() + CLOSING_SECONDS
+        threads, deadline = self.stop(), time.monotonic() + CLOSING_SECONDS
         self._stop.put(None)
         for thread in threads:
             # An exception of a signal handler may have struck in thread.start().
             with suppress(RuntimeError):
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def drop(self) -> None:
         self._stop.put(None)
@@ -113,26 +123,26 @@ class _Threads(Workers[threading.Thread]):
 
 
 class BatchRun:
-    """The results of a batch as they come: an iterator and a context manager.
+    """The results of a batch as they arrive: an iterator and a context manager.
 
-    If it is left early, no run starts any more, and those under way stay in the journal. The inputs
-    are read in the thread that asks for results: a database cursor may belong to it.
+    After an early exit no further run starts, and the runs in flight stay in the journal. The
+    inputs are read in the thread that requests results, since a database cursor may belong to it.
     """
 
     def __init__(self, batch: Batch, driver: SyncDriver, inputs: Iterable[BatchInput]) -> None:
         self._batch = batch
-        self._workers = _Threads(batch, driver, inputs)
+        self._threads = _Threads(batch, driver, inputs)
 
     def __iter__(self) -> BatchRun:
         return self
 
     def __next__(self) -> BatchResult:
         try:
-            result = self._workers.next_result()
+            result = self._threads.next_result()
         except BaseException as error:
-            # A run may be sent until the batch is closed.
+            # Only after the close no further message is sent.
             self.close()
-            note_runs(error, self._batch, self._workers.items)
+            self._threads.note_runs(error)
             raise
         if result is None:
             self.close()
@@ -140,8 +150,8 @@ class BatchRun:
         return result
 
     def close(self) -> None:
-        """Start no run any more, end the pauses, and wait for the requests in flight."""
-        self._workers.close()
+        """Start no further run, end the pauses, and wait for the requests in flight."""
+        self._threads.close()
         self._batch.close()
 
     def __enter__(self) -> BatchRun:
@@ -150,15 +160,15 @@ class BatchRun:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close()
         if error is not None:
-            note_runs(error, self._batch, self._workers.items)
+            self._threads.note_runs(error)
 
     def __del__(self) -> None:
-        if hasattr(self, "_workers"):
-            self._workers.drop()
+        if hasattr(self, "_threads"):
+            self._threads.drop()
 
 
 class _Tasks(Workers[Pending]):
-    """A task for each run, and one that reads the inputs."""
+    """A task for each run, and a task that reads the inputs."""
 
     def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         import anyio
@@ -167,7 +177,6 @@ class _Tasks(Workers[Pending]):
         self._driver = driver
         self._inputs = inputs
         self._news = anyio.Event()
-        self._running[-1] = driver.network.start(lambda _: self._feed())
 
     def notify(self) -> None:
         self._news.set()
@@ -181,8 +190,10 @@ class _Tasks(Workers[Pending]):
         await self._news.wait()
 
     async def next_result(self) -> BatchResult | None:
-        """Wait for the next result; ``None`` at the end."""
-        while (result := self.pop()) is None:
+        """Wait for the next result. Returns ``None`` at the end."""
+        if self.has_inputs and -1 not in self._running:
+            self._running[-1] = self._driver.network.start(lambda _: self._feed())
+        while (result := self.pop_result()) is None:
             if self.is_over():
                 return None
             await self._wait()
@@ -192,35 +203,23 @@ class _Tasks(Workers[Pending]):
     async def _feed(self) -> None:
         """Start a run for each input, as places become free."""
         try:
-            if isinstance(self._inputs, AsyncIterable):
-                async for value in self._inputs:
-                    self._start(value)
-                    del value
-                    if not await self._wait_for_place():
-                        break
-            else:
-                for value in self._inputs:
-                    self._start(value)
-                    del value
-                    if not await self._wait_for_place():
-                        break
+            inputs = self._inputs
+            source = aiter(inputs) if isinstance(inputs, AsyncIterable) else chain(inputs)
+            while self.has_inputs and (value := await _read(source)) is not _END:
+                number, operation = self.operation(value)
+                # No frame of a traceback holds the athlete's data.
+                del value
+                self._start(number, operation)
+                while self.has_inputs and not self.has_place():
+                    await self._wait()
         except BaseException as error:
             self.fail(error)
             raise
         finally:
             self.has_inputs = False
-            self.leave(-1)
+            self.end(-1)
 
-    async def _wait_for_place(self) -> bool:
-        """Wait until another run may start; returns whether there is one."""
-        while self.has_inputs and not self.has_place():
-            await self._wait()
-        return self.has_inputs
-
-    def _start(self, value: object) -> None:
-        number, operation = self.operation(value)
-        # No frame of a traceback holds the athlete's data.
-        del value
+    def _start(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
         self._running[number] = self._driver.network.start(lambda _: self._run(number, operation))
 
     async def _run(self, number: int, operation: Emitting[Pause, BatchResult]) -> None:
@@ -230,14 +229,14 @@ class _Tasks(Workers[Pending]):
         try:
             async with self._driver.watch(operation, deadline=self._batch.waiting.deadline) as run:
                 async for pause in run:
-                    self.pauses(number)
+                    self.note_pause(number)
                     await anyio.sleep(pause.seconds)
                 result = await run.get_response()
         except BaseException as error:
             self.fail(error)
             raise
         finally:
-            self.leave(number, result)
+            self.end(number, result)
 
     def drop(self) -> None:
         # Leave the tasks to the next request of the process: a finalizer does no I/O.
@@ -255,31 +254,35 @@ class _Tasks(Workers[Pending]):
         self.notify()
 
 
+async def _read(source: Iterator[object] | AsyncIterator[object]) -> object:
+    """The next input, or ``_END``."""
+    try:
+        return next(source) if isinstance(source, Iterator) else await source.__anext__()
+    except (StopIteration, StopAsyncIteration):
+        return _END
+
+
 class AsyncBatchRun:
     """:class:`BatchRun` for ``async for`` and ``async with``.
 
-    A wait for the next result that is cancelled leaves the batch as it is.
+    If the wait for a result is cancelled, the batch continues.
     """
 
     def __init__(self, batch: Batch, driver: AsyncDriver, inputs: AsyncInputs) -> None:
         self._batch = batch
-        self._driver = driver
-        self._inputs = inputs
-        self._tasks: _Tasks | None = None
+        self._tasks = _Tasks(batch, driver, inputs)
 
     def __aiter__(self) -> AsyncBatchRun:
         return self
 
     async def __anext__(self) -> BatchResult:
-        if self._tasks is None:
-            self._tasks = _Tasks(self._batch, self._driver, self._inputs)
         try:
             result = await self._tasks.next_result()
         except Exception:
             await self.aclose()
             raise
         except BaseException as error:
-            note_runs(error, self._batch, self._tasks.items)
+            self._tasks.note_runs(error)
             raise
         if result is None:
             await self.aclose()
@@ -287,11 +290,8 @@ class AsyncBatchRun:
         return result
 
     async def aclose(self) -> None:
-        """Start no run any more, and cancel those under way."""
-        if self._tasks is None:
-            self._inputs = ()
-        else:
-            await self._tasks.close()
+        """Start no further run, and cancel the runs in flight."""
+        await self._tasks.close()
         self._batch.close()
 
     async def __aenter__(self) -> AsyncBatchRun:
@@ -301,10 +301,9 @@ class AsyncBatchRun:
         try:
             await self.aclose()
         finally:
-            if error is not None and self._tasks is not None:
-                note_runs(error, self._batch, self._tasks.items)
+            if error is not None:
+                self._tasks.note_runs(error)
 
     def __del__(self) -> None:
-        tasks: _Tasks | None = getattr(self, "_tasks", None)
-        if tasks is not None:
-            tasks.drop()
+        if hasattr(self, "_tasks"):
+            self._tasks.drop()

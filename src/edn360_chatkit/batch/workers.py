@@ -1,11 +1,14 @@
-"""What the threads and the tasks of a batch share: which runs are in flight, and their results."""
+"""The common part of threads and tasks: the runs of a batch in flight, and their results."""
 
 from __future__ import annotations
 
+import os
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from .._effects import Emitting
+from .._protocol.logs import add_note
+from ..models.run import resume_call
 from .core import Batch, Item, read_item
 from .pace import Pause
 from .results import BatchResult
@@ -13,23 +16,24 @@ from .results import BatchResult
 W = TypeVar("W")
 
 MOST_STARTING = 50
-"""How many runs are before their first pause. The messages of thousands would all wait for the last
-session to be created."""
+"""The limit of runs before their first pause. Without it, the first message of thousands of runs
+would wait for the last session."""
+_NOTE = "edn360-chatkit: the runs of this batch"
 
 
 class Workers(Generic[W]):
-    """The workers of a batch, and their results: the common part of threads and tasks.
+    """The workers of a batch, by the numbers of their inputs, and their results.
 
-    An exception of the inputs, or a foreign one of a run, starts no run any more. It is raised
-    after the results of the runs under way, which are paid for.
+    After an exception of the inputs, or a foreign exception of a run, no further run starts. The
+    exception is raised after the results of the runs in flight, which are paid for.
     """
 
     def __init__(self, batch: Batch) -> None:
         self.has_inputs: bool = True
-        # The inputs whose result is not given out yet.
-        self.items: dict[int, Item] = {}
         self._batch = batch
-        self._started = self._given = 0
+        self._started = self._delivered = 0
+        # The inputs whose result is not delivered yet.
+        self._items: dict[int, Item] = {}
         self._running: dict[int, W] = {}
         # The runs before their first pause.
         self._starting: set[int] = set()
@@ -39,33 +43,33 @@ class Workers(Generic[W]):
         self._is_closed = self._is_dropped = False
 
     def notify(self) -> None:
-        """Wake who waits for a result or for a place."""
+        """Wake the reader that waits for a result or for a place."""
 
     def has_place(self) -> bool:
         """Whether another run may start."""
-        is_full = self._started - self._given >= self._batch.max_concurrency
+        is_full = self._started - self._delivered >= self._batch.max_concurrency
         return not (is_full or len(self._starting) >= MOST_STARTING)
 
     def operation(self, value: object) -> tuple[int, Emitting[Pause, BatchResult]]:
-        """The next run, with its number."""
+        """The number and the run of the next input."""
         number, self._started = self._started, self._started + 1
         self._starting.add(number)
-        self.items[number] = item = read_item(value, number)
+        self._items[number] = item = read_item(value, number)
         return number, self._batch.run(item)
 
-    def pauses(self, number: int) -> None:
-        """Note a pause of a run."""
+    def note_pause(self, number: int) -> None:
+        """Note that a run pauses."""
         if number in self._starting:
             self._starting.discard(number)
             self.notify()
 
     def fail(self, error: BaseException) -> None:
-        """Start no run any more, and raise the exception at the end."""
+        """Start no further run, and raise the exception after the results."""
         if not self._is_closed:
             self._error, self.has_inputs = self._error or error, False
 
-    def leave(self, number: int, result: BatchResult | None = None) -> None:
-        """Note the end of a worker. The last one of a dropped batch closes its journal."""
+    def end(self, number: int, result: BatchResult | None = None) -> None:
+        """Note the end of a worker. The last worker of a dropped batch closes its journal."""
         self._starting.discard(number)
         self._ended.put((number, result))
         self._running.pop(number, None)
@@ -73,28 +77,28 @@ class Workers(Generic[W]):
         if self._is_dropped and not self._running:
             self._batch.close()
 
-    def pop(self) -> BatchResult | None:
-        """The next result; ``None`` if it is not there yet."""
+    def pop_result(self) -> BatchResult | None:
+        """The next result, or ``None`` if it has not arrived."""
         while not self._ended.empty():
-            self.take(*self._ended.get())
-        while (number := self._next()) in self._results:
-            self._given += 1
+            self.receive(*self._ended.get())
+        while (number := self._next_number()) in self._results:
+            self._delivered += 1
             if (result := self._results.pop(number)) is not None:
-                del self.items[number]
+                del self._items[number]
                 return result
         return None
 
-    def take(self, number: int, result: BatchResult | None) -> None:
-        """Take the end of a worker, with its result if it has one."""
+    def receive(self, number: int, result: BatchResult | None) -> None:
+        """Store the result of a worker. A negative number is only a notification."""
         if not self._is_closed and number >= 0:
             self._results[number] = result
 
-    def _next(self) -> int:
-        return self._given if self._batch.ordered else next(iter(self._results), -1)
+    def _next_number(self) -> int:
+        return self._delivered if self._batch.ordered else next(iter(self._results), -1)
 
     def is_over(self) -> bool:
-        """Whether there is no result any more; raises the exception that ended the batch."""
-        if self.has_inputs or self._given < self._started:
+        """Whether no result follows. Raises the exception that ended the batch."""
+        if self.has_inputs or self._delivered < self._started:
             return False
         error, self._error = self._error, None
         if error is not None:
@@ -102,9 +106,9 @@ class Workers(Generic[W]):
         return True
 
     def stop(self) -> list[W]:
-        """Start no run any more, and forget the results; returns the workers."""
+        """Start no further run, and discard the results. Returns the workers."""
         self._is_closed, self.has_inputs, self._error = True, False, None
-        self._given, self._results = self._started, {}
+        self._delivered, self._results = self._started, {}
         running, self._running = self._running, {}
         return list(running.values())
 
@@ -113,3 +117,17 @@ class Workers(Generic[W]):
         self._is_dropped = True
         if not self._running:
             self._batch.close()
+
+    def note_runs(self, error: BaseException) -> None:
+        """Note on an exception how to resume the runs whose result was not delivered."""
+        runs = [item.run for item in self._items.values() if item.run is not None]
+        notes: list[str] = getattr(error, "__notes__", [])
+        if not runs or any(note.startswith(_NOTE) for note in notes):
+            return
+        path, awaited = self._batch.journal_path, self._batch.waiting.awaited
+        if path is not None:
+            text = f"{_NOTE} are resumed by the same run_many, with journal={os.fspath(path)!r}"
+        else:
+            calls = "\n".join(resume_call(run, awaited=awaited) for run in runs)
+            text = f"{_NOTE} may be paid for, and are in no journal. Resume each with:\n{calls}"
+        add_note(error, text)

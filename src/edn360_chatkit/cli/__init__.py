@@ -1,4 +1,4 @@
-"""The command: results go to standard output, everything else to standard error."""
+"""The command. Results go to standard output, and other texts to standard error."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from .console import NAME, complain, log_to_stderr, print_text
 from .errors import BAD_USAGE, FAILED, SUCCESS, error_text
 from .signals import STOP_SIGNALS, report_stop
 
-# The docstring of a module is its help, and the first line the summary.
+# The docstring of a module is its help text, and its first line is the summary.
 _COMMANDS: dict[str, ModuleType] = {
     "run": run,
     "resume": resume,
@@ -28,14 +28,14 @@ _COMMANDS: dict[str, ModuleType] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments, or those of the process; return the exit status."""
+    """Run the command with these arguments, or the process's, and return the exit status."""
     try:
         return _execute(argv)
     except (ConfigurationError, InvalidInputError) as error:
         complain(error_text(error))
         return BAD_USAGE
     except BrokenPipeError:
-        return FAILED  # a reader that closes the pipe, as `head` does, is no reason to complain
+        return FAILED  # silently: a reader such as `head` may close the pipe
     except (ChatKitError, OSError) as error:
         complain(error_text(error))
         return FAILED

@@ -1,4 +1,4 @@
-"""The client for the options of a command."""
+"""The client of a command, made from its options."""
 
 import argparse
 import shlex
@@ -21,14 +21,14 @@ _SETTINGS = (
 
 
 def options_of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """The options with these names that have a value."""
+    """The values of the options that are set, by their names."""
     values = ((name, getattr(args, name, None)) for name in names)
     return {name: value for name, value in values if value is not None}
 
 
 @contextmanager
 def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None]:
-    """A client for the server of the options, or for a simulator that ends with it."""
+    """A client for the server of the options, or for a new simulator."""
     settings: dict[str, Any] = options_of(args, *_SETTINGS)
     with ExitStack() as stack:
         if args.simulate:
@@ -37,7 +37,7 @@ def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None
             require("simulator", "starlette", "uvicorn")
             from ..testing import ChatKitSimulator
 
-            # Where the first message is the answer, there are no steps before it.
+            # With --answer first, a step would be the answer.
             simulator = ChatKitSimulator(delay=DELAY, steps=args.answer != "first")
             server = stack.enter_context(simulator)
             settings.setdefault("workflow_id", WORKFLOW)
@@ -47,7 +47,7 @@ def open_client(args: argparse.Namespace) -> Generator[ChatKitClient, None, None
 
 
 def resume_command(args: argparse.Namespace, run: object, *output: str) -> str:
-    """The command line that takes up a run at the same server."""
+    """The command line that resumes a run at the server of the options."""
     server = options_of(args, "base_url", "server_url", "protocol").items()
     options = [part for name, value in server for part in (f"--{name.replace('_', '-')}", value)]
     return shlex.join([NAME, "resume", str(run), *output, *options])

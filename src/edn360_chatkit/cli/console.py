@@ -1,4 +1,4 @@
-"""Standard output for results, standard error for everything else."""
+"""Standard output for results, and standard error for other texts."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ NAME = "edn360-chatkit"
 
 
 def write_output(text: str, encoding: str = "utf-8") -> None:
-    """Write a result to standard output, or raise an ``OSError`` that says why not."""
+    """Write a result to standard output, or raise an ``OSError`` with the reason."""
     try:
         if sys.stdout is None:
             raise OSError("it is closed")
@@ -25,33 +25,33 @@ def write_output(text: str, encoding: str = "utf-8") -> None:
             buffer.flush()
     except OSError as error:
         if sys.stdout is not None:
-            # Python writes the rest at exit, and complains, unless it is another file.
+            # At exit, Python flushes the rest, and would report the error again.
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise unwritable("Standard output", error) from None
 
 
 def print_text(text: str) -> None:
-    """Print a text for people, in the encoding of standard output; or raise ``OSError``."""
+    """Print a text for people in the encoding of standard output, or raise ``OSError``."""
     write_output(text, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 def unwritable(label: str, error: OSError) -> OSError:
-    """The same error with a text for people."""
+    """The error, with a text for people."""
     return type(error)(f"{label} can't be written: {error.strerror or error}.")
 
 
 def say(*lines: str) -> None:
-    """Print lines on standard error, without the empty ones."""
+    """Print the lines on standard error that are not empty."""
     text = "\n".join(filter(None, lines))
     if text and sys.stderr is not None:
-        # RuntimeError: a signal has interrupted another line.
+        # RuntimeError: this runs in a signal handler that interrupted another print().
         with suppress(OSError, RuntimeError):
             print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(error: str, *more: str) -> None:
-    """Print an error, and more lines below it."""
+    """Print an error, with more lines below it."""
     say(f"{NAME}: {error}", *more)
 
 

@@ -9,8 +9,8 @@ from .console import print_text
 from .files import STANDARD, read_file
 
 ARGUMENTS = (
-    option("old", "OLD.json", "the program before; - is standard input"),
-    option("new", "NEW.json", "the program now; - is standard input"),
+    option("old", "OLD.json", "the older program; - is standard input"),
+    option("new", "NEW.json", "the newer program; - is standard input"),
     LANG,
 )
 

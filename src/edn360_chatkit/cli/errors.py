@@ -1,4 +1,4 @@
-"""The exit statuses, and errors in the words of the command line."""
+"""The exit statuses, and error texts that name options instead of Python."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ SUCCESS, FAILED, BAD_USAGE = 0, 1, 2
 Rule: TypeAlias = tuple[str, str | Callable[[re.Match[str]], str]]
 
 _NAMES = "(?:base|server)_url|workflow_id|poll_interval|max_(?:attempts|concurrency|response_bytes)"
-_OPTIONS = {"max_concurrency": "--concurrency"}  # the others have the name of the setting
+_OPTIONS = {"max_concurrency": "--concurrency"}  # other options have the setting's name
 _FIRST_WORD = r"(?:^|(?<=[.;:] ))[a-z]+"
 _IN_ENVIRONMENT = r"\b(?:api_key(?:=\.\.\.)?|headers=\.\.\.)"
 
@@ -25,18 +25,18 @@ def _option(match: re.Match[str]) -> str:
     return f"{option} {value}" if value else option
 
 
-# The library's texts speak of Python. The rules know its forms, and no single text.
+# The library's texts name Python calls and settings. A rule is for a form, not for a single text.
 _RULES: tuple[Rule, ...] = (
-    # A setting that the command reads from the environment, and the other ways to give it.
+    # A setting that the command reads only from the environment.
     (rf"Pass {_IN_ENVIRONMENT}, or (\w)", lambda match: match[1].upper()),
     (rf"{_IN_ENVIRONMENT}(?:,? or (?:in )?|, )", ""),
     (rf"(?:as |in )?{_IN_ENVIRONMENT}", "in the environment"),
     (r"pass a RunReference with its (\w+)", r"add its \1 to RUN"),
-    # A call or an attribute, and advice that is nothing but a call.
+    # A call or an attribute, and advice that only names a call.
     (r"; see \.\w+(?: and \.\w+)*", ""),
     (r"(?:: (?:send|make) [\w ]+)? with (?:[\w.]+\(.*?\)|EnrichedTrainingProgram\b)", ""),
     (r" to the client or to this call| A with block [^.]*\.", ""),
-    # A setting. A word of English is one only in these forms.
+    # A setting. Only in these forms an English word is the name of a setting.
     (
         rf"(?<![\w.$'\"-])(?P<name>{_NAMES}|[a-z]+(?==(?:\.\.\.|'| ))|{_FIRST_WORD}(?= must be ))"
         r"(?:=\.\.\.|='(?P<value>\w+)'|=(?= ))?",
@@ -46,7 +46,7 @@ _RULES: tuple[Rule, ...] = (
 
 
 def error_text(error: Exception, resume: str = "") -> str:
-    """The text of an error; ``resume`` is the command that takes up its run."""
+    """The text of an error. ``resume`` is the command that resumes its run."""
     text, run = str(error), getattr(error, "run", None)
     if run is not None:
         resume = resume or shlex.join(["edn360-chatkit", "resume", str(run)])

@@ -1,6 +1,5 @@
-"""Files that lose nothing: checked before a run is paid for, written as a whole after it."""
+"""Files: checked before a run is paid for, and written completely or not at all after it."""
 
-import itertools
 import os
 import secrets
 import shutil
@@ -8,7 +7,8 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @contextmanager
 def label_errors(label: str) -> Generator[None, None, None]:
-    """Put the name of its source before the text of an ``InvalidInputError``."""
+    """Begin the text of an ``InvalidInputError`` with the name of its source."""
     try:
         yield
     except InvalidInputError as error:
@@ -29,7 +29,7 @@ def label_errors(label: str) -> Generator[None, None, None]:
 
 
 def read_file(name: str, parse: Callable[[str], T]) -> T:
-    """Read and parse a file or standard input; errors are ``InvalidInputError`` and name it."""
+    """Read and parse a file or standard input, or raise an ``InvalidInputError`` that names it."""
     with label_errors("Standard input" if name == STANDARD else name):
         return parse(_read_text(name))
 
@@ -49,19 +49,8 @@ def _read_text(name: str) -> str:
         raise InvalidInputError("This is not UTF-8 text; save it as UTF-8.") from None
 
 
-def _link(source: Path, path: Path) -> bool:
-    """Make a new name of a file, which must not exist; ``False`` without hard links."""
-    try:
-        os.link(source, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        return False
-    return True
-
-
 class Destination:
-    """Where a result goes: standard output, or a file that appears whole or not at all."""
+    """The place of a result: standard output, or a file, which is written completely or not."""
 
     def __init__(self, name: str) -> None:
         self.label: str = "Standard output" if name == STANDARD else name
@@ -69,7 +58,7 @@ class Destination:
         self.path: Path | None = None if name == STANDARD else Path(os.path.realpath(name))
 
     def check(self, source: str) -> None:
-        """Raise ``ConfigurationError`` if it can't be written, or is the input ``source``."""
+        """Raise ``ConfigurationError`` if it can't be written, or is the file of the input."""
         try:
             fault = self._fault(source)
         except OSError as error:
@@ -96,28 +85,26 @@ class Destination:
         return None
 
     def is_regular(self) -> bool:
-        """Whether it is no device or pipe, such as /dev/null, which must not be replaced."""
+        """Whether it is a file. A device or pipe, such as /dev/null, must not be replaced."""
         if self.path is None:
             return False
         try:
-            # One look: a file that appears between two would be taken for a device.
+            # Not exists() and then is_file(): another command may write the file in between.
             return stat.S_ISREG(self.path.stat().st_mode)
         except OSError:
             return True  # it does not exist, or can't be written either
 
     def write(self, text: str, *, is_new: bool = False) -> None:
-        """Write a result, or leave an existing file unchanged and raise ``OSError``.
+        """Write a result, or raise ``OSError`` and leave an existing file unchanged.
 
-        If it must be new, only one of several commands can write it; the others get a
-        ``FileExistsError``.
+        With ``is_new``, raise ``FileExistsError`` if the file exists. Of several commands that
+        write it at the same time, a single command succeeds.
         """
         if self.path is None:
             write_output(text)
             return
         try:
             self._replace(self.path, text.encode("utf-8", "replace"), is_new)
-        except FileExistsError:
-            raise
         except OSError as error:
             raise unwritable(self.label, error) from None
 
@@ -130,8 +117,8 @@ class Destination:
             temporary.write_bytes(data)
             if path.exists():
                 shutil.copymode(path, temporary)
-            if is_new and not _link(temporary, path):
-                path.open("xb").close()  # an empty file, until the next line
+            if is_new:
+                _claim(path, temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -142,19 +129,25 @@ class Destination:
         Returns the name of the new file; raises ``OSError`` if neither place can be written.
         """
         data = text.encode("utf-8", "backslashreplace")
-        if self.path is not None and self.is_regular():
-            for number in itertools.count(1):
-                end = suffix if number == 1 else f".{number}{suffix}"
-                new = self.path.with_name(self.path.name + end)
-                try:
-                    with new.open("xb") as stream:
-                        stream.write(data)
-                    return str(new)
-                except FileExistsError:
-                    continue
-                except OSError:
-                    break
+        with suppress(OSError):
+            if self.path is not None and self.is_regular():
+                ends = chain([suffix], (f".{number}{suffix}" for number in count(2)))
+                paths = (Path(f"{self.path}{end}") for end in ends)
+                new = next(path for path in paths if not path.exists())
+                with new.open("xb") as stream:
+                    stream.write(data)
+                return str(new)
         file, name = tempfile.mkstemp(prefix="edn360-", suffix=suffix)
         with open(file, "wb") as stream:
             stream.write(data)
         return name
+
+
+def _claim(path: Path, source: Path) -> None:
+    """Make a new file with the content of ``source``, or raise ``FileExistsError``."""
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links here: the file is empty until it is replaced
+        path.open("xb").close()

@@ -1,4 +1,4 @@
-"""A line that shows the progress on a terminal, with rich (extra ``cli``)."""
+"""A progress line on the terminal, with rich (extra ``cli``)."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -13,10 +13,10 @@ from .console import is_terminal, say
 def show_line(
     text: Callable[[], str], share: Callable[[], float] | None = None
 ) -> Generator[bool, None, None]:
-    """Show a text that changes; gives whether it is shown.
+    """Show a changing text on the terminal. Yields whether it is visible.
 
-    ``share`` is the part that is done, from 0 to 1, for a bar; without it, there is a spinner.
-    Errors of the terminal are ignored: the runs are paid for, and go on without it.
+    With ``share``, from 0 to 1, there is a progress bar, and without it a spinner. Errors of the
+    terminal are ignored: the runs are paid for, and continue.
     """
     if not is_terminal() or find_spec("rich") is None:
         yield False
@@ -49,7 +49,7 @@ def show_line(
 
 @contextmanager
 def show_run() -> Generator[Callable[[events.WorkflowEvent], None], None, None]:
-    """Show the state of a run, and its steps above; gives the function for its events."""
+    """Show the state of a run, with its steps above. Yields the function for its events."""
     run = RunProgress()
 
     def on_event(event: events.WorkflowEvent) -> None:

@@ -1,10 +1,10 @@
 """Run the workflow on an athlete's data, and write the training program as JSON.
 
-Input and output are checked before anything is sent. The API key is read from the environment only,
-$EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the arguments of its
-commands. Until the program is delivered, OUT.json.run refers to the run: the same command takes the
-run up again and starts no second one. An answer without a program is saved as OUT.json.answer.txt,
-or in the temporary directory if the output is standard output.
+Input and output are checked before the first request. The API key is read only from the
+environment, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the
+arguments of its commands. OUT.json.run refers to the run until its program is delivered. As long as
+it exists, a repeated command resumes the run and starts no second run. An answer without a program
+is saved as OUT.json.answer.txt, or in the temporary directory if the output is standard output.
 """
 
 import argparse
@@ -16,23 +16,24 @@ from ..errors import ConfigurationError
 from ..reading import read_input
 from .arguments import OUTPUT, SENDING, WAITING, option
 from .console import say
-from .delivery import DIGEST, Delivery, read_reference
+from .delivery import Delivery
 from .errors import SUCCESS
 from .files import STANDARD, Destination, read_file
+from .reference import DIGEST, ReferenceFile, is_sent, read_reference
 
 ARGUMENTS = (
     option("input", "INPUT.json", "an EDN360Input; - is standard input"),
     OUTPUT,
-    option("--reference", "FILE", "where the reference of the run is kept; default OUT.json.run"),
+    option("--reference", "FILE", "the file for the reference of the run; default OUT.json.run"),
     option("--skip-existing", bool, "do nothing if OUT.json exists and its run is delivered"),
     *SENDING,
-    option("--user", "USER", "the session's user; else user_profile.user_id"),
+    option("--user", "USER", "the user of the session; default: user_profile.user_id"),
     *WAITING,
 )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Deliver its program, and return the exit status."""
+    """Run it, and return the exit status."""
     edn360_input = read_file(args.input, read_input)
     output = Destination(args.output)
     output.check(args.input)
@@ -40,29 +41,29 @@ def execute(args: argparse.Namespace) -> int:
         raise ConfigurationError("--reference must name a file.")
     if args.skip_existing and not output.is_regular():
         raise ConfigurationError("--skip-existing needs -o OUT.json.")
-    file, run, digest = None, None, None
+    file, run = None, None
     if not args.simulate and (args.reference or output.is_regular()):
-        file = args.reference or f"{args.output}.run"
         digest = hashlib.sha256(edn360_input.to_json_text().encode()).hexdigest()
-        run = _earlier_run(args, file, digest)
+        file = ReferenceFile(args.reference or f"{args.output}.run", digest)
+        run = _earlier_run(args, file.name, digest)
     # In this order: a command that delivers writes its output before it removes the reference.
     if run is None and args.skip_existing and Path(args.output).exists():
         say(f"{args.output} exists; nothing was sent.")
         return SUCCESS
-    return Delivery(args, file, run, digest).complete(edn360_input)
+    return Delivery(args, file, run).complete(edn360_input)
 
 
 def _earlier_run(args: argparse.Namespace, file: str, digest: str) -> RunReference | None:
-    """The run in the file, if there is one; it must be of the same input."""
+    """The run of an earlier command with this input; ``None`` without a reference."""
     if not Path(file).exists():
         Destination(file).check(args.input)
         return None
-    run = read_file(file, read_reference)
+    run = read_reference(file)
     if getattr(run, DIGEST, None) != digest:
         raise ConfigurationError(
             f"{file} has a run of another input. Name another output, or remove that file to give "
             "up that run; nothing was sent."
         )
-    doubt = "" if run.message_id or run.thread_id else ", which may have started"
-    say(f"Taking up the run in {file}{doubt}. To start a new one, remove that file.")
+    doubt = "" if is_sent(run) else ", which may have started"
+    say(f"Resuming the run in {file}{doubt}. To start a new one, remove that file.")
     return run

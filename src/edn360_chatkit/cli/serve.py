@@ -1,4 +1,4 @@
-"""Run a ChatKit server around a workflow of your own."""
+"""Run a ChatKit server around your own workflow."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from .signals import report_stop
 PYTHON_EXPORT = "An export must be the one for Python: Agent Builder's default is TypeScript."
 PACKAGES = {"agents": "openai-agents", "guardrails": "openai-guardrails"}  # that exports import
 LAST_SECONDS = 5
-"""How long the process may take to end after the server, in seconds."""
+"""The time that the process may take to end after the server, in seconds."""
 
 ARGUMENTS = (
     option(
@@ -35,10 +35,10 @@ ARGUMENTS = (
     option("--port", int, "default 8000; 0 for a free port", default=8000),
     option("--token-file", "FILE", "bearer tokens, besides $EDN360_SERVER_TOKEN", type=Path),
     option("--authenticate", "MODULE:FUNCTION", "a function of a bearer token: its user, or None"),
-    option("--max-runs", int, "runs at once; default no limit"),
-    option("--run-timeout", float, "the longest time of a run; default 1800"),
-    option("--grace", float, "the time that runs have to finish after SIGTERM; default 240"),
-    option("--retention", float, "of idle threads", metavar="DAYS", dest="retention_days"),
+    option("--max-runs", int, "runs at the same time; default no limit"),
+    option("--run-timeout", float, "the time limit of a run; default 1800"),
+    option("--grace", float, "the time for runs to finish after SIGTERM; default 240"),
+    option("--retention", float, "delete older threads", metavar="DAYS", dest="retention_days"),
     option("--max-request-bytes", int, "the largest request; default 10 MB"),
 )
 
@@ -68,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
         before, status = threading.enumerate(), SUCCESS
         try:
             serve(workflow, args.host, args.port)
-        except KeyboardInterrupt as stop:  # the second signal, which uvicorn raises at its end
+        except KeyboardInterrupt as stop:  # a second signal, which uvicorn raises at its end
             status = report_stop(stop)
         own = [thread for thread in threading.enumerate() if thread not in before]
     end = threading.Timer(LAST_SECONDS, _end_process, [own, status])
@@ -78,13 +78,13 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _end_process(threads: list[threading.Thread], status: int) -> None:
-    """End the process if a thread that a workflow has started still keeps it."""
+    """End the process if a thread of the workflow prevents its end."""
     if any(thread.is_alive() and not thread.daemon for thread in threads):
         os._exit(status)
 
 
 def _load(name: str) -> Any:
-    """The object ``MODULE:NAME``; the current directory is searched first."""
+    """Import the object ``MODULE:NAME``, from the current directory first."""
     module, _, attribute = name.partition(":")
     if module.endswith((".ts", ".js")):
         raise ConfigurationError(f"{module} can't be served. {PYTHON_EXPORT}")

@@ -19,7 +19,7 @@ ARGUMENTS = (
 
 
 def execute(args: argparse.Namespace) -> None:
-    """Print it, or write it."""
+    """Print it, or write its files."""
     from ..program.records import program_csv
 
     program = read_file(args.program, read_program)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end the command, but not between sending a message and its answer."""
+"""Ctrl-C, SIGTERM and SIGHUP end the command, but not while it sends a message."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from .console import complain, say
 
 AGAIN = "Press Ctrl-C again to end at once."
-GRACE = 5.0  # seconds that the answer to a message may take once the command is to end
+GRACE = 5.0  # seconds that a signal waits for the response to a message
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has ended the command."""
+    """A signal that ends the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -22,20 +22,20 @@ class Stopped(KeyboardInterrupt):
 
 
 def report_stop(stop: KeyboardInterrupt, *more: str) -> int:
-    """Print that a signal has ended the command; return the exit status, as shells report it."""
+    """Print the signal that has ended the command, and return the exit status of shells for it."""
     number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
     complain("Interrupted." if number == signal.SIGINT else f"Ended by {number.name}.", *more)
     return 128 + number
 
 
 class StopSignals:
-    """Raises :class:`Stopped` for the signals while it is entered; an ignored one stays ignored.
+    """A context in which each signal raises :class:`Stopped`. Ignored signals stay ignored.
 
-    Between :meth:`hold` and :meth:`release` the first signal waits for the release, at most
-    ``GRACE`` seconds: a run that is cut off while its message is sent can't always be found again.
+    Between :meth:`hold` and :meth:`release` the first signal waits for the release, up to ``GRACE``
+    seconds: if a command ends while it sends a message, the run can't always be found again.
 
     Attributes:
-        notice: A text that the first signal prints at once, where ending takes a while.
+        notice: A text that the first signal prints at once, for an end that takes some time.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             return
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
-            number = getattr(signal, name, None)  # Windows has neither of the last two
+            number = getattr(signal, name, None)  # Windows has no SIGHUP and no SIGALRM
             default = (signal.SIG_DFL, signal.default_int_handler)
             if number is not None and signal.getsignal(number) in default:
                 self._before[number] = signal.signal(number, self._handle)
@@ -68,12 +68,12 @@ class StopSignals:
         signal.setitimer(signal.ITIMER_REAL, GRACE)
 
     def hold(self) -> None:
-        """Let the first signal wait."""
+        """Make the first signal wait."""
         self._held = True
         self.notice = f"Waiting for the server to take the message. {AGAIN}"
 
     def release(self) -> None:
-        """Raise the signal that waits."""
+        """Raise the waiting signal."""
         pending = self._pending
         self._reset()
         if pending is not None:

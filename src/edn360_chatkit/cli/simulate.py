@@ -13,7 +13,7 @@ WORKFLOW = "wf_demo"
 
 ARGUMENTS = (
     option("--port", int, "default 8765; 0 for a free port", default=8765),
-    option("--delay", float, "of the answer; default 2", default=DELAY),
+    option("--delay", float, "the time from the message to the answer; default 2", default=DELAY),
     option("--steps", bool, "post intermediate messages before the answer"),
 )
 

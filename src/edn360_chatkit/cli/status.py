@@ -1,6 +1,6 @@
 """Print whether a run is running, done or failed, without waiting.
 
-The exit status is 1 for a run that failed, and if the server can't be asked.
+The exit status is 1 for a failed run, and if the server can't be asked.
 """
 
 import argparse
@@ -10,22 +10,21 @@ from .arguments import RUN, SERVER
 from .connection import open_client, resume_command
 from .console import print_text
 from .errors import FAILED, SUCCESS, error_text
-from .resume import read_run
+from .reference import is_sent, read_reference
 
 ARGUMENTS = (RUN, *SERVER)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Look at it, and return the exit status."""
-    run = read_run(args.run)
+    """Print the state of the run, and return the exit status."""
+    run = read_reference(args.run)
     with open_client(args) as client:
         status = client.retrieve_run(run)
-    is_listed = bool(status.run.message_id or status.run.thread_id)
-    steps = f", steps so far: {len(status.steps)}"
-    error = error_text(status.error, resume_command(args, run)) if status.error else ""
-    details = {
-        "running": steps if is_listed else ", but the server lists no message of it",
-        "failed": f": {one_line(error)}",
-    }
-    print_text(f"{status.state}{details.get(status.state, '')}\n")
+    details = ""
+    if status.state == "running":
+        steps = f", steps so far: {len(status.steps)}"
+        details = steps if is_sent(status.run) else ", but the server lists no message of it"
+    elif status.error is not None:
+        details = f": {one_line(error_text(status.error, resume_command(args, run)))}"
+    print_text(f"{status.state}{details}\n")
     return FAILED if status.state == "failed" else SUCCESS

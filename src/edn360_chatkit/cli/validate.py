@@ -15,7 +15,6 @@ _SEVERITIES = {
 }
 _NO_FINDINGS = {"es": "nada que señalar", "en": "nothing found"}
 
-
 ARGUMENTS = (
     option("file", "FILE.json", "- is standard input"),
     option("--against", "INPUT.json", "compare a program with the athlete's data"),
