@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import anyio
+import httpx
 import pytest
 
 from edn360_chatkit import APIConnectionError, APIError, APITimeoutError
@@ -153,6 +154,32 @@ def test_event_loop_runs_during_flood(backend: str, answer: object) -> None:
 
     with raw_server(flood) as server:
         anyio.run(main, server.server_url, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_large_chunk_leaves_turns_to_tasks(backend: str) -> None:
+    """A transport of the caller's may give a stream without data in one chunk."""
+    flood = httpx.Response(
+        200, headers={"content-type": "text/event-stream"}, content=b"data:\n\n" * 200_000
+    )
+    turns: list[None] = []
+
+    async def take_turns() -> None:
+        while True:
+            turns.append(None)
+            await anyio.sleep(0)
+
+    async def main() -> None:
+        url = "https://example.com"
+        http = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: flood))
+        driver = AsyncDriver(settings(url), http)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_turns)
+            assert await driver.run(all_events(url)) == []
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)
+    assert len(turns) > 1_400_000 / BATCH
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
