@@ -105,7 +105,7 @@ def test_abandoned_async_loop_keeps_runs_in_journal(sim: ChatKitSimulator, tmp_p
 
 
 def test_foreign_exception_starts_no_more_async_runs(sim: ChatKitSimulator) -> None:
-    """The run that is under way is paid for: its result comes first."""
+    """The run in flight is paid for: its result comes first."""
     keys, requests = list[str](), list[httpx.Request]()
     sim.delay = 0.2
 

@@ -98,7 +98,7 @@ def test_only_a_terminal_shows_a_bar(
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode(errors="replace"))
         if states and re.search(states[0], text):
             del states[0]
-            # A run counts as under way before its message arrives.
+            # A run counts as in flight before its message arrives.
             wait_for(lambda: sim.runs == 4 - 2 * len(states))
             finish_runs(sim, ANSWER)
     os.close(main_end)

@@ -37,12 +37,13 @@ class Turn(StreamingResponse):
         self._messages = self._run_workflow(version)
         self._started = time.monotonic()
         self._steps = self._make_steps()
+        # Count the run last: a test that waits for it finds its message.
         thread.items.append(self.message)
+        store.runs += 1
 
     def _run_workflow(self, version: str | None) -> list[str | None]:
         """The texts of the workflow's messages. The last text is the answer, or ``None``."""
         settings, text = self._settings, "".join(part["text"] for part in self.message["content"])
-        self._store.runs += 1
         steps = step_texts(text, settings.lang) if settings.steps is True else settings.steps or ()
         # The API accepts the version "latest", and its run fails.
         kind = "error" if version == "latest" else settings.answer
