@@ -3,9 +3,9 @@
 An operation is a generator without I/O. It yields an effect, a driver carries it out and sends
 the result back, and the generator returns the operation's result::
 
-    def create_session(api, user):
-        response = yield from send(api.request("POST", "/sessions", body={"user": user}))
-        return ChatSession.model_validate(response.json())
+    def cancel_session(api, path):
+        response = yield from send(api.rest_request("POST", path))
+        return ChatSession.model_validate(api.json(response))
 
 A failed effect is raised inside the operation, at its ``yield``: as a ``ChatKitError`` if the
 request failed, or unchanged if the exception is foreign (``KeyboardInterrupt``, an exception of the

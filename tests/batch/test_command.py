@@ -96,6 +96,7 @@ def test_each_key_has_its_own_file(
         ([athlete(0), {"user_profile": {}}], "line 2"),
         ([athlete(0), athlete(0)], "two inputs"),
         ([], "no inputs"),
+        (json.dumps(athlete(0), indent=2), "Write each input in a line of its own"),
     ],
 )
 def test_invalid_inputs_are_refused_before_sending(
@@ -103,11 +104,11 @@ def test_invalid_inputs_are_refused_before_sending(
     server: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    lines: list[dict[str, Any]],
+    lines: list[dict[str, Any]] | str,
     words: str,
 ) -> None:
     inputs = tmp_path / "inputs.jsonl"
-    inputs.write_text("\n".join(json.dumps(line) for line in lines))
+    inputs.write_text(lines if isinstance(lines, str) else "\n".join(map(json.dumps, lines)))
     assert main(["batch", str(inputs), "-o", str(tmp_path / "results.jsonl"), *server]) == 2
     assert words in capsys.readouterr().err
     assert sim.requests == []

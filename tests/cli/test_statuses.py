@@ -16,7 +16,7 @@ import pytest
 
 import edn360_chatkit
 from edn360_chatkit import ChatKitClient, ChatKitError, ConfigurationError
-from edn360_chatkit.cli import main
+from edn360_chatkit.cli import _COMMANDS, main
 from edn360_chatkit.cli.errors import error_text
 from edn360_chatkit.testing import ChatKitSimulator
 from tests.support.samples import ATHLETE
@@ -41,6 +41,10 @@ def files(sim: ChatKitSimulator, environment: None) -> None:
     Path("program.json").write_text('{"title": "Base", "sessions": []}', "utf-8")
     with ChatKitClient() as client:
         Path("a.run").write_text(str(client.start_workflow(ATHLETE)), "utf-8")
+
+
+def test_statuses_cover_every_subcommand() -> None:
+    assert {*FILES, "simulate", "serve"} == {*_COMMANDS}
 
 
 @pytest.mark.parametrize("name", FILES)

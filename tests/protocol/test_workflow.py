@@ -56,7 +56,7 @@ def test_log_describes_a_run(caplog: pytest.LogCaptureFixture) -> None:
     records = [record for record in caplog.records if record.name == "edn360_chatkit"]
     assert [record.message.replace(" (session cksess_1)", "") for record in records] == [
         "session created, workflow wf_demo",
-        f"input prepared: {size} bytes, 1 questionnaires",
+        f"input prepared: {size} bytes, questionnaires: 1",
         "message sent: msg_1",
         "waiting: attempt 10 of 60",
         "waiting: attempt 20 of 60",

@@ -180,7 +180,7 @@ class Workflow:
 def _new_run(session: ChatSession, prepared: Prepared, waiting: Waiting) -> Operation[Run]:
     """A run whose message is not sent yet."""
     size, count = len(prepared.text.encode()), prepared.questionnaires
-    log_info(session.id, "input prepared: %d bytes, %d questionnaires", size, count)
+    log_info(session.id, "input prepared: %d bytes, questionnaires: %d", size, count)
     reference = RunReference(session_id=session.id, user=session.user)
     return Run(Inbox(session, reference, message_text=prepared.text), waiting, (yield from now()))
 

@@ -99,7 +99,14 @@ def _read_inputs(name: str) -> dict[str, str]:
     inputs: dict[str, str] = {}
     for label, key, text in _texts(name):
         with label_errors(label):
-            user_id = read_input(text).user_profile.user_id
+            try:
+                user_id = read_input(text).user_profile.user_id
+            except InvalidInputError as error:
+                if key is not None or error.errors:
+                    raise
+                # An indented JSON file, perhaps: its first line is no input.
+                advice = "Write each input in a line of its own."
+                raise InvalidInputError(f"{error} {advice}") from None
             if (key := key or user_id) in inputs:
                 raise InvalidInputError(
                     f"two inputs have the user_id {key!r}. Put them into a folder, where each "
