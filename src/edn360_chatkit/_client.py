@@ -34,7 +34,7 @@ class BaseClient:
 
     _awaited: ClassVar[bool] = False
 
-    def __init__(self, config: Config | ConfigurationError | TypeError) -> None:
+    def __init__(self, config: Config | Exception) -> None:
         if not isinstance(config, Config):
             raise config
         self._config = config

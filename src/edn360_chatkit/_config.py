@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ import httpx
 from pydantic import SecretStr
 from typing_extensions import TypedDict
 
+from ._validation import without_frames
 from .errors import ChatKitError, ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/chatkit"
@@ -195,16 +197,20 @@ def load_config(options: ClientOptions, environ: Mapping[str, str] = os.environ)
     )
 
 
-def config_or_error(options: ClientOptions) -> Config | ConfigurationError | TypeError:
+def config_or_error(options: ClientOptions) -> Config | Exception:
     """Call :func:`load_config`, and return its error instead of raising it.
 
-    The caller deletes the options before it raises, so that no traceback shows a key.
+    The caller deletes the options before it raises, so that no traceback shows a key. Foreign
+    exceptions, such as a signal handler's, are returned, too.
     """
+    handled = sys.exc_info()[1]
     try:
         return load_config(options)
     except (ConfigurationError, TypeError) as error:
         error.__context__ = None
         return error.with_traceback(None)
+    except Exception as error:
+        return without_frames(error, handled)
 
 
 def check_names(options: Mapping[str, object], allowed: type, call: str) -> None:

@@ -61,3 +61,20 @@ def invalid(kind: type[BaseModel], errors: Sequence[FieldError]) -> InvalidInput
     """The error that lists every invalid field."""
     text = f"This is not a valid {kind.__name__}. Correct these fields:\n{describe(errors)}"
     return InvalidInputError(text, errors=errors)
+
+
+Error = TypeVar("Error", bound=BaseException)
+
+
+def without_frames(error: Error, handled: BaseException | None) -> Error:
+    """Drop the tracebacks of an error and its causes: their frames hold keys or an input.
+
+    The exception that the caller is handling (``handled``) does not change.
+    """
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link is not handled and link not in seen:
+        link.__traceback__ = None
+        seen.append(link)
+        link = link.__cause__ or link.__context__
+    return error

@@ -25,7 +25,7 @@ AsyncOnEvent: TypeAlias = Callable[[WorkflowEvent], Awaitable[object] | object]
 
 
 class AsyncChatKitClient(BaseClient):
-    """:class:`ChatKitClient` for asyncio and trio. It has its methods with their parameters.
+    """:class:`ChatKitClient` for asyncio and trio, with equal methods and parameters.
 
     A client can be shared between tasks. It is an async context manager; without an ``async with``
     block, call :meth:`aclose` at the end.

@@ -225,7 +225,7 @@ class ChatKitClient(BaseClient):
 
         Raises:
             InvalidInputError: The text is not a reference.
-            APIError: The request failed. It is not retried, and the run is not affected.
+            APIError: The request failed. It is not retried, and does not show the run's state.
         """
         return self._driver.run(self._workflow.retrieve_run(*checked_run(run), self._waiting({})))
 

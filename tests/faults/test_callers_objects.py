@@ -24,6 +24,7 @@ from edn360_chatkit import (
     AsyncChatKitClient,
     ChatKitClient,
     ChatKitError,
+    EDN360Input,
     InvalidResponseError,
 )
 from edn360_chatkit.testing import ChatKitSimulator
@@ -294,3 +295,16 @@ def test_call_without_loop_sends_no_request() -> None:
         with pytest.raises(RuntimeError):
             client.create_session("u").send(None)
         assert server.requests == []
+
+
+# --- models -----------------------------------------------------------------------------------
+
+
+def test_unfinished_model_stops_no_run(sim: ChatKitSimulator) -> None:
+    class Unfinished(EDN360Input):
+        more: Later  # type: ignore[name-defined]  # noqa: F821
+
+    with ChatKitClient(**settings(sim)) as client:
+        assert client.run_workflow(ATHLETE).program.sessions
+    del Unfinished
+    gc.collect()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import traceback
+from collections import UserDict
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -325,6 +326,17 @@ def test_unusable_proxy_shows_no_password(monkeypatch: pytest.MonkeyPatch, proxy
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(TOKEN))
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
         ChatKitClient(api_key="sk-1")
+    assert secrets_in(text_of(without_callers_frames(caught.value)), (TOKEN,)) == []
+
+
+class Unreadable(UserDict[str, str]):
+    def __iter__(self) -> Iterator[str]:
+        raise LookupError("no headers")
+
+
+def test_foreign_exception_in_settings_shows_no_key() -> None:
+    with pytest.raises(LookupError, match="no headers") as caught:
+        ChatKitClient(api_key=TOKEN, headers=Unreadable(a="b"))
     assert secrets_in(text_of(without_callers_frames(caught.value)), (TOKEN,)) == []
 
 

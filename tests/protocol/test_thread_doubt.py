@@ -130,6 +130,12 @@ def test_missing_baseline_allows_only_known_thread(failed: Response) -> None:
     assert start(Play([failed, Scene([CREATED], LOST), OURS])).message_id == "msg_1"
 
 
+def test_stream_without_message_is_no_denial() -> None:
+    play = Play([api_error(404, "no list"), Scene([])])
+    with pytest.raises(APIConnectionError, match=r"without a sign .* may have been stored"):
+        start(play)
+
+
 def test_any_message_in_own_thread_is_ours() -> None:
     other = items(item("user_message", "msg_1", "written anew by the server"))
     assert start(Play([NONE, Scene([CREATED], LOST), other])).message_id == "msg_1"

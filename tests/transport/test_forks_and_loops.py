@@ -140,6 +140,25 @@ def test_callers_client_is_refused_in_other_loop(library: Any) -> None:
         forget_loops()
 
 
+class EqualClient(httpx.AsyncClient):
+    """Compares by value, so that it has no hash."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EqualClient)
+
+
+def test_equal_clients_of_caller_are_told_apart() -> None:
+    async def main(url: str) -> None:
+        async with EqualClient() as http:
+            await AsyncDriver(settings(url), http).run(get(url))
+
+    with counting_server() as server:
+        for _ in range(2):
+            asyncio.run(main(server.server_url))
+        assert len(server.requests) == 2
+    forget_loops()
+
+
 def test_callers_mock_works_in_every_loop() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200))
     driver = AsyncDriver(settings("http://test"), httpx.AsyncClient(transport=transport))

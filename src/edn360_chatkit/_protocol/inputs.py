@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from .._json import whole_characters
-from .._validation import validate
+from .._validation import validate, without_frames
 from ..errors import InvalidInputError
 from ..inputs import EDN360Input
 
@@ -72,12 +72,7 @@ def prepare(value: object) -> Prepared:
         failure.__cause__ = error
     except Exception as error:
         failure = error
-    # Drop the frames below, whose variables hold the input.
-    link: BaseException | None = failure
-    while link is not None and link is not handled:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return Prepared("", error=failure)
+    return Prepared("", error=without_frames(failure, handled))
 
 
 def segment(kind: str, value: object) -> str:

@@ -297,7 +297,7 @@ class _Start(Sender):
             if not reader.message_stored and (live.ended or reader.received > limit):
                 end = "ended" if live.ended else "exceeded max_response_bytes=..."
                 raise APIConnectionError(
-                    f"The stream {end} before the server had stored the message."
+                    f"The stream {end} without a sign that the server has stored the message."
                 )
         run.live, live.reference = live, self.reference()
         return live.reference

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import httpx
 
@@ -22,8 +22,9 @@ from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take
 from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
 
-# The home in which each caller's HTTP client first used the network, below any of our clients.
-_network_homes: WeakKeyDictionary[Any, Home] = WeakKeyDictionary()
+# The home in which each caller's HTTP client first used the network, below any of our clients. The
+# key is its ``id``: a subclass may compare by value, or have no hash.
+_network_homes: dict[int, Home] = {}
 
 
 class BaseDriver:
@@ -115,7 +116,7 @@ class BaseDriver:
         if not limit.remaining():
             raise deadline_error(may_have_arrived=False)
         pool = self._pool()
-        if not pool.owned and _network_homes.get(self._http_client, pool.home) != pool.home:
+        if not pool.owned and _network_homes.get(id(self._http_client), pool.home) != pool.home:
             raise ConfigurationError(
                 "The http_client was used in another process or event loop, where its connections "
                 "belong. Make a client in each; nothing was sent."
@@ -141,9 +142,11 @@ class BaseDriver:
                 return answer
         finally:
             exchange.remove_credential()
-            if exchange.traced and not pool.owned:
+            key = id(self._http_client)
+            if exchange.traced and not pool.owned and key not in _network_homes:
                 # Only a transport with real connections reports its steps.
-                _network_homes.setdefault(self._http_client, pool.home)
+                finalize(self._http_client, _network_homes.pop, key, None)
+                _network_homes.setdefault(key, pool.home)
             if not isinstance(answer, OpenStream):
                 exchange.leave()
 

@@ -82,10 +82,14 @@ class Card(OpenModel):
 
 
 def build_models() -> None:
-    """Build the validators of the models: a client does so before its first run."""
+    """Build the validators of the models: a client does so before its first run.
+
+    A subclass of the caller stays incomplete while a name in its annotations is undefined.
+    """
     kinds: list[type[FrozenModel]] = [FrozenModel]
     for kind in kinds:
-        kind.model_rebuild()
+        if not kind.__pydantic_complete__:
+            kind.model_rebuild(raise_errors=False)
         kinds += kind.__subclasses__()
 
 
