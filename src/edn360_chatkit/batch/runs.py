@@ -278,10 +278,11 @@ class AsyncBatchRun:
     async def __anext__(self) -> BatchResult:
         try:
             result = await self._tasks.next_result()
-        except Exception:
+        except Exception as error:
             await self.aclose()
+            self._tasks.note_runs(error)
             raise
-        except BaseException as error:
+        except BaseException as error:  # a cancellation: the batch continues
             self._tasks.note_runs(error)
             raise
         if result is None:
