@@ -192,6 +192,16 @@ def test_reference_option_sets_its_file(
     assert sim.runs == 1
 
 
+def test_file_name_with_brace_is_no_json(sim: ChatKitSimulator) -> None:
+    command = ["run", "athlete.json", "-o", "{id}.json", "--poll-interval", "0"]
+    sim.fail_next("list_messages", status=403, times=2)
+    assert main(command) == 1
+    assert main(["resume", "{id}.json.run"]) == 1
+    assert main(command) == 0
+    assert not Path("{id}.json.run").exists()
+    assert sim.runs == 1
+
+
 def test_refused_message_leaves_no_reference(sim: ChatKitSimulator) -> None:
     sim.fail_next("send_message", status=401)
     assert main(RUN) == 1
