@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,55 @@ def test_input_after_close_is_not_sent() -> None:
         reader.join(PATIENCE)
         assert not reader.is_alive()
         assert sim.requests == []
+
+
+def test_input_after_foreign_exception_is_not_sent(sim: ChatKitSimulator) -> None:
+    """The exception strikes in one of two runs while the next input is read."""
+    sim.delay, reading, requests = 1.0, threading.Event(), itertools.count()
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield from athletes(2)
+        reading.set()
+        time.sleep(0.3)
+        yield athlete(2)
+
+    async def async_inputs() -> AsyncIterator[dict[str, Any]]:
+        for value in athletes(2):
+            yield value
+        reading.set()
+        await asyncio.sleep(0.3)
+        yield athlete(2)
+
+    def hook(request: httpx.Request) -> None:
+        reading.wait(PATIENCE)
+        if next(requests) == 0:
+            raise ZeroDivisionError
+
+    async def async_hook(request: httpx.Request) -> None:
+        while not reading.is_set():
+            await asyncio.sleep(0.01)
+        hook(request)
+
+    async def main() -> None:
+        async with (
+            httpx.AsyncClient(event_hooks={"request": [async_hook]}) as http,
+            AsyncChatKitClient(**settings(sim), http_client=http) as client,
+        ):
+            async for _ in client.run_many(async_inputs(), poll_interval=0.1):
+                pass
+
+    with (
+        httpx.Client(event_hooks={"request": [hook]}) as http,
+        ChatKitClient(**settings(sim), http_client=http) as client,
+        pytest.raises(ZeroDivisionError),
+    ):
+        list(client.run_many(inputs(), poll_interval=0.1))
+    assert sim.runs == 1
+    reading.clear()
+    requests = itertools.count()
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+    assert sim.runs == 2
 
 
 @pytest.mark.parametrize("runs", [0, 3])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
@@ -118,6 +119,45 @@ def test_exception_of_the_loop_names_undelivered_runs(sim: ChatKitSimulator, cou
     text = "".join(notes)
     named = {key for key in (f"athlete-{n}" for n in range(count)) if key in text}
     assert named == {"athlete-0", "athlete-1", "athlete-2"} - set(keys) if count > 1 else not named
+
+
+def fail_polls(request: httpx.Request) -> None:
+    if request.method == "GET":
+        raise ZeroDivisionError
+
+
+async def fail_polls_async(request: httpx.Request) -> None:
+    fail_polls(request)
+
+
+def poll_sync(sim: ChatKitSimulator) -> None:
+    with (
+        httpx.Client(event_hooks={"request": [fail_polls]}) as http_client,
+        ChatKitClient(**settings(sim, http_client=http_client)) as client,
+    ):
+        list(client.run_many(athletes(2), poll_interval=0.05))
+
+
+def poll_async(sim: ChatKitSimulator) -> None:
+    async def run() -> None:
+        async with (
+            httpx.AsyncClient(event_hooks={"request": [fail_polls_async]}) as http_client,
+            AsyncChatKitClient(**settings(sim, http_client=http_client)) as client,
+        ):
+            async for _ in client.run_many(athletes(2), poll_interval=0.05):
+                pass
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("poll", [poll_sync, poll_async])
+def test_foreign_exception_names_every_run(sim: ChatKitSimulator, poll: object) -> None:
+    """Without a with block, too. The exception has only the call of its own run."""
+    assert callable(poll)
+    with pytest.raises(ZeroDivisionError) as caught:
+        poll(sim)
+    (note,) = batch_notes(caught.value)
+    assert note.count("poll_response") == sim.runs == 2
 
 
 def test_dropped_batch_closes_its_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:

@@ -176,7 +176,9 @@ def test_broken_reference_is_refused(
     assert sim.requests == []
 
 
-def test_reference_option_sets_its_file(sim: ChatKitSimulator) -> None:
+def test_reference_option_sets_its_file(
+    sim: ChatKitSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["run", "athlete.json", "--reference", "kept.run", "--poll-interval", "0"]
     sim.fail_next("list_messages", status=403)
     assert main(command) == 1
@@ -184,7 +186,19 @@ def test_reference_option_sets_its_file(sim: ChatKitSimulator) -> None:
     assert main(command) == 0
     assert not Path("kept.run").exists()
     assert main([*command, "--reference", "no/such/file"]) == 2
-    assert main([*command, "--reference", "-"]) == 2
+    for no_file in ("-", ".", os.devnull):
+        assert main([*command, "--reference", no_file]) == 2
+        assert "--reference must name a file" in capsys.readouterr().err
+    assert sim.runs == 1
+
+
+def test_file_name_with_brace_is_no_json(sim: ChatKitSimulator) -> None:
+    command = ["run", "athlete.json", "-o", "{id}.json", "--poll-interval", "0"]
+    sim.fail_next("list_messages", status=403, times=2)
+    assert main(command) == 1
+    assert main(["resume", "{id}.json.run"]) == 1
+    assert main(command) == 0
+    assert not Path("{id}.json.run").exists()
     assert sim.runs == 1
 
 

@@ -45,7 +45,7 @@ def test_request_without_token_is_refused(
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"{", "Invalid JSON"),
+        (b"{", "not valid: Invalid JSON"),
         (json.dumps({"type": "threads.list", "params": {}}).encode(), "metadata.user"),
         (json.dumps(request("threads.list", "")).encode(), "metadata.user"),
         (json.dumps(request("threads.list", "a" * 501)).encode(), "500 characters"),

@@ -68,7 +68,7 @@ class _Threads(Workers[threading.Thread]):
         except Exception as error:
             self.fail(error)
             return False
-        if self._is_closed:
+        if self._is_closed or self._error is not None:
             return False
         number, operation = self.operation(value)
         del value
@@ -206,6 +206,8 @@ class _Tasks(Workers[Pending]):
             inputs = self._inputs
             source = aiter(inputs) if isinstance(inputs, AsyncIterable) else chain(inputs)
             while self.has_inputs and (value := await _read(source)) is not _END:
+                if self._error is not None:
+                    break
                 number, operation = self.operation(value)
                 # No frame of a traceback holds the athlete's data.
                 del value
@@ -278,10 +280,11 @@ class AsyncBatchRun:
     async def __anext__(self) -> BatchResult:
         try:
             result = await self._tasks.next_result()
-        except Exception:
+        except Exception as error:
             await self.aclose()
+            self._tasks.note_runs(error)
             raise
-        except BaseException as error:
+        except BaseException as error:  # a cancellation: the batch continues
             self._tasks.note_runs(error)
             raise
         if result is None:

@@ -1,5 +1,6 @@
 """The reference of a run, in a file that exists until the program is delivered."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ DIGEST = "input_sha256"  # a field of the file: the digest of the run's input
 
 def is_json(run: str) -> bool:
     """Whether the argument RUN is the JSON text of a reference, and not the name of its file."""
-    return run.lstrip().startswith("{")
+    return run.lstrip().startswith("{") and not os.path.exists(run)
 
 
 def read_reference(run: str) -> RunReference:

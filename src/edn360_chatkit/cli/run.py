@@ -18,7 +18,7 @@ from .arguments import OUTPUT, SENDING, WAITING, option
 from .console import say
 from .delivery import Delivery
 from .errors import SUCCESS
-from .files import STANDARD, Destination, read_file
+from .files import Destination, read_file
 from .reference import DIGEST, ReferenceFile, is_sent, read_reference
 
 ARGUMENTS = (
@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     edn360_input = read_file(args.input, read_input)
     output = Destination(args.output)
     output.check(args.input)
-    if args.reference == STANDARD:
+    if args.reference is not None and not Destination(args.reference).is_regular():
         raise ConfigurationError("--reference must name a file.")
     if args.skip_existing and not output.is_regular():
         raise ConfigurationError("--skip-existing needs -o OUT.json.")

@@ -251,8 +251,9 @@ async def _error_response(request: Request, error: Exception) -> Response:
             status, message = 404, str(error)
         case ValidationError():
             fault = error.errors(include_input=False, include_url=False)[0]
-            path = ".".join(map(str, fault["loc"]))
-            status, message = 400, f"The request is not valid: {path}: {fault['msg']}"
+            path = ".".join(map(str, fault["loc"]))  # empty for invalid JSON
+            reason = ": ".join(filter(None, (path, fault["msg"])))
+            status, message = 400, f"The request is not valid: {reason}"
         case DataError():
             status, message = 400, "The database can't hold a value of the request."
         case _:
