@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import EDN360Input, EnrichedTrainingProgram, InvalidInputError, RunReference, events
-from ..errors import APIError, ConfigurationError, WorkflowError
+from ..errors import APIError, ConfigurationError, TruncatedResponseError, WorkflowError
 from .connection import open_client, resume_command
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
@@ -96,7 +96,10 @@ class Delivery:
 
     def _fail(self, error: WorkflowError | APIError) -> None:
         is_timeout = isinstance(error, TimeoutError)
-        may_continue = isinstance(error, (APIError, TimeoutError)) or self._args.answer == "first"
+        # After a cut answer, the workflow may still post the program.
+        may_continue = self._args.answer == "first" or isinstance(
+            error, (APIError, TimeoutError, TruncatedResponseError)
+        )
         if error.run is not None and may_continue:
             self._save(error.run)
         elif not (isinstance(error, APIError) and error.may_have_been_taken):
