@@ -168,7 +168,7 @@ def test_no_error_of_a_command_speaks_python() -> None:
         ("max_concurrency must be 1 or more", "--concurrency must be 1 or more"),
         ("No run: send one with send_message(...).", "No run."),
         ("Look at the threads with client.threads.list(user='x').", "Look at the threads."),
-        ("It is in .text; wait .retry_after seconds.", "It is in the answer; wait some seconds."),
+        ("It is in .text; wait .retry_after seconds.", "Wait some seconds."),
         ("Not accepted; see .param and .body.", "Not accepted."),
         ('The server said "user=x, must be 1".', 'The server said "user=x, must be 1".'),
     ],

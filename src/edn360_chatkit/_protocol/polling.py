@@ -160,7 +160,8 @@ class _Polls:
             )
         limit, setting = f"within the deadline of {waiting.deadline:g} s", "deadline=..."
         if self.attempt == waiting.max_attempts:
-            limit, setting = f"in {self.attempt} polls", "max_attempts=... or poll_interval=..."
+            polls = "1 poll" if self.attempt == 1 else f"{self.attempt} polls"
+            limit, setting = f"in {polls}", "max_attempts=... or poll_interval=..."
         reason = ""
         if failure is not None and not self.reads and not is_deadline(failure):
             reason = f" Every poll failed, the last one with: {failure}"

@@ -32,6 +32,9 @@ _RULES: tuple[Rule, ...] = (
     (rf"{_IN_ENVIRONMENT}(?:,? or (?:in )?|, )", ""),
     (rf"(?:as |in )?{_IN_ENVIRONMENT}", "in the environment"),
     (r"pass a RunReference with its (\w+)", r"add its \1 to RUN"),
+    # The command says by itself where the answer is.
+    (r"(?:It|The text|Its message) is in \.text; (\w)", lambda match: match[1].upper()),
+    (r"is in \.text, and was", "was"),
     # A call or an attribute, and advice that only names a call.
     (r"; see \.\w+(?: and \.\w+)*", ""),
     (r"(?:: (?:send|make) [\w ]+)? with (?:[\w.]+\(.*?\)|EnrichedTrainingProgram\b)", ""),
@@ -53,8 +56,6 @@ def error_text(error: Exception, resume: str = "") -> str:
         text = text.replace(resume_call(run), resume)
     for pattern, replacement in _RULES:
         text = re.sub(pattern, replacement, text)
-    # An attribute of the error.
-    text = text.replace(" .text", " the answer")
     seconds = getattr(error, "retry_after", None)
     return text.replace(" .retry_after", f" {seconds:g}" if seconds else " some")
 
