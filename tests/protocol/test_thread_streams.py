@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -137,7 +140,7 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     live = threads.state_of(session).find(message)
     assert live is not None
     # Another call reads the stream.
-    assert live.begin()
+    live.readers.append(object())
     waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
     runs = [Run(Inbox(session, message), waiting, 0.0, is_sent=True) for _ in range(2)]
     assert isinstance(next(threads.follow(runs[0])), Sleep)
@@ -147,6 +150,31 @@ def test_stream_is_followed_by_one_call_alone() -> None:
     while isinstance(effect, Now):
         effect = second.send(0.0)
     assert isinstance(effect, Send)
+
+
+def test_interrupted_look_leaves_stream_readable() -> None:
+    """A signal handler raises as the look gets its turn: the next call would wait for ever."""
+    threads, message = begun(done(ANSWER))
+    session = HOSTED.model_copy(update={"id": message.session_id})
+    live = threads.state_of(session).find(message)
+    assert live is not None
+    waiting = Waiting(poll_interval=2.0, max_attempts=3, answer="program")
+
+    def raise_in_turn(frame: FrameType, event: str, arg: object) -> Any:
+        if event == "return" and frame.f_code.co_name == "may_read":
+            raise LookupError("a time limit")
+        return raise_in_turn
+
+    look = threads.check(Run(Inbox(session, message), waiting, 0.0, is_sent=True))
+    tracer = sys.gettrace()
+    sys.settrace(raise_in_turn)
+    try:
+        with pytest.raises(LookupError, match="time limit"):
+            next(look)
+    finally:
+        sys.settrace(tracer)
+    assert live.readers == []
+    assert follow(Play([]), threads, message).text == ANSWER
 
 
 def test_stream_without_thread_id_is_followed() -> None:

@@ -211,6 +211,7 @@ class LiveRun:
         events: The events that are not delivered yet.
         ended: Whether the stream has ended.
         failure: The error that broke the stream, or ``None``.
+        readers: The calls that want to read, oldest first: the first one may.
     """
 
     stream: Stream
@@ -221,27 +222,21 @@ class LiveRun:
     events: list[WorkflowEvent] = field(default_factory=list[WorkflowEvent], repr=False)
     ended: bool = False
     failure: APIConnectionError | None = None
+    readers: list[object] = field(default_factory=list[object], repr=False)
     # The data that has arrived and is not read yet, and whether there may be more of it.
     _arrived: Iterator[WorkflowEvent | None] = field(default=iter(()), repr=False)
     _has_more: bool = False
-    # The call that pops the only entry may read; ``pop`` is atomic.
-    _turn: list[None] = field(default_factory=lambda: [None])
 
     @property
     def is_over(self) -> bool:
         """Whether the stream has ended or is broken."""
         return self.ended or self.failure is not None
 
-    def begin(self) -> bool:
-        """Take the turn to read; ``False`` while another call has it."""
-        with suppress(IndexError):
-            self._turn.pop()
-            return True
-        return False
-
-    def finish(self) -> None:
-        """Give the turn back."""
-        self._turn.append(None)
+    def may_read(self, call: object) -> bool:
+        """Let a call join the readers; returns whether it is the first of them."""
+        if call not in self.readers:
+            self.readers.append(call)
+        return self.readers[0] is call
 
     def catch_up(self) -> Operation[None]:
         """Read the data that has arrived, without waiting."""

@@ -152,7 +152,8 @@ class Threads(Protocol):
         live = run.live or state.take(run.inbox.reference)
         if live is None:
             return (yield from poll(self, run))
-        while not live.begin():
+        call = object()
+        while not live.may_read(call):
             yield from sleep(TURN)
         live.stream.keep_open = False
         run.continue_with(live)
@@ -174,8 +175,8 @@ class Threads(Protocol):
             return (yield from deliver(run, response) if response else poll(self, run, failure))
         except WorkflowError:
             if live.is_over:
+                live.readers.remove(call)
                 state.streams.append(live)
-                live.finish()
             raise
 
     def _read(self, run: Run, live: LiveRun) -> Emitting[WorkflowEvent, None]:
@@ -192,9 +193,13 @@ class Threads(Protocol):
 
     def check(self, run: Run) -> Emitting[WorkflowEvent, WorkflowResponse | None]:
         live = self.state_of(run.session).find(run.inbox.reference)
-        if live is None or not live.begin():
+        if live is None or live.readers:
             return (yield from super().check(run))
+        call = object()
         try:
+            if not live.may_read(call):
+                live.readers.remove(call)
+                return (yield from super().check(run))
             run.continue_with(live)
             yield from live.catch_up()
             try:
@@ -205,7 +210,8 @@ class Threads(Protocol):
                     raise
             return (yield from run.response())
         finally:
-            live.finish()
+            if call in live.readers:
+                live.readers.remove(call)
 
     def _conclude(
         self, run: Run, live: LiveRun
