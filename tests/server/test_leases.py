@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from copy import copy
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from chatkit.store import NotFoundError
 from chatkit.types import InferenceOptions, ThreadMetadata, UserMessageItem, UserMessageTextContent
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -139,6 +141,32 @@ def test_deleted_thread_has_no_run(database: str) -> None:
     add_thread(tables, "thr_1")
     asyncio.run(tables.delete_thread("thr_1", "ana"))
     assert runs(tables) == []
+    tables.close()
+
+
+@pytest.mark.parametrize("is_answer_first", [True, False])
+def test_deletion_during_answer_leaves_no_item(database: str, is_answer_first: bool) -> None:
+    tables = ThreadStore(database)
+    answer = _storage.assistant_message(f"{add_thread(tables, 'thr_1')}_answer", "thr_1", "{}")
+
+    def do_second() -> None:
+        with suppress(NotFoundError):
+            second = tables.delete_thread if is_answer_first else tables.save_item
+            arguments = ("thr_1", "ana") if is_answer_first else ("thr_1", answer, "ana")
+            asyncio.run(second(*arguments))
+
+    thread = threading.Thread(target=do_second)
+    with tables.engine.begin() as db:
+        if is_answer_first:
+            _storage._end_leases(db, ITEMS.c.owner == "thr_1")
+            _storage._put(db, "thr_1", answer)
+        else:
+            _storage._delete_threads(db, ["thr_1"])
+        thread.start()
+        time.sleep(0.3)  # the other transaction waits
+    thread.join()
+    with tables.engine.connect() as db:
+        assert db.scalars(sa.select(ITEMS.c.id)).all() == []
     tables.close()
 
 

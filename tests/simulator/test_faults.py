@@ -81,6 +81,17 @@ def test_hang_up_cancels_run_unless_it_survives(
     pytest.fail("the run goes on")
 
 
+@pytest.mark.parametrize("keep_alive", [0.0, 0.05])
+def test_hang_up_does_not_shorten_the_run(
+    sim: ChatKitSimulator, hosted: ThreadClient, keep_alive: float
+) -> None:
+    sim.delay, sim.keep_alive = 0.5, keep_alive
+    started = time.monotonic()
+    hosted.hang_up(after=lambda event: event["type"] == "progress_update")
+    assert eventually(hosted.has_answer)
+    assert time.monotonic() - started >= 0.5
+
+
 def test_hang_up_stops_long_message(sim: ChatKitSimulator, self_hosted: ThreadClient) -> None:
     sim.answer, sim.delta_size = (lambda text: "x" * 500_000), 1
     self_hosted.hang_up(after=lambda event: "delta" in event.get("update", {}))

@@ -230,12 +230,13 @@ class ThreadStore(Store[str]):
 
     async def save_item(self, thread_id: str, item: ck.ThreadItem, context: str) -> None:
         def save(db: sa.Connection) -> None:
-            _get(db, THREADS, context, thread_id)
             if isinstance(item, ck.UserMessageItem):
                 _put(db, thread_id, item, lease=0)
             else:
                 _end_leases(db, ITEMS.c.id == item.id.removesuffix(ANSWER_SUFFIX))
                 _put(db, thread_id, item)
+            # At the end: a concurrent deletion of the thread has been waited for.
+            _get(db, THREADS, context, thread_id)
 
         await self._transact(save)
 
@@ -297,7 +298,8 @@ def _put(
 
 
 def _delete_threads(db: sa.Connection, thread_ids: Sequence[str]) -> None:
-    for column in (ITEMS.c.owner, THREADS.c.id):
+    # The last statement deletes the items that were stored while the first one waited.
+    for column in (ITEMS.c.owner, THREADS.c.id, ITEMS.c.owner):
         db.execute(sa.delete(column.table).where(column.in_(thread_ids)))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from copy import copy
+from itertools import chain
 from typing import Any, TypeAlias
 
 from starlette.responses import StreamingResponse
@@ -35,7 +36,7 @@ class Turn(StreamingResponse):
         self._unknown_field = {"mood": "curious"} if store.unknown_events else {}
         self.message = self._new("user_message", **message)
         self._messages = self._run_workflow(version)
-        self._started = time.monotonic()
+        self._started = self._until = time.monotonic()
         self._steps = self._make_steps()
         # Count the run last: a test that waits for it finds its message.
         thread.items.append(self.message)
@@ -53,7 +54,9 @@ class Turn(StreamingResponse):
     def hang_up(self) -> None:
         """End the stream. The run continues without a client, or is cancelled."""
         if self._thread.hosted or self._settings.survives_hang_up:
-            task = asyncio.get_running_loop().create_task(_finish(self._steps))
+            task = asyncio.get_running_loop().create_task(
+                _finish(chain([self._until], self._steps))
+            )
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
         else:
@@ -96,9 +99,11 @@ class Turn(StreamingResponse):
         """The steps, with comments that keep a waiting stream open."""
         interval = self._settings.keep_alive
         for step in self._steps:
-            while interval and not isinstance(step, bytes) and time.monotonic() + interval < step:
-                yield time.monotonic() + interval
-                yield COMMENT
+            if not isinstance(step, bytes):
+                self._until = step  # also after a hang-up in this wait
+                while interval and time.monotonic() + interval < step:
+                    yield time.monotonic() + interval
+                    yield COMMENT
             yield step
 
     def _make_steps(self) -> Steps:
@@ -191,7 +196,7 @@ class Turn(StreamingResponse):
         return f"data: {dumps({'type': kind, **fields, **self._unknown_field})}\n\n".encode()
 
 
-async def _finish(steps: Steps) -> None:
+async def _finish(steps: Iterable[bytes | float]) -> None:
     """Finish a run without a client."""
     for step in steps:
         # Without a delay, the run ends before the event loop reads the next request.
