@@ -27,7 +27,7 @@ from edn360_chatkit import (
 from edn360_chatkit._effects import Request, Response
 from edn360_chatkit._protocol.api import make_api
 from edn360_chatkit._protocol.inputs import prepare, segment
-from edn360_chatkit._protocol.sessions import session_body
+from edn360_chatkit._protocol.session_options import session_body
 from tests.support.script import Play, answer, api_error, config
 
 SESSION = {"id": "cksess_1", "user": "u"}

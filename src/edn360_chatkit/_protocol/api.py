@@ -25,7 +25,7 @@ from .inputs import Prepared, segment, text_argument
 from .logs import log_info
 from .responses import json_object, status_error, unusable
 from .retry import retrying
-from .sessions import session_body
+from .session_options import session_body
 
 BETA = "chatkit_beta=v1"
 """The value of ``OpenAI-Beta`` that ChatKit asks for (source: OpenAI's published client)."""

@@ -46,7 +46,7 @@ _STARTS = [0.0, *(0.25 * 1.025**number for number in range(390))]
 _WIDTHS = [end - start for start, end in pairwise(_STARTS)]
 
 
-class Clock:
+class AnswerRate:
     """The rate of answers in each interval of time since the start of a run, or since a step.
 
     Threads share it without a lock: a lost count does no harm.
@@ -108,7 +108,7 @@ class Clock:
             self._integral = list(accumulate(growth, initial=0.0))
         target = _between(_STARTS, self._integral, moment) + step
         if target >= self._integral[-1]:
-            return math.inf  # the clock ends after an hour
+            return math.inf  # the counts end after an hour
         return _between(self._integral, _STARTS, target)
 
 
@@ -135,15 +135,15 @@ def _fade(counts: list[float], assumed: list[float]) -> list[float]:
 
 
 class Durations:
-    """The durations of a client's runs, by clocks that its runs share.
+    """The durations of a client's runs, as rates of answers that its runs share.
 
-    The first clock counts seconds since a run's start, and assumes real runs. Clock ``n`` counts in
+    Rate 0 counts seconds since a run's start, and assumes real runs. Rate ``n`` counts in
     multiples of the time of the run's step ``n``.
     """
 
     def __init__(self) -> None:
-        self.clocks: defaultdict[int, Clock] = defaultdict(lambda: Clock(1.0, others=1.0))
-        self.clocks[0] = Clock(USUAL_WEIGHT, OTHERS)
+        self.rates: defaultdict[int, AnswerRate] = defaultdict(lambda: AnswerRate(1.0, others=1.0))
+        self.rates[0] = AnswerRate(USUAL_WEIGHT, OTHERS)
         self._runs = 0
 
     def learn(self, seconds: float) -> None:
@@ -152,8 +152,8 @@ class Durations:
         The first interval is left out, so that a first poll of this process comes at once. This
         poll shows whether the server lists user messages, and so if a message in doubt may be sent.
         """
-        self.clocks[0].wait(_STARTS[1], seconds)
-        self.clocks[0].answer(seconds, seconds)
+        self.rates[0].wait(_STARTS[1], seconds)
+        self.rates[0].answer(seconds, seconds)
 
     def first_step(self) -> float:
         """The first step of a new run: runs that start together are polled at different times."""
@@ -167,16 +167,16 @@ class RunTiming:
     Args:
         durations: The durations of other runs.
         start: The start of the run, on the monotonic clock.
-        is_new: Whether the run is polled from its start. If not, the clocks learn nothing from it.
+        is_new: Whether the run is polled from its start. If not, the rates learn nothing from it.
     """
 
     def __init__(self, durations: Durations, start: float, *, is_new: bool = True) -> None:
-        self._clocks = durations.clocks
+        self._rates = durations.rates
         self._start = start
         self._is_new = is_new
         self._step = durations.first_step()
         self._has_polled = self._has_paused = False
-        # The times of the last two polls, and of each step; the first clock counts in seconds.
+        # The times of the last two polls, and of each step; rate 0 counts in seconds.
         self._before = self._begin = self._end = 0.0
         self._units = [1.0]
 
@@ -198,20 +198,20 @@ class RunTiming:
         """
         if self._is_new:
             for number, unit in enumerate(self._units):
-                self._clocks[number].wait(self._before / unit, self._begin / unit)
+                self._rates[number].wait(self._before / unit, self._begin / unit)
             self._before = self._begin
-            if not self._has_polled and self._clocks[0].chance_at_once() > AT_ONCE:
+            if not self._has_polled and self._rates[0].chance_at_once() > AT_ONCE:
                 return 0.0
         self._has_paused = True
         numbers = range(1, len(self._units))
-        number = max((n for n in numbers if self._clocks[n].count >= ENOUGH), default=0)
+        number = max((n for n in numbers if self._rates[n].count >= ENOUGH), default=0)
         unit, begin = self._units[number], since - self._start
-        # The clock's rate is per unit of time, so the step is scaled by the unit's root.
-        end = self._clocks[number].next(begin / unit, self._step / math.sqrt(unit)) * unit
+        # The rate is per unit of time, so the step is scaled by the unit's root.
+        end = self._rates[number].next(begin / unit, self._step / math.sqrt(unit)) * unit
         return since + min(max(end - begin, SHORTEST_PAUSE), LONGEST_PAUSE) - moment
 
     def learn(self) -> None:
         """Note that the last poll found the answer."""
         if self._is_new:
             for number, unit in enumerate(self._units):
-                self._clocks[number].answer(self._before / unit, self._end / unit)
+                self._rates[number].answer(self._before / unit, self._end / unit)

@@ -39,7 +39,7 @@ from .thread_events import StreamError
 
 
 @dataclass(slots=True, eq=False)
-class _Post:
+class _Classified:
     """A message of the run, and its classification."""
 
     message: SessionMessage
@@ -63,7 +63,7 @@ class Inbox:
     pending: str | None = None
     _streamed: int = 0
     # By text, in the order of arrival.
-    _posts: dict[str, _Post] = field(default_factory=dict[str, _Post], repr=False)
+    _posts: dict[str, _Classified] = field(default_factory=dict[str, _Classified], repr=False)
     _partial: str | None = field(default=None, repr=False)
     _removed: set[str] = field(default_factory=set[str], repr=False)
 
@@ -118,7 +118,7 @@ class Inbox:
             answer = read_answer(text, self.format)
             if message.refusal and not isinstance(answer, (Program, InvalidProgram)):
                 answer = Failure(message.refusal)
-            self._posts[text] = _Post(message, answer)
+            self._posts[text] = _Classified(message, answer)
             if isinstance(answer, (Step, Prose)):
                 keys = answer.keys if isinstance(answer, Step) else ()
                 return StepEvent(message_id=message.id, keys=keys, text=text)
@@ -210,19 +210,19 @@ class Inbox:
         """The text of the newest message."""
         return next(reversed(self._posts), None)
 
-    def _last(self, *kinds: type[object]) -> _Post | None:
+    def _last(self, *kinds: type[object]) -> _Classified | None:
         """The newest message with an answer of these kinds."""
         posts = reversed(self._posts.values())
         return next((post for post in posts if isinstance(post.answer, kinds)), None)
 
-    def _most_telling(self) -> _Post:
+    def _most_telling(self) -> _Classified:
         """The newest message, or a cut answer that is newer than everything but prose."""
         posts = list(self._posts.values())
         answers = (post for post in posts[::-1] if not isinstance(post.answer, Prose))
         newest = next(answers, posts[-1])
         return newest if isinstance(newest.answer, Truncated) else posts[-1]
 
-    def _facts(self, post: _Post | None = None) -> dict[str, Any]:
+    def _facts(self, post: _Classified | None = None) -> dict[str, Any]:
         text = post.message.text or post.message.refusal if post else self.newest_text()
         return {"session": self.session, "message": self.reference.message, "text": text}
 
@@ -238,7 +238,7 @@ class Inbox:
                 **self._facts(),
             )
 
-    def _fail(self, post: _Post, cause: str = "") -> NoReturn:
+    def _fail(self, post: _Classified, cause: str = "") -> NoReturn:
         """Raise the error for a message without a valid program."""
         # No variable here holds the text, since tracebacks can show variables.
         answer = post.answer

@@ -24,7 +24,7 @@ class SessionMessages(Protocol):
         self._api = api
 
     def start(self, run: Run, prepared: Prepared) -> Emitting[SessionCreatedEvent, None]:
-        return _Post(self._api, run, prepared).send_once()
+        return _SessionSender(self._api, run, prepared).send_once()
 
     def read_messages(self, run: Run) -> Operation[list[SessionMessage]]:
         request, limit = _list_request(self._api, run), self._api.config.poll_limit
@@ -48,7 +48,7 @@ def _list_request(api: Api, run: Run) -> PageRequest:
     return partial(api.rest_request, "GET", _path(run))
 
 
-class _Post(Sender):
+class _SessionSender(Sender):
     """Sends the message of a run as a message of its session."""
 
     # A server that lists the messages of a session lists every message that it has.

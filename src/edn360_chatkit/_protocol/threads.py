@@ -104,7 +104,7 @@ class Threads(Protocol):
         # Another OS thread may send in this session at this moment.
         state = self._sessions.setdefault(run.session.id, _SessionState(run.session))
         run.inbox.session = state.session = state.owned(run.session)
-        yield from _Start(self._api, run, prepared, state.thread_id).send_once()
+        yield from _ThreadSender(self._api, run, prepared, state.thread_id).send_once()
         state.thread_id = run.inbox.reference.thread_id or state.thread_id
         if run.keep_open and run.live is not None:
             run.live.stream.keep_open = True
@@ -233,7 +233,7 @@ class Threads(Protocol):
         return response
 
 
-class _Start(Sender):
+class _ThreadSender(Sender):
     """Sends the message of a run, in a new thread or in the thread of its session."""
 
     def __init__(self, api: Api, run: Run, prepared: Prepared, thread_id: str | None) -> None:

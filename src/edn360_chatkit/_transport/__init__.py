@@ -1,8 +1,8 @@
 """The drivers: the only code that uses a socket or a clock."""
 
+from .drivers import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
-from .runs import AsyncDriver, AsyncOperationRun, OperationRun, SyncDriver
 
 __all__ = [
     "AsyncDriver",

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar, cast
 
 from .._effects import Effect, Emit, Emitting, Now, Read
 from ..errors import ChatKitError
-from .driver import BaseDriver
+from .base_driver import BaseDriver
 from .library import AsyncHTTPClient, HTTPClient
 from .limits import TransportSettings
 from .network import SyncNetwork
