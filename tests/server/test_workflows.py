@@ -112,7 +112,7 @@ def test_queued_run_says_so_and_waits(serve: Serve) -> None:
     wait_for(gate.begun.is_set)
     streams = [server.begin()[1] for _ in range(2)]
     places = {next(event["text"] for event in stream if "text" in event) for stream in streams}
-    assert places == {"Queued, with 0 runs ahead", "Queued, with 1 runs ahead"}
+    assert places == {f"In the queue. Waiting runs ahead: {n}" for n in (0, 1)}
     assert gate.started == 1
     gate.opened.set()
     for stream in [first, *streams]:

@@ -54,7 +54,7 @@ class WorkflowServer(ChatKitServer[str]):
     async def _execute(self, text: str) -> AsyncIterator[str | Answer]:
         """Wait for a place, and run the workflow."""
         if self._places.available_tokens < 1:
-            yield f"Queued, with {self._places.statistics().tasks_waiting} runs ahead"
+            yield f"In the queue. Waiting runs ahead: {self._places.statistics().tasks_waiting}"
         async with self._places:
             async for step in execute(self._run, text, self._timeout):
                 yield step
