@@ -172,8 +172,9 @@ def test_early_break_returns_connection(
                     break
             if with_block:
                 run.close()
-            del run
-            gc.collect()
+            else:
+                del run
+                gc.collect()
         assert client.run_workflow(ATHLETE).program.title
 
 
