@@ -65,10 +65,10 @@ def entries(path: Path) -> dict[str, tuple[str, str]]:
         return {key: (state, run) for key, state, run in rows}
 
 
-def write_durations(path: Path, seconds: float) -> None:
+def write_durations(path: Path, seconds: float, *, runs: int = 30) -> None:
     """The journal of a batch whose runs took so long."""
     with closing(Journal(path)) as journal:
-        for number in range(30):
+        for number in range(runs):
             journal.sending(f"other-{number}", "{}", "{}")
             journal.ended(f"other-{number}", "done", "{}", seconds=seconds)
 

@@ -41,7 +41,7 @@ def test_resumed_run_is_polled_by_age(sim: ChatKitSimulator, tmp_path: Path) -> 
     write_intent(path, run)
     with closing(Journal(path)) as journal:
         journal.started("athlete-0", str(run))
-    write_durations(path, 600.0)
+    write_durations(path, 600.0, runs=100)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE runs SET started = started - 600 WHERE state = 'started'")
         connection.commit()

@@ -47,7 +47,7 @@ def test_breaking_proxy_loses_and_doubles_no_run(
         proxy.begin(line, faults)
         url = sim.base_url.replace(str(port), str(line.port))
         with ChatKitClient(**settings(sim, base_url=url)) as client:
-            # What is in doubt after the first batch is looked up by the second one.
+            # The second batch looks for the messages that the first batch leaves in doubt.
             for _ in range(2):
                 batch = client.run_many(athletes(COUNT), journal=journal, poll_interval=0.05)
                 results.update((result.key, result) for result in batch)

@@ -112,7 +112,7 @@ def with_value(value: Any) -> dict[str, Any]:
 
 @dataclass
 class Argument:
-    """A method, and its argument that gets the value: ``name``, else the last positional one."""
+    """A method, and its argument that gets the value: ``name``, or the last positional argument."""
 
     method: str
     others: tuple[Any, ...] = ()

@@ -211,7 +211,7 @@ def message_of(result: object) -> Message | None:
 
 
 class Soak:
-    """The runs of one kind of client in one world.
+    """The runs of a kind of client in a world.
 
     Args:
         proxy: The proxy that breaks their connections.

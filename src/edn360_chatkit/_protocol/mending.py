@@ -43,8 +43,8 @@ def mend(text: str) -> tuple[dict[str, Any] | None, bool]:
     """Repair the object at the beginning of a text, and ignore the rest of the text.
 
     Returns:
-        The object, and whether it is cut. Instead of the object ``None`` if the repair is
-        impossible or takes too long, or if more than the last brace is missing.
+        The object, and whether it is cut. The object is ``None`` if the repair is impossible or
+        takes too long, or if more than the last brace is missing.
     """
     scan = _Scan(text)
     cut = scan.end is None and len(scan.stack) < DEEPEST

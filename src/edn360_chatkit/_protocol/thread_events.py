@@ -101,7 +101,7 @@ class ThreadReader:
     def feed(self, data: str, *, watched: bool) -> Iterator[WorkflowEvent | None]:
         """Read the data of a server-sent event: an event of the protocol, or a list of events.
 
-        A proxy's text is ignored. Events are read one by one: a list may have millions.
+        Text of a proxy is ignored. This is a generator, because a list may have millions of events.
 
         Yields:
             The events for the caller, each with its JSON in ``data``. If the run is not watched,

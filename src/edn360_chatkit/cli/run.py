@@ -3,8 +3,9 @@
 Input and output are checked before the first request. The API key is read only from the
 environment, $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY: other users of a machine can read the
 arguments of its commands. OUT.json.run refers to the run until its program is delivered. As long as
-it exists, a repeated command resumes the run and starts no second run. An answer without a program
-is saved as OUT.json.answer.txt, or in the temporary directory if the output is standard output.
+it exists, a repeated command resumes the run and starts no second run. If the workflow answers
+without a program, OUT.json.answer.txt has the text. With standard output, the text is in the
+temporary directory.
 """
 
 import argparse

@@ -54,8 +54,8 @@ class ProgramDiff(Changes):
 
     Attributes:
         program: Changes of the program's own fields, for example title, weeks and notes.
-        sessions: The sessions before and now, in the order of the new program, with the changes of
-            their own fields and of their blocks' own fields.
+        sessions: The old and new sessions, in the order of the new program. Each has the changes of
+            its fields and of the fields of its blocks.
         added: Exercises that are new.
         removed: Exercises that the program no longer has.
         replaced: Exercises in the position of another exercise, or with its ``db_id`` and another

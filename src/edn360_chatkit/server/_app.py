@@ -54,9 +54,9 @@ def build_app(
     """The application of a ChatKit server around a workflow: ``/chatkit`` and ``/health``.
 
     Args:
-        workflow: An async or sync function of an athlete's data as a ``dict`` that returns the
-            program (a sync function runs in a thread); or ``run_workflow`` of an export of Agent
-            Builder.
+        workflow: A function that takes an athlete's data as a ``dict`` and returns the program. It
+            may be async; a sync function runs in a thread. An export of Agent Builder: its
+            ``run_workflow``.
         database: The path of an SQLite file, or ``postgresql+psycopg://...``. The server creates
             the tables.
         settings: The limits of the server, and the callers that it accepts.
