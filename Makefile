@@ -25,6 +25,8 @@ PYTEST_ARGS ?=
 
 # Byte code and rewritten asserts are kept: five processes would compile each test file anew.
 unexport PYTHONDONTWRITEBYTECODE
+# A newer pip is no warning of ours.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # More workers than cores, since many tests wait most of their time.
 PYTEST := $(BIN)/pytest --numprocesses=4 --dist=worksteal

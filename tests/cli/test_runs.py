@@ -281,7 +281,7 @@ def test_signal_during_delivery_names_the_run(
     assert sim.runs == 1
 
 
-def test_unwritable_reference_is_printed(
+def test_unwritable_reference_is_printed_and_resumed(
     sim: ChatKitSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write = Path.write_bytes
@@ -292,9 +292,16 @@ def test_unwritable_reference_is_printed(
         return write(self, data)
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    assert main(RUN) == 0
+    sim.delay = 60
+    assert main([*RUN, "--max-attempts", "1"]) == 1
+    err = capsys.readouterr().err
     line = """out.json.run can't be written: No space left on device. The run: {"session_id"""
-    assert line in capsys.readouterr().err
+    assert line in err
+    assert "The run is in out.json.run" not in err
+    command = err.rpartition("Resume it with edn360-chatkit ")[2].partition(", from any process")[0]
+    finish_runs(sim, ANSWER)
+    assert main(shlex.split(command)) == 0
+    assert sim.runs == 1
 
 
 @pytest.mark.slow

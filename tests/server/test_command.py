@@ -50,8 +50,13 @@ async def run(edn360_input):
         except asyncio.CancelledError:
             pass
 """
+FAILING = """
+def run(edn360_input):
+    raise ValueError(edn360_input["name"])
+"""
 MODULES = {
     "workflow": WORKFLOW,
+    "failing": FAILING,
     "stubborn": STUBBORN,
     "typescript": 'import { Agent } from "@openai/agents";',
     "guarded": "import guardrails",
@@ -109,6 +114,18 @@ def test_command_finishes_run_when_stopped(database: str, serve: Serve) -> None:
     (thread,) = again.get("threads.list")["data"]
     (text,) = texts(again.items(thread["id"]))
     assert json.loads(text)[ROOT_KEY]["title"] == "Mine"
+
+
+def test_command_logs_failure_without_its_text() -> None:
+    with process("failing:run") as (server, url):
+        body = request("threads.create", "ana", input=message({"name": "Ana"}))
+        assert "ValueError: Ana" in httpx.post(f"{url}/chatkit", json=body).text
+        server.terminate()
+        assert server.stderr is not None
+        log = server.stderr.read()
+    assert "The workflow failed with ValueError." in log
+    assert 'failing.py", line 3, in run' in log
+    assert "Ana" not in log
 
 
 @pytest.mark.slow

@@ -131,6 +131,8 @@ def test_token_file_rotates_tokens(serve: Serve, tmp_path: Path) -> None:
     assert (status("first"), status("second")) == (401, 200)
     file.write_text("")
     assert (status("second"), status("Bearer")) == (401, 401)
+    file.unlink()
+    assert status("second") == 503
 
 
 def test_authenticate_names_the_user(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The command. Results go to standard output, and other texts to standard error."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from types import ModuleType
@@ -51,7 +52,10 @@ def _execute(argv: Sequence[str] | None) -> int:
             return BAD_USAGE
         print_text("")
         return SUCCESS
-    with STOP_SIGNALS, log_to_stderr() if "verbose" in args else nullcontext():
+    # A server's operator has no other sign of a workflow that fails.
+    level = logging.WARNING if args.command is serve else None
+    level = logging.INFO if "verbose" in args else level
+    with STOP_SIGNALS, nullcontext() if level is None else log_to_stderr(level):
         status: int | None = args.command.execute(args)
         return status or SUCCESS
 

@@ -67,15 +67,15 @@ class _LogHandler(logging.Handler):
 
 
 @contextmanager
-def log_to_stderr() -> Generator[None, None, None]:
-    """Print the package's log on standard error."""
+def log_to_stderr(level: int) -> Generator[None, None, None]:
+    """Print the package's log from this level on, on standard error."""
     logger = logging.getLogger("edn360_chatkit")
-    level, handler = logger.level, _LogHandler()
+    before, handler = logger.level, _LogHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(before)

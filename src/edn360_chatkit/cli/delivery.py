@@ -29,6 +29,7 @@ class Delivery:
         self, args: argparse.Namespace, file: ReferenceFile | None, run: RunReference | None
     ) -> None:
         self._args, self._file, self._run = args, file, run
+        self._is_saved = run is not None  # the file has the run
         self._output = Destination(args.output)
 
     def complete(self, edn360_input: EDN360Input | None = None) -> int:
@@ -72,7 +73,7 @@ class Delivery:
                 raise _written_by_another(self._args.output)
         elif isinstance(event, events.MessageSentEvent):
             self._save(event.run)
-            if self._file is not None:
+            if self._file is not None and self._is_saved:
                 say(f"The run is in {self._file.name} until its program is delivered.")
             STOP_SIGNALS.release()
 
@@ -80,6 +81,7 @@ class Delivery:
         try:
             if self._file is not None:
                 self._file.write(run, is_new=is_new)
+                self._is_saved = True
         except FileExistsError:
             assert self._file is not None
             raise _written_by_another(self._file.name) from None
@@ -113,7 +115,8 @@ class Delivery:
 
     def _resume_command(self, run: RunReference | None) -> str:
         output = [] if self._args.output == STANDARD else ["-o", self._args.output]
-        file = None if self._run is None or self._file is None else self._file.name
+        is_kept = self._run is not None and self._is_saved
+        file = self._file.name if is_kept and self._file is not None else None
         return resume_command(self._args, file or run, *output)
 
     def _advice(self, *, is_named: bool = False) -> str:
@@ -123,7 +126,7 @@ class Delivery:
         run = "The run" if is_sent(self._run) else "If the athlete's data arrived, the run"
         text = f"{run} may continue at the server, and is paid for. Resume it with:\n"
         lines = [] if is_named else [f"{text}  {self._resume_command(self._run)}"]
-        if self._file is not None and not is_sent(self._run):
+        if self._file is not None and self._is_saved and not is_sent(self._run):
             lines.append(f"To start a new run instead, remove {self._file.name}.")
         return "\n".join(lines)
 

@@ -23,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ..errors import ConfigurationError
 from ._chatkit import WorkflowServer
 from ._settings import TOKEN_VARIABLE, Authenticate, ServerSettings
 from ._storage import ThreadStore
@@ -205,13 +206,18 @@ class WorkflowApp:
         """Check the token, and return the user if ``authenticate`` is set.
 
         Raises:
-            HTTPException: The request is refused, with 401 or 403.
+            HTTPException: The request is refused, with 401, 403 or 503.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""
         if self.settings.authenticate is not None:
             return await self._verified_user(token, self.settings.authenticate)
-        if self.settings.protected and not self.settings.accepts(token):
+        try:
+            is_accepted = not self.settings.protected or self.settings.accepts(token)
+        except ConfigurationError as error:  # perhaps an editor is replacing the file
+            logger.warning("%s", error)
+            raise HTTPException(503, "The server can't read its tokens.") from None
+        if not is_accepted:
             raise HTTPException(401, "The bearer token is missing or wrong.")
         if not self.settings.protected and "origin" in request.headers:
             # Any web site that a user visits could send requests to the user's machine.
