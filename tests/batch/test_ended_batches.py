@@ -17,7 +17,8 @@ import pytest
 from edn360_chatkit import AsyncChatKitClient, BatchResult, ChatKitClient
 from edn360_chatkit.batch import AsyncBatchRun
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.patience import PATIENCE, wait_for
+from tests.support.patience import PATIENCE, finish_runs, wait_for
+from tests.support.samples import ANSWER
 
 from .samples import athlete, athletes, entries, settings
 
@@ -120,15 +121,23 @@ def test_aclose_ends_a_wait_in_another_task(sim: ChatKitSimulator, runs: int) ->
 
 
 def test_abandoned_loop_keeps_runs_in_journal(sim: ChatKitSimulator, tmp_path: Path) -> None:
-    journal = tmp_path / "runs.db"
-    sim.delay = 0.3
+    options: dict[str, Any] = {"journal": tmp_path / "runs.db", "poll_interval": 0.02}
+    options["max_attempts"] = 10_000
+
+    def inputs() -> Iterator[dict[str, Any]]:
+        yield athlete(0)
+        wait_for(lambda: sim.runs == 1)
+        sim.delay = 600.0
+        yield from itertools.islice(athletes(50), 1, None)
+
     with ChatKitClient(**settings(sim)) as client:
-        for _ in client.run_many(
-            athletes(50), max_concurrency=5, journal=journal, poll_interval=0.02
-        ):
+        for _ in client.run_many(inputs(), max_concurrency=5, **options):
             break
-        # The dropped iterator ends its threads and releases the journal.
-        results = list(client.run_many(athletes(8), journal=journal, poll_interval=0.02))
+        # The dropped iterator ends its threads and releases the journal, before its runs end.
+        batch = client.run_many(athletes(8), **options)
+        sim.delay = 0.0
+        finish_runs(sim, ANSWER)
+        results = list(batch)
     assert len(results) == 8
     assert [result.error for result in results] == [None] * 8
     assert sim.runs <= 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -146,9 +147,17 @@ def test_runs_wait_for_callers_connection(sim: ChatKitSimulator, protocol: str) 
     titles: list[str | None] = []
     for timeout in growing(0.3):
         sim.reset()
-        sim.delay = timeout / 6
-        with httpx.Client(limits=limits) as http, ThreadPoolExecutor(runs) as pool:
-            client = ChatKitClient(**settings(sim, protocol), http_client=http, timeout=timeout)
+
+        def hold_connection(response: httpx.Response, seconds: float = timeout / 6) -> None:
+            time.sleep(seconds)
+
+        hooks = {"response": [hold_connection]}
+        with (
+            httpx.Client(limits=limits, event_hooks=hooks) as http,
+            ThreadPoolExecutor(runs) as pool,
+        ):
+            options = {**settings(sim, protocol), "timeout": timeout, "max_retries": 0}
+            client = ChatKitClient(**options, http_client=http)
             with suppress(ChatKitError):
                 responses = list(pool.map(client.run_workflow, map(athlete, range(runs))))
                 titles = [response.program.title for response in responses]

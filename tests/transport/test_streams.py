@@ -13,7 +13,6 @@ from edn360_chatkit import APIConnectionError, APIError, APITimeoutError
 from edn360_chatkit._effects import Emitting, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.streams import BATCH, EventBuffer
-from tests.support.patience import PATIENCE, becomes_true
 from tests.support.raw_server import Exchange, raw_server
 from tests.support.transport import STREAM_HEAD, all_events, first_events, settings
 
@@ -126,34 +125,6 @@ def test_deadline_holds_during_flood(answer: object) -> None:
         assert caught.value.deadline_passed
         assert time.thread_time() - started < 8
         driver.close()
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("answer", [tiny_events, tiny_texts])
-def test_event_loop_runs_during_flood(backend: str, answer: object) -> None:
-    """A task that only sleeps gets its turns, long before the flood ends at its deadline."""
-    sent: list[int] = []
-
-    def flood(exchange: Exchange) -> Iterator[bytes]:
-        for piece in answer():  # type: ignore[operator]
-            sent.append(len(piece))
-            yield piece
-
-    async def main(url: str) -> None:
-        driver = AsyncDriver(settings(url), None)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: driver.run(all_events(url), deadline=PATIENCE / 2))
-            for turn in range(1, 4):
-
-                def is_flooded(least: int = 10 * turn) -> bool:
-                    return len(sent) > least
-
-                assert await becomes_true(is_flooded)
-            tasks.cancel_scope.cancel()
-        await driver.aclose()
-
-    with raw_server(flood) as server:
-        anyio.run(main, server.server_url, backend=backend)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

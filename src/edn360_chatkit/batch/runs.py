@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
 from itertools import chain
 from queue import Empty, SimpleQueue
@@ -256,10 +256,10 @@ class _Tasks(Workers[Pending]):
         self.notify()
 
 
-async def _read(source: Iterator[object] | AsyncIterator[object]) -> object:
+async def _read(source: chain[BatchInput] | AsyncIterator[BatchInput]) -> object:
     """The next input, or ``_END``."""
     try:
-        return next(source) if isinstance(source, Iterator) else await source.__anext__()
+        return next(source) if isinstance(source, chain) else await source.__anext__()
     except (StopIteration, StopAsyncIteration):
         return _END
 

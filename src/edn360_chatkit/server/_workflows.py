@@ -28,7 +28,7 @@ Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[object]]
 
 MAX_REASON_LENGTH = 500
 """The length of an exception's text in an answer, in characters."""
-JSON_START = re.compile(r"""(?m)(?P<blanks>\A\s*(?={)|^[ \t]*(?=[\[{]\s*(?:["{]|\Z)))""")
+JSON_START = re.compile(r"""(?m)\A\s*(?={)|^[ \t]*(?=[\[{]\s*(?:["{]|\Z))""")
 """The blanks before a line that starts with JSON."""
 DECODER = json.JSONDecoder(strict=False)
 
@@ -156,7 +156,7 @@ def _is_truncated(text: str) -> bool:
     position = 0
     while start := JSON_START.search(text, position):
         try:
-            _, position = DECODER.raw_decode(text, start.end("blanks"))
+            _, position = DECODER.raw_decode(text, start.end())
         except (ValueError, RecursionError):
             return True
     return False

@@ -183,7 +183,7 @@ class ChatKitSimulator(Store):
         return self
 
     def stop(self) -> None:
-        """Stop to listen, and break open connections. ``with`` calls it."""
+        """Stop listening, and break open connections. ``with`` calls it."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
