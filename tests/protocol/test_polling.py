@@ -259,9 +259,12 @@ def test_refused_poll_carries_the_run(status: int) -> None:
     assert (caught.value.session, caught.value.run) == (SESSION, SENT)
 
 
-@pytest.mark.parametrize("status", [400, 405, 422, 302])
-def test_second_refusal_in_a_row_counts(status: int) -> None:
-    fault = api_error(status)
+@pytest.mark.parametrize(
+    "fault",
+    [*map(api_error, (400, 405, 422, 302)), APIConnectionError("untrusted", retryable=False)],
+    ids=["400", "405", "422", "302", "certificate"],
+)
+def test_second_refusal_in_a_row_counts(fault: Scripted) -> None:
     response, _ = poll(fault, NOTHING, fault, posted(ANSWER), attempts=60)
     assert response.attempts == 4
     with pytest.raises(APIError) as caught:

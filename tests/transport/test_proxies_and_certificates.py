@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from edn360_chatkit import APIConnectionError, ConfigurationError
+from edn360_chatkit import APIConnectionError, ChatKitClient, ConfigurationError
 from edn360_chatkit._transport import SyncDriver
 from tests.support.raw_server import raw_server, reply
 from tests.support.transport import get, settings, status
@@ -31,6 +31,20 @@ def test_proxy_that_refuses_is_not_retried(
     assert proxy.requests == ["CONNECT api.example.com:443"]
     assert caught.value.retryable is retryable
     assert not caught.value.may_have_arrived
+
+
+@pytest.mark.parametrize("answer", [407, 403])
+def test_client_stops_at_proxy_that_refuses(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(lambda exchange: [reply({}, status=answer)]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{proxy.port}")
+        with ChatKitClient(api_key="sk-1", workflow_id="wf_1", poll_interval=0) as client:
+            with pytest.raises(APIConnectionError, match="HTTPS_PROXY"):
+                client.create_session("u")
+            assert len(proxy.requests) == 1
+            with pytest.raises(APIConnectionError, match="HTTPS_PROXY") as caught:
+                client.poll_response("cksess_1", after="msg_1")
+        assert len(proxy.requests) == 3
+    assert caught.value.run is not None
 
 
 def test_loopback_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

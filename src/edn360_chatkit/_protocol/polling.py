@@ -177,5 +177,8 @@ def poll_verdict(error: APIError) -> Polling:
     """What to do after a failed poll."""
     if isinstance(error, APIStatusError):
         return status_row(error.status_code).polling
+    # No retry helps against an untrusted certificate, or a proxy that refuses.
+    if isinstance(error, APIConnectionError) and not error.retryable:
+        return "twice"
     # A retry would get the large body again.
     return "wait" if isinstance(error, (APIConnectionError, DoubtError)) else "final"

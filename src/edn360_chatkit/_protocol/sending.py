@@ -197,8 +197,7 @@ class Sender(ABC):
             # The server can't be reached. The caller can try again, since the message was not sent.
             raise
         except APIError as error:
-            status = error.status_code if isinstance(error, APIStatusError) else 0
-            if status in (401, 403) or 300 <= status < 400:
+            if isinstance(error, APIStatusError) and status_row(error.status_code).stops_sending:
                 raise
             name = type(error).__name__
             log_warning(session_id, "the list before sending can't be read (%s)", name)

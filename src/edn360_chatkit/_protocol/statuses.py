@@ -26,6 +26,8 @@ class Status:
         retried: Whether the request is sent again.
         may_be_stored: Whether the server may have stored a message that it answers with this
             status. ``False`` only if the status proves that it has not.
+        stops_sending: Whether a message is not sent after this response to the read before it.
+            The server would not take the message either.
     """
 
     error: type[errors.APIStatusError]
@@ -34,6 +36,7 @@ class Status:
     polling: Polling = "twice"
     retried: bool = False
     may_be_stored: bool = True
+    stops_sending: bool = False
 
 
 _BODY = "The API does not accept the request; see .param and .body."
@@ -47,6 +50,7 @@ _redirect = partial(
     errors.APIStatusError,
     "Redirects are not followed, so that credentials and data stay here. Set base_url or "
     "server_url to the new address.",
+    stops_sending=True,
 )
 
 STATUSES: Mapping[str, Status] = {
@@ -67,12 +71,14 @@ STATUSES: Mapping[str, Status] = {
         "Check the API key: api_key=..., $EDN360_OPENAI_API_KEY or $OPENAI_API_KEY.",
         _CREDENTIALS,
         "final",
+        stops_sending=True,
     ),
     "403": _refusal(
         errors.PermissionDeniedError,
         "The API key may not do this; use a key of the workflow's project.",
         _CREDENTIALS,
         "final",
+        stops_sending=True,
     ),
     "404": _refusal(
         errors.NotFoundError,
