@@ -32,10 +32,17 @@ def test_answer_without_program_is_saved_beside_output(
     out, err = capsys.readouterr()
     assert out == ""
     assert f"The answer is in {Path.cwd() / first}\n" in err
-    # A program may follow steps and cut answers: the same command does not pay again.
+    # Only the wait has ended after steps and cut answers: the same command does not pay again.
     assert may_go_on == (kind in ("truncated", "step", "text"))
     assert ("edn360-chatkit resume out.json.run" in err) == may_go_on
     assert sim.runs == (1 if may_go_on else 2)
+
+
+def test_cut_answer_at_end_of_stream_ends_run(sim: ChatKitSimulator) -> None:
+    sim.answer = "truncated"
+    assert main(["run", "athlete.json", "-o", "out.json", "--server-url", sim.server_url]) == 1
+    assert Path("out.json.answer.txt").exists()
+    assert not Path("out.json.run").exists()
 
 
 @pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "pipe"]])

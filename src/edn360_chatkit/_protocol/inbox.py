@@ -172,13 +172,20 @@ class Inbox:
         )
 
     def out_of_patience(self, reason: str, failure: APIError | None = None) -> NoReturn:
-        """Raise the error after the last attempt. The run may continue on the server."""
+        """Raise the error after the last attempt. The run may continue on the server.
+
+        A cut answer has the timeout as its cause: the program may still follow.
+        """
         self._fail_if_pending()
+        timeout = WorkflowTimeoutError(reason, steps=self.steps(), **self._facts())
         if self._posts and self._partial is None:
             post = self._most_telling()
             if isinstance(post.answer, Truncated):
-                self._fail(post)
-        raise WorkflowTimeoutError(reason, steps=self.steps(), **self._facts()) from failure
+                try:
+                    self._fail(post)
+                except TruncatedResponseError as error:
+                    raise error from timeout
+        raise timeout from failure
 
     def check_error(self, error: StreamError | None) -> None:
         """Raise the stream's ``error`` event, unless a program came before it.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import EDN360Input, EnrichedTrainingProgram, InvalidInputError, RunReference, events
-from ..errors import APIError, ConfigurationError, TruncatedResponseError, WorkflowError
+from ..errors import APIError, ConfigurationError, WorkflowError
 from .connection import open_client, resume_command
 from .console import complain, is_terminal, say, write_output
 from .errors import FAILED, SUCCESS, error_text
@@ -98,10 +98,10 @@ class Delivery:
 
     def _fail(self, error: WorkflowError | APIError) -> None:
         is_timeout = isinstance(error, TimeoutError)
-        # After a cut answer, the workflow may still post the program.
-        may_continue = self._args.answer == "first" or isinstance(
-            error, (APIError, TimeoutError, TruncatedResponseError)
-        )
+        # After a cut answer, the cause says if only the wait has ended.
+        has_only_wait_ended = is_timeout or isinstance(error.__cause__, TimeoutError)
+        is_first = self._args.answer == "first"
+        may_continue = isinstance(error, APIError) or has_only_wait_ended or is_first
         if error.run is not None and may_continue:
             self._save(error.run)
         elif not (isinstance(error, APIError) and error.may_have_been_taken):
