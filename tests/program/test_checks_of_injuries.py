@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from edn360_chatkit import EDN360Input
+from edn360_chatkit.program.athlete import read_athlete
+
 from .good import EXERCISE, athlete, findings_of, program_named
 
 
@@ -109,3 +112,12 @@ def test_load_on_current_injury_gives_a_finding(
 def test_injury_lasts_until_next_answer(answers: list[dict[str, Any]], is_known: bool) -> None:
     codes = [code for _, code, _ in findings_of(program_named("Sentadilla"), athlete(*answers))]
     assert ("injury_loaded" in codes) is is_known
+
+
+@pytest.mark.parametrize("newer", [["igual", "sí"], ["sí", "igual"]])
+def test_unchanged_injury_stays_beside_a_yes(newer: list[str]) -> None:
+    older = {"source": "initial", "payload": {"dolor_rodilla": "rodilla y cadera"}}
+    follow_up = {"source": "follow_up", "payload": {"dolor_rodilla": newer}}
+    profile = {"user_id": "athlete-1"}
+    data = {"user_profile": profile, "questionnaires": [older, follow_up]}
+    assert read_athlete(EDN360Input.model_validate(data)).injuries == {"knee", "hip"}

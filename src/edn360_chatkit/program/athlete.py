@@ -287,7 +287,7 @@ def _read_injuries(answer: Answer) -> tuple[frozenset[str], frozenset[str], bool
         if not words or has(words, "unchanged"):
             hurting, is_clear = hurting | joints, False
         elif terms("affirmations").issuperset(words):  # "knee_pain: yes" names the joint in its key
-            hurting, is_clear = hurting | of_key, bool(of_key)
+            hurting, is_clear = hurting | of_key, is_clear and bool(of_key)
         elif _is_over(clauses) and not all(map(_denies, clauses)):
             well, is_clear = well | joints, is_clear and not joints and len(words) <= 4
         else:
