@@ -21,6 +21,7 @@ from edn360_chatkit._effects import Emit, Now, Open, Read, Send, Sleep
 from edn360_chatkit._protocol.inbox import Inbox
 from edn360_chatkit._protocol.inputs import Prepared
 from edn360_chatkit._protocol.run import Run, Waiting
+from edn360_chatkit._protocol.thread_events import TURN_EVENTS
 from edn360_chatkit._protocol.threads import MOST_SESSIONS
 from edn360_chatkit._protocol.workflow import Workflow
 from tests.support.samples import ANSWER
@@ -48,6 +49,15 @@ def test_stream_is_read_to_its_end() -> None:
     response = follow(play, runs, message)
     assert (response.text, response.thread_id, response.attempts) == (ANSWER, "thr_1", 1)
     assert [event.type for event in play.events if event.type != "raw"] == ["step", "response"]
+
+
+def test_list_of_events_is_taken_in_turns() -> None:
+    """Between the turns the clock is read, so a long list can't hold a call past its deadline."""
+    events: Any = [{"type": "x"}] * (2 * TURN_EVENTS + 1)
+    runs, message = begun(events, done(ANSWER))
+    play = Play([])
+    assert follow(play, runs, message).text == ANSWER
+    assert play.sleeps == [0, 0]
 
 
 def test_messages_without_ids_keep_their_streams() -> None:
