@@ -180,6 +180,25 @@ def test_watched_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> 
     assert isinstance(caught.value, WorkflowTimeoutError)
 
 
+@pytest.mark.slow  # It measures time, so a busy machine gets five attempts.
+@pytest.mark.parametrize("rest", [progress_without_end, many_events_in_one, silence])
+def test_stream_ends_soon_after_deadline(make_client: MakeClient, rest: Any) -> None:
+    def answer(exchange: Exchange) -> Iterable[bytes]:
+        yield stream_head()
+        yield MESSAGE_STORED
+        yield from rest()
+
+    with own_server(answer) as server:
+        client = make_client(server_url=server.server_url, timeout=1800)
+        for _ in range(5):
+            started = time.monotonic()
+            with pytest.raises(ChatKitError), client.stream_workflow(ATHLETE, deadline=2) as run:
+                list(run)
+            if time.monotonic() - started < 2 + 1.0:
+                return
+    pytest.fail("the stream ends late")
+
+
 @pytest.mark.parametrize(
     "hanging", ["POST /v1/chatkit/sessions", "POST /v1/chatkit/sessions/cksess_1"]
 )

@@ -18,7 +18,7 @@ from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
 from edn360_chatkit._transport.pending import NO_EFFECT, finish
-from edn360_chatkit._transport.pool import REQUEST_SHARD_SIZE, Pool
+from edn360_chatkit._transport.pool import Pool
 from tests.support.patience import PATIENCE, Hold, becomes_true, eventually
 from tests.support.raw_server import Exchange, raw_server, reply
 from tests.support.transport import get, settings, status
@@ -104,7 +104,7 @@ def test_sequential_requests_share_connection() -> None:
 
 
 def test_concurrent_requests_use_several_transports() -> None:
-    requests = 3 * REQUEST_SHARD_SIZE
+    requests = 3
     together = threading.Barrier(requests, timeout=PATIENCE)
 
     async def main(url: str) -> int:
@@ -120,6 +120,18 @@ def test_concurrent_requests_use_several_transports() -> None:
     with counting_server(together.wait) as server:
         assert anyio.run(main, server.server_url) == 3
         assert len(ports(server)) == requests
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_transport_is_used_by_one_request_at_a_time(streaming: bool) -> None:
+    """httpcore can close a connection that another thread has just taken."""
+    pool = Pool(SyncNetwork(), lambda kept: httpx.HTTPTransport(), None)
+    limit = TimeLimit(time.monotonic() + PATIENCE, NO_EFFECT)
+    first, second = (finish(pool.enter(limit, streaming=streaming)) for _ in range(2))
+    assert first is not second
+    pool.leave(first)
+    assert finish(pool.enter(limit, streaming=streaming)) is first
+    finish(pool.close())
 
 
 def test_requests_share_a_hundred_connections() -> None:

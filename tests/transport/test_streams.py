@@ -153,6 +153,17 @@ def test_large_chunk_leaves_turns_to_tasks(backend: str) -> None:
     assert len(turns) > 1_400_000 / BATCH
 
 
+def test_deadline_holds_within_a_large_chunk() -> None:
+    flood = httpx.Response(
+        200, headers={"content-type": "text/event-stream"}, content=b"data:\n\n" * 1_000_000
+    )
+    http = httpx.Client(transport=httpx.MockTransport(lambda request: flood))
+    driver = SyncDriver(settings("https://example.com"), http)
+    with pytest.raises(APITimeoutError) as caught:
+        driver.run(all_events("https://example.com"), deadline=0.1)
+    assert caught.value.deadline_passed
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_leaving_an_endless_stream_is_quick(backend: str) -> None:
     def operation(url: str) -> Emitting[str, None]:

@@ -18,7 +18,7 @@ from .library import library_of, transport_factory
 from .limits import OutOfTimeError, TimeLimit, TooLargeError, TransportSettings
 from .network import Network
 from .pending import Closable, Home, Pending
-from .pool import SHARD_SIZE, Pool, close_items, drop, forget_closed_loops, take_dropped
+from .pool import Pool, close_items, drop, forget_closed_loops, take_dropped
 from .signals import raise_unchanged, signal_exception
 from .streams import OpenStream, is_event_stream
 
@@ -45,7 +45,7 @@ class BaseDriver:
         self._make = None
         if http_client is None:
             kind = getattr(httpx, network.transport)
-            self._make = transport_factory(kind, settings.url, SHARD_SIZE)
+            self._make = transport_factory(kind, settings.url)
         self._closed = False
         self._pools: dict[Home, Pool] = {}
 

@@ -72,7 +72,7 @@ def body_class(library: HttpLibrary) -> Any:
     return Body
 
 
-def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> Callable[..., Any]:
+def transport_factory(kind: Callable[..., Any], url: str) -> Callable[..., Any]:
     """A function that makes transports for a server, with a common SSL context.
 
     A transport is httpx's connections without its client. The client would keep cookies, which can
@@ -85,9 +85,7 @@ def transport_factory(kind: Callable[..., Any], url: str, connections: int) -> C
     handled = sys.exc_info()[1]
 
     def make(idle_connections: int) -> Any:
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=idle_connections
-        )
+        limits = httpx.Limits(max_keepalive_connections=idle_connections)
         return kind(verify=ssl_context, proxy=proxy, trust_env=False, limits=limits)
 
     try:

@@ -1,7 +1,8 @@
 """The connections of a client. Each process and each event loop has its own pool.
 
-For each request, httpcore checks every connection of its transport. So a pool has several
-transports with few connections each: some for short requests, others for streams.
+For each request, httpcore checks every connection of its transport, and it can close one that
+another thread has just taken (its issue 1110). So each transport has one connection at a time: some
+transports serve short requests, others streams.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from .pending import Closable, Home, finish, is_over
 
 MAX_CONNECTIONS = 100
 """The largest number of connections for short requests, in a client of ours."""
-SHARD_SIZE = 10
-"""The number of connections of a transport."""
-REQUEST_SHARD_SIZE = 2
-"""The number of short requests at once on a transport: each checks every idle connection."""
 
 
 @dataclass(eq=False)
 class Shard:
-    """A transport for streams or for requests, and the number of its connections in use."""
+    """A transport of ours with one connection, or the caller's client.
+
+    Attributes:
+        used: The number of requests and streams on it.
+    """
 
     http: Any
     streaming: bool
@@ -69,18 +70,17 @@ class Pool:
         return self in _live and not is_over(self.home)
 
     async def enter(self, limit: TimeLimit, *, streaming: bool) -> Shard:
-        """Wait for a place, on the first transport with a free connection."""
+        """Wait for a place, on the first transport that is free."""
         if self.owned and not streaming:
             await self._network.take_place(self._places, limit)
-        size = SHARD_SIZE if streaming else REQUEST_SHARD_SIZE
         with self._lock:
             for shard in self._shards:
-                if not self.owned or (shard.streaming is streaming and shard.used < size):
+                if not self.owned or (shard.streaming is streaming and not shard.used):
                     break
             else:
                 assert self._make is not None
                 # The connection of a stream is not used again.
-                shard = Shard(self._make(0 if streaming else SHARD_SIZE), streaming)
+                shard = Shard(self._make(0 if streaming else 1), streaming)
                 self._shards.append(shard)
             shard.used += 1
         return shard
