@@ -182,9 +182,9 @@ def test_deadline_ends_wait_for_callers_pool(sim: ChatKitSimulator) -> None:
         http.close()
         return caught.value
 
-    for wait in (waiting, lambda seconds: anyio.run(waiting_async, seconds)):
+    for call in (waiting, lambda seconds: anyio.run(waiting_async, seconds)):
         for deadline in growing(0.5):
-            error = wait(deadline)
+            error = call(deadline)
             if "busy" in str(error):  # the deadline has not passed before the wait
                 break
         assert "busy" in str(error)
