@@ -110,7 +110,9 @@ class RawServer:
             if line.startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
         while len(body) < length:
-            body += connection.recv(65536)
+            if not (more := connection.recv(65536)):
+                return None
+            body += more
         first_line = head.split(b"\r\n")[0].decode().rpartition(" ")[0]
         return Exchange(first_line, head, body, connection)
 
