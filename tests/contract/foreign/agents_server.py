@@ -75,8 +75,10 @@ def main() -> None:
             route("/chat", AgentsServer(lambda name: OpenAIChatCompletionsModel(name, client))),
         ]
     )
+    # asyncio sets TCP_NODELAY only on sockets that name IPPROTO_TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # before a client knows the port
     print(f"port {listener.getsockname()[1]}", flush=True)  # noqa: T201
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])
 

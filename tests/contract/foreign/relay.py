@@ -52,10 +52,15 @@ class Relay:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._upstream))
             except OSError:
                 return
-            self._sockets += [client, server]
+            self._sockets.append(client)
+            try:
+                server = socket.create_connection(("127.0.0.1", self._upstream))
+            except OSError:
+                client.close()
+                continue
+            self._sockets.append(server)
             link = _Link(self, client, server)
             for work in (link.forward_requests, link.forward_responses):
                 threading.Thread(target=work, daemon=True).start()
