@@ -12,6 +12,7 @@ import pytest
 from edn360_chatkit import APIConnectionError, APIError, APITimeoutError
 from edn360_chatkit._effects import Emitting, Request, Stream, emit, open_stream, read
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
+from edn360_chatkit._transport.network import SyncNetwork
 from edn360_chatkit._transport.streams import BATCH, EventBuffer
 from tests.support.raw_server import Exchange, raw_server
 from tests.support.transport import STREAM_HEAD, all_events, first_events, settings
@@ -153,15 +154,23 @@ def test_large_chunk_leaves_turns_to_tasks(backend: str) -> None:
     assert len(turns) > 1_400_000 / BATCH
 
 
-def test_deadline_holds_within_a_large_chunk() -> None:
+def test_deadline_holds_within_a_large_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the call long before the chunk is read to its end."""
+    size, turns = 7_000_000, list[float]()
+
+    async def sleep(network: SyncNetwork, seconds: float) -> None:
+        turns.append(seconds)
+
+    monkeypatch.setattr(SyncNetwork, "sleep", sleep)
     flood = httpx.Response(
-        200, headers={"content-type": "text/event-stream"}, content=b"data:\n\n" * 1_000_000
+        200, headers={"content-type": "text/event-stream"}, content=b"data:\n\n" * (size // 7)
     )
     http = httpx.Client(transport=httpx.MockTransport(lambda request: flood))
     driver = SyncDriver(settings("https://example.com"), http)
     with pytest.raises(APITimeoutError) as caught:
         driver.run(all_events("https://example.com"), deadline=0.1)
     assert caught.value.deadline_passed
+    assert len(turns) < size / BATCH / 2
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
