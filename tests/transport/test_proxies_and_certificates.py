@@ -124,3 +124,12 @@ def test_certificate_variable_counts_for_loopback(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with tls_server(certificate) as url, closing(SyncDriver(settings(url), None)) as driver:
         assert driver.run(status(url)) == 200
+
+
+def test_only_https_reads_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read them takes longer than all else that a new client does."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    SyncDriver(settings("http://api.example"), None).close()
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        SyncDriver(settings("https://api.example"), None)

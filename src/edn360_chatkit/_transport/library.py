@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -89,11 +90,15 @@ def transport_factory(kind: Callable[..., Any], url: str) -> Callable[..., Any]:
         return kind(verify=ssl_context, proxy=proxy, trust_env=False, limits=limits)
 
     try:
-        proxy = _proxy_for(httpx.URL(url))
+        server = httpx.URL(url)
+        proxy = _proxy_for(server)
         # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
         if certificates := os.environ.get("SSL_CERT_FILE"):
             os.stat(certificates)  # httpx 0.27 ignores a file that does not exist
-        ssl_context = httpx.create_ssl_context()
+        if server.scheme == "http":  # needs no certificates; to read them takes 40 ms
+            ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        else:
+            ssl_context = httpx.create_ssl_context()
         make(0)
     except (ValueError, OSError, ImportError) as error:
         if (exception := signal_exception(error, handled)) is not None:
