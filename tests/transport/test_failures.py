@@ -132,7 +132,8 @@ def test_os_error_of_signal_handler_passes_through(library: Any, handler: Handle
 
 def test_time_limit_strikes_while_client_is_made() -> None:
     """Nearly all the time, certificates are loaded: a failure there is an ``OSError``, too."""
-    drivers = (SyncDriver(settings(URL), None) for _ in range(1000))
+    url = URL.replace("http:", "https:")
+    drivers = (SyncDriver(settings(url), None) for _ in range(1000))
     with alarm(0.1, TimeoutError), pytest.raises(TimeoutError, match="time limit"):
         list(drivers)
 
