@@ -127,7 +127,7 @@ def half_an_event() -> Iterator[bytes]:
 
 
 MANY = 500_000
-"""More events than a client can read before its deadline."""
+"""More events than a client can read within ``DEADLINE``."""
 
 
 def many_events_in_one() -> Iterator[bytes]:
@@ -174,7 +174,7 @@ def test_watched_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> 
                 pytest.raises(ChatKitError) as caught,
             ):
                 events.extend(run)
-            assert len(events) < MANY
+            assert len(events) < MANY or deadline > DEADLINE
             if getattr(caught.value, "message", None) is not None:
                 break
     assert isinstance(caught.value, WorkflowTimeoutError)
