@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,32 +38,19 @@ def service(
         environment["EDN360_CHATKIT_BASE_URL"] = sim.base_url
         environment["EDN360_OPENAI_API_KEY"] = sim.api_key
         environment["EDN360_TRAINING_WORKFLOW_ID"] = "wf_demo"
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    options = ("--app-dir", str(EXAMPLES), "--port", str(port), "--timeout-graceful-shutdown", "1")
-    command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *options]
-    with (
-        subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
-    ):
+    # It listens before the service starts, so that no other program takes its port meanwhile.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url, number = f"http://127.0.0.1:{listener.getsockname()[1]}", listener.fileno()
+        options = ("--app-dir", str(EXAMPLES), "--fd", str(number))
+        command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *options]
+        command += ["--timeout-graceful-shutdown", "1"]
+        pipes: dict[str, Any] = {"stderr": subprocess.DEVNULL, "pass_fds": [number]}
+        process = subprocess.Popen(command, env=environment, **pipes)
+    with process, httpx.Client(base_url=url, timeout=PATIENCE) as client:
         try:
-            wait_until_ready(client)
             yield client
         finally:
             process.send_signal(stop)
-
-
-def wait_until_ready(client: httpx.Client) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            client.get("/")
-        except httpx.TransportError:
-            assert time.monotonic() < end, "the service does not start"
-            time.sleep(0.05)
-        else:
-            return
 
 
 def browse(client: httpx.Client, key: str) -> Iterator[tuple[str, str]]:
