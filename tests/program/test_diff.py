@@ -187,10 +187,10 @@ def test_every_exercise_counts_once_in_a_comparison(
     assert isinstance(diff, ProgramDiff)
 
 
-def test_ten_thousand_exercises_are_compared_quickly() -> None:
-    many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(10_000)])
-    few = program([{"name": "Squat", "db_id": n} for n in range(10_000)])
-    assert len(few.diff(many).changed) == 5_000
+def test_thousands_of_exercises_are_compared_quickly() -> None:
+    many = program([{"name": "Squat" if n % 2 else f"e{n}", "rpe": n % 9} for n in range(4_000)])
+    few = program([{"name": "Squat", "db_id": n} for n in range(4_000)])
+    assert len(few.diff(many).changed) == 2_000
 
 
 @pytest.mark.parametrize(

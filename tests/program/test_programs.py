@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edn360_chatkit import EnrichedTrainingProgram, Exercise
@@ -126,7 +126,6 @@ any_programs = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(any_programs)
 def test_any_value_in_any_field_is_kept(data: dict[str, Any]) -> None:
     assert_kept(data)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edn360_chatkit import ChatSession, EDN360Input, EnrichedTrainingProgram, Message
@@ -63,7 +63,6 @@ def words(text: str) -> str:
     return "".join(one_line(text).replace("_", " ").split()).casefold()
 
 
-@settings(max_examples=60, deadline=None)
 @given(programs, st.sampled_from(["es", "en"]))
 def test_html_is_valid_and_has_every_text(value: dict[str, Any], lang: Any) -> None:
     program = model(value)
@@ -75,7 +74,6 @@ def test_html_is_valid_and_has_every_text(value: dict[str, Any], lang: Any) -> N
         ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(programs)
 def test_markdown_has_every_text_unchanged(value: dict[str, Any]) -> None:
     program = model(value)
@@ -88,7 +86,6 @@ def test_markdown_has_every_text_unchanged(value: dict[str, Any]) -> None:
     assert not [text for text in shown_texts(program) if words(text) not in page_words]
 
 
-@settings(max_examples=60, deadline=None)
 @given(programs, st.sampled_from(["es", "en"]))
 def test_text_fits_80_columns_without_loss(value: dict[str, Any], lang: Any) -> None:
     program = model(value)
@@ -98,7 +95,6 @@ def test_text_fits_80_columns_without_loss(value: dict[str, Any], lang: Any) -> 
     assert not [text for text in shown_texts(program) if words(text) not in page_words]
 
 
-@settings(max_examples=100, deadline=None)
 @given(json_values, json_values)
 def test_notes_of_any_shape_are_rendered(notes: Any, core: Any) -> None:
     session = {"blocks": [], "session_notes": {"a": notes}, "core_mobility_block": [core]}
@@ -108,7 +104,6 @@ def test_notes_of_any_shape_are_rendered(notes: Any, core: Any) -> None:
     assert program.to_text()
 
 
-@settings(max_examples=60, deadline=None)
 @given(programs, inputs, texts, st.sampled_from(["es", "en"]))
 def test_every_valid_value_has_a_notebook_view(
     value: dict[str, Any], input_data: dict[str, Any], text: str, lang: Any
@@ -303,5 +298,5 @@ def test_rendering_takes_linear_time(render: str) -> None:
         return time.process_time() - started
 
     seconds(1, "")
-    small = min(seconds(15, "x" * 8_000) for _ in range(3))
-    assert seconds(150, "x" * 80_000) < 30 * small + 0.05
+    small = min(seconds(5, "x" * 8_000) for _ in range(3))
+    assert seconds(50, "x" * 80_000) < 30 * small + 0.05

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import socket
+import ssl
 import threading
 import warnings
 from collections.abc import Callable, Generator
@@ -104,7 +105,9 @@ class Server(User):
         self.port = self._server.port
         self.tables = self._server.tables
         self.begin_to_stop = self._server.begin_to_stop
-        http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
+        plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would read certificates
+        url = f"http://127.0.0.1:{self.port}"
+        http = httpx.Client(base_url=url, timeout=PATIENCE, verify=plain)
         super().__init__(http, "ana")
 
     def stop(self) -> None:
