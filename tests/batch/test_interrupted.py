@@ -15,7 +15,7 @@ import pytest
 
 from edn360_chatkit import AsyncChatKitClient, ChatKitClient
 from edn360_chatkit.testing import ChatKitSimulator
-from tests.support.patience import wait_for
+from tests.support.patience import becomes_true, wait_for
 
 from .samples import athletes, settings
 
@@ -121,16 +121,12 @@ def test_exception_of_the_loop_names_undelivered_runs(sim: ChatKitSimulator, cou
     assert named == {"athlete-0", "athlete-1", "athlete-2"} - set(keys) if count > 1 else not named
 
 
-def fail_polls(request: httpx.Request) -> None:
-    if request.method == "GET":
-        raise ZeroDivisionError
-
-
-async def fail_polls_async(request: httpx.Request) -> None:
-    fail_polls(request)
-
-
 def poll_sync(sim: ChatKitSimulator) -> None:
+    def fail_polls(request: httpx.Request) -> None:
+        if request.method == "GET":
+            wait_for_runs(sim, 2)
+            raise ZeroDivisionError
+
     with (
         httpx.Client(event_hooks={"request": [fail_polls]}) as http_client,
         ChatKitClient(**settings(sim, http_client=http_client)) as client,
@@ -139,9 +135,14 @@ def poll_sync(sim: ChatKitSimulator) -> None:
 
 
 def poll_async(sim: ChatKitSimulator) -> None:
+    async def fail_polls(request: httpx.Request) -> None:
+        if request.method == "GET":
+            assert await becomes_true(lambda: sim.runs == 2)
+            raise ZeroDivisionError
+
     async def run() -> None:
         async with (
-            httpx.AsyncClient(event_hooks={"request": [fail_polls_async]}) as http_client,
+            httpx.AsyncClient(event_hooks={"request": [fail_polls]}) as http_client,
             AsyncChatKitClient(**settings(sim, http_client=http_client)) as client,
         ):
             async for _ in client.run_many(athletes(2), poll_interval=0.05):
