@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import pkgutil
+import signal
 from contextlib import suppress
 from importlib import import_module
 
@@ -31,6 +32,10 @@ settings.register_profile("test", PATIENT, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", PATIENT, max_examples=1_000, derandomize=False)
 settings.register_profile("long", PATIENT, max_examples=10_000, derandomize=False)
 settings.load_profile("test")
+
+# A shell that starts the tests in the background ignores SIGINT, also for their subprocesses.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis takes constants from imported modules. If all modules are imported, the examples of a
 # test do not depend on the tests before it.
