@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from edn360_chatkit import APITimeoutError
+from edn360_chatkit import APIConnectionError, APITimeoutError, ConfigurationError
 from edn360_chatkit._transport import AsyncDriver, SyncDriver
 from edn360_chatkit._transport.limits import TimeLimit
 from edn360_chatkit._transport.network import SyncNetwork
@@ -228,3 +228,21 @@ def test_wait_for_connection_ends_at_deadline(kind: str, monkeypatch: pytest.Mon
         wait_either(server.server_url)
     assert not caught.value.may_have_arrived
     assert caught.value.deadline_passed
+
+
+def test_closed_client_sends_no_waiting_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edn360_chatkit._transport.pool.MAX_CONNECTIONS", 1)
+    hold = Hold()
+    with raw_server(hold) as server, ThreadPoolExecutor(2) as threads:
+        driver = SyncDriver(settings(server.server_url), None)
+        busy = threads.submit(driver.run, get(server.server_url))
+        assert hold.arrived.wait(PATIENCE)
+        waiting = threads.submit(driver.run, get(server.server_url))
+        time.sleep(0.1)
+        driver.close()
+        hold.released.set()
+        with pytest.raises(APIConnectionError):
+            busy.result()
+        with pytest.raises(ConfigurationError, match="closed"):
+            waiting.result()
+        assert len(server.requests) == 1

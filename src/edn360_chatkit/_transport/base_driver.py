@@ -133,6 +133,8 @@ class BaseDriver:
                     await self.close_items(items, wait=False)
                 shard = await pool.enter(exchange.limit, streaming=streaming)
                 exchange.shard = shard
+                if self._closed:  # during the wait for a place
+                    raise closed_error()
                 message = exchange.make_message(shard.http, network.trace(exchange.take_step))
                 response = await network.send(shard.http, message, owned=pool.owned)
                 if streaming and is_event_stream(response):
