@@ -1,8 +1,8 @@
 """The connections of a client. Each process and each event loop has its own pool.
 
-For each request, httpcore checks every connection of its transport, and it can close one that
-another thread has just taken (its issue 1110). So each transport has one connection at a time: some
-transports serve short requests, others streams.
+Each transport has one connection at a time, for short requests or for streams. httpcore checks all
+connections of a transport for each request. It can also close a connection that another thread has
+just taken (httpcore's issue 1110).
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Pool:
         self._lock = threading.Lock()
         # The caller's client is used without a limit of ours: its own limits apply.
         self._shards = [] if self.owned else [Shard(http_client, streaming=False)]
+        self._free: dict[bool, list[Shard]] = {True: [], False: []}
         self._end = network.at_end(self._close)
         _live.add(self)
 
@@ -70,13 +71,14 @@ class Pool:
         return self in _live and not is_over(self.home)
 
     async def enter(self, limit: TimeLimit, *, streaming: bool) -> Shard:
-        """Wait for a place, on the first transport that is free."""
+        """Wait for a place, and take a free transport."""
         if self.owned and not streaming:
             await self._network.take_place(self._places, limit)
         with self._lock:
-            for shard in self._shards:
-                if not self.owned or (shard.streaming is streaming and not shard.used):
-                    break
+            if not self.owned:
+                shard = self._shards[0]
+            elif free := self._free[streaming]:
+                shard = free.pop()
             else:
                 assert self._make is not None
                 # The connection of a stream is not used again.
@@ -89,6 +91,8 @@ class Pool:
         """Give a place back."""
         with self._lock:
             shard.used -= 1
+            if self.owned:
+                self._free[shard.streaming].append(shard)
         if self.owned and not shard.streaming:
             self._places.release()
         if self._retired:
@@ -118,6 +122,7 @@ class Pool:
             busy = [shard for shard in self._shards if (shard.used and retired) or not self.owned]
             unused = [shard for shard in self._shards if shard not in busy]
             self._shards = busy
+            self._free = {True: [], False: []}
         for shard in unused:
             await self._network.close(shard.http)
         _live.discard(self)
