@@ -132,12 +132,10 @@ def test_error_names_invalid_environment_variable(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=variable):
         client(api_key=KEY)
-    # Loopback uses the certificate variables, but no proxy.
+    client(api_key=KEY, base_url="http://127.0.0.1:1")  # needs neither
     if variable == "SSL_CERT_FILE":
         with pytest.raises(ConfigurationError, match=variable):
-            client(api_key=KEY, base_url="http://127.0.0.1:1")
-    else:
-        client(api_key=KEY, base_url="http://127.0.0.1:1")
+            client(api_key=KEY, base_url="https://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
@@ -135,13 +135,17 @@ def many_events_in_one() -> Iterator[bytes]:
     yield from silence()
 
 
+def stream_of(rest: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    yield stream_head()
+    yield MESSAGE_STORED
+    yield from rest()
+
+
 @pytest.mark.parametrize("rest", [keep_alives, progress_without_end, half_an_event, silence])
 def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
     def answer(exchange: Exchange) -> Iterable[bytes]:
         if b'"threads.create"' in exchange.body:
-            yield stream_head()
-            yield MESSAGE_STORED
-            yield from rest()
+            yield from stream_of(rest)
         else:
             yield reply({}, status=500)
 
@@ -159,12 +163,7 @@ def test_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
 
 @pytest.mark.parametrize("rest", [keep_alives, many_events_in_one])
 def test_watched_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> None:
-    def answer(exchange: Exchange) -> Iterable[bytes]:
-        yield stream_head()
-        yield MESSAGE_STORED
-        yield from rest()
-
-    with own_server(answer) as server:
+    with own_server(lambda exchange: stream_of(rest)) as server:
         client = make_client(server_url=server.server_url, timeout=1800)
         for deadline in growing(DEADLINE):
             events: list[object] = []
@@ -183,12 +182,7 @@ def test_watched_stream_ends_at_deadline(make_client: MakeClient, rest: Any) -> 
 @pytest.mark.slow  # It measures time, so a busy machine gets five attempts.
 @pytest.mark.parametrize("rest", [progress_without_end, many_events_in_one, silence])
 def test_stream_ends_soon_after_deadline(make_client: MakeClient, rest: Any) -> None:
-    def answer(exchange: Exchange) -> Iterable[bytes]:
-        yield stream_head()
-        yield MESSAGE_STORED
-        yield from rest()
-
-    with own_server(answer) as server:
+    with own_server(lambda exchange: stream_of(rest)) as server:
         client = make_client(server_url=server.server_url, timeout=1800)
         for _ in range(5):
             started = time.monotonic()

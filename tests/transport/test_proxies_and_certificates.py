@@ -127,7 +127,7 @@ def test_certificate_variable_counts_for_loopback(
 
 
 def test_only_https_reads_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To read them takes longer than all else that a new client does."""
+    """A new client needs most of its time for them."""
     (tmp_path / "ca.pem").write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     SyncDriver(settings("http://api.example"), None).close()

@@ -92,12 +92,11 @@ def transport_factory(kind: Callable[..., Any], url: str) -> Callable[..., Any]:
     try:
         server = httpx.URL(url)
         proxy = _proxy_for(server)
-        # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too.
-        if certificates := os.environ.get("SSL_CERT_FILE"):
-            os.stat(certificates)  # httpx 0.27 ignores a file that does not exist
         if server.scheme == "http":  # needs no certificates; to read them takes 40 ms
             ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        else:
+        else:  # SSL_CERT_FILE and SSL_CERT_DIR count for loopback, too
+            if certificates := os.environ.get("SSL_CERT_FILE"):
+                os.stat(certificates)  # httpx 0.27 ignores a file that does not exist
             ssl_context = httpx.create_ssl_context()
         make(0)
     except (ValueError, OSError, ImportError) as error:
